@@ -1,0 +1,42 @@
+/* The one table of client commands: word, id, family. Words are compared in either case.
+ *
+ * family  what a request of it looks like, and which parser function reads it:
+ *   RETRIEVE  <word> <key>+                    one request a key
+ *   RETOUCH   <word> <exptime> <key>+          one request a key
+ *   STORE     <word> <key> <flags> <exptime> <bytes> [noreply] + body
+ *   CAS       <word> <key> <flags> <exptime> <bytes> <cas unique> [noreply] + body
+ *   ARITH     <word> <key> <delta> [noreply]
+ *   DELETE    <word> <key> [0] [noreply]
+ *   TOUCH     <word> <key> <exptime> [noreply]
+ *   META      <word> <key> [flags]             (ms: <word> <key> <bytes> [flags] + body)
+ *   NODE      answered by the node asked, no key
+ */
+/*      word          id             family */
+COMMAND("get",        GET,           RETRIEVE)
+COMMAND("gets",       GETS,          RETRIEVE)
+COMMAND("gat",        GAT,           RETOUCH)
+COMMAND("gats",       GATS,          RETOUCH)
+COMMAND("set",        SET,           STORE)
+COMMAND("put",        SET,           STORE)
+COMMAND("add",        ADD,           STORE)
+COMMAND("replace",    REPLACE,       STORE)
+COMMAND("append",     APPEND,        STORE)
+COMMAND("prepend",    PREPEND,       STORE)
+COMMAND("cas",        CAS,           CAS)
+COMMAND("delete",     DELETE,        DELETE)
+COMMAND("remove",     DELETE,        DELETE)
+COMMAND("incr",       INCR,          ARITH)
+COMMAND("decr",       DECR,          ARITH)
+COMMAND("touch",      TOUCH,         TOUCH)
+COMMAND("mg",         META_GET,      META)
+COMMAND("ms",         META_SET,      META)
+COMMAND("md",         META_DELETE,   META)
+COMMAND("ma",         META_ARITH,    META)
+COMMAND("me",         META_DEBUG,    META)
+COMMAND("mn",         META_NOOP,     NODE)
+COMMAND("flush_all",  FLUSH_ALL,     NODE)
+COMMAND("stats",      STATS,         NODE)
+COMMAND("version",    VERSION,       NODE)
+COMMAND("verbosity",  VERBOSITY,     NODE)
+COMMAND("quit",       QUIT,          NODE)
+COMMAND("hello",      HELLO,         NODE)

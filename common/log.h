@@ -1,0 +1,34 @@
+/* Logging: one line an event, `time level node event key=value…`, into a sink.
+ *
+ * Never values, never whole keys at info. The time comes from the caller's moment, so that the
+ * simulator's lines carry virtual time. Rate limit: at most LOG_LINES_PER_SECOND_MAX lines a second
+ * and log; what is dropped is counted and said in the next line that passes. */
+#ifndef DHT_COMMON_LOG_H
+#define DHT_COMMON_LOG_H
+
+#include "common/base.h"
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+#define LOG_LINES_PER_SECOND_MAX 100u
+
+struct log {
+    enum log_level level;  /* lines above it are dropped */
+    char node[64];         /* short name of this node, stands in every line */
+    void (*sink)(void *arg, const char *line, size_t len); /* line ends in '\n' */
+    void *arg;
+    uint64_t second;       /* rate limit: the second counted in, mono */
+    uint32_t lines;        /* in it */
+    uint64_t dropped;      /* not yet told */
+};
+
+/* Writes one line. event: one lower-case word with dashes. format: the rest, key=value pairs; the
+ * caller quotes what may hold spaces with log_quote. */
+void log_line(struct log *log, struct moment now, enum log_level level, const char *event,
+              const char *format, ...) PRINTF_LIKE(5, 6);
+/* Makes text safe for a line: copies at most size-1 bytes, control characters, spaces, quotes and
+ * non-ASCII as \xNN; cut with … where too long. Returns out. */
+const char *log_quote(const char *text, size_t len, char *out, size_t size);
+/* A sink that writes to stderr. */
+void log_sink_stderr(void *arg, const char *line, size_t len);
+
+#endif

@@ -1,0 +1,49 @@
+/* Node-to-node messages: structs, parser and formatter made from message_list.h. */
+#ifndef DHT_COMMON_MESSAGE_H
+#define DHT_COMMON_MESSAGE_H
+
+#include "common/digest.h"
+#include "common/err.h"
+#include "common/frame.h"
+
+enum message_kind {
+#define FIELD(type, name)
+#define MESSAGE(word, fields) MESSAGE_##word,
+#include "common/message_list.h"
+#undef MESSAGE
+    MESSAGE_KIND_COUNT
+#undef FIELD
+};
+
+#define MESSAGE_TYPE_U64 uint64_t
+#define MESSAGE_TYPE_U32 uint32_t
+#define MESSAGE_TYPE_HEX64 uint64_t
+#define MESSAGE_TYPE_DIGEST struct digest
+#define MESSAGE_TYPE_TOKEN struct span
+
+#define FIELD(type, name) MESSAGE_TYPE_##type name;
+#define MESSAGE(word, fields) struct message_##word { fields };
+#include "common/message_list.h"
+#undef MESSAGE
+#undef FIELD
+
+/* One message. TOKEN fields and body borrow from the frame (parse) or the caller (format). */
+struct message {
+    enum message_kind kind;
+    union {
+#define MESSAGE(word, fields) struct message_##word word;
+#include "common/message_list.h"
+#undef MESSAGE
+    };
+    struct span body;
+};
+
+/* Parses a frame that frame_parse accepted.
+ * errors  ERR_SYNTAX: unknown word, missing, surplus or malformed field. */
+MUST_USE enum err message_parse(const struct frame *frame, struct message *message);
+/* Appends the message as one frame (body at most FRAME_BODY_BYTES_MAX). */
+void message_append(struct reply *out, const struct message *message);
+/* "HELLO", … */
+const char *message_word(enum message_kind kind);
+
+#endif

@@ -1,0 +1,24 @@
+/* peers.txt: one host:port a line, # comments, blank lines, CRLF and a missing last newline
+ * tolerated. The same file serves every machine. */
+#ifndef DHT_COMMON_PEERS_H
+#define DHT_COMMON_PEERS_H
+
+#include "common/view.h"
+
+/* Where and what is wrong with a peers.txt, for people: "line 3: port 70000 is not 1-65535". */
+struct peers_error {
+    uint32_t line; /* from 1; 0: the file as a whole */
+    char text[160];
+};
+
+/* Parses the file's bytes into a view of epoch 1: every line a member, weight 1, up, in name order.
+ * view    out: gives (view_close); zero members for an empty file.
+ * errors  ERR_SYNTAX: a bad line or two lines of one name; error is filled.
+ *         ERR_TOO_LARGE: more than VIEW_MEMBERS_MAX lines. */
+MUST_USE enum err peers_parse(struct span text, struct view *view, struct peers_error *error);
+
+/* Hash of the normalised list: SHA-1 over the sorted names joined by newlines, first 8 bytes. Two
+ * nodes with the same members have the same hash whatever their files' order and comments. */
+uint64_t peers_hash(const struct view *view);
+
+#endif

@@ -1,0 +1,32 @@
+/* A span: bytes borrowed from somebody else. It dies with the call that brought it; whoever keeps
+ * the bytes copies them into a buf. Never NUL-terminated, may hold any byte. */
+#ifndef DHT_COMMON_SPAN_H
+#define DHT_COMMON_SPAN_H
+
+#include "common/base.h"
+
+#include <string.h>
+
+struct span {
+    const char *data; /* NULL only if len is 0 */
+    size_t len;       /* bytes */
+};
+
+#define SPAN_LITERAL(text) ((struct span){(text), sizeof(text) - 1})
+
+static inline struct span span_of(const char *data, size_t len)
+{
+    return (struct span){data, len};
+}
+
+static inline struct span span_of_string(const char *text)
+{
+    return (struct span){text, strlen(text)};
+}
+
+static inline bool span_equal(struct span a, struct span b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+#endif
