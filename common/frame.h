@@ -10,7 +10,7 @@
 #include "common/reply.h"
 #include "common/span.h"
 
-#define FRAME_HEADER_BYTES_MAX 1024u
+#define FRAME_HEADER_BYTES_MAX 1024u      /* the header line with its numbers and line end */
 #define FRAME_BODY_BYTES_MAX (64u * 1024) /* larger bodies travel in several frames */
 
 struct frame {
@@ -26,8 +26,12 @@ enum frame_parse { FRAME_DONE, FRAME_MORE, FRAME_BAD_SYNTAX, FRAME_BAD_CRC };
 enum frame_parse frame_parse(const char *in, size_t len, struct frame *frame, size_t *consumed,
                              size_t *need);
 
-/* Appends one frame; header without trailing space; body at most FRAME_BODY_BYTES_MAX bytes (CHECKed). */
+/* Appends one frame, all of it copied; header without trailing space; body at most
+ * FRAME_BODY_BYTES_MAX bytes (CHECKed). */
 void frame_append(struct reply *out, struct span header, struct span body);
+/* Appends one frame whose body is what body holds, at most FRAME_BODY_BYTES_MAX bytes (CHECKed), and
+ * leaves body empty. Borrowed pieces stay borrowed. */
+void frame_append_reply(struct reply *out, struct span header, struct reply *body);
 
 /* CRC-32C (Castagnoli) of bytes, continuing from crc (0 to begin); from ISA-L. "123456789" gives e3069283. */
 uint32_t crc32c(uint32_t crc, struct span bytes);

@@ -2,6 +2,7 @@
 #ifndef DHT_COMMON_MESSAGE_H
 #define DHT_COMMON_MESSAGE_H
 
+#include "common/address.h"
 #include "common/digest.h"
 #include "common/err.h"
 #include "common/frame.h"
@@ -43,6 +44,9 @@ struct message {
 MUST_USE enum err message_parse(const struct frame *frame, struct message *message);
 /* Appends the message as one frame (body at most FRAME_BODY_BYTES_MAX). */
 void message_append(struct reply *out, const struct message *message);
+/* The same, with what body holds as the body: borrowed pieces stay borrowed, body is left empty.
+ * message->body is empty. */
+void message_append_reply(struct reply *out, const struct message *message, struct reply *body);
 /* "HELLO", … */
 const char *message_word(enum message_kind kind);
 
