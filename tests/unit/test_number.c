@@ -105,31 +105,51 @@ static void short_readers_keep_the_low_half(void **state)
     assert_false(number_parse_i32(SPAN_LITERAL("9223372036854775808"), &i));
 }
 
-static void digits_takes_nothing_but_digits(void **state)
+static void strict_decimal_takes_nothing_but_digits(void **state)
 {
     (void)state;
-    uint64_t value;
-    static const char *const bad[] = {"", "+1", "-1", " 1", "1 ", "1x", "18446744073709551616",
-                                      "000000000000000000001"};
+    uint64_t value = 7;
+    static const char *const bad[] = {"", "+1", "-1", " 1", "1 ", "1x", "01", "00", "1/", "1:",
+                                      "18446744073709551616", "99999999999999999999",
+                                      "100000000000000000000"};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
-        assert_false(number_parse_digits(span_of_string(bad[i]), &value));
-    assert_true(number_parse_digits(SPAN_LITERAL("18446744073709551615"), &value));
+        assert_false(number_parse_decimal(span_of_string(bad[i]), UINT64_MAX, &value));
+    assert_false(number_parse_decimal(SPAN_LITERAL("65536"), 65535, &value));
+    assert_true(value == 7);
+    assert_true(number_parse_decimal(SPAN_LITERAL("18446744073709551615"), UINT64_MAX, &value));
     assert_true(value == UINT64_MAX);
-    assert_true(number_parse_digits(SPAN_LITERAL("00000000000000000001"), &value));
-    assert_true(value == 1);
+    assert_true(number_parse_decimal(SPAN_LITERAL("65535"), 65535, &value));
+    assert_true(value == 65535);
+    assert_true(number_parse_decimal(SPAN_LITERAL("0"), 0, &value));
+    assert_true(value == 0);
+}
+
+static void hex_has_its_count_of_digits(void **state)
+{
+    (void)state;
+    uint64_t value = 7;
+    static const char *const bad[] = {"", "123", "12345", "12g4", "12F4", "+123", " 123", "0x12"};
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+        assert_false(number_parse_hex(span_of_string(bad[i]), 4, &value));
+    assert_true(value == 7);
+    assert_true(number_parse_hex(SPAN_LITERAL("09af"), 4, &value));
+    assert_true(value == 0x09af);
+    assert_true(number_parse_hex(SPAN_LITERAL("ffffffffffffffff"), 16, &value));
+    assert_true(value == UINT64_MAX);
+    char text[16];
+    assert_ptr_equal(number_format_hex(text, 0x1234567809abcdef, 16), text + 16);
+    assert_memory_equal(text, "1234567809abcdef", 16);
+    assert_ptr_equal(number_format_hex(text, 0x1f, 4), text + 4);
+    assert_memory_equal(text, "001f", 4);
 }
 
 static void check_format(uint64_t value)
 {
-    char ours[32], theirs[32];
-    size_t len = number_format_u64(ours, value);
+    char ours[DECIMAL_BYTES_MAX], theirs[32];
+    size_t len = (size_t)(number_format_decimal(ours, value) - ours);
     int want = snprintf(theirs, sizeof(theirs), "%" PRIu64, value);
     assert_int_equal(len, want);
     assert_int_equal(number_digits(value), want);
-    assert_memory_equal(ours, theirs, len);
-    int64_t negative = (int64_t)value;
-    len = number_format_i64(ours, negative);
-    assert_int_equal(len, snprintf(theirs, sizeof(theirs), "%" PRId64, negative));
     assert_memory_equal(ours, theirs, len);
 }
 
@@ -157,7 +177,8 @@ int main(void)
         cmocka_unit_test(reads_what_strtol_reads),
         cmocka_unit_test(reads_every_short_word_as_strtol),
         cmocka_unit_test(short_readers_keep_the_low_half),
-        cmocka_unit_test(digits_takes_nothing_but_digits),
+        cmocka_unit_test(strict_decimal_takes_nothing_but_digits),
+        cmocka_unit_test(hex_has_its_count_of_digits),
         cmocka_unit_test(writes_what_printf_writes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
