@@ -63,7 +63,7 @@ enum err address_parse(struct span text, struct address *address, const char **w
     if (is_v6) {
         if (!host_normalise_ip(AF_INET6, address->host))
             return refuse(why, "not an IPv6 address in the brackets");
-    } else if (strchr(address->host, ':')) {
+    } else if (host_normalise_ip(AF_INET6, address->host)) {
         return refuse(why, "an IPv6 address needs brackets: [::1]:port");
     } else if (strspn(address->host, "0123456789.") == host.len) {
         if (!host_normalise_ip(AF_INET, address->host))

@@ -5,10 +5,10 @@
 
 #include "common/view.h"
 
-/* Where and what is wrong with a peers.txt, for people: "line 3: port 70000 is not 1-65535". */
+/* Where and what is wrong with a peers.txt. */
 struct peers_error {
-    uint32_t line; /* from 1; 0: the file as a whole */
-    char text[160];
+    uint32_t line;  /* from 1 */
+    char text[160]; /* for people, line included: "line 3: a.example:0: the port is not 1-65535" */
 };
 
 /* Parses the file's bytes into a view of epoch 1: every line a member, weight 1, up, in name order.
@@ -20,5 +20,8 @@ MUST_USE enum err peers_parse(struct span text, struct view *view, struct peers_
 /* Hash of the normalised list: SHA-1 over the sorted names joined by newlines, first 8 bytes. Two
  * nodes with the same members have the same hash whatever their files' order and comments. */
 uint64_t peers_hash(const struct view *view);
+
+/* The index of the member of that name (in normal form), UINT32_MAX if there is none. */
+uint32_t peers_find(const struct view *view, const char *name);
 
 #endif
