@@ -1,0 +1,150 @@
+# Build, try, test, install. `make help` lists the targets.
+#
+# A source belongs to the program its folder says; dependencies on headers are generated (-MMD).
+# Output goes below build/, one tree for each way of compiling: obj (what ships), pic (the shared
+# library), san (address and undefined behaviour sanitizers: unit tests and fuzz replay), fuzz
+# (clang, libFuzzer). The two programs land in this folder.
+
+CFLAGS   ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
+            -Wmissing-prototypes -Wpointer-arith -Wformat=2 -Wundef -Wvla -Werror
+LANGUAGE := -std=c11 -D_GNU_SOURCE -I.
+HARDEN   := -fstack-protector-strong -D_FORTIFY_SOURCE=2
+SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+            -fno-sanitize-recover=all -DCHECK_SLOW_ON
+
+PREFIX     ?= /usr/local
+BINDIR     ?= $(PREFIX)/bin
+LIBDIR     ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR     ?= $(PREFIX)/share/man
+COMPDIR    ?= $(PREFIX)/share/bash-completion/completions
+
+VERSION := $(shell sed -n 's/^.define DHT_VERSION "\(.*\)".*/\1/p' common/version.h)
+SONAME  := libdht.so.$(firstword $(subst ., ,$(VERSION)))
+
+# ---- what is made of what -------------------------------------------------------------------------
+
+COMMON  := $(wildcard common/*.c)
+SERVER  := $(wildcard server/*.c server/core/*.c server/store/*.c server/net/*.c)
+LIBDHT  := $(wildcard client/dht*.c)
+KVCLI   := $(filter-out $(LIBDHT),$(wildcard client/*.c))
+# Everything a unit test may call: no main, no sockets of the server.
+TESTED  := $(COMMON) $(wildcard server/core/*.c server/store/*.c) server/options.c \
+           $(filter-out client/kvcli.c,$(LIBDHT) $(KVCLI))
+UNIT    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+
+pkg = $(shell pkg-config --libs $(1))
+SERVER_LIBS := -Wl,--as-needed $(call pkg,libevent_core jansson inih libcrypto libisal)
+LIBDHT_LIBS := -Wl,--as-needed $(call pkg,libcrypto libisal)
+KVCLI_LIBS  := -Wl,--as-needed $(call pkg,libedit jansson libcrypto libisal) -lm
+TEST_LIBS   := -Wl,--as-needed $(call pkg,libevent_core jansson inih libcrypto libisal) -lm
+
+.PHONY: all demo demo-stop test test-long unit e2e fuzz fuzz-replay asan lint bench install clean help
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: dht-server kvcli build/libdht.a build/$(SONAME)
+
+# ---- programs and library ------------------------------------------------------------------------
+
+dht-server: $(COMMON:%.c=build/obj/%.o) $(SERVER:%.c=build/obj/%.o)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)
+
+kvcli: $(COMMON:%.c=build/obj/%.o) $(LIBDHT:%.c=build/obj/%.o) $(KVCLI:%.c=build/obj/%.o)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(KVCLI_LIBS)
+
+# One relocatable object whose only global names begin with dht_, so that linking the library
+# brings a program none of our short names.
+build/libdht.a: $(COMMON:%.c=build/obj/%.o) $(LIBDHT:%.c=build/obj/%.o)
+	ld -r -o build/libdht.o $^
+	objcopy --wildcard --keep-global-symbol='dht_*' build/libdht.o
+	rm -f $@ && ar rcs $@ build/libdht.o
+
+build/$(SONAME): $(COMMON:%.c=build/pic/%.o) $(LIBDHT:%.c=build/pic/%.o)
+	printf '{ global: dht_*; local: *; };\n' >build/libdht.map
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=build/libdht.map \
+	    -o $@ $^ $(LIBDHT_LIBS)
+	ln -sf $(SONAME) build/libdht.so
+
+build/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(LANGUAGE) $(WARNINGS) $(HARDEN) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+build/pic/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(LANGUAGE) $(WARNINGS) $(HARDEN) $(CFLAGS) -fPIC -MMD -MP -c -o $@ $<
+
+build/san/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(LANGUAGE) $(WARNINGS) $(SANITIZE) -MMD -MP -c -o $@ $<
+
+build/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	clang $(LANGUAGE) $(WARNINGS) $(SANITIZE) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+
+-include $(shell find build -name '*.d' 2>/dev/null)
+
+# ---- tests ---------------------------------------------------------------------------------------
+
+test:                  ## everything that takes minutes: lint, unit, fuzz replay, end to end
+	@tests/run.sh lint unit fuzz-replay e2e
+
+test-long:             ## the same and what takes longer, such as a bare Debian (needs root)
+	@tests/run.sh lint unit fuzz-replay e2e bare
+
+unit: $(UNIT:%=build/unit/%)          ## unit tests under the sanitizers
+	@tests/run.sh --no-make unit
+
+build/unit/%: build/san/tests/unit/%.o build/san/tested.a
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(TEST_LIBS)
+
+# An archive, so that a test is linked with what it calls and nothing else.
+build/san/tested.a: $(TESTED:%.c=build/san/%.o)
+	rm -f $@ && ar rcs $@ $^
+
+e2e: all               ## end to end tests against real processes
+	@tests/run.sh --no-make e2e
+
+fuzz-replay: $(FUZZ:%=build/replay/%) ## every recorded fuzz input once, under the sanitizers
+	@tests/run.sh --no-make fuzz-replay
+
+build/replay/%: build/san/tests/fuzz/fuzz_%.o build/san/tests/fuzz/replay.o build/san/tested.a
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) -o $@ $^ $(TEST_LIBS)
+
+# make fuzz TARGET=request SECONDS=60: runs one; new inputs join its corpus, a crash is kept in
+# regress. Without TARGET it builds them all.
+SECONDS ?= 60
+fuzz: $(FUZZ:%=build/fuzzers/%)       ## build all fuzzers; TARGET=x SECONDS=60 runs one
+ifdef TARGET
+	@mkdir -p tests/fuzz/corpus/$(TARGET) tests/fuzz/regress/$(TARGET)
+	build/fuzzers/$(TARGET) -max_total_time=$(SECONDS) -artifact_prefix=tests/fuzz/regress/$(TARGET)/ \
+	    tests/fuzz/corpus/$(TARGET) tests/fuzz/regress/$(TARGET)
+endif
+
+build/fuzzers/%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/tested.a
+	@mkdir -p $(@D)
+	clang $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(TEST_LIBS)
+
+build/fuzz/tested.a: $(TESTED:%.c=build/fuzz/%.o)
+	rm -f $@ && ar rcs $@ $^
+
+# The two programs under the sanitizers, for the end to end tests: make asan && make e2e BIN=build/asan
+asan: build/asan/dht-server build/asan/kvcli ## both programs under the sanitizers, in build/asan
+
+build/asan/dht-server: $(COMMON:%.c=build/san/%.o) $(SERVER:%.c=build/san/%.o)
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) -o $@ $^ $(SERVER_LIBS)
+
+build/asan/kvcli: $(COMMON:%.c=build/san/%.o) $(LIBDHT:%.c=build/san/%.o) $(KVCLI:%.c=build/san/%.o)
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) -o $@ $^ $(KVCLI_LIBS)
+
+clean:                 ## remove everything that was built
+	rm -rf build dht-server kvcli
+
+help:                  ## this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
