@@ -8,10 +8,11 @@
 #include "common/address.h"
 
 #define VIEW_MEMBERS_MAX 4096u
+#define VIEW_WEIGHT_MAX 100u
 
 struct member {
     char name[ADDRESS_TEXT_BYTES_MAX]; /* host:port, normalised (address.h) */
-    uint32_t weight;                   /* 1 … 100; 128 × weight ring positions */
+    uint32_t weight;                   /* 1 … VIEW_WEIGHT_MAX; 128 × weight ring positions */
     bool is_up;                        /* a member that is down leads nothing */
 };
 
