@@ -1,0 +1,50 @@
+/* Counters, and the answers to `stats …` in memcached's manner. */
+#ifndef DHT_SERVER_CORE_STATS_H
+#define DHT_SERVER_CORE_STATS_H
+
+#include "common/reply.h"
+#include "server/store/store.h"
+
+/* What the core counts; whoever does a thing counts it. Zeroed is valid. */
+struct stats {
+#define COUNTED(name, unit, help) uint64_t name; /* help */
+#define SHOWN(name, type, unit, help)
+#include "server/core/stats_list.h"
+#undef COUNTED
+#undef SHOWN
+};
+
+/* One line of `stats settings`. Both borrowed. */
+struct stats_setting {
+    struct span name;
+    struct span value;
+};
+
+/* What is only known when asked for; the caller fills it. */
+struct stats_gauges {
+#define COUNTED(name, unit, help)
+#define SHOWN(name, type, unit, help) uint64_t name; /* help */
+#include "server/core/stats_list.h"
+#undef COUNTED
+#undef SHOWN
+    uint64_t pid;
+    int64_t unix_s;
+    uint64_t rusage_user_us;
+    uint64_t rusage_system_us;
+    struct span version;                  /* DHT_VERSION_ANSWER */
+    const struct stats_setting *settings; /* borrowed */
+    size_t setting_count;
+};
+
+/* Fills what the store knows: bytes, store_memory, *_items, expired_*, evict*. */
+void stats_gauges_take_store(struct stats_gauges *gauges, const struct store_counters *counters);
+
+/* Appends the answer to a stats line: `stats` and its sub-commands settings, slabs, items, sizes,
+ * conns, detail, cachedump, and reset, which zeroes stats. What needs slabs or per-key books that
+ * are not kept here answers as a memcached without any would; an unknown word is ERROR.
+ *
+ * words  what follows stats on the line, e.g. "settings"; empty for all. */
+void stats_append(struct reply *out, struct stats *stats, const struct stats_gauges *gauges,
+                  struct span words);
+
+#endif
