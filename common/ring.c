@@ -180,34 +180,105 @@ static void compute_shares(const struct view *view, uint32_t *share)
     }
 }
 
-/* The primary of a group: the first member that is up and below its share. If every one that is up
- * has its share, the one with the least above it, relative to the share. */
-static uint16_t choose_primary(const uint16_t *group, uint32_t group_size, const uint32_t *share,
-                               const uint32_t *led)
+/* What is known while slots get their primaries, in order. */
+struct placing {
+    struct ring *ring;
+    uint32_t slot;                    /* the next one; those below have a primary */
+    uint32_t share[VIEW_MEMBERS_MAX]; /* 0 for a member that is down */
+    uint32_t led[VIEW_MEMBERS_MAX];   /* at most share */
+};
+
+/* A search for a chain of handovers: which members it reached, how, and in how many steps. */
+struct chain {
+    uint16_t slot[VIEW_MEMBERS_MAX];  /* the slot a reached member may take over */
+    uint16_t steps[VIEW_MEMBERS_MAX]; /* handovers up to then; UNREACHED */
+};
+#define UNREACHED UINT16_MAX
+
+static bool has_room(const struct placing *placing, uint16_t member)
 {
-    uint16_t best = RING_NOBODY;
-    for (uint32_t i = 0; i < group_size; i++) {
-        uint16_t member = group[i];
-        if (share[member] == 0)
+    return placing->led[member] < placing->share[member];
+}
+
+/* Reaches the members of a slot's group in steps; returns the first that has room, or nobody. */
+static uint16_t reach_group(const struct placing *placing, uint32_t slot, uint16_t steps,
+                            struct chain *chain)
+{
+    const uint16_t *group = placing->ring->group[slot];
+    for (uint32_t i = 0; i < placing->ring->group_size; i++) {
+        if (placing->share[group[i]] == 0 || chain->steps[group[i]] != UNREACHED)
             continue;
-        if (led[member] < share[member])
-            return member;
-        if (best == RING_NOBODY ||
-            (uint64_t)led[member] * share[best] < (uint64_t)led[best] * share[member])
-            best = member;
+        chain->steps[group[i]] = steps;
+        chain->slot[group[i]] = (uint16_t)slot;
+        if (has_room(placing, group[i]))
+            return group[i];
     }
-    return best;
+    return RING_NOBODY;
+}
+
+/* Finds the shortest chain that gives placing->slot a primary: it ends at a member with room, which
+ * takes over a slot from one that thereby gets room, and so on. Nobody if there is none. */
+static uint16_t find_chain(const struct placing *placing, struct chain *chain)
+{
+    memset(chain->steps, 0xff, placing->ring->member_count * sizeof(*chain->steps));
+    uint16_t member = reach_group(placing, placing->slot, 0, chain);
+    bool is_growing = true;
+    for (uint16_t steps = 0; member == RING_NOBODY && is_growing; steps++) {
+        is_growing = false;
+        for (uint32_t slot = placing->slot; slot-- > 0 && member == RING_NOBODY;) {
+            uint16_t leader = placing->ring->primary[slot];
+            if (leader == RING_NOBODY || chain->steps[leader] != steps)
+                continue;
+            is_growing = true;
+            member = reach_group(placing, slot, (uint16_t)(steps + 1), chain);
+        }
+    }
+    return member;
+}
+
+/* Gives placing->slot to the chain's beginning, each slot on the way to the member after. */
+static void hand_over(struct placing *placing, const struct chain *chain, uint16_t member)
+{
+    placing->led[member]++;
+    for (;;) {
+        uint32_t slot = chain->slot[member];
+        uint16_t before = placing->ring->primary[slot];
+        placing->ring->primary[slot] = member;
+        if (slot == placing->slot)
+            return;
+        member = before;
+    }
+}
+
+static void raise_shares(struct placing *placing, const struct chain *chain)
+{
+    for (uint32_t i = 0; i < placing->ring->member_count; i++)
+        if (chain->steps[i] != UNREACHED)
+            placing->share[i]++;
+}
+
+static bool group_is_down(const struct placing *placing)
+{
+    const uint16_t *group = placing->ring->group[placing->slot];
+    for (uint32_t i = 0; i < placing->ring->group_size; i++)
+        if (placing->share[group[i]] > 0)
+            return false;
+    return true;
 }
 
 static void place_primaries(const struct view *view, struct ring *ring)
 {
-    uint32_t share[VIEW_MEMBERS_MAX], led[VIEW_MEMBERS_MAX] = {0};
-    compute_shares(view, share);
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
-        uint16_t primary = choose_primary(ring->group[slot], ring->group_size, share, led);
-        ring->primary[slot] = primary;
-        if (primary != RING_NOBODY)
-            led[primary]++;
+    struct placing placing = {.ring = ring};
+    struct chain chain;
+    compute_shares(view, placing.share);
+    for (; placing.slot < SLOT_COUNT; placing.slot++) {
+        ring->primary[placing.slot] = RING_NOBODY;
+        if (group_is_down(&placing))
+            continue;
+        uint16_t member;
+        while ((member = find_chain(&placing, &chain)) == RING_NOBODY)
+            raise_shares(&placing, &chain);
+        hand_over(&placing, &chain, member);
     }
 }
 
