@@ -1,0 +1,151 @@
+#include "client/link.h"
+
+#include "common/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RECEIVE_BYTES (64u * 1024)
+
+uint64_t clock_ms(void)
+{
+    struct timespec now;
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Waits for any of events; returns those that came, 0 at the deadline. A signal does not end it. */
+static short wait_for(int fd, short events, uint64_t deadline_ms)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = events};
+    for (;;) {
+        uint64_t now_ms = clock_ms();
+        uint64_t left_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
+        int ready = poll(&poll_fd, 1, left_ms > INT32_MAX ? INT32_MAX : (int)left_ms);
+        CHECK(ready >= 0 || errno == EINTR || errno == ENOMEM);
+        if (ready > 0)
+            return poll_fd.revents;
+        if (ready == 0 && clock_ms() >= deadline_ms)
+            return 0;
+    }
+}
+
+/* errors  ERR_CONNECT with errno set; ERR_TIMEOUT. */
+static enum err connect_one(const struct addrinfo *info, uint64_t deadline_ms, int *out)
+{
+    enum err err = ERR_CONNECT;
+    int one = 1;
+    int so_error = 0;
+    socklen_t len = sizeof(so_error);
+    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return ERR_CONNECT;
+    if (connect(fd, info->ai_addr, info->ai_addrlen) != 0) {
+        if (errno != EINPROGRESS)
+            goto out;
+        if (!wait_for(fd, POLLOUT, deadline_ms)) {
+            err = ERR_TIMEOUT;
+            goto out;
+        }
+        if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &so_error, &len) != 0)
+            goto out;
+        if (so_error != 0) {
+            errno = so_error;
+            goto out;
+        }
+    }
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* slower without it, no more */
+    *out = fd;
+    return ERR_OK;
+out:
+    so_error = errno;
+    close(fd);
+    errno = so_error;
+    return err;
+}
+
+enum err link_open(struct link *link, const struct address *address, uint64_t deadline_ms,
+                   const char **why)
+{
+    CHECK(link->fd < 0);
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    struct addrinfo *found;
+    char port[6];
+    snprintf(port, sizeof(port), "%u", (unsigned)address->port);
+    int code = getaddrinfo(address->host, port, &hints, &found);
+    if (code != 0) {
+        *why = gai_strerror(code);
+        return ERR_CONNECT;
+    }
+    enum err err = ERR_CONNECT;
+    for (const struct addrinfo *at = found; at && err != ERR_OK; at = at->ai_next) {
+        err = connect_one(at, deadline_ms, &link->fd);
+        if (err != ERR_OK)
+            *why = err == ERR_TIMEOUT ? err_text(err) : strerrordesc_np(errno);
+    }
+    freeaddrinfo(found);
+    return err;
+}
+
+static enum err send_some(struct link *link)
+{
+    ssize_t sent = send(link->fd, link->out.data + link->out.start, buf_len(&link->out),
+                        MSG_NOSIGNAL);
+    if (sent >= 0)
+        buf_consume(&link->out, (size_t)sent);
+    else if (errno != EAGAIN && errno != EINTR)
+        return ERR_CLOSED;
+    return ERR_OK;
+}
+
+static enum err receive_some(struct link *link)
+{
+    char *room = buf_reserve(&link->in, RECEIVE_BYTES);
+    ssize_t received = recv(link->fd, room, link->in.capacity - link->in.end, 0);
+    if (received > 0)
+        buf_advance(&link->in, (size_t)received);
+    else if (received == 0 || (errno != EAGAIN && errno != EINTR))
+        return ERR_CLOSED;
+    return ERR_OK;
+}
+
+enum err link_step(struct link *link, uint64_t deadline_ms)
+{
+    CHECK(link->fd >= 0);
+    short events = (short)(POLLIN | (buf_len(&link->out) > 0 ? POLLOUT : 0));
+    short came = wait_for(link->fd, events, deadline_ms);
+    if (!came)
+        return ERR_TIMEOUT;
+    /* First what was received: it counts even where sending fails because the other side is gone. */
+    if (came & (POLLIN | POLLERR | POLLHUP)) {
+        enum err err = receive_some(link);
+        if (err != ERR_OK)
+            return err;
+    }
+    return came & POLLOUT ? send_some(link) : ERR_OK;
+}
+
+bool link_is_fresh(const struct link *link)
+{
+    char byte;
+    if (link->fd < 0 || buf_len(&link->in) > 0 || buf_len(&link->out) > 0)
+        return false;
+    return recv(link->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+void link_close(struct link *link)
+{
+    if (link->fd >= 0)
+        close(link->fd);
+    buf_close(&link->in);
+    buf_close(&link->out);
+    link->fd = -1;
+}
