@@ -272,7 +272,7 @@ static void get_hit(struct executor *executor, const struct request *request,
     get_claim(out, request, start, end, item);
 }
 
-/* N on a miss: an empty item stands in until the winner, who is this client, stores the real one. */
+/* N on a miss: an empty item stands in until the winner, this client, stores the real one. */
 static bool get_vivify(struct executor *executor, const struct request *request,
                        const struct store_key *key, struct reply *out)
 {

@@ -1,19 +1,7 @@
 #include "server/core/stats.h"
 
 #include "common/number.h"
-
-void stats_gauges_take_store(struct stats_gauges *gauges, const struct store_counters *counters)
-{
-    gauges->bytes = counters->item_bytes;
-    gauges->store_memory = counters->memory_bytes;
-    gauges->curr_items = counters->items;
-    gauges->total_items = counters->items_total;
-    gauges->expired_items = counters->expired;
-    gauges->expired_unfetched = counters->expired_unfetched;
-    gauges->flushed_items = counters->flushed;
-    gauges->evictions = counters->evicted;
-    gauges->evicted_unfetched = counters->evicted_unfetched;
-}
+#include "common/version.h"
 
 static void text_append(struct reply *out, struct span name, struct span value)
 {
@@ -61,21 +49,24 @@ static void all_append(struct reply *out, const struct stats *stats,
 {
     number_append(out, SPAN_LITERAL("pid"), gauges->pid);
     number_append(out, SPAN_LITERAL("time"), (uint64_t)gauges->unix_s);
-    text_append(out, SPAN_LITERAL("version"), gauges->version);
+    text_append(out, SPAN_LITERAL("version"), SPAN_LITERAL(DHT_VERSION_ANSWER));
     rusage_append(out, "rusage_user", gauges->rusage_user_us);
     rusage_append(out, "rusage_system", gauges->rusage_system_us);
     constants_append(out);
 #define COUNTED(name, unit, help) number_append(out, SPAN_LITERAL(#name), stats->name);
 #define SHOWN(name, type, unit, help) number_append(out, SPAN_LITERAL(#name), gauges->name);
+#define STORED(name, field, type, unit, help)                                                  \
+    number_append(out, SPAN_LITERAL(#name), gauges->store->field);
 #include "server/core/stats_list.h"
 #undef COUNTED
 #undef SHOWN
+#undef STORED
     end_append(out);
 }
 
 static void settings_append(struct reply *out, const struct stats_gauges *gauges)
 {
-    for (size_t i = 0; i < gauges->setting_count; i++)
+    for (size_t i = 0; i < gauges->settings_count; i++)
         text_append(out, gauges->settings[i].name, gauges->settings[i].value);
     end_append(out);
 }

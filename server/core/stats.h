@@ -7,11 +7,13 @@
 
 /* What the core counts; whoever does a thing counts it. Zeroed is valid. */
 struct stats {
-#define COUNTED(name, unit, help) uint64_t name; /* help */
+#define COUNTED(name, unit, help) uint64_t name;
 #define SHOWN(name, type, unit, help)
+#define STORED(name, field, type, unit, help)
 #include "server/core/stats_list.h"
 #undef COUNTED
 #undef SHOWN
+#undef STORED
 };
 
 /* One line of `stats settings`. Both borrowed. */
@@ -23,21 +25,20 @@ struct stats_setting {
 /* What is only known when asked for; the caller fills it. */
 struct stats_gauges {
 #define COUNTED(name, unit, help)
-#define SHOWN(name, type, unit, help) uint64_t name; /* help */
+#define SHOWN(name, type, unit, help) uint64_t name;
+#define STORED(name, field, type, unit, help)
 #include "server/core/stats_list.h"
 #undef COUNTED
 #undef SHOWN
+#undef STORED
     uint64_t pid;
     int64_t unix_s;
     uint64_t rusage_user_us;
     uint64_t rusage_system_us;
-    struct span version;                  /* DHT_VERSION_ANSWER */
+    const struct store_counters *store;   /* borrowed */
     const struct stats_setting *settings; /* borrowed */
-    size_t setting_count;
+    size_t settings_count;
 };
-
-/* Fills what the store knows: bytes, store_memory, *_items, expired_*, evict*. */
-void stats_gauges_take_store(struct stats_gauges *gauges, const struct store_counters *counters);
 
 /* Appends the answer to a stats line: `stats` and its sub-commands settings, slabs, items, sizes,
  * conns, detail, cachedump, and reset, which zeroes stats. What needs slabs or per-key books that

@@ -1,9 +1,10 @@
 /* The one table of what is counted and shown: `stats`, the status page and the Prometheus text are
  * made from it. Names that memcached has too mean what they mean there.
  *
- *   COUNTED(name, unit, help)      counts since start in struct stats; the core counts
- *   SHOWN(name, type, unit, help)  told in struct stats_gauges when somebody asks; type COUNTER
- *                                  (only rises) or GAUGE
+ *   COUNTED(name, unit, help)              in struct stats, counted where it happens; only rises
+ *   SHOWN(name, type, unit, help)          in struct stats_gauges, told when somebody asks; type:
+ *                                          COUNTER (only rises) or GAUGE
+ *   STORED(name, field, type, unit, help)  in struct store_counters, by the name of field
  */
 COUNTED(cmd_get, "keys", "Keys asked for by get, gets and mg")
 COUNTED(cmd_set, "requests", "Storage requests whose value was accepted")
@@ -34,7 +35,7 @@ COUNTED(forwards_sent, "requests", "Requests forwarded to their coordinator")
 COUNTED(forwards_served, "requests", "Requests forwarded here and answered")
 COUNTED(forward_failures, "requests", "Forwards answered 'not done'")
 COUNTED(unknown_outcomes, "requests", "Forwards answered 'outcome unknown'")
-COUNTED(frames_bad, "frames", "Frames between nodes that did not parse")
+COUNTED(frames_malformed, "frames", "Frames between nodes that did not parse")
 COUNTED(frames_bad_crc, "frames", "Frames between nodes with a wrong checksum")
 COUNTED(peers_refused, "connections", "Nodes refused in the handshake")
 
@@ -46,12 +47,12 @@ SHOWN(rejected_connections, COUNTER, "connections", "Client connections refused 
 SHOWN(curr_peers, GAUGE, "connections", "Connections to other nodes that are up")
 SHOWN(limit_maxbytes, GAUGE, "bytes", "Memory bound")
 SHOWN(memory_used, GAUGE, "bytes", "Counted against the memory bound: items, tables, buffers")
-SHOWN(bytes, GAUGE, "bytes", "Asked for by items: headers, keys, values")
-SHOWN(store_memory, GAUGE, "bytes", "Taken from the system for items and tables")
-SHOWN(curr_items, GAUGE, "items", "Items stored here")
-SHOWN(total_items, COUNTER, "items", "Items ever stored here")
-SHOWN(expired_items, COUNTER, "items", "Dropped because their time had come")
-SHOWN(expired_unfetched, COUNTER, "items", "Of them, never read")
-SHOWN(flushed_items, COUNTER, "items", "Dropped because of a flush")
-SHOWN(evictions, COUNTER, "items", "Dropped to make room for others")
-SHOWN(evicted_unfetched, COUNTER, "items", "Of them, never read")
+STORED(bytes, item_bytes, GAUGE, "bytes", "Asked for by items: headers, keys, values")
+STORED(store_memory, memory_bytes, GAUGE, "bytes", "Taken from the system for items and tables")
+STORED(curr_items, items, GAUGE, "items", "Items stored here")
+STORED(total_items, items_total, COUNTER, "items", "Items ever stored here")
+STORED(expired_items, expired, COUNTER, "items", "Dropped because their time had come")
+STORED(expired_unfetched, expired_unfetched, COUNTER, "items", "Of them, never read")
+STORED(flushed_items, flushed, COUNTER, "items", "Dropped because of a flush")
+STORED(evictions, evicted, COUNTER, "items", "Dropped to make room for others")
+STORED(evicted_unfetched, evicted_unfetched, COUNTER, "items", "Of them, never read")
