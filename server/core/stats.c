@@ -58,9 +58,6 @@ static void all_append(struct reply *out, const struct stats *stats,
 #define STORED(name, field, type, unit, help)                                                  \
     number_append(out, SPAN_LITERAL(#name), gauges->store->field);
 #include "server/core/stats_list.h"
-#undef COUNTED
-#undef SHOWN
-#undef STORED
     end_append(out);
 }
 
@@ -74,7 +71,7 @@ static void settings_append(struct reply *out, const struct stats_gauges *gauges
 static void slabs_append(struct reply *out, const struct stats_gauges *gauges)
 {
     number_append(out, SPAN_LITERAL("active_slabs"), 0);
-    number_append(out, SPAN_LITERAL("total_malloced"), gauges->store_memory);
+    number_append(out, SPAN_LITERAL("total_malloced"), gauges->store->memory_bytes);
     end_append(out);
 }
 

@@ -8,12 +8,7 @@
 /* What the core counts; whoever does a thing counts it. Zeroed is valid. */
 struct stats {
 #define COUNTED(name, unit, help) uint64_t name;
-#define SHOWN(name, type, unit, help)
-#define STORED(name, field, type, unit, help)
 #include "server/core/stats_list.h"
-#undef COUNTED
-#undef SHOWN
-#undef STORED
 };
 
 /* One line of `stats settings`. Both borrowed. */
@@ -24,13 +19,8 @@ struct stats_setting {
 
 /* What is only known when asked for; the caller fills it. */
 struct stats_gauges {
-#define COUNTED(name, unit, help)
 #define SHOWN(name, type, unit, help) uint64_t name;
-#define STORED(name, field, type, unit, help)
 #include "server/core/stats_list.h"
-#undef COUNTED
-#undef SHOWN
-#undef STORED
     uint64_t pid;
     int64_t unix_s;
     uint64_t rusage_user_us;

@@ -5,7 +5,19 @@
  *   SHOWN(name, type, unit, help)          in struct stats_gauges, told when somebody asks; type:
  *                                          COUNTER (only rises) or GAUGE
  *   STORED(name, field, type, unit, help)  in struct store_counters, by the name of field
+ *
+ * Define those that are wanted, then include this; afterwards none is defined. No include guard.
  */
+#ifndef COUNTED
+#define COUNTED(name, unit, help)
+#endif
+#ifndef SHOWN
+#define SHOWN(name, type, unit, help)
+#endif
+#ifndef STORED
+#define STORED(name, field, type, unit, help)
+#endif
+
 COUNTED(cmd_get, "keys", "Keys asked for by get, gets and mg")
 COUNTED(cmd_set, "requests", "Storage requests whose value was accepted")
 COUNTED(cmd_flush, "requests", "flush_all requests")
@@ -56,3 +68,7 @@ STORED(expired_unfetched, expired_unfetched, COUNTER, "items", "Of them, never r
 STORED(flushed_items, flushed, COUNTER, "items", "Dropped because of a flush")
 STORED(evictions, evicted, COUNTER, "items", "Dropped to make room for others")
 STORED(evicted_unfetched, evicted_unfetched, COUNTER, "items", "Of them, never read")
+
+#undef COUNTED
+#undef SHOWN
+#undef STORED
