@@ -1,6 +1,6 @@
 #include "client/dht.h"
 
-#include "client/link.h"
+#include "client/dht_wire.h"
 #include "common/answer.h"
 #include "common/check.h"
 #include "common/number.h"
@@ -19,9 +19,9 @@
 struct dht {
     struct address *servers; /* owned */
     size_t server_count;     /* at least 1 */
-    size_t server;           /* index of the one link leads to, or will */
-    struct link link;
-    size_t held_bytes; /* at the front of link.in: the last answer, which a caller may still look at */
+    size_t server;           /* index of the one wire leads to, or will */
+    struct wire wire;
+    size_t held_bytes; /* at the front of wire.in: the last answer, which a caller may still look at */
     unsigned timeout_ms;
     char server_text[ADDRESS_TEXT_BYTES_MAX];
     char text[TEXT_BYTES_MAX];
@@ -86,7 +86,7 @@ struct run {
     size_t op_count;
     size_t answered;  /* operations before it have their answer */
     size_t left;      /* operations before it may have left for the server */
-    size_t queued;    /* operations before it are in link.out, or have left */
+    size_t queued;    /* operations before it are in wire.out, or have left */
     bool heard_part;  /* the first unanswered one's answer has begun: stats */
     size_t tries;     /* servers that failed since the last answer */
     uint64_t pause_ms; /* the shortest that a busy one of them asked for; 0: none did */
@@ -139,7 +139,7 @@ struct dht *dht_open(const char *servers, const char **why)
     CHECK(dht != NULL);
     dht->servers = calloc(commas_count(servers) + 1, sizeof(*dht->servers));
     CHECK(dht->servers != NULL);
-    dht->link.fd = -1;
+    dht->wire.fd = -1;
     dht->timeout_ms = DHT_TIMEOUT_MS;
     for (const char *at = servers;; at++) {
         size_t len = strcspn(at, ",");
@@ -161,7 +161,7 @@ void dht_close(struct dht *dht)
 {
     if (!dht)
         return;
-    link_close(&dht->link);
+    wire_close(&dht->wire);
     free(dht->servers);
     free(dht);
 }
@@ -220,7 +220,7 @@ static bool op_check(struct dht *dht, const struct dht_op *op)
 }
 
 /* memcached reads a number above 30 days as a point in time. */
-static int64_t wire_ttl(int64_t ttl_s)
+static int64_t ttl_to_send(int64_t ttl_s)
 {
     return ttl_s > TTL_RELATIVE_MAX_S ? (int64_t)time(NULL) + ttl_s : ttl_s;
 }
@@ -233,7 +233,7 @@ static void request_append(struct buf *out, const struct dht_op *op)
         buf_printf(out, " %zu", op->value_bytes);
     buf_append(out, verb->meta_flags, strlen(verb->meta_flags));
     if (verb->takes & TAKES_TTL)
-        buf_printf(out, " T%" PRId64, wire_ttl(op->ttl_s));
+        buf_printf(out, " T%" PRId64, ttl_to_send(op->ttl_s));
     if (verb->takes & TAKES_FLAGS)
         buf_printf(out, " F%" PRIu32, op->flags);
     if (verb->takes & TAKES_CAS && op->cas)
@@ -241,7 +241,7 @@ static void request_append(struct buf *out, const struct dht_op *op)
     if (verb->takes & TAKES_DELTA)
         buf_printf(out, " D%" PRIu64, op->delta);
     if (op->verb == DHT_OP_FLUSH_ALL && op->ttl_s)
-        buf_printf(out, " %" PRId64, wire_ttl(op->ttl_s));
+        buf_printf(out, " %" PRId64, ttl_to_send(op->ttl_s));
     buf_append(out, "\r\n", 2);
     if (verb->takes & TAKES_VALUE) {
         buf_append(out, op->value, op->value_bytes);
@@ -260,7 +260,7 @@ static void deliver(struct run *run, const struct dht_answer *answer)
     run->heard_part = false;
     run->tries = 0;
     run->pause_ms = 0;
-    run->deadline_ms = clock_ms() + run->dht->timeout_ms;
+    run->deadline_ms = wire_clock_ms() + run->dht->timeout_ms;
     run->hear(run->arg, op, answer);
 }
 
@@ -291,9 +291,9 @@ static void deliver_lost(struct run *run, enum dht_result result)
 
 /* Closes the connection; what has no answer will be asked for anew. But a write that may have left
  * is never repeated, and nothing in flight beside it overtakes it. */
-static void drop_link(struct run *run)
+static void drop_wire(struct run *run)
 {
-    link_close(&run->dht->link);
+    wire_close(&run->dht->wire);
     run->dht->held_bytes = 0;
     if (run->heard_part || has_write(run, run->answered, run->left))
         deliver_lost(run, DHT_NOT_DONE);
@@ -309,7 +309,7 @@ static void server_failed(struct run *run, enum dht_result failure, const char *
         snprintf(dht->text, sizeof(dht->text), "%s: %s", dht->server_text, why);
         run->failure = failure;
     }
-    drop_link(run);
+    drop_wire(run);
     run->tries++;
     server_choose(dht, (dht->server + 1) % dht->server_count);
 }
@@ -325,23 +325,23 @@ static void server_busy(struct run *run, uint64_t pause_ms)
 
 /* Asks for the version before anything else is said: a server that is busy, hung or no server at
  * all is so found out before a write has left for it. */
-static enum err greet(struct link *link, uint64_t deadline_ms, struct answer *answer)
+static enum err greet(struct wire *wire, uint64_t deadline_ms, struct answer *answer)
 {
     static const char greeting[] = "version\r\n";
-    buf_append(&link->out, greeting, sizeof(greeting) - 1);
+    buf_append(&wire->out, greeting, sizeof(greeting) - 1);
     for (;;) {
         size_t consumed;
         size_t need;
-        switch (answer_parse(link->in.data, buf_len(&link->in), 0, answer, &consumed, &need)) {
+        switch (answer_parse(wire->in.data, buf_len(&wire->in), 0, answer, &consumed, &need)) {
         case ANSWER_DONE:
-            buf_consume(&link->in, consumed);
+            buf_consume(&wire->in, consumed);
             return ERR_OK;
         case ANSWER_BAD:
             return ERR_SYNTAX;
         case ANSWER_MORE:
             break;
         }
-        enum err err = link_step(link, deadline_ms);
+        enum err err = wire_step(wire, deadline_ms);
         if (err != ERR_OK)
             return err;
     }
@@ -355,11 +355,11 @@ static void server_try(struct run *run, uint64_t now_ms)
     uint64_t deadline_ms = now_ms + left_ms / (dht->server_count - run->tries) + 1;
     const char *why;
     struct answer answer;
-    if (link_open(&dht->link, &dht->servers[dht->server], deadline_ms, &why) != ERR_OK) {
+    if (wire_open(&dht->wire, &dht->servers[dht->server], deadline_ms, &why) != ERR_OK) {
         server_failed(run, DHT_CANNOT_CONNECT, why);
         return;
     }
-    enum err err = greet(&dht->link, deadline_ms, &answer);
+    enum err err = greet(&dht->wire, deadline_ms, &answer);
     if (err == ERR_SYNTAX)
         server_failed(run, DHT_CANNOT_CONNECT, "does not speak memcached's protocol");
     else if (err != ERR_OK)
@@ -370,14 +370,14 @@ static void server_try(struct run *run, uint64_t now_ms)
         server_failed(run, DHT_CANNOT_CONNECT, "does not take connections");
 }
 
-/* Makes dht->link lead to the server that is to be asked for op; false if none can be had. Today
+/* Makes dht->wire lead to the server that is to be asked for op; false if none can be had. Today
  * any server will do, so the one that answered last stays; a client that knows the ring chooses
  * here. */
-static bool link_for(struct run *run)
+static bool connect_for(struct run *run)
 {
     struct dht *dht = run->dht;
-    while (dht->link.fd < 0) {
-        uint64_t now_ms = clock_ms();
+    while (dht->wire.fd < 0) {
+        uint64_t now_ms = wire_clock_ms();
         if (run->tries == dht->server_count) {
             if (run->pause_ms == 0 || now_ms + run->pause_ms >= run->deadline_ms)
                 return false;
@@ -467,7 +467,7 @@ static void hear_answer(struct run *run, const struct answer *from)
         copy_text(dht->name, sizeof(dht->name), from->name);
         answer.name = dht->name;
         run->heard_part = true;
-        run->deadline_ms = clock_ms() + dht->timeout_ms;
+        run->deadline_ms = wire_clock_ms() + dht->timeout_ms;
         run->hear(run->arg, &run->ops[run->answered], &answer);
         return;
     }
@@ -499,7 +499,7 @@ static void take_answer(struct run *run, struct answer *answer)
 {
     const struct verb *verb = &verbs[run->ops[run->answered].verb];
     if (!answer_fits(verb, answer)) {
-        server_failed(run, DHT_NOT_DONE, "an answer to something else came");
+        server_failed(run, DHT_CANNOT_CONNECT, "an answer to something else came");
         return;
     }
     if (is_worth_another_try(run, answer->kind)) {
@@ -514,14 +514,14 @@ static void take_answer(struct run *run, struct answer *answer)
     /* A value whose line was refused might be read as commands. */
     if (verb->takes & TAKES_VALUE &&
         (answer->kind == ANSWER_ERROR || answer->kind == ANSWER_CLIENT_ERROR))
-        drop_link(run);
+        drop_wire(run);
 }
 
 static void take_answers(struct run *run)
 {
     struct dht *dht = run->dht;
-    struct buf *in = &dht->link.in;
-    while (run->answered < run->left && dht->link.fd >= 0) {
+    struct buf *in = &dht->wire.in;
+    while (run->answered < run->left && dht->wire.fd >= 0) {
         struct answer answer;
         size_t need;
         buf_consume(in, dht->held_bytes);
@@ -532,7 +532,7 @@ static void take_answers(struct run *run)
             take_answer(run, &answer);
             break;
         case ANSWER_BAD:
-            server_failed(run, DHT_NOT_DONE, "a malformed answer came");
+            server_failed(run, DHT_CANNOT_CONNECT, "a malformed answer came");
             break;
         case ANSWER_MORE:
             return;
@@ -544,7 +544,7 @@ static void take_answers(struct run *run)
 
 static void queue_requests(struct run *run)
 {
-    struct buf *out = &run->dht->link.out;
+    struct buf *out = &run->dht->wire.out;
     while (run->queued < run->op_count && buf_len(out) < OUT_BYTES_ENOUGH)
         request_append(out, &run->ops[run->queued++]);
 }
@@ -560,7 +560,7 @@ static void run_timed_out(struct run *run)
     struct dht *dht = run->dht;
     snprintf(dht->text, sizeof(dht->text), "%s: no answer within %u ms", dht->server_text,
              dht->timeout_ms);
-    link_close(&dht->link);
+    wire_close(&dht->wire);
     dht->held_bytes = 0;
     deliver_lost(run, DHT_TIMEOUT);
     fail_rest(run, DHT_TIMEOUT);
@@ -568,24 +568,24 @@ static void run_timed_out(struct run *run)
 
 static void run_to_end(struct run *run)
 {
-    struct link *link = &run->dht->link;
+    struct wire *wire = &run->dht->wire;
     while (run->answered < run->op_count) {
-        if (!link_for(run)) {
+        if (!connect_for(run)) {
             fail_rest(run, run->failure);
             return;
         }
         queue_requests(run);
-        size_t waiting_bytes = buf_len(&link->out);
-        enum err err = link_step(link, run->deadline_ms);
-        if (buf_len(&link->out) < waiting_bytes)
+        size_t waiting_bytes = buf_len(&wire->out);
+        enum err err = wire_step(wire, run->deadline_ms);
+        if (buf_len(&wire->out) < waiting_bytes)
             run->left = run->queued;
         if (err == ERR_TIMEOUT) {
             run_timed_out(run);
             return;
         }
         take_answers(run); /* also of a connection that is closed by now */
-        if (err != ERR_OK && link->fd >= 0)
-            server_failed(run, DHT_NOT_DONE, err_text(err));
+        if (err != ERR_OK && wire->fd >= 0)
+            server_failed(run, DHT_CANNOT_CONNECT, err_text(err));
     }
 }
 
@@ -595,14 +595,14 @@ enum dht_result dht_run(struct dht *dht, const struct dht_op *ops, size_t op_cou
     for (size_t i = 0; i < op_count; i++)
         if (!op_check(dht, &ops[i]))
             return DHT_USAGE;
-    buf_consume(&dht->link.in, dht->held_bytes);
+    buf_consume(&dht->wire.in, dht->held_bytes);
     dht->held_bytes = 0;
-    if (!link_is_fresh(&dht->link))
-        link_close(&dht->link);
+    if (!wire_is_fresh(&dht->wire))
+        wire_close(&dht->wire);
     struct run run = {.dht = dht,
                       .ops = ops,
                       .op_count = op_count,
-                      .deadline_ms = clock_ms() + dht->timeout_ms,
+                      .deadline_ms = wire_clock_ms() + dht->timeout_ms,
                       .hear = hear,
                       .arg = arg};
     run_to_end(&run);

@@ -46,7 +46,7 @@ enum dht_result {
     DHT_OUTCOME_UNKNOWN, /* a write: it may have been carried out or not */
     DHT_CLIENT_ERROR,    /* the server does not accept the request, e.g. incr of a text */
     DHT_SERVER_ERROR,    /* the server can't, e.g. out of memory; nothing was stored */
-    DHT_CANNOT_CONNECT,  /* no server could be reached */
+    DHT_CANNOT_CONNECT,  /* no server could be reached and talked to; nothing was changed */
     DHT_TIMEOUT,         /* no answer in time; nothing was changed */
     DHT_USAGE            /* an argument is wrong; nothing was sent */
 };

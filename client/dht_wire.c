@@ -1,4 +1,4 @@
-#include "client/link.h"
+#include "client/dht_wire.h"
 
 #include "common/check.h"
 
@@ -15,7 +15,7 @@
 
 #define RECEIVE_BYTES (64u * 1024)
 
-uint64_t clock_ms(void)
+uint64_t wire_clock_ms(void)
 {
     struct timespec now;
     CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
@@ -27,13 +27,13 @@ static short wait_for(int fd, short events, uint64_t deadline_ms)
 {
     struct pollfd poll_fd = {.fd = fd, .events = events};
     for (;;) {
-        uint64_t now_ms = clock_ms();
+        uint64_t now_ms = wire_clock_ms();
         uint64_t left_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
         int ready = poll(&poll_fd, 1, left_ms > INT32_MAX ? INT32_MAX : (int)left_ms);
         CHECK(ready >= 0 || errno == EINTR || errno == ENOMEM);
         if (ready > 0)
             return poll_fd.revents;
-        if (ready == 0 && clock_ms() >= deadline_ms)
+        if (ready == 0 && wire_clock_ms() >= deadline_ms)
             return 0;
     }
 }
@@ -72,10 +72,10 @@ out:
     return err;
 }
 
-enum err link_open(struct link *link, const struct address *address, uint64_t deadline_ms,
+enum err wire_open(struct wire *wire, const struct address *address, uint64_t deadline_ms,
                    const char **why)
 {
-    CHECK(link->fd < 0);
+    CHECK(wire->fd < 0);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     struct addrinfo *found;
     char port[6];
@@ -87,7 +87,7 @@ enum err link_open(struct link *link, const struct address *address, uint64_t de
     }
     enum err err = ERR_CONNECT;
     for (const struct addrinfo *at = found; at && err != ERR_OK; at = at->ai_next) {
-        err = connect_one(at, deadline_ms, &link->fd);
+        err = connect_one(at, deadline_ms, &wire->fd);
         if (err != ERR_OK)
             *why = err == ERR_TIMEOUT ? err_text(err) : strerrordesc_np(errno);
     }
@@ -95,57 +95,57 @@ enum err link_open(struct link *link, const struct address *address, uint64_t de
     return err;
 }
 
-static enum err send_some(struct link *link)
+static enum err send_some(struct wire *wire)
 {
-    ssize_t sent = send(link->fd, link->out.data + link->out.start, buf_len(&link->out),
+    ssize_t sent = send(wire->fd, wire->out.data + wire->out.start, buf_len(&wire->out),
                         MSG_NOSIGNAL);
     if (sent >= 0)
-        buf_consume(&link->out, (size_t)sent);
+        buf_consume(&wire->out, (size_t)sent);
     else if (errno != EAGAIN && errno != EINTR)
         return ERR_CLOSED;
     return ERR_OK;
 }
 
-static enum err receive_some(struct link *link)
+static enum err receive_some(struct wire *wire)
 {
-    char *room = buf_reserve(&link->in, RECEIVE_BYTES);
-    ssize_t received = recv(link->fd, room, link->in.capacity - link->in.end, 0);
+    char *room = buf_reserve(&wire->in, RECEIVE_BYTES);
+    ssize_t received = recv(wire->fd, room, wire->in.capacity - wire->in.end, 0);
     if (received > 0)
-        buf_advance(&link->in, (size_t)received);
+        buf_advance(&wire->in, (size_t)received);
     else if (received == 0 || (errno != EAGAIN && errno != EINTR))
         return ERR_CLOSED;
     return ERR_OK;
 }
 
-enum err link_step(struct link *link, uint64_t deadline_ms)
+enum err wire_step(struct wire *wire, uint64_t deadline_ms)
 {
-    CHECK(link->fd >= 0);
-    short events = (short)(POLLIN | (buf_len(&link->out) > 0 ? POLLOUT : 0));
-    short came = wait_for(link->fd, events, deadline_ms);
+    CHECK(wire->fd >= 0);
+    short events = (short)(POLLIN | (buf_len(&wire->out) > 0 ? POLLOUT : 0));
+    short came = wait_for(wire->fd, events, deadline_ms);
     if (!came)
         return ERR_TIMEOUT;
     /* First what was received: it counts even where sending fails because the other side is gone. */
     if (came & (POLLIN | POLLERR | POLLHUP)) {
-        enum err err = receive_some(link);
+        enum err err = receive_some(wire);
         if (err != ERR_OK)
             return err;
     }
-    return came & POLLOUT ? send_some(link) : ERR_OK;
+    return came & POLLOUT ? send_some(wire) : ERR_OK;
 }
 
-bool link_is_fresh(const struct link *link)
+bool wire_is_fresh(const struct wire *wire)
 {
     char byte;
-    if (link->fd < 0 || buf_len(&link->in) > 0 || buf_len(&link->out) > 0)
+    if (wire->fd < 0 || buf_len(&wire->in) > 0 || buf_len(&wire->out) > 0)
         return false;
-    return recv(link->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+    return recv(wire->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
-void link_close(struct link *link)
+void wire_close(struct wire *wire)
 {
-    if (link->fd >= 0)
-        close(link->fd);
-    buf_close(&link->in);
-    buf_close(&link->out);
-    link->fd = -1;
+    if (wire->fd >= 0)
+        close(wire->fd);
+    buf_close(&wire->in);
+    buf_close(&wire->out);
+    wire->fd = -1;
 }
