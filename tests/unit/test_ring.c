@@ -1,0 +1,520 @@
+/* The placement: known answers, an obvious slow implementation to agree with, balance and movement. */
+#include "common/ring.h"
+
+#include "common/buf.h"
+#include "common/peers.h"
+#include "common/prng.h"
+
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+/* ---- the slow and obvious: ring.h's rules, word for word ---- */
+
+struct slow_position {
+    uint64_t at;
+    uint32_t member;
+};
+
+static int compare_slow(const void *a, const void *b)
+{
+    const struct slow_position *left = a, *right = b;
+    if (left->at != right->at)
+        return left->at < right->at ? -1 : 1;
+    return left->member < right->member ? -1 : 1;
+}
+
+static struct slow_position *slow_positions(const struct view *view, uint32_t *count)
+{
+    *count = 0;
+    for (uint32_t i = 0; i < view->member_count; i++)
+        *count += 128 * view->members[i].weight;
+    struct slow_position *positions = calloc(*count, sizeof(*positions));
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < view->member_count; i++) {
+        for (uint32_t index = 0; index < 128 * view->members[i].weight; index++) {
+            char text[400];
+            snprintf(text, sizeof(text), "%s#%u", view->members[i].name, index);
+            struct digest digest;
+            digest_of(span_of_string(text), &digest);
+            uint64_t position = 0;
+            for (int byte = 0; byte < 8; byte++)
+                position = position << 8 | digest.bytes[byte];
+            positions[at++] = (struct slow_position){position, i};
+        }
+    }
+    qsort(positions, *count, sizeof(*positions), compare_slow);
+    return positions;
+}
+
+static bool same_host(const struct view *view, uint32_t a, uint32_t b)
+{
+    char host_a[ADDRESS_TEXT_BYTES_MAX], host_b[ADDRESS_TEXT_BYTES_MAX];
+    strcpy(host_a, view->members[a].name);
+    strcpy(host_b, view->members[b].name);
+    *strrchr(host_a, ':') = '\0';
+    *strrchr(host_b, ':') = '\0';
+    return strcmp(host_a, host_b) == 0;
+}
+
+static void slow_group(const struct view *view, const struct slow_position *positions,
+                       uint32_t count, uint32_t slot, uint16_t *group)
+{
+    uint32_t start = 0;
+    while (start < count && positions[start].at < (uint64_t)slot << 50)
+        start++;
+    uint32_t found = 0;
+    for (int hosts_differ = 1; hosts_differ >= 0; hosts_differ--) {
+        for (uint32_t i = 0; i < count && found < 3; i++) {
+            uint32_t member = positions[(start + i) % count].member;
+            bool is_new = true;
+            for (uint32_t j = 0; j < found; j++)
+                if (group[j] == member || (hosts_differ && same_host(view, group[j], member)))
+                    is_new = false;
+            if (is_new)
+                group[found++] = (uint16_t)member;
+        }
+    }
+    while (found < 3)
+        group[found++] = RING_NOBODY;
+}
+
+static uint32_t slow_share(const struct view *view, uint32_t member)
+{
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < view->member_count; i++)
+        if (view->members[i].is_up)
+            all += view->members[i].weight;
+    if (!view->members[member].is_up)
+        return 0;
+    uint64_t part = 16384ull * view->members[member].weight;
+    uint64_t floor_105 = part * 105 / (all * 100);
+    uint64_t ceiling = part % all ? part / all + 1 : part / all;
+    return (uint32_t)(floor_105 > ceiling ? floor_105 : ceiling);
+}
+
+struct slow {
+    const struct ring *groups; /* only its groups are read */
+    const struct view *view;
+    uint16_t primary[SLOT_COUNT];
+    uint32_t share[VIEW_MEMBERS_MAX];
+    uint32_t led[VIEW_MEMBERS_MAX];
+};
+
+static bool slot_has(const struct slow *slow, uint32_t slot, uint16_t member)
+{
+    for (uint32_t i = 0; i < slow->groups->group_size; i++)
+        if (slow->groups->group[slot][i] == member)
+            return true;
+    return false;
+}
+
+/* The first member of slot's group that is up, at no level yet, and has room; else nobody. */
+static uint16_t slow_first_with_room(const struct slow *slow, uint32_t slot, const int *level)
+{
+    for (uint32_t i = 0; i < slow->groups->group_size; i++) {
+        uint16_t member = slow->groups->group[slot][i];
+        if (level[member] < 0 && slow->led[member] < slow->share[member])
+            return member;
+    }
+    return RING_NOBODY;
+}
+
+/* Gives slot to member; if somebody must first give up a slot of level - 1 for it, likewise. */
+static void slow_take(struct slow *slow, uint32_t slot, uint16_t member, uint32_t new_slot,
+                      const int *level)
+{
+    uint16_t before = slow->primary[slot];
+    slow->primary[slot] = member;
+    if (slot == new_slot)
+        return;
+    if (level[before] == 0) {
+        slow_take(slow, new_slot, before, new_slot, level);
+        return;
+    }
+    for (uint32_t other = new_slot; other-- > 0;) {
+        uint16_t leader = slow->primary[other];
+        if (other != slot && leader != RING_NOBODY && level[leader] == level[before] - 1 &&
+            slot_has(slow, other, before)) {
+            slow_take(slow, other, before, new_slot, level);
+            return;
+        }
+    }
+    fail_msg("a chain that leads nowhere");
+}
+
+static bool slow_try(struct slow *slow, uint32_t new_slot, int *level)
+{
+    for (uint32_t i = 0; i < slow->view->member_count; i++)
+        level[i] = -1;
+    uint16_t end = slow_first_with_room(slow, new_slot, level);
+    uint32_t end_slot = new_slot;
+    for (uint32_t i = 0; i < slow->groups->group_size; i++)
+        if (slow->share[slow->groups->group[new_slot][i]] > 0)
+            level[slow->groups->group[new_slot][i]] = 0;
+    bool is_growing = true;
+    for (int depth = 0; end == RING_NOBODY && is_growing; depth++) {
+        is_growing = false;
+        for (uint32_t slot = new_slot; slot-- > 0 && end == RING_NOBODY;)
+            if (slow->primary[slot] != RING_NOBODY && level[slow->primary[slot]] == depth) {
+                end = slow_first_with_room(slow, slot, level);
+                end_slot = slot;
+            }
+        for (uint32_t slot = 0; slot < new_slot && end == RING_NOBODY; slot++)
+            for (uint32_t i = 0; i < slow->groups->group_size; i++) {
+                uint16_t member = slow->groups->group[slot][i];
+                if (slow->primary[slot] != RING_NOBODY && level[slow->primary[slot]] == depth &&
+                    level[member] < 0 && slow->share[member] > 0) {
+                    level[member] = depth + 1;
+                    is_growing = true;
+                }
+            }
+    }
+    if (end == RING_NOBODY)
+        return false;
+    slow->led[end]++;
+    slow_take(slow, end_slot, end, new_slot, level);
+    return true;
+}
+
+static void slow_primaries(struct slow *slow)
+{
+    int level[VIEW_MEMBERS_MAX];
+    for (uint32_t i = 0; i < slow->view->member_count; i++)
+        slow->share[i] = slow_share(slow->view, i);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        slow->primary[slot] = RING_NOBODY;
+        bool somebody_is_up = false;
+        for (uint32_t i = 0; i < slow->groups->group_size; i++)
+            somebody_is_up |= slow->view->members[slow->groups->group[slot][i]].is_up;
+        while (somebody_is_up && !slow_try(slow, slot, level))
+            for (uint32_t i = 0; i < slow->view->member_count; i++)
+                slow->share[i] += level[i] >= 0;
+    }
+}
+
+/* ---- views to place ---- */
+
+PRINTF_LIKE(2, 3) static void view_of(struct view *view, const char *format, ...)
+{
+    char text[128 * 1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    struct peers_error error;
+    assert_int_equal(peers_parse(span_of_string(text), view, &error), ERR_OK);
+}
+
+/* count members at node1.example:11211, node2.example:11211, … */
+static void view_of_nodes(struct view *view, uint32_t count)
+{
+    struct buf text = {0};
+    for (uint32_t i = 1; i <= count; i++)
+        buf_printf(&text, "node%u.example:11211\n", i);
+    struct peers_error error;
+    assert_int_equal(peers_parse(buf_span(&text), view, &error), ERR_OK);
+    buf_close(&text);
+}
+
+static void view_of_chance(struct view *view, struct prng *prng)
+{
+    uint32_t count = 1 + (uint32_t)prng_below(prng, 40);
+    uint32_t hosts = 1 + (uint32_t)prng_below(prng, count);
+    uint32_t weight_max = 1 + (uint32_t)prng_below(prng, 6);
+    uint32_t down_percent = (uint32_t)prng_below(prng, 2) * (uint32_t)prng_below(prng, 80);
+    struct buf text = {0};
+    for (uint32_t i = 0; i < count; i++)
+        buf_printf(&text, "h%u:%u\n", (unsigned)prng_below(prng, hosts), i + 1);
+    struct peers_error error;
+    assert_int_equal(peers_parse(buf_span(&text), view, &error), ERR_OK);
+    buf_close(&text);
+    for (uint32_t i = 0; i < count; i++) {
+        view->members[i].weight = 1 + (uint32_t)prng_below(prng, weight_max);
+        view->members[i].is_up = prng_below(prng, 100) >= down_percent;
+    }
+}
+
+/* ---- tests ---- */
+
+static void agree_with_slow(const struct view *view, struct ring *ring, struct slow *slow)
+{
+    ring_place(view, ring);
+    uint32_t count;
+    struct slow_position *positions = slow_positions(view, &count);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot += slot < 64 || slot > 16320 ? 1 : 17) {
+        uint16_t group[3];
+        slow_group(view, positions, count, slot, group);
+        assert_memory_equal(group, ring->group[slot], sizeof(group));
+    }
+    free(positions);
+    *slow = (struct slow){.groups = ring, .view = view};
+    slow_primaries(slow);
+    assert_memory_equal(slow->primary, ring->primary, sizeof(slow->primary));
+}
+
+static void agrees_with_the_slow_placement(void **state)
+{
+    (void)state;
+    struct ring *ring = malloc(sizeof(*ring));
+    struct slow *slow = malloc(sizeof(*slow));
+    struct prng prng;
+    prng_init(&prng, 20);
+    for (int i = 0; i < 50; i++) {
+        struct view view;
+        view_of_chance(&view, &prng);
+        agree_with_slow(&view, ring, slow);
+        view_close(&view);
+    }
+    struct view view; /* many enough that chains of hand-overs are needed */
+    view_of_nodes(&view, 97);
+    agree_with_slow(&view, ring, slow);
+    view_close(&view);
+    free(slow);
+    free(ring);
+}
+
+/* The first 64 bits of the SHA-1 over groups and primaries, two bytes each, high byte first. */
+static uint64_t table_hash(const struct ring *ring)
+{
+    struct buf bytes = {0};
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        for (uint32_t i = 0; i <= RING_COPIES_MAX; i++) {
+            uint16_t member = i < RING_COPIES_MAX ? ring->group[slot][i] : ring->primary[slot];
+            const char two[] = {(char)(member >> 8), (char)(member & 255)};
+            buf_append(&bytes, two, 2);
+        }
+    struct digest digest;
+    digest_of(buf_span(&bytes), &digest);
+    buf_close(&bytes);
+    return digest_position(&digest);
+}
+
+/* Never change these: a node that places otherwise cannot be in a cluster with those that do not. */
+static void places_as_it_always_did(void **state)
+{
+    (void)state;
+    enum { NOBODY = RING_NOBODY };
+    static const struct {
+        const char *peers;
+        uint32_t nodes; /* instead of peers: that many of view_of_nodes */
+        uint64_t hash;
+        uint16_t first[4], middle[4], last[4]; /* group and primary of slots 0, 8,192, 16,383 */
+    } known[] = {
+        {"127.0.0.1:11211", 0, 0xb5e090165d36a4cf,
+         {0, NOBODY, NOBODY, 0}, {0, NOBODY, NOBODY, 0}, {0, NOBODY, NOBODY, 0}},
+        {"a.example:11211\nb.example:11211", 0, 0x3b0a55ae00119eaa,
+         {1, 0, NOBODY, 1}, {0, 1, NOBODY, 0}, {1, 0, NOBODY, 1}},
+        {"127.0.0.1:11211\n127.0.0.1:11212\n127.0.0.1:11213", 0, 0x71bb4f2c93c9cae8,
+         {1, 0, 2, 1}, {0, 2, 1, 0}, {1, 0, 2, 1}},
+        {"a:1\na:2\na:3\nb:1\nb:2\n[::1]:1", 0, 0xedd7fba5824666bf,
+         {4, 0, 3, 4}, {2, 0, 5, 2}, {4, 0, 3, 0}},
+        {NULL, 5, 0x358001c18adf6364,
+         {1, 4, 3, 1}, {2, 3, 4, 2}, {1, 4, 3, 4}},
+        {NULL, 40, 0x93f724c082f175ef,
+         {5, 3, 8, 5}, {26, 22, 9, 26}, {5, 3, 8, 8}},
+        {NULL, 400, 0x95f89ecdaf358355,
+         {319, 207, 53, 319}, {172, 124, 176, 172}, {295, 347, 64, 64}},
+    };
+    struct ring *ring = malloc(sizeof(*ring));
+    for (size_t i = 0; i < ARRAY_COUNT(known); i++) {
+        struct view view;
+        if (known[i].peers)
+            view_of(&view, "%s", known[i].peers);
+        else
+            view_of_nodes(&view, known[i].nodes);
+        ring_place(&view, ring);
+        const uint32_t slots[] = {0, 8192, 16383};
+        const uint16_t *const answers[] = {known[i].first, known[i].middle, known[i].last};
+        for (size_t j = 0; j < ARRAY_COUNT(slots); j++) {
+            uint16_t got[4];
+            memcpy(got, ring->group[slots[j]], sizeof(ring->group[0]));
+            got[3] = ring->primary[slots[j]];
+            assert_memory_equal(got, answers[j], sizeof(got));
+        }
+        if (table_hash(ring) != known[i].hash)
+            fail_msg("case %zu: table hash 0x%016" PRIx64, i, table_hash(ring));
+        view_close(&view);
+    }
+    free(ring);
+}
+
+/* Busiest over mean, of the primaries; every slot has one, of its own group. */
+static double balance(const struct view *view, const struct ring *ring)
+{
+    uint32_t *led = calloc(view->member_count, sizeof(*led));
+    uint32_t busiest = 0;
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        uint16_t primary = ring->primary[slot];
+        const uint16_t *group = ring->group[slot];
+        assert_true(primary == group[0] || primary == group[1] || primary == group[2]);
+        if (++led[primary] > busiest)
+            busiest = led[primary];
+    }
+    free(led);
+    return (double)busiest * view->member_count / SLOT_COUNT;
+}
+
+struct movement {
+    double copies, primaries; /* relative to the newcomer's part of all: 1 is ideal */
+};
+
+/* What moves when a member of after that is not in before joins. */
+static struct movement movement(const struct view *before_view, const struct ring *before,
+                                const struct view *after_view, const struct ring *after)
+{
+    double copies = 0, primaries = 0;
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        for (uint32_t i = 0; i < after->group_size; i++) {
+            const char *name = after_view->members[after->group[slot][i]].name;
+            uint32_t old = peers_find(before_view, name);
+            bool is_new = true;
+            for (uint32_t j = 0; j < before->group_size; j++)
+                is_new &= before->group[slot][j] != old;
+            copies += is_new;
+        }
+        primaries += strcmp(after_view->members[after->primary[slot]].name,
+                            before_view->members[before->primary[slot]].name) != 0;
+    }
+    double part = (double)SLOT_COUNT / after_view->member_count;
+    return (struct movement){copies / (part * after->group_size), primaries / part};
+}
+
+/* The newcomer's own arcs differ from the ideal by chance, so single joins scatter around the mean. */
+static void stays_balanced_and_moves_little(void **state)
+{
+    (void)state;
+    struct ring *before = malloc(sizeof(*before)), *after = malloc(sizeof(*after));
+    struct view before_view, after_view;
+    struct movement sum = {0, 0}, most = {0, 0};
+    double worst = 0;
+    view_of_nodes(&before_view, 3);
+    ring_place(&before_view, before);
+    for (uint32_t count = 3; count <= 100; count++) {
+        double now = balance(&before_view, before);
+        worst = now > worst ? now : worst;
+        view_of_nodes(&after_view, count + 1);
+        ring_place(&after_view, after);
+        struct movement moved = movement(&before_view, before, &after_view, after);
+        sum.copies += moved.copies;
+        sum.primaries += moved.primaries;
+        most.copies = moved.copies > most.copies ? moved.copies : most.copies;
+        most.primaries = moved.primaries > most.primaries ? moved.primaries : most.primaries;
+        view_close(&before_view);
+        before_view = after_view;
+        struct ring *swap = before;
+        before = after;
+        after = swap;
+    }
+    view_close(&before_view);
+    free(before);
+    free(after);
+    print_message("3 to 100 nodes: busiest/mean %.4f; a join moves copies %.3f (most %.3f), "
+                  "primaries %.3f (most %.3f) of the ideal\n",
+                  worst, sum.copies / 98, most.copies, sum.primaries / 98, most.primaries);
+    assert_true(worst <= 1.05);
+    assert_true(sum.copies / 98 <= 1.04);
+    assert_true(most.copies <= 1.2);
+    assert_true(sum.primaries / 98 <= 1.4);
+    assert_true(most.primaries <= 1.7);
+}
+
+static void four_hundred_nodes_are_balanced_too(void **state)
+{
+    (void)state;
+    struct ring *ring = malloc(sizeof(*ring));
+    struct view view;
+    view_of_nodes(&view, 400);
+    ring_place(&view, ring);
+    assert_true(balance(&view, ring) <= 1.05);
+    view_close(&view);
+    free(ring);
+}
+
+/* A member that is down leads nothing and stays in its groups; its slots go to the others of them,
+ * and nobody leads only where all are down. */
+static void members_down_stay_in_groups_and_lead_nothing(void **state)
+{
+    (void)state;
+    struct ring *all_up = malloc(sizeof(*all_up)), *ring = malloc(sizeof(*ring));
+    struct view view;
+    view_of_nodes(&view, 7);
+    ring_place(&view, all_up);
+    for (uint32_t down = 0; down < 1u << 7; down++) {
+        for (uint32_t i = 0; i < 7; i++)
+            view.members[i].is_up = !(down >> i & 1);
+        ring_place(&view, ring);
+        assert_memory_equal(ring->group, all_up->group, sizeof(ring->group));
+        for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+            const uint16_t *group = ring->group[slot];
+            uint32_t mask = 1u << group[0] | 1u << group[1] | 1u << group[2];
+            uint16_t primary = ring->primary[slot];
+            if ((mask & down) == mask)
+                assert_int_equal(primary, RING_NOBODY);
+            else
+                assert_true((mask & ~down) >> primary & 1);
+        }
+    }
+    view_close(&view);
+    free(ring);
+    free(all_up);
+}
+
+/* Wherever a slot is not led by the first of its group that is up, those before it lead their share. */
+static void only_a_full_share_is_passed_over(void **state)
+{
+    (void)state;
+    struct ring *ring = malloc(sizeof(*ring));
+    struct view view;
+    view_of_nodes(&view, 60);
+    view.members[3].is_up = false;
+    view.members[5].weight = 3;
+    ring_place(&view, ring);
+    uint32_t led[60] = {0};
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        led[ring->primary[slot]]++;
+    uint32_t passed_count = 0;
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        for (uint32_t i = 0; ring->group[slot][i] != ring->primary[slot]; i++) {
+            uint16_t passed = ring->group[slot][i];
+            assert_int_equal(led[passed], slow_share(&view, passed));
+            passed_count += view.members[passed].is_up;
+        }
+    assert_true(passed_count > 0);
+    view_close(&view);
+    free(ring);
+}
+
+/* Three hosts of two nodes each: no group has two of one host. */
+static void groups_prefer_distinct_hosts(void **state)
+{
+    (void)state;
+    struct ring *ring = malloc(sizeof(*ring));
+    struct view view;
+    view_of(&view, "%s", "a:1\na:2\naa:1\naa:2\n[::1]:1\n[::1]:2");
+    ring_place(&view, ring);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        for (int i = 0; i < 3; i++)
+            for (int j = 0; j < i; j++)
+                assert_false(same_host(&view, ring->group[slot][i], ring->group[slot][j]));
+    view_close(&view);
+    free(ring);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(places_as_it_always_did),
+        cmocka_unit_test(agrees_with_the_slow_placement),
+        cmocka_unit_test(stays_balanced_and_moves_little),
+        cmocka_unit_test(four_hundred_nodes_are_balanced_too),
+        cmocka_unit_test(members_down_stay_in_groups_and_lead_nothing),
+        cmocka_unit_test(only_a_full_share_is_passed_over),
+        cmocka_unit_test(groups_prefer_distinct_hosts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
