@@ -250,11 +250,12 @@ static void hand_over(struct placing *placing, const struct chain *chain, uint16
     }
 }
 
+/* By a 64th and one: a step small enough for balance, and few steps even to many times the share. */
 static void raise_shares(struct placing *placing, const struct chain *chain)
 {
     for (uint32_t i = 0; i < placing->ring->member_count; i++)
         if (chain->steps[i] != UNREACHED)
-            placing->share[i]++;
+            placing->share[i] += placing->share[i] / 64 + 1;
 }
 
 static bool group_is_down(const struct placing *placing)

@@ -17,8 +17,9 @@
  * Where every one that is up leads its share, slots already placed are handed over, each to another
  * member of its own group, along the shortest chain that ends at a member with room (searched level
  * by level: the slots led by the members of the last level, latest slot first, each group in its
- * order); then the chain's beginning leads the slot. Where no chain exists, the share of every member the search reached grows by one, and
- * the slot is tried again. So a slot without a primary is one whose whole group is down. */
+ * order); then the chain's beginning leads the slot. Where no chain exists, the share of every
+ * member the search reached grows by a 64th (rounded down) and one, and the slot is tried again. So
+ * a slot without a primary is one whose whole group is down. */
 #ifndef DHT_COMMON_RING_H
 #define DHT_COMMON_RING_H
 

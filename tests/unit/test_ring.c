@@ -193,7 +193,7 @@ static void slow_primaries(struct slow *slow)
             somebody_is_up |= slow->view->members[slow->groups->group[slot][i]].is_up;
         while (somebody_is_up && !slow_try(slow, slot, level))
             for (uint32_t i = 0; i < slow->view->member_count; i++)
-                slow->share[i] += level[i] >= 0;
+                slow->share[i] += level[i] >= 0 ? 1 + slow->share[i] / 64 : 0;
     }
 }
 
@@ -239,6 +239,16 @@ static void view_of_chance(struct view *view, struct prng *prng)
     }
 }
 
+/* A view in which one member must lead far more than its share: it alone is up in half the groups. */
+static void view_of_overload(struct view *view)
+{
+    view_of(view, "%s", "big:1\nbig:2\ndown:1\nsmall:1");
+    view->members[0].weight = 50;
+    view->members[0].is_up = false;
+    view->members[1].weight = 50;
+    view->members[2].is_up = false;
+}
+
 /* ---- tests ---- */
 
 static void agree_with_slow(const struct view *view, struct ring *ring, struct slow *slow)
@@ -270,8 +280,11 @@ static void agrees_with_the_slow_placement(void **state)
         agree_with_slow(&view, ring, slow);
         view_close(&view);
     }
-    struct view view; /* many enough that chains of hand-overs are needed */
-    view_of_nodes(&view, 97);
+    struct view view;
+    view_of_overload(&view);
+    agree_with_slow(&view, ring, slow);
+    view_close(&view);
+    view_of_nodes(&view, 97); /* many enough that chains of hand-overs are needed */
     agree_with_slow(&view, ring, slow);
     view_close(&view);
     free(slow);
@@ -489,6 +502,24 @@ static void only_a_full_share_is_passed_over(void **state)
     free(ring);
 }
 
+/* Its share is 337 slots; those of the slots that have nobody else up are about 8,000. */
+static void a_slot_whose_only_member_up_has_its_share_is_led_all_the_same(void **state)
+{
+    (void)state;
+    struct ring *ring = malloc(sizeof(*ring));
+    struct view view;
+    view_of_overload(&view);
+    ring_place(&view, ring);
+    uint32_t alone_count = 0;
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        assert_int_not_equal(ring->primary[slot], RING_NOBODY);
+        alone_count += ring->primary[slot] == 3;
+    }
+    assert_in_range(alone_count, 7000, 9000);
+    view_close(&view);
+    free(ring);
+}
+
 /* Three hosts of two nodes each: no group has two of one host. */
 static void groups_prefer_distinct_hosts(void **state)
 {
@@ -514,6 +545,7 @@ int main(void)
         cmocka_unit_test(four_hundred_nodes_are_balanced_too),
         cmocka_unit_test(members_down_stay_in_groups_and_lead_nothing),
         cmocka_unit_test(only_a_full_share_is_passed_over),
+        cmocka_unit_test(a_slot_whose_only_member_up_has_its_share_is_led_all_the_same),
         cmocka_unit_test(groups_prefer_distinct_hosts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
