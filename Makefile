@@ -27,8 +27,8 @@ SONAME  := libdht.so.$(firstword $(subst ., ,$(VERSION)))
 
 COMMON  := $(wildcard common/*.c)
 SERVER  := $(wildcard server/*.c server/core/*.c server/store/*.c server/net/*.c)
-LIBDHT  := $(wildcard client/dht*.c)
-KVCLI   := $(filter-out $(LIBDHT),$(wildcard client/*.c))
+KVCLI   := $(wildcard client/kvcli*.c client/cli*.c client/bench*.c)
+LIBDHT  := $(filter-out $(KVCLI),$(wildcard client/*.c))
 # Everything a unit test may call: no main, no sockets of the server.
 TESTED  := $(COMMON) $(wildcard server/core/*.c server/store/*.c) server/options.c \
            $(filter-out client/kvcli.c,$(LIBDHT) $(KVCLI))
@@ -36,16 +36,17 @@ UNIT    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 pkg = $(shell pkg-config --libs $(1))
-SERVER_LIBS := -Wl,--as-needed $(call pkg,libevent_core jansson inih libcrypto libisal)
-LIBDHT_LIBS := -Wl,--as-needed $(call pkg,libcrypto libisal)
+SERVER_LIBS := -Wl,--as-needed $(call pkg,libevent_core libevent_extra jansson inih libcrypto libisal)
+LIBDHT_LIBS := $(call pkg,libcrypto libisal)
 KVCLI_LIBS  := -Wl,--as-needed $(call pkg,libedit jansson libcrypto libisal) -lm
 TEST_LIBS   := -Wl,--as-needed $(call pkg,libevent_core jansson inih libcrypto libisal) -lm
 
-.PHONY: all demo demo-stop test test-long unit e2e fuzz fuzz-replay asan lint bench install clean help
+.PHONY: all demo demo-stop test test-long unit unit-programs e2e fuzz fuzz-replay replay-programs asan \
+        lint tidy bench install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: dht-server kvcli build/libdht.a build/$(SONAME)
+all: dht-server kvcli build/libdht.a build/$(SONAME) ## the programs and the library
 
 # ---- programs and library ------------------------------------------------------------------------
 
@@ -65,7 +66,7 @@ build/libdht.a: $(COMMON:%.c=build/obj/%.o) $(LIBDHT:%.c=build/obj/%.o)
 build/$(SONAME): $(COMMON:%.c=build/pic/%.o) $(LIBDHT:%.c=build/pic/%.o)
 	printf '{ global: dht_*; local: *; };\n' >build/libdht.map
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=build/libdht.map \
-	    -o $@ $^ $(LIBDHT_LIBS)
+	    -o $@ $^ -Wl,--as-needed $(LIBDHT_LIBS)
 	ln -sf $(SONAME) build/libdht.so
 
 build/obj/%.o: %.c
@@ -89,13 +90,15 @@ build/fuzz/%.o: %.c
 # ---- tests ---------------------------------------------------------------------------------------
 
 test:                  ## everything that takes minutes: lint, unit, fuzz replay, end to end
-	@tests/run.sh lint unit fuzz-replay e2e
+	@tests/run.sh build lint unit fuzz-replay e2e
 
-test-long:             ## the same and what takes longer, such as a bare Debian (needs root)
-	@tests/run.sh lint unit fuzz-replay e2e bare
+test-long:             ## the same, then all of it again on a bare Debian (needs root)
+	@tests/run.sh build lint unit fuzz-replay e2e bare
 
-unit: $(UNIT:%=build/unit/%)          ## unit tests under the sanitizers
-	@tests/run.sh --no-make unit
+unit:                  ## unit tests under the sanitizers
+	@tests/run.sh unit
+
+unit-programs: $(UNIT:%=build/unit/%)
 
 build/unit/%: build/san/tests/unit/%.o build/san/tested.a
 	@mkdir -p $(@D)
@@ -105,11 +108,13 @@ build/unit/%: build/san/tests/unit/%.o build/san/tested.a
 build/san/tested.a: $(TESTED:%.c=build/san/%.o)
 	rm -f $@ && ar rcs $@ $^
 
-e2e: all               ## end to end tests against real processes
-	@tests/run.sh --no-make e2e
+e2e:                   ## end to end tests against real processes
+	@tests/run.sh e2e
 
-fuzz-replay: $(FUZZ:%=build/replay/%) ## every recorded fuzz input once, under the sanitizers
-	@tests/run.sh --no-make fuzz-replay
+fuzz-replay:           ## every recorded fuzz input once, under the sanitizers
+	@tests/run.sh fuzz-replay
+
+replay-programs: $(FUZZ:%=build/replay/%)
 
 build/replay/%: build/san/tests/fuzz/fuzz_%.o build/san/tests/fuzz/replay.o build/san/tested.a
 	@mkdir -p $(@D)
@@ -142,6 +147,43 @@ build/asan/dht-server: $(COMMON:%.c=build/san/%.o) $(SERVER:%.c=build/san/%.o)
 build/asan/kvcli: $(COMMON:%.c=build/san/%.o) $(LIBDHT:%.c=build/san/%.o) $(KVCLI:%.c=build/san/%.o)
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -o $@ $^ $(KVCLI_LIBS)
+
+lint: all              ## formatting, layers, clang-tidy, cppcheck, shellcheck, manual pages
+	@tests/run.sh lint
+
+# Looked at again when its object file is newer, so also when a header changed.
+tidy: $(patsubst %.c,build/tidy/%,$(COMMON) $(SERVER) $(LIBDHT) $(KVCLI))
+
+build/tidy/%: build/obj/%.o .clang-tidy
+	@mkdir -p $(@D)
+	clang-tidy --quiet $*.c -- $(LANGUAGE) $(WARNINGS)
+	@touch $@
+
+bench: all             ## against memcached and redis, side by side; takes minutes
+	tests/bench/run.sh
+
+# ---- trying and installing -----------------------------------------------------------------------
+
+demo: all              ## start the three nodes of peers.txt and show what they do
+	@tests/demo.sh start
+
+demo-stop:             ## stop them
+	@tests/demo.sh stop
+
+install: all           ## programs, library, manual pages, completion; DESTDIR and PREFIX
+	install -D -t $(DESTDIR)$(BINDIR) dht-server kvcli
+	install -D -m 644 -t $(DESTDIR)$(LIBDIR) build/libdht.a
+	install -D -t $(DESTDIR)$(LIBDIR) build/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libdht.so
+	install -D -m 644 -t $(DESTDIR)$(INCLUDEDIR) client/dht.h
+	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man1 client/*.1
+	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man8 server/*.8
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(COMPDIR)
+	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' \
+	    'Name: libdht' 'Description: client library for dht-server and memcached' \
+	    'Version: $(VERSION)' 'Libs: -L$${libdir} -ldht' 'Libs.private: $(LIBDHT_LIBS)' \
+	    'Cflags: -I$${includedir}' >$(DESTDIR)$(LIBDIR)/pkgconfig/libdht.pc
+	./kvcli completion >$(DESTDIR)$(COMPDIR)/kvcli
 
 clean:                 ## remove everything that was built
 	rm -rf build dht-server kvcli

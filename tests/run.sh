@@ -1,0 +1,112 @@
+#!/bin/bash
+# Runs the stages it is given, counts what passed and failed in what they print (TAP), and ends in
+# one line: N passed, N failed. Fails if anything failed. The whole output of each program is kept
+# below build/test/.
+#
+#   tests/run.sh STAGE…    stages: build lint unit fuzz-replay e2e bare
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+readonly output=build/test
+passed=0
+failed=0
+skipped=0
+mkdir -p "$output"
+
+# As many jobs as processors, unless a make above has said how many.
+jobs=(-j"$(nproc)")
+[[ ${MAKEFLAGS-} == *jobserver* ]] && jobs=()
+
+# Counts a program's TAP: prints "passed failed skipped". Tests that were planned and never came,
+# and a program that failed without a failed test, count as failed.
+# count FILE EXIT_CODE
+count() {
+    awk -v code="$2" '
+        /^1\.\.[0-9]+/ { planned += substr($1, 4) }
+        /^(not )?ok\>.*# *(SKIP|skip)/ { skipped++; next }
+        /^ok\>/ { passed++ }
+        /^not ok\>/ { failed++ }
+        END {
+            missing = planned - passed - failed - skipped
+            if (missing > 0) failed += missing
+            if (code != 0 && failed == 0) failed = 1
+            if (code == 0 && passed + failed + skipped == 0) failed = 1
+            print passed + 0, failed + 0, skipped + 0
+        }' "$1"
+}
+
+# Runs one program that prints TAP, at most LIMIT seconds; shows its output if something failed.
+# run NAME LIMIT COMMAND…
+run() {
+    local name=$1 limit=$2 file=$output/$1.tap code counts start=$SECONDS
+    shift 2
+    timeout --kill-after=10 "$limit" "$@" >"$file" 2>&1 </dev/null
+    code=$?
+    read -r -a counts < <(count "$file" "$code")
+    passed=$((passed + counts[0]))
+    failed=$((failed + counts[1]))
+    skipped=$((skipped + counts[2]))
+    printf '%-40s %5d passed %3d failed %4d s\n' "$name" "${counts[0]}" "${counts[1]}" \
+        $((SECONDS - start))
+    if [ "${counts[1]}" -ne 0 ]; then
+        [ "$code" -ne 124 ] || echo "    stopped after $limit s"
+        grep -v '^ok' "$file" | sed 's/^/    /' | tail -n 100
+        echo "    all of it: $file"
+    fi
+}
+
+# Makes targets; a failure is one failed test.
+# build TARGET…
+build() {
+    run build 900 bash -c 'if "$@"; then echo "ok - $*"; else echo "not ok - $*"; fi' - \
+        "${MAKE:-make}" -s "${jobs[@]}" "$@"
+}
+
+stage_build() {
+    build all unit-programs replay-programs
+}
+
+stage_lint() {
+    run lint 600 tests/lint.sh
+}
+
+stage_unit() {
+    build unit-programs
+    for source in tests/unit/test_*.c; do
+        local name
+        name=$(basename "$source" .c)
+        [ -x "build/unit/$name" ] && CMOCKA_MESSAGE_OUTPUT=TAP run "unit/$name" 240 "build/unit/$name"
+    done
+}
+
+# Each target gets its corpus and every input that ever crashed it.
+stage_fuzz-replay() {
+    build replay-programs
+    for source in tests/fuzz/fuzz_*.c; do
+        local name=${source#tests/fuzz/fuzz_}
+        name=${name%.c}
+        [ -x "build/replay/$name" ] && run "fuzz-replay/$name" 120 "build/replay/$name" \
+            "tests/fuzz/corpus/$name" "tests/fuzz/regress/$name"
+    done
+}
+
+stage_e2e() {
+    build all
+    for file in tests/e2e/*.bats; do
+        run "e2e/$(basename "$file" .bats)" 600 env BATS_TEST_TIMEOUT="${BATS_TEST_TIMEOUT:-120}" \
+            bats --formatter tap --print-output-on-failure "$file"
+    done
+}
+
+stage_bare() {
+    run bare 3600 tests/bare.sh
+}
+
+shopt -s nullglob
+for stage in "$@"; do
+    mkdir -p "$output/unit" "$output/fuzz-replay" "$output/e2e"
+    "stage_$stage"
+done
+[ "$skipped" -eq 0 ] || echo "$skipped skipped"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
