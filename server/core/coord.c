@@ -1,0 +1,298 @@
+#include "server/core/coord.h"
+
+#include "common/check.h"
+#include "common/number.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FAILURE_BYTES_MAX (ADDRESS_TEXT_BYTES_MAX + 160)
+
+void coord_init(struct coord *coord, struct links *links, uint32_t op_timeout_ms)
+{
+    *coord = (struct coord){
+        .links = links,
+        .env = links->env,
+        .stats = links->stats,
+        .op_timeout_ms = op_timeout_ms,
+        .places = calloc(FORWARDS_MAX, sizeof(struct forward *)),
+        .free_places = calloc(FORWARDS_MAX, sizeof(uint32_t)),
+        .by_member = calloc(links->view->member_count, sizeof(struct list)),
+    };
+    CHECK(coord->places != NULL);
+    CHECK(coord->free_places != NULL);
+    CHECK(coord->by_member != NULL);
+    list_init(&coord->by_deadline);
+    for (uint32_t i = 0; i < links->view->member_count; i++)
+        list_init(&coord->by_member[i]);
+}
+
+/* Takes a forward off every list; what becomes of its asker is the caller's to say. */
+static void forward_remove(struct coord *coord, struct forward *forward)
+{
+    list_remove(&forward->by_deadline);
+    list_remove(&forward->by_member);
+    uint32_t place = (uint32_t)(forward->number % FORWARDS_MAX);
+    coord->places[place] = NULL;
+    coord->free_places[coord->free_count++] = place;
+    coord->count--;
+}
+
+void coord_close(struct coord *coord)
+{
+    struct list *link;
+    while (coord->places && (link = list_first(&coord->by_deadline))) {
+        struct forward *forward = CONTAINER_OF(link, struct forward, by_deadline);
+        forward_remove(coord, forward);
+        if (forward->gather && --forward->gather->open == 0)
+            free(forward->gather);
+        free(forward);
+    }
+    free(coord->places);
+    free(coord->free_places);
+    free(coord->by_member);
+    reply_close(&coord->text);
+    *coord = (struct coord){0};
+}
+
+/* A new forward to member, or NULL if there are too many. */
+static struct forward *forward_add(struct coord *coord, uint32_t member, struct moment now)
+{
+    if (coord->count == FORWARDS_MAX)
+        return NULL;
+    uint32_t place =
+        coord->free_count ? coord->free_places[--coord->free_count] : coord->places_used++;
+    CHECK(coord->places[place] == NULL);
+    struct forward *forward = malloc(sizeof(*forward));
+    CHECK(forward != NULL);
+    *forward = (struct forward){
+        .number = ++coord->rounds * FORWARDS_MAX + place,
+        .deadline_ms = now.mono_ms + coord->op_timeout_ms,
+        .member = member,
+    };
+    coord->places[place] = forward;
+    list_append(&coord->by_deadline, &forward->by_deadline);
+    list_append(&coord->by_member[member], &forward->by_member);
+    coord->count++;
+    return forward;
+}
+
+void asker_answer(const struct env *env, const struct asker *asker, struct span text)
+{
+    struct session *session = env->session(env->shell, asker->conn);
+    if (!session)
+        return;
+    if (asker->noreply)
+        session_done(session, asker->seq, asker->part);
+    else
+        session_fail(session, asker->seq, asker->part, text);
+}
+
+/* One member of a flush_all has answered or failed; the last one answers the client. */
+static void gather_count(struct coord *coord, struct gather *gather, bool done)
+{
+    gather->done += done;
+    if (--gather->open > 0)
+        return;
+    if (gather->done == gather->members) {
+        asker_answer(coord->env, &gather->asker, SPAN_LITERAL("OK\r\n"));
+    } else {
+        char text[FAILURE_BYTES_MAX];
+        int len = snprintf(text, sizeof(text),
+                           "SERVER_ERROR outcome unknown: flush_all done on %u of %u nodes\r\n",
+                           gather->done, gather->members);
+        coord->stats->unknown_outcomes++;
+        asker_answer(coord->env, &gather->asker, span_of(text, (size_t)len));
+    }
+    free(gather);
+}
+
+/* Ends a forward without an answer of its coordinator. */
+static void forward_fail(struct coord *coord, struct forward *forward)
+{
+    forward_remove(coord, forward);
+    coord->stats->forward_failures++;
+    bool is_unknown = forward->is_write && forward->has_left;
+    if (forward->gather) {
+        gather_count(coord, forward->gather, false);
+    } else {
+        char text[FAILURE_BYTES_MAX];
+        int len = snprintf(text, sizeof(text), "SERVER_ERROR %s: no answer from %s\r\n",
+                           is_unknown ? "outcome unknown" : "not done",
+                           coord->links->view->members[forward->member].name);
+        coord->stats->unknown_outcomes += is_unknown;
+        asker_answer(coord->env, &forward->asker, span_of(text, (size_t)len));
+    }
+    free(forward);
+}
+
+/* The request as its coordinator is to parse it: the client's own bytes, or one key's of its line. */
+static struct span forward_text(struct coord *coord, const struct request *request)
+{
+    if (request->part == PART_WHOLE)
+        return request->line;
+    struct reply *text = &coord->text;
+    reply_consume(text, reply_len(text));
+    reply_append(text, span_of_string(command_word(request->command)));
+    reply_append(text, SPAN_LITERAL(" "));
+    if (request->command == CMD_GAT || request->command == CMD_GATS) {
+        char exptime[32];
+        int len = snprintf(exptime, sizeof(exptime), "%lld ", (long long)request->exptime);
+        reply_append(text, span_of(exptime, (size_t)len));
+    }
+    reply_append(text, request->key);
+    reply_append(text, SPAN_LITERAL("\r\n"));
+    return buf_span(&text->bytes);
+}
+
+/* Puts a forward's frames into its link. Returns false if the link can't take it. */
+static bool forward_send(struct coord *coord, struct forward *forward, struct conn_id client,
+                         const struct request *request, const struct digest *digest,
+                         struct moment now)
+{
+    const char *reason;
+    struct link *link = links_to(coord->links, forward->member, now, &reason);
+    if (!link)
+        return false;
+    struct reply *out = link_out(coord->links, link);
+    if (!out)
+        return false;
+    char client_text[CLIENT_TEXT_BYTES_MAX];
+    coord->env->client_text(coord->env->shell, client, client_text);
+    struct message message = {
+        .kind = MESSAGE_FORWARD,
+        .FORWARD = {.number = forward->number,
+                    .client = span_of_string(client_text),
+                    .deadline_ms = coord->op_timeout_ms,
+                    .digest = *digest},
+    };
+    link_append(out, &message, forward_text(coord, request));
+    forward->has_left = link->state == LINK_UP;
+    coord->stats->forwards_sent++;
+    return true;
+}
+
+static bool is_busy(const struct coord *coord, uint32_t member)
+{
+    if (coord->count >= FORWARDS_MAX)
+        return true;
+    struct link *link = &coord->links->dialled[member];
+    if (link->state == LINK_RESTING)
+        return false;
+    const struct reply *out = link_out(coord->links, link);
+    return out && reply_len(out) > LINK_BACKLOG_BYTES_MAX;
+}
+
+static void asker_busy(struct coord *coord, const struct asker *asker)
+{
+    char text[64];
+    int len =
+        snprintf(text, sizeof(text), "SERVER_ERROR busy, retry in %u ms\r\n", BUSY_RETRY_MS);
+    asker_answer(coord->env, asker, span_of(text, (size_t)len));
+}
+
+void coord_forward(struct coord *coord, const struct asker *asker, uint32_t member,
+                   const struct request *request, const struct digest *digest, struct moment now)
+{
+    if (UNLIKELY(is_busy(coord, member))) {
+        asker_busy(coord, asker);
+        return;
+    }
+    struct forward *forward = forward_add(coord, member, now);
+    forward->asker = *asker;
+    forward->is_write = request_is_write(request);
+    if (!forward_send(coord, forward, asker->conn, request, digest, now))
+        forward_fail(coord, forward);
+}
+
+void coord_flush_all(struct coord *coord, const struct asker *asker, const struct request *request,
+                     struct moment now)
+{
+    const struct view *view = coord->links->view;
+    struct gather *gather = malloc(sizeof(*gather));
+    CHECK(gather != NULL);
+    /* One more is open than there are members, so that failures at once don't end it early. */
+    *gather = (struct gather){.asker = *asker, .members = view->member_count, .open = 1};
+    static const struct digest no_key;
+    for (uint32_t i = 0; i < view->member_count; i++) {
+        if (i == coord->links->self) {
+            gather->done++;
+            continue;
+        }
+        struct forward *forward = forward_add(coord, i, now);
+        if (!forward)
+            continue; /* counted as not done */
+        forward->gather = gather;
+        forward->is_write = true;
+        gather->open++;
+        if (!forward_send(coord, forward, asker->conn, request, &no_key, now))
+            forward_fail(coord, forward);
+    }
+    gather_count(coord, gather, false);
+}
+
+/* An answer for a client: relayed as it is; a refusal has not been carried out. */
+static void relay(struct coord *coord, const struct forward *forward, const struct message *answer)
+{
+    const struct asker *asker = &forward->asker;
+    if (answer->ANSWER.failed) {
+        char reason[128], text[FAILURE_BYTES_MAX + 128];
+        int len = snprintf(text, sizeof(text), "SERVER_ERROR not done: %s says %s\r\n",
+                           coord->links->view->members[forward->member].name,
+                           log_quote(answer->body.data, answer->body.len, reason, sizeof(reason)));
+        coord->stats->forward_failures++;
+        asker_answer(coord->env, asker, span_of(text, (size_t)len));
+        return;
+    }
+    struct session *session = coord->env->session(coord->env->shell, asker->conn);
+    if (!session)
+        return;
+    coord->stats->answers_relayed++;
+    reply_append(session_reply(session, asker->seq), answer->body);
+    session_done(session, asker->seq, asker->part);
+}
+
+void coord_answered(struct coord *coord, uint32_t member, const struct message *answer)
+{
+    struct forward *forward = coord->places[answer->ANSWER.number % FORWARDS_MAX];
+    if (!forward || forward->number != answer->ANSWER.number || forward->member != member)
+        return; /* it came after its deadline */
+    forward_remove(coord, forward);
+    if (forward->gather)
+        gather_count(coord, forward->gather, !answer->ANSWER.failed);
+    else
+        relay(coord, forward, answer);
+    free(forward);
+}
+
+void coord_left(struct coord *coord, uint32_t member)
+{
+    struct list *head = &coord->by_member[member];
+    for (struct list *link = head->next; link != head; link = link->next)
+        CONTAINER_OF(link, struct forward, by_member)->has_left = true;
+}
+
+void coord_lost(struct coord *coord, uint32_t member)
+{
+    struct list *link;
+    while ((link = list_first(&coord->by_member[member])))
+        forward_fail(coord, CONTAINER_OF(link, struct forward, by_member));
+}
+
+void coord_late(struct coord *coord, struct moment now)
+{
+    struct list *link;
+    while ((link = list_first(&coord->by_deadline))) {
+        struct forward *forward = CONTAINER_OF(link, struct forward, by_deadline);
+        if (forward->deadline_ms > now.mono_ms)
+            return;
+        forward_fail(coord, forward);
+    }
+}
+
+uint64_t coord_deadline(const struct coord *coord)
+{
+    struct list *link = list_first(&coord->by_deadline);
+    return link ? CONTAINER_OF(link, struct forward, by_deadline)->deadline_ms : UINT64_MAX;
+}

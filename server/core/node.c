@@ -1,0 +1,428 @@
+#include "server/core/node.h"
+
+#include "common/check.h"
+#include "common/peers.h"
+#include "common/ring.h"
+#include "common/version.h"
+#include "server/core/command.h"
+#include "server/core/coord.h"
+#include "server/core/links.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Requests carried out together. From 32 on there is nothing more to hide (speed.md 2). */
+#define BATCH_COUNT 64u
+/* Between two looks for expired items: when there was nothing more to do, and when there was. */
+#define STORE_TICK_IDLE_MS 500u
+#define STORE_TICK_BUSY_MS 10u
+#define STORE_TICK_ITEMS 2000u
+
+/* One request of the batch. */
+struct op {
+    struct request request;
+    struct digest digest;
+    struct store_key key; /* valid if the command has a key */
+    uint32_t leader;      /* member index of the key's primary */
+    struct session *session; /* a client's; NULL for a request another node has forwarded */
+    struct asker asker;      /* a client's; of a forwarded one only conn */
+    uint64_t number;         /* a forwarded one's */
+};
+
+struct node {
+    struct node_options options;
+    const struct view *view; /* borrowed */
+    uint32_t self;
+    struct ring ring;
+    struct store *store; /* borrowed */
+    const struct env *env;
+    struct log *log;
+    struct stats stats;
+    struct executor executor;
+    struct links links;
+    struct coord coord;
+    struct moment now;
+    uint64_t start_ms;      /* when the first turn began */
+    uint64_t store_tick_ms; /* when the store is to be ticked next */
+    struct reply answer;    /* scratch: the answer to a forwarded request */
+    bool is_flushing;
+    uint32_t batch_count;
+    struct op batch[BATCH_COUNT];
+};
+
+struct node *node_open(const struct node_options *options, const struct view *view,
+                       struct store *store, const struct env *env, struct log *log)
+{
+    struct node *node = calloc(1, sizeof(*node));
+    CHECK(node != NULL);
+    node->options = *options;
+    node->view = view;
+    node->self = peers_find(view, options->name);
+    CHECK(node->self != UINT32_MAX);
+    node->store = store;
+    node->env = env;
+    node->log = log;
+    ring_place(view, &node->ring);
+    links_init(&node->links, view, node->self, options->op_timeout_ms, env, log, &node->stats);
+    coord_init(&node->coord, &node->links, options->op_timeout_ms);
+    node->executor = (struct executor){
+        .store = store, .stats = &node->stats, .value_bytes_max = options->value_bytes_max};
+    return node;
+}
+
+void node_close(struct node *node)
+{
+    if (!node)
+        return;
+    coord_close(&node->coord);
+    links_close(&node->links);
+    reply_close(&node->answer);
+    free(node);
+}
+
+void node_turn(struct node *node, struct moment now)
+{
+    if (node->start_ms == 0)
+        node->start_ms = now.mono_ms;
+    node->now = now;
+    uint32_t now_s = 1 + (uint32_t)((now.mono_ms - node->start_ms) / 1000);
+    if (now_s != node->executor.now_s) {
+        node->executor.now_s = now_s;
+        node->executor.unix_s_at_zero = now.unix_ms / 1000 - now_s;
+        store_tell_time(node->store, now_s);
+    }
+}
+
+struct request *node_request(struct node *node)
+{
+    CHECK(!node->is_flushing);
+    if (node->batch_count == BATCH_COUNT)
+        node_flush(node);
+    return &node->batch[node->batch_count].request;
+}
+
+/* Finds out where the op's key lies; begins to bring its place in memory near. */
+static void op_place(struct node *node, struct op *op)
+{
+    if (!command_has_key(op->request.command))
+        return;
+    op->key.bytes = op->request.key;
+    op->key.position = digest_position(&op->digest);
+    op->leader = node->ring.primary[position_slot(op->key.position)];
+    if (op->leader == node->self)
+        store_prefetch_table(node->store, &op->key);
+}
+
+void node_submit(struct node *node, struct conn_id conn, struct session *session)
+{
+    struct op *op = &node->batch[node->batch_count++];
+    op->session = session;
+    op->asker = (struct asker){.conn = conn,
+                               .seq = session->next_seq++,
+                               .part = op->request.part,
+                               .noreply = op->request.noreply};
+    if (command_has_key(op->request.command))
+        digest_of(op->request.key, &op->digest);
+    op_place(node, op);
+}
+
+size_t node_batch_count(const struct node *node)
+{
+    return node->batch_count;
+}
+
+void node_stats_append(struct node *node, struct span words, struct reply *out)
+{
+    struct stats_gauges gauges = {.store = store_counters(node->store)};
+    node->env->gauges(node->env->shell, &gauges);
+    gauges.curr_peers = links_up_count(&node->links);
+    gauges.settings = node->options.settings;
+    gauges.settings_count = node->options.settings_count;
+    stats_append(out, &node->stats, &gauges, words);
+}
+
+/* Commands that the node asked answers itself. */
+static void run_node_command(struct node *node, const struct op *op)
+{
+    const struct request *request = &op->request;
+    struct reply *out = session_reply(op->session, op->asker.seq);
+    switch (request->command) {
+    case CMD_META_NOOP:
+        reply_append(out, SPAN_LITERAL("MN\r\n"));
+        break;
+    case CMD_VERSION:
+        reply_append(out, SPAN_LITERAL("VERSION " DHT_VERSION_ANSWER "\r\n"));
+        break;
+    case CMD_VERBOSITY:
+        node->env->verbosity(node->env->shell, request->number);
+        if (!request->noreply)
+            reply_append(out, SPAN_LITERAL("OK\r\n"));
+        break;
+    case CMD_STATS:
+        node_stats_append(node, request->words, out);
+        break;
+    case CMD_FLUSH_ALL:
+        command_flush(&node->executor, request);
+        if (node->view->member_count > 1) {
+            coord_flush_all(&node->coord, &op->asker, request, node->now);
+            return;
+        }
+        if (!request->noreply)
+            reply_append(out, SPAN_LITERAL("OK\r\n"));
+        break;
+    default:
+        CHECK(request->command == CMD_INVALID);
+        reply_append(out, request->error);
+        break;
+    }
+    session_done(op->session, op->asker.seq, op->asker.part);
+}
+
+static void run_client(struct node *node, struct op *op)
+{
+    if (!command_has_key(op->request.command)) {
+        run_node_command(node, op);
+    } else if (LIKELY(op->leader == node->self)) {
+        command_execute(&node->executor, &op->request, &op->key,
+                        session_reply(op->session, op->asker.seq));
+        session_done(op->session, op->asker.seq, op->asker.part);
+        node->stats.answers_local++;
+    } else {
+        coord_forward(&node->coord, &op->asker, op->leader, &op->request, &op->digest, node->now);
+    }
+}
+
+/* Why a forwarded request can't be carried out here, or NULL. A forward is never forwarded again. */
+static const char *forwarded_refusal(const struct node *node, const struct op *op)
+{
+    if (op->request.command == CMD_FLUSH_ALL)
+        return NULL;
+    if (!command_has_key(op->request.command))
+        return "it is no command on a key";
+    return op->leader == node->self ? NULL : "it does not lead this key";
+}
+
+static void answer_forward(struct node *node, struct conn_id conn, uint64_t number, bool failed,
+                           struct span body)
+{
+    struct session *session = node->env->session(node->env->shell, conn);
+    if (!session)
+        return;
+    struct message answer = {.kind = MESSAGE_ANSWER,
+                             .ANSWER = {.number = number, .failed = failed}};
+    link_append(&session->out, &answer, body);
+}
+
+static void run_forwarded(struct node *node, struct op *op)
+{
+    const char *refusal = forwarded_refusal(node, op);
+    if (refusal) {
+        answer_forward(node, op->asker.conn, op->number, true, span_of_string(refusal));
+        return;
+    }
+    struct reply *answer = &node->answer;
+    if (op->request.command == CMD_FLUSH_ALL) {
+        command_flush(&node->executor, &op->request);
+        reply_append(answer, SPAN_LITERAL("OK\r\n"));
+    } else {
+        command_execute(&node->executor, &op->request, &op->key, answer);
+    }
+    node->stats.forwards_served++;
+    reply_own(answer);
+    answer_forward(node, op->asker.conn, op->number, false, buf_span(&answer->bytes));
+    reply_consume(answer, reply_len(answer));
+}
+
+void node_flush(struct node *node)
+{
+    CHECK(!node->is_flushing);
+    node->is_flushing = true;
+    for (uint32_t i = 0; i < node->batch_count; i++) {
+        const struct op *op = &node->batch[i];
+        if (command_has_key(op->request.command) && op->leader == node->self)
+            store_prefetch_item(node->store, &op->key);
+    }
+    for (uint32_t i = 0; i < node->batch_count; i++) {
+        struct op *op = &node->batch[i];
+        if (op->session)
+            run_client(node, op);
+        else
+            run_forwarded(node, op);
+    }
+    node->batch_count = 0;
+    node->is_flushing = false;
+}
+
+void node_sent(struct node *node)
+{
+    store_release(node->store);
+}
+
+/* Takes a forwarded request into the batch. */
+static void forward_submit(struct node *node, struct conn_id conn, const struct message *message)
+{
+    struct request_parser parser = {0};
+    struct request_limits limits = {.value_bytes_max = node->options.value_bytes_max};
+    size_t consumed, need;
+    struct request *request = node_request(node);
+    struct span text = message->body;
+    enum parse result =
+        request_parse(&parser, &limits, text.data, text.len, request, &consumed, &need);
+    bool is_whole = result == PARSE_DONE && (consumed == text.len || request->too_large);
+    if (!is_whole || request->part == PART_PIECE) {
+        answer_forward(node, conn, message->FORWARD.number, true,
+                       SPAN_LITERAL("the forward is malformed"));
+        return;
+    }
+    struct op *op = &node->batch[node->batch_count++];
+    op->session = NULL;
+    op->asker.conn = conn;
+    op->number = message->FORWARD.number;
+    op->digest = message->FORWARD.digest;
+    op_place(node, op);
+    log_line(node->log, node->now, LOG_DEBUG, "forward-served", "number=%llu client=%.*s command=%s",
+             (unsigned long long)op->number, (int)message->FORWARD.client.len,
+             message->FORWARD.client.data, command_word(request->command));
+}
+
+/* A FORWARD or ANSWER that is all there. */
+static void take_whole(struct node *node, struct link *link, const struct message *message)
+{
+    if (message->kind == MESSAGE_FORWARD)
+        forward_submit(node, link->conn, message);
+    else
+        coord_answered(&node->coord, link->member, message);
+}
+
+static enum err take_part(struct node *node, struct link *link, const struct message *part)
+{
+    bool is_whole = false;
+    enum err err = link_parts_add(link, part, &is_whole);
+    if (err || !is_whole)
+        return err;
+    take_whole(node, link, &link->parts_first);
+    node_flush(node); /* what was submitted borrows from the parts */
+    link_parts_end(link);
+    return ERR_OK;
+}
+
+/* A message on a link that is up. FORWARDs come over links others dialled, ANSWERs over our own. */
+static enum err take_message(struct node *node, struct link *link, const struct message *message)
+{
+    if (message->kind == MESSAGE_PART)
+        return take_part(node, link, message);
+    if (message->kind != (link->is_dialled ? MESSAGE_ANSWER : MESSAGE_FORWARD))
+        return ERR_SYNTAX;
+    uint32_t total =
+        link->is_dialled ? message->ANSWER.total : message->FORWARD.total;
+    if (total == message->body.len) {
+        take_whole(node, link, message);
+        return ERR_OK;
+    }
+    /* A value at its limit, its key and its command or answer line. */
+    uint32_t total_max = node->options.value_bytes_max + LINE_BYTES_MAX + KEY_BYTES_MAX;
+    return link_parts_begin(link, message, total, total_max);
+}
+
+static void link_lost(struct node *node, struct link *link, const char *reason)
+{
+    uint32_t member = link->member;
+    bool is_dialled = link->is_dialled;
+    links_end(&node->links, link, reason, false, node->now);
+    if (is_dialled)
+        coord_lost(&node->coord, member);
+}
+
+void node_frame(struct node *node, struct conn_id conn, const struct frame *frame)
+{
+    struct message message;
+    struct link *link = links_find(&node->links, conn);
+    if (message_parse(frame, &message)) {
+        node_frame_bad(node, conn, false);
+        return;
+    }
+    if (link && link->state == LINK_UP && message.kind >= MESSAGE_FORWARD) {
+        if (take_message(node, link, &message))
+            link_lost(node, link, "a message it may not send");
+        return;
+    }
+    uint32_t member = link ? link->member : UINT32_MAX;
+    bool is_dialled = link && link->is_dialled;
+    switch (links_handshake(&node->links, link, conn, &message, node->now)) {
+    case LINK_CAME_UP:
+        coord_left(&node->coord, member);
+        break;
+    case LINK_ENDED:
+        if (is_dialled)
+            coord_lost(&node->coord, member);
+        break;
+    case LINK_NOTHING:
+        break;
+    }
+}
+
+void node_frame_bad(struct node *node, struct conn_id conn, bool crc)
+{
+    const char *reason = crc ? "a frame's checksum was wrong" : "a malformed frame";
+    if (crc)
+        node->stats.frames_bad_crc++;
+    else
+        node->stats.frames_malformed++;
+    struct link *link = links_find(&node->links, conn);
+    if (link) {
+        link_lost(node, link, reason);
+        return;
+    }
+    char client[CLIENT_TEXT_BYTES_MAX];
+    node->env->client_text(node->env->shell, conn, client);
+    log_line(node->log, node->now, LOG_WARN, "peer-refused", "address=%s reason=\"%s\"", client,
+             reason);
+    node->env->close(node->env->shell, conn, false);
+}
+
+void node_connected(struct node *node, struct conn_id conn)
+{
+    struct link *link = links_find(&node->links, conn);
+    if (link)
+        links_connected(&node->links, link);
+}
+
+void node_disconnected(struct node *node, struct conn_id conn, const char *reason)
+{
+    struct link *link = links_find(&node->links, conn);
+    if (link)
+        link_lost(node, link, reason);
+}
+
+uint64_t node_deadline(const struct node *node)
+{
+    uint64_t deadline = node->store_tick_ms;
+    uint64_t coord = coord_deadline(&node->coord);
+    uint64_t links = links_deadline(&node->links);
+    if (coord < deadline)
+        deadline = coord;
+    return links < deadline ? links : deadline;
+}
+
+void node_tick(struct node *node)
+{
+    struct link *late;
+    while ((late = links_late(&node->links, node->now)))
+        link_lost(node, late, "no answer in time");
+    coord_late(&node->coord, node->now);
+    if (node->now.mono_ms >= node->store_tick_ms) {
+        bool has_more = store_tick(node->store, STORE_TICK_ITEMS);
+        node->store_tick_ms =
+            node->now.mono_ms + (has_more ? STORE_TICK_BUSY_MS : STORE_TICK_IDLE_MS);
+    }
+}
+
+size_t node_forward_count(const struct node *node)
+{
+    return node->coord.count;
+}
+
+struct stats *node_stats(struct node *node)
+{
+    return &node->stats;
+}

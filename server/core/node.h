@@ -1,0 +1,74 @@
+/* The node as a function of what happens to it: every event enters here and is routed to one module.
+ *
+ * The seam takes batches (speed.md): within a turn of the loop the shell parses requests straight
+ * into the node's batch; it is carried out when full or when node_flush is called, with the memory
+ * of all its keys prefetched. Nothing here waits or recurses; env's functions only queue.
+ *
+ *     node_turn(now) { node_request, node_submit | node_frame | node_connected | node_disconnected }*
+ *     node_flush  then the shell sends  then node_sent
+ *
+ * Bytes a submitted request or frame borrows must stay until node_flush, or until node_batch_count
+ * says 0. */
+#ifndef DHT_SERVER_CORE_NODE_H
+#define DHT_SERVER_CORE_NODE_H
+
+#include "common/frame.h"
+#include "common/log.h"
+#include "common/view.h"
+#include "server/core/env.h"
+#include "server/store/store.h"
+
+struct node;
+
+struct node_options {
+    const char *name;         /* this node's line in the view */
+    uint32_t value_bytes_max; /* -I */
+    uint32_t op_timeout_ms;   /* a forwarded request is answered within this */
+    const struct stats_setting *settings; /* for `stats settings`; borrowed for the node's life */
+    size_t settings_count;
+};
+
+/* Creates a node. view, store, env and log are borrowed for its life; view must hold the name.
+ * gives: release with node_close. */
+struct node *node_open(const struct node_options *options, const struct view *view,
+                       struct store *store, const struct env *env, struct log *log);
+/* Frees the node, not what it borrows. Accepts NULL. */
+void node_close(struct node *node);
+
+/* A turn begins: everything until the next call happens at now. */
+void node_turn(struct node *node, struct moment now);
+
+/* Where the next request is to be parsed into; valid until node_submit. */
+struct request *node_request(struct node *node);
+/* The request just parsed joins the batch. It is number next_seq of its connection's session, which
+ * is thereby taken. */
+void node_submit(struct node *node, struct conn_id conn, struct session *session);
+/* Requests in the batch. */
+size_t node_batch_count(const struct node *node);
+/* Carries out the batch. */
+void node_flush(struct node *node);
+/* The turn's sends are done: memory kept for them may go. */
+void node_sent(struct node *node);
+
+/* A frame has come on a connection: one that the node dialled, or one whose client said HELLO. */
+void node_frame(struct node *node, struct conn_id conn, const struct frame *frame);
+/* A malformed frame came, crc: its checksum was wrong. The connection is closed by the node. */
+void node_frame_bad(struct node *node, struct conn_id conn, bool crc);
+/* A dialled connection is there. */
+void node_connected(struct node *node, struct conn_id conn);
+/* A peer's connection has ended, or could not be had; reason is for people, static. Connections that
+ * were only ever a client's need not be told. */
+void node_disconnected(struct node *node, struct conn_id conn, const char *reason);
+
+/* When node_tick wants to be called next: monotonic ms. */
+uint64_t node_deadline(const struct node *node);
+/* Time passes: deadlines, retries, expired items. */
+void node_tick(struct node *node);
+
+/* Requests forwarded and not answered yet. */
+size_t node_forward_count(const struct node *node);
+struct stats *node_stats(struct node *node);
+/* Appends the answer to `stats` (words empty) for the log; see stats.h. */
+void node_stats_append(struct node *node, struct span words, struct reply *out);
+
+#endif

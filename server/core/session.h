@@ -1,0 +1,59 @@
+/* A session: the answers one client is owed, in the order it asked.
+ *
+ * Requests are numbered as they come. An answer to the oldest open request goes straight to out; one
+ * that comes early (its predecessors are still with other nodes) waits in the window. Here also the
+ * pieces of a retrieval line become one answer: END when every key has been answered, else the first
+ * key's failure: never a silent miss.
+ *
+ * Invariant: answer_seq <= next_seq; the window holds only requests in (answer_seq, next_seq), and
+ * the one at answer_seq is never done. A zeroed session is valid. Knows no sockets and no store. */
+#ifndef DHT_SERVER_CORE_SESSION_H
+#define DHT_SERVER_CORE_SESSION_H
+
+#include "common/reply.h"
+#include "common/request.h"
+
+struct answer {
+    struct reply reply;
+    enum request_part part;
+    bool is_done;
+    bool has_failed; /* reply is the text of a failure, not an answer */
+};
+
+struct session {
+    struct reply out;         /* answered, ready to be sent */
+    uint64_t next_seq;        /* the next request's number */
+    uint64_t answer_seq;      /* the oldest request not answered yet */
+    struct answer *window;    /* by seq % window_capacity */
+    uint32_t window_capacity; /* a power of two, or 0 */
+    size_t window_bytes;      /* in the window's done answers */
+    struct buf line_error;    /* the current retrieval line's first failure; empty if none */
+};
+
+/* Where the answer of request seq is written; valid until the next call. A request is answered in
+ * one go: session_reply, append, session_done or session_fail. */
+struct reply *session_reply(struct session *session, uint64_t seq);
+/* Request seq is answered by what was written. */
+void session_done(struct session *session, uint64_t seq, enum request_part part);
+/* Request seq has failed: text (with its line end) is its answer, or its line's. Nothing must have
+ * been written for it. */
+void session_fail(struct session *session, uint64_t seq, enum request_part part, struct span text);
+
+/* Requests not answered yet. */
+static inline uint64_t session_open_count(const struct session *session)
+{
+    return session->next_seq - session->answer_seq;
+}
+
+/* Bytes held for this client. */
+static inline size_t session_bytes(const struct session *session)
+{
+    return reply_len(&session->out) + session->window_bytes;
+}
+
+/* Copies what waiting answers borrow: call before the turn's send frees it. Cheap if there is none. */
+void session_own_window(struct session *session);
+void session_close(struct session *session);
+void session_check(const struct session *session);
+
+#endif

@@ -1,0 +1,591 @@
+#include "server/net/conn.h"
+
+#include "common/check.h"
+#include "common/frame.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define READ_BYTES (64u * 1024)          /* at most this much a connection and turn */
+#define SEND_PIECES_MAX 64               /* iovecs a call */
+#define SPARE_BYTES_MAX (64u * 1024)     /* a larger buffer is not kept for later */
+#define ANSWERS_HIGH_BYTES (1024u * 1024) /* above this a client's further input waits */
+#define ANSWERS_LOW_BYTES (256u * 1024)
+#define BATCH_MAX 64u
+#define OPEN_PER_BATCH 16u               /* requests under way: 16 × batch_max = 1,024 */
+#define LARGE_ANSWERS_BYTES (256u * 1024) /* a batch that makes more makes the next one small */
+#define LINGER_MS 1000
+
+static struct conn *conn_of(void *arg)
+{
+    struct conn *conn = arg;
+    CHECK(conn->magic == CONN_MAGIC);
+    return conn;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg);
+static void on_writable(evutil_socket_t fd, short what, void *arg);
+
+static uint32_t index_take(struct shell *shell)
+{
+    if (shell->free_count > 0)
+        return shell->free_indices[--shell->free_count];
+    uint32_t old = shell->conns_capacity;
+    uint32_t capacity = old ? old * 2 : 64;
+    shell->conns = realloc(shell->conns, capacity * sizeof(*shell->conns));
+    shell->generations = realloc(shell->generations, capacity * sizeof(*shell->generations));
+    shell->free_indices = realloc(shell->free_indices, capacity * sizeof(*shell->free_indices));
+    CHECK(shell->conns && shell->generations && shell->free_indices);
+    for (uint32_t i = capacity - 1; i >= old && i != UINT32_MAX; i--) {
+        shell->conns[i] = NULL;
+        shell->generations[i] = 0;
+        shell->free_indices[shell->free_count++] = i;
+    }
+    shell->conns_capacity = capacity;
+    return shell->free_indices[--shell->free_count];
+}
+
+static void conn_watch(struct conn *conn, int fd)
+{
+    conn->fd = fd;
+    CHECK(event_assign(&conn->readable, conn->shell->base, fd, EV_READ | EV_PERSIST, on_readable,
+                       conn) == 0);
+    CHECK(event_assign(&conn->writable, conn->shell->base, fd, EV_WRITE, on_writable, conn) == 0);
+}
+
+struct conn *conn_open(struct shell *shell, int fd, bool is_dialled)
+{
+    struct conn *conn = calloc(1, sizeof(*conn));
+    CHECK(conn != NULL);
+    conn->magic = CONN_MAGIC;
+    conn->shell = shell;
+    conn->is_dialled = is_dialled;
+    conn->is_connecting = is_dialled;
+    conn->role = is_dialled ? CONN_PEER : CONN_CLIENT;
+    conn->batch_max = BATCH_MAX;
+    conn->active_s = (uint32_t)(shell->now.mono_ms / 1000);
+    conn->in.budget = shell->budget;
+    conn->session.out.bytes.budget = shell->budget;
+    conn->id.index = index_take(shell);
+    conn->id.generation = ++shell->generations[conn->id.index];
+    shell->conns[conn->id.index] = conn;
+    shell->conn_count++;
+    shell->client_count += !is_dialled;
+    conn->fd = -1;
+    if (fd >= 0) {
+        conn_watch(conn, fd);
+        event_add(&conn->readable, NULL);
+    }
+    return conn;
+}
+
+void conn_dialling(struct conn *conn, int fd)
+{
+    CHECK(conn->is_connecting);
+    conn_watch(conn, fd);
+    event_add(&conn->writable, NULL);
+}
+
+struct conn *conn_find(const struct shell *shell, struct conn_id id)
+{
+    if (id.index >= shell->conns_capacity || !shell->conns[id.index])
+        return NULL;
+    struct conn *conn = shell->conns[id.index];
+    return conn->id.generation == id.generation && conn->state != CONN_CLOSED ? conn : NULL;
+}
+
+void conn_touch(struct conn *conn)
+{
+    if (list_is_linked(&conn->in_dirty))
+        return;
+    list_append(&conn->shell->dirty, &conn->in_dirty);
+    /* The answer is written into a buffer that has grown before. */
+    struct shell *shell = conn->shell;
+    if (conn->session.out.bytes.capacity == 0 && shell->spare_count > 0) {
+        conn->session.out.bytes = shell->spares[--shell->spare_count];
+    }
+}
+
+static void stop_reading(struct conn *conn)
+{
+    if (conn->fd >= 0)
+        event_del(&conn->readable);
+}
+
+void conn_drain(struct conn *conn)
+{
+    if (conn->state != CONN_OPEN)
+        return;
+    conn->state = CONN_DRAINING;
+    stop_reading(conn);
+    conn_touch(conn);
+}
+
+void conn_end(struct conn *conn, const char *reason)
+{
+    if (conn->state == CONN_CLOSED)
+        return;
+    conn->state = CONN_CLOSED;
+    conn_touch(conn);
+    if (conn->role == CONN_PEER && reason)
+        node_disconnected(conn->shell->node, conn->id, reason);
+}
+
+static void conn_free(struct conn *conn)
+{
+    struct shell *shell = conn->shell;
+    if (conn->fd >= 0) {
+        event_del(&conn->readable);
+        event_del(&conn->writable);
+        close(conn->fd);
+    }
+    list_remove(&conn->in_dirty);
+    list_remove(&conn->in_resumed);
+    buf_close(&conn->in);
+    session_close(&conn->session);
+    free(conn->client_text);
+    shell->conns[conn->id.index] = NULL;
+    shell->free_indices[shell->free_count++] = conn->id.index;
+    shell->conn_count--;
+    shell->client_count -= !conn->is_dialled;
+    conn->magic = 0;
+    free(conn);
+}
+
+const char *conn_text(struct conn *conn)
+{
+    if (conn->client_text)
+        return conn->client_text;
+    struct sockaddr_storage address;
+    socklen_t len = sizeof(address);
+    char host[INET6_ADDRSTRLEN];
+    if (conn->fd < 0 || getpeername(conn->fd, (struct sockaddr *)&address, &len) != 0)
+        return "-";
+    char text[CLIENT_TEXT_BYTES_MAX];
+    if (address.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address;
+        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
+        snprintf(text, sizeof(text), "[%s]:%u", host, ntohs(v6->sin6_port));
+    } else {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address;
+        inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
+        snprintf(text, sizeof(text), "%s:%u", host, ntohs(v4->sin_port));
+    }
+    conn->client_text = strdup(text);
+    CHECK(conn->client_text != NULL);
+    return conn->client_text;
+}
+
+/* --- input ------------------------------------------------------------------------------------ */
+
+/* Whether the client must take answers before more of its requests are looked at. What a node
+ * dialled is never held back: the answers that come on it are what others wait for. */
+static bool must_wait(const struct conn *conn)
+{
+    return !conn->is_dialled &&
+           (session_bytes(&conn->session) > ANSWERS_HIGH_BYTES ||
+            session_open_count(&conn->session) >= OPEN_PER_BATCH * conn->batch_max);
+}
+
+static void submit(struct conn *conn)
+{
+    conn_touch(conn);
+    node_submit(conn->shell->node, conn->id, &conn->session);
+}
+
+static void submit_error(struct conn *conn, struct request *request, struct span error)
+{
+    request->command = CMD_INVALID;
+    request->part = PART_WHOLE;
+    request->noreply = false;
+    request->error = error;
+    submit(conn);
+}
+
+/* A request is there. Returns false if it ends this way of parsing. */
+static bool take_request(struct conn *conn, struct request *request)
+{
+    switch (request->command) {
+    case CMD_QUIT:
+        conn_drain(conn);
+        return false;
+    case CMD_HELLO:
+        if (conn->session.next_seq > 0) {
+            submit_error(conn, request, SPAN_LITERAL("ERROR\r\n"));
+            return true;
+        }
+        conn->role = CONN_PEER;
+        return false;
+    default:
+        submit(conn);
+        return true;
+    }
+}
+
+static void take_foreign(struct conn *conn, struct request *request)
+{
+    if (request->error.len > 0)
+        submit_error(conn, request, request->error);
+    log_line(conn->shell->log, conn->shell->now, LOG_WARN, "client-refused",
+             "client=%s reason=\"not the memcached text protocol\"", conn_text(conn));
+    conn_drain(conn);
+}
+
+/* The value announced does not fit into memory: refuse it as the store would, and swallow it. */
+static void refuse_body(struct conn *conn, const char *in, size_t len, size_t *consumed)
+{
+    const struct request_limits nothing = {.value_bytes_max = 0};
+    struct request *request = node_request(conn->shell->node);
+    size_t need;
+    if (request_parse(&conn->parser, &nothing, in, len, request, consumed, &need) != PARSE_DONE) {
+        conn_drain(conn); /* can't be: the same line has announced a body */
+        return;
+    }
+    bool noreply = request->noreply;
+    submit_error(conn, request,
+                 noreply ? SPAN_LITERAL("")
+                         : SPAN_LITERAL("SERVER_ERROR out of memory storing object\r\n"));
+}
+
+/* Parses requests from in; returns how many bytes are done with. */
+static size_t parse_requests(struct conn *conn, const char *in, size_t len)
+{
+    struct node *node = conn->shell->node;
+    const struct request_limits limits = {.value_bytes_max = conn->shell->options.value_bytes_max};
+    size_t at = 0;
+    size_t answers_before = session_bytes(&conn->session);
+    uint32_t batched = 0;
+    conn->in_need = 0;
+    while (at < len) {
+        if (batched == conn->batch_max) {
+            node_flush(node);
+            bool has_large = session_bytes(&conn->session) > answers_before + LARGE_ANSWERS_BYTES;
+            uint32_t twice = conn->batch_max * 2u;
+            conn->batch_max = (uint8_t)(has_large ? 1 : twice < BATCH_MAX ? twice : BATCH_MAX);
+            answers_before = session_bytes(&conn->session);
+            batched = 0;
+        }
+        if (must_wait(conn)) {
+            conn->is_paused = true;
+            break;
+        }
+        struct request *request = node_request(node);
+        size_t consumed = 0, need = 0;
+        enum parse result = request_parse(&conn->parser, &limits, in + at, len - at, request,
+                                          &consumed, &need);
+        if (result == PARSE_DONE) {
+            if (!take_request(conn, request))
+                return request->command == CMD_HELLO ? at : len;
+            at += consumed;
+            batched++;
+        } else if (result == PARSE_CLOSE) {
+            take_foreign(conn, request);
+            return len;
+        } else {
+            at += consumed;
+            if (need > READ_BYTES && !budget_fits(conn->shell->budget, need)) {
+                refuse_body(conn, in + at, len - at, &consumed);
+                at += consumed;
+                continue;
+            }
+            conn->in_need = need;
+            break;
+        }
+    }
+    return at;
+}
+
+static size_t parse_frames(struct conn *conn, const char *in, size_t len)
+{
+    struct node *node = conn->shell->node;
+    size_t at = 0;
+    conn->in_need = 0;
+    while (at < len && conn->state == CONN_OPEN) {
+        if (must_wait(conn)) {
+            conn->is_paused = true;
+            break;
+        }
+        struct frame frame;
+        size_t consumed, need;
+        enum frame_parse result = frame_parse(in + at, len - at, &frame, &consumed, &need);
+        if (result == FRAME_MORE) {
+            conn->in_need = need;
+            break;
+        }
+        if (result != FRAME_DONE) {
+            node_frame_bad(node, conn->id, result == FRAME_BAD_CRC);
+            return len;
+        }
+        node_frame(node, conn->id, &frame);
+        at += consumed;
+    }
+    return at;
+}
+
+static size_t parse(struct conn *conn, const char *in, size_t len)
+{
+    size_t at = 0;
+    if (conn->role == CONN_CLIENT)
+        at = parse_requests(conn, in, len);
+    if (conn->role == CONN_PEER && conn->state == CONN_OPEN)
+        at += parse_frames(conn, in + at, len - at);
+    if (conn->is_paused) {
+        stop_reading(conn);
+        conn_touch(conn);
+    } else if (conn->has_eof) {
+        if (conn->role == CONN_PEER)
+            conn_end(conn, "the other end closed it");
+        else
+            conn_drain(conn);
+    }
+    return conn->state == CONN_OPEN ? at : len;
+}
+
+/* Parses what lies in conn->in, in place; the batch must be done before it moves. */
+static void parse_kept(struct conn *conn)
+{
+    struct span in = buf_span(&conn->in);
+    size_t done = parse(conn, in.data, in.len);
+    node_flush(conn->shell->node);
+    buf_consume(&conn->in, done);
+    if (buf_len(&conn->in) == 0)
+        buf_close(&conn->in);
+}
+
+/* After a read of 0 or less. Returns whether the connection is to be parsed once more. */
+static bool read_ended(struct conn *conn, ssize_t got)
+{
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        return false;
+    if (got < 0) {
+        conn_end(conn, "the connection broke");
+        return false;
+    }
+    conn->has_eof = true;
+    stop_reading(conn);
+    return true;
+}
+
+/* A large body: read to where it stays, as much as has been announced, never more room at a time
+ * than what has come already, so that an announcement alone takes no memory. */
+static void read_body(struct conn *conn)
+{
+    size_t len = buf_len(&conn->in);
+    size_t room = conn->in_need - len;
+    size_t step = len > READ_BYTES ? len : READ_BYTES;
+    if (room > step)
+        room = step;
+    char *at = buf_reserve(&conn->in, room);
+    ssize_t got = recv(conn->fd, at, room, 0);
+    if (got > 0)
+        buf_advance(&conn->in, (size_t)got);
+    else if (!read_ended(conn, got))
+        return;
+    node_stats(conn->shell->node)->bytes_read += got > 0 ? (uint64_t)got : 0;
+    if (conn->has_eof || buf_len(&conn->in) >= conn->in_need)
+        parse_kept(conn);
+}
+
+/* The usual case: what was left and what comes now lie in the arena together. */
+static void read_arena(struct conn *conn)
+{
+    struct span kept = buf_span(&conn->in);
+    char *at = shell_arena(conn->shell, kept.len + READ_BYTES);
+    ssize_t got = recv(conn->fd, at + kept.len, READ_BYTES, 0);
+    if (got <= 0 && !read_ended(conn, got))
+        return;
+    size_t len = kept.len + (got > 0 ? (size_t)got : 0);
+    if (UNLIKELY(kept.len > 0)) {
+        memcpy(at, kept.data, kept.len);
+        buf_close(&conn->in);
+    }
+    conn->shell->arena_used += len;
+    node_stats(conn->shell->node)->bytes_read += len - kept.len;
+    size_t done = parse(conn, at, len);
+    if (UNLIKELY(done < len))
+        buf_append(&conn->in, at + done, len - done);
+}
+
+void conn_read(struct conn *conn)
+{
+    conn->active_s = (uint32_t)(conn->shell->now.mono_ms / 1000);
+    if (UNLIKELY(conn->in_need > READ_BYTES))
+        read_body(conn);
+    else
+        read_arena(conn);
+}
+
+void conn_resume(struct conn *conn)
+{
+    list_remove(&conn->in_resumed);
+    if (conn->state != CONN_OPEN)
+        return;
+    CHECK(conn->is_paused);
+    conn->is_paused = false;
+    parse_kept(conn);
+    if (!conn->is_paused && conn->state == CONN_OPEN && !conn->has_eof)
+        event_add(&conn->readable, NULL);
+}
+
+static void linger_on(struct conn *conn)
+{
+    uint64_t now_ms = conn->shell->now.mono_ms;
+    if (now_ms >= conn->linger_by_ms) {
+        conn_end(conn, NULL);
+        return;
+    }
+    uint64_t left_ms = conn->linger_by_ms - now_ms;
+    const struct timeval limit = {.tv_sec = (time_t)(left_ms / 1000),
+                                  .tv_usec = (suseconds_t)(left_ms % 1000 * 1000)};
+    event_add(&conn->readable, &limit);
+}
+
+/* What a client still says after its last answer is thrown away. */
+static void discard(struct conn *conn)
+{
+    char *at = shell_arena(conn->shell, READ_BYTES);
+    ssize_t got = recv(conn->fd, at, READ_BYTES, 0);
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+        conn_end(conn, NULL);
+    else
+        linger_on(conn);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    struct conn *conn = conn_of(arg);
+    shell_turn(conn->shell);
+    if (conn->state == CONN_LINGERING && (what & EV_TIMEOUT))
+        conn_end(conn, NULL);
+    else if (conn->state == CONN_LINGERING)
+        discard(conn);
+    else if (conn->state == CONN_OPEN && !conn->is_paused)
+        conn_read(conn);
+}
+
+/* --- output ----------------------------------------------------------------------------------- */
+
+static void keep_spare(struct conn *conn)
+{
+    struct shell *shell = conn->shell;
+    struct buf *bytes = &conn->session.out.bytes;
+    if (bytes->capacity > 0 && bytes->capacity <= SPARE_BYTES_MAX &&
+        shell->spare_count < SPARE_COUNT_MAX) {
+        shell->spares[shell->spare_count++] = *bytes;
+        *bytes = (struct buf){.budget = shell->budget};
+    } else {
+        buf_close(bytes);
+    }
+}
+
+/* Sends until all is gone or the socket is full; what it refused is copied and waits. */
+static void conn_send(struct conn *conn)
+{
+    struct reply *out = &conn->session.out;
+    while (reply_len(out) > 0) {
+        struct iovec pieces[SEND_PIECES_MAX];
+        struct msghdr message = {.msg_iov = pieces};
+        message.msg_iovlen = (size_t)reply_gather(out, pieces, SEND_PIECES_MAX);
+        size_t len = 0;
+        for (size_t i = 0; i < message.msg_iovlen; i++)
+            len += pieces[i].iov_len;
+        ssize_t sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
+        if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+            conn_end(conn, "the connection broke");
+            return;
+        }
+        if (sent > 0) {
+            node_stats(conn->shell->node)->bytes_written += (uint64_t)sent;
+            reply_consume(out, (size_t)sent);
+        }
+        if (sent < (ssize_t)len)
+            break;
+    }
+    if (LIKELY(reply_len(out) == 0)) {
+        keep_spare(conn);
+        return;
+    }
+    if (out->borrowed_bytes > 0 && !budget_fits(conn->shell->budget, reply_len(out))) {
+        log_line(conn->shell->log, conn->shell->now, LOG_WARN, "client-dropped",
+                 "client=%s reason=\"it does not read its answers and memory is full\"",
+                 conn_text(conn));
+        conn_end(conn, "memory is full");
+        return;
+    }
+    reply_own(out);
+    if (!conn->is_writing) {
+        conn->is_writing = true;
+        event_add(&conn->writable, NULL);
+    }
+}
+
+/* Everything is said: stop, and give the other end time to read it. */
+static void linger(struct conn *conn)
+{
+    if (conn->has_eof || shutdown(conn->fd, SHUT_WR) != 0) {
+        conn_end(conn, NULL);
+        return;
+    }
+    conn->state = CONN_LINGERING;
+    conn->linger_by_ms = conn->shell->now.mono_ms + LINGER_MS;
+    event_del(&conn->readable);
+    CHECK(event_assign(&conn->readable, conn->shell->base, conn->fd, EV_READ, on_readable, conn) ==
+          0);
+    linger_on(conn);
+}
+
+void conn_settle(struct conn *conn)
+{
+    if (conn->state != CONN_CLOSED && !conn->is_connecting && !conn->is_writing) {
+        session_own_window(&conn->session);
+        conn_send(conn);
+    } else if (conn->state != CONN_CLOSED && conn->is_writing) {
+        session_own_window(&conn->session);
+        reply_own(&conn->session.out);
+    }
+    if (conn->state == CONN_DRAINING && session_open_count(&conn->session) == 0 &&
+        reply_len(&conn->session.out) == 0)
+        linger(conn);
+    if (conn->state == CONN_OPEN && conn->is_paused && !list_is_linked(&conn->in_resumed) &&
+        session_bytes(&conn->session) <= ANSWERS_LOW_BYTES &&
+        session_open_count(&conn->session) < OPEN_PER_BATCH * conn->batch_max)
+        list_append(&conn->shell->resumed, &conn->in_resumed);
+    if (conn->state == CONN_CLOSED)
+        conn_free(conn);
+}
+
+static void connected(struct conn *conn)
+{
+    int error = 0;
+    socklen_t len = sizeof(error);
+    if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0) {
+        conn_end(conn, error == ECONNREFUSED ? "connection refused" : "it can't be reached");
+        return;
+    }
+    conn->is_connecting = false;
+    event_add(&conn->readable, NULL);
+    node_connected(conn->shell->node, conn->id);
+    conn_touch(conn);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct conn *conn = conn_of(arg);
+    shell_turn(conn->shell);
+    conn->is_writing = false;
+    if (conn->state == CONN_CLOSED)
+        return;
+    if (conn->is_connecting)
+        connected(conn);
+    else
+        conn_touch(conn);
+}

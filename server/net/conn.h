@@ -1,0 +1,66 @@
+/* One connection: bytes in, requests or frames up, answers down in order.
+ *
+ *     OPEN --eof, quit, close after sending--> DRAINING --all sent--> LINGERING --eof, 1 s--> CLOSED
+ *       '------------------------ error, close at once -------------------------------------^
+ *
+ * OPEN reads unless paused (the client does not take its answers). DRAINING reads nothing more and
+ * answers what it has. LINGERING has said all it will and throws away what still comes, so that the
+ * last answer is not lost to a reset. CLOSED is freed at the end of the turn. */
+#ifndef DHT_SERVER_NET_CONN_H
+#define DHT_SERVER_NET_CONN_H
+
+#include "server/net/shell.h"
+
+enum conn_state { CONN_OPEN, CONN_DRAINING, CONN_LINGERING, CONN_CLOSED };
+enum conn_role { CONN_CLIENT, CONN_PEER };
+
+#define CONN_MAGIC 0x636f6e6eu
+
+struct conn {
+    uint32_t magic;
+    int fd; /* -1: a dialled one whose name is still being looked up */
+    struct conn_id id;
+    enum conn_state state;
+    enum conn_role role;
+    bool is_dialled;
+    bool is_connecting; /* dialled, not there yet */
+    bool is_paused;     /* input waits until answers have been taken */
+    bool is_writing;    /* the write event is set */
+    bool has_eof;       /* the other end has sent all it will */
+    uint8_t batch_max;  /* requests carried out at a time; falls where answers are large */
+    uint32_t active_s;  /* when bytes last came */
+    uint64_t linger_by_ms; /* LINGERING: ends at the latest then */
+    struct shell *shell;
+    struct event readable;
+    struct event writable;
+    struct request_parser parser;
+    struct buf in;  /* input not parsed yet */
+    size_t in_need; /* parsing it makes no sense before there is as much */
+    struct session session;
+    char *client_text; /* ip:port, made when first asked for; owned */
+    struct list in_dirty;
+    struct list in_resumed;
+};
+
+/* Takes fd (non-blocking). The connection is in the shell's table and reads, unless is_connecting. */
+struct conn *conn_open(struct shell *shell, int fd, bool is_dialled);
+/* A dialled connection: its socket, to be watched until it is connected. Takes fd. */
+void conn_dialling(struct conn *conn, int fd);
+/* The connection of an id, or NULL if it is gone or ended. */
+struct conn *conn_find(const struct shell *shell, struct conn_id id);
+/* Puts it among those looked at at the turn's end. */
+void conn_touch(struct conn *conn);
+/* Answers everything received, then ends. */
+void conn_drain(struct conn *conn);
+/* Ends it at once; reason is told to the node if it is a peer's, unless NULL. */
+void conn_end(struct conn *conn, const char *reason);
+/* Sends what is owed, goes on with paused input, frees what has ended. At the turn's end. */
+void conn_settle(struct conn *conn);
+/* Parses on where it was paused. */
+void conn_resume(struct conn *conn);
+/* Reads what has come already; before a graceful stop. */
+void conn_read(struct conn *conn);
+/* ip:port of the other end; "-" if unknown. */
+const char *conn_text(struct conn *conn);
+
+#endif

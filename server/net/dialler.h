@@ -1,0 +1,15 @@
+/* The dialler: from a node's name to a connection. Names are looked up anew at every dial, without
+ * stopping the loop (evdns; addresses need no look-up). */
+#ifndef DHT_SERVER_NET_DIALLER_H
+#define DHT_SERVER_NET_DIALLER_H
+
+#include "server/net/conn.h"
+
+struct dialler *dialler_open(struct shell *shell);
+/* Ends look-ups under way. Accepts NULL. */
+void dialler_close(struct dialler *dialler);
+/* Begins to connect conn, dialled and without a socket, to name (host:port). What becomes of it the
+ * connection learns by conn_dialling or conn_end. Returns false if it can't even begin. */
+MUST_USE bool dialler_dial(struct dialler *dialler, struct conn *conn, const char *name);
+
+#endif

@@ -1,0 +1,15 @@
+/* The listening socket: accepts, refuses politely above the bound, survives running out of
+ * descriptors. */
+#ifndef DHT_SERVER_NET_LISTENER_H
+#define DHT_SERVER_NET_LISTENER_H
+
+#include "server/net/shell.h"
+
+/* Listens on host (an address or a name of this machine) and port (0: any). address: out, as got.
+ * gives: release with listener_close. errors: NULL with errno set. */
+struct listener *listener_open(struct shell *shell, const char *host, uint16_t port,
+                               char *address, size_t address_size, uint16_t *port_got);
+/* Stops accepting and frees. Accepts NULL. */
+void listener_close(struct listener *listener);
+
+#endif

@@ -1,0 +1,358 @@
+#include "server/net/shell.h"
+
+#include "common/check.h"
+#include "server/net/conn.h"
+#include "server/net/dialler.h"
+#include "server/net/listener.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Read bytes stay here until their batch is done; the start is used again as soon as it is, so that
+ * it stays in the processor's cache. */
+#define ARENA_BYTES (1024u * 1024)
+
+struct moment shell_clock(void)
+{
+    struct timespec mono, wall;
+    clock_gettime(CLOCK_BOOTTIME, &mono);
+    clock_gettime(CLOCK_REALTIME, &wall);
+    return (struct moment){
+        .mono_ms = (uint64_t)mono.tv_sec * 1000 + (uint64_t)mono.tv_nsec / 1000000,
+        .unix_ms = (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000,
+    };
+}
+
+void shell_turn(struct shell *shell)
+{
+    if (LIKELY(shell->in_turn))
+        return;
+    shell->in_turn = true;
+    shell->now = shell_clock();
+    node_turn(shell->node, shell->now);
+}
+
+char *shell_arena(struct shell *shell, size_t bytes)
+{
+    CHECK(bytes <= ARENA_BYTES);
+    if (shell->arena_used + bytes > ARENA_BYTES)
+        node_flush(shell->node);
+    if (node_batch_count(shell->node) == 0)
+        shell->arena_used = 0;
+    return shell->arena + shell->arena_used;
+}
+
+/* --- what the node asks of the outside -------------------------------------------------------- */
+
+static struct session *env_session(void *arg, struct conn_id id)
+{
+    struct conn *conn = conn_find(arg, id);
+    if (!conn)
+        return NULL;
+    conn_touch(conn);
+    return &conn->session;
+}
+
+static void env_client_text(void *arg, struct conn_id id, char text[CLIENT_TEXT_BYTES_MAX])
+{
+    struct conn *conn = conn_find(arg, id);
+    const char *from = conn ? conn_text(conn) : "-";
+    size_t len = strlen(from);
+    CHECK(len < CLIENT_TEXT_BYTES_MAX);
+    memcpy(text, from, len + 1);
+}
+
+static struct conn_id env_dial(void *arg, const char *name)
+{
+    struct shell *shell = arg;
+    struct conn *conn = conn_open(shell, -1, true);
+    if (!dialler_dial(shell->dialler, conn, name))
+        conn_end(conn, NULL);
+    return conn->state == CONN_CLOSED ? (struct conn_id){0} : conn->id;
+}
+
+static void env_close(void *arg, struct conn_id id, bool after_sending)
+{
+    struct conn *conn = conn_find(arg, id);
+    if (!conn)
+        return;
+    if (after_sending && !conn->is_connecting)
+        conn_drain(conn);
+    else
+        conn_end(conn, NULL);
+}
+
+static uint64_t microseconds(struct timeval time)
+{
+    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_usec;
+}
+
+static void env_gauges(void *arg, struct stats_gauges *gauges)
+{
+    struct shell *shell = arg;
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    gauges->pid = (uint64_t)getpid();
+    gauges->uptime = (shell->now.mono_ms - shell->started_ms) / 1000;
+    gauges->unix_s = shell->now.unix_ms / 1000;
+    gauges->rusage_user_us = microseconds(usage.ru_utime);
+    gauges->rusage_system_us = microseconds(usage.ru_stime);
+    gauges->max_connections = shell->options.connections_max;
+    gauges->curr_connections = shell->client_count;
+    gauges->total_connections = shell->accepted_total;
+    gauges->rejected_connections = shell->refused_total;
+    gauges->limit_maxbytes = shell->budget->limit_bytes;
+    gauges->memory_used = shell->budget->used_bytes;
+}
+
+static void env_verbosity(void *arg, uint64_t level)
+{
+    struct shell *shell = arg;
+    shell->log->level = level >= 1 ? LOG_DEBUG : LOG_INFO;
+}
+
+/* --- turns ------------------------------------------------------------------------------------ */
+
+/* Connections that may go on have their turn first: their clients have waited longest. */
+static void resume_paused(struct shell *shell)
+{
+    struct list due;
+    struct list *link;
+    list_init(&due);
+    while ((link = list_first(&shell->resumed))) {
+        list_remove(link);
+        list_append(&due, link);
+    }
+    if (list_is_empty(&due))
+        return;
+    shell_turn(shell);
+    while ((link = list_first(&due)))
+        conn_resume(CONTAINER_OF(link, struct conn, in_resumed));
+}
+
+static void end_turn(struct shell *shell)
+{
+    if (!shell->in_turn)
+        return;
+    node_flush(shell->node);
+    struct list *link;
+    while ((link = list_first(&shell->dirty))) {
+        list_remove(link);
+        conn_settle(CONTAINER_OF(link, struct conn, in_dirty));
+    }
+    node_sent(shell->node);
+    shell->in_turn = false;
+}
+
+static void set_timer(struct shell *shell)
+{
+    uint64_t deadline_ms = node_deadline(shell->node);
+    if (deadline_ms >= shell->timer_ms)
+        return; /* it rings early enough */
+    uint64_t now_ms = shell->now.mono_ms;
+    uint64_t wait_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
+    if (wait_ms > 60000)
+        wait_ms = 60000;
+    const struct timeval wait = {.tv_sec = (time_t)(wait_ms / 1000),
+                                 .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
+    shell->timer_ms = now_ms + wait_ms;
+    event_add(&shell->timer, &wait);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct shell *shell = arg;
+    shell_turn(shell);
+    shell->timer_ms = UINT64_MAX;
+    node_tick(shell->node);
+}
+
+/* Closes the connections of clients that have been silent for too long. */
+static void on_idle_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct shell *shell = arg;
+    shell_turn(shell);
+    uint32_t now_s = (uint32_t)(shell->now.mono_ms / 1000);
+    for (uint32_t i = 0; i < shell->conns_capacity; i++) {
+        struct conn *conn = shell->conns[i];
+        if (conn && conn->role == CONN_CLIENT &&
+            now_s - conn->active_s > shell->options.idle_timeout_s)
+            conn_end(conn, "idle");
+    }
+    const struct timeval second = {.tv_sec = 1};
+    event_add(&shell->idle_timer, &second);
+}
+
+/* --- stopping --------------------------------------------------------------------------------- */
+
+static void log_stats(struct shell *shell)
+{
+    struct reply text = {0};
+    node_stats_append(shell->node, SPAN_LITERAL(""), &text);
+    struct span lines = buf_span(&text.bytes);
+    const char *at = lines.data, *end = lines.data + lines.len;
+    while (at < end) {
+        const char *stop = memchr(at, '\r', (size_t)(end - at));
+        struct span line = span_of(at, (size_t)((stop ? stop : end) - at));
+        if (line.len > 5 && memcmp(line.data, "STAT ", 5) == 0)
+            log_line(shell->log, shell->now, LOG_INFO, "stat", "%.*s", (int)line.len - 5,
+                     line.data + 5);
+        at = stop ? stop + 2 : end;
+    }
+    reply_close(&text);
+}
+
+/* No more requests: what has come is answered, then everybody is said good-bye. */
+static void stop_gracefully(struct shell *shell)
+{
+    shell->is_stopping = true;
+    shell->stop_by_ms = shell->now.mono_ms + shell->options.drain_timeout_ms;
+    listener_close(shell->listener);
+    shell->listener = NULL;
+    for (uint32_t i = 0; i < shell->conns_capacity; i++) {
+        struct conn *conn = shell->conns[i];
+        if (!conn || conn->is_dialled || conn->state != CONN_OPEN)
+            continue;
+        if (!conn->is_paused)
+            conn_read(conn);
+        node_flush(shell->node);
+        conn_drain(conn);
+    }
+}
+
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+    (void)what;
+    struct shell *shell = arg;
+    shell_turn(shell);
+    if (number == SIGUSR1) {
+        log_stats(shell);
+    } else if (number == SIGHUP) {
+        log_line(shell->log, shell->now, LOG_WARN, "signal",
+                 "name=HUP effect=\"none: peers.txt is read when the node starts\"");
+    } else if (shell->is_stopping) {
+        log_line(shell->log, shell->now, LOG_WARN, "stopped", "reason=\"second signal\"");
+        _exit(128 + (int)number);
+    } else {
+        log_line(shell->log, shell->now, LOG_INFO, "stopping", "signal=%d connections=%u",
+                 (int)number, shell->client_count);
+        shell->signal_number = (int)number;
+        stop_gracefully(shell);
+    }
+}
+
+static bool has_stopped(const struct shell *shell)
+{
+    return shell->is_stopping &&
+           (shell->client_count == 0 || shell->now.mono_ms >= shell->stop_by_ms);
+}
+
+/* --- the whole -------------------------------------------------------------------------------- */
+
+void shell_init(struct shell *shell, const struct shell_options *options, struct budget *budget,
+                struct log *log)
+{
+    *shell = (struct shell){
+        .options = *options,
+        .budget = budget,
+        .log = log,
+        .timer_ms = UINT64_MAX,
+        .now = shell_clock(),
+        .env = {.shell = shell,
+                .session = env_session,
+                .client_text = env_client_text,
+                .dial = env_dial,
+                .close = env_close,
+                .gauges = env_gauges,
+                .verbosity = env_verbosity},
+    };
+    shell->started_ms = shell->now.mono_ms;
+    list_init(&shell->dirty);
+    list_init(&shell->resumed);
+    /* A changelist merges an event's removal and return within a turn into nothing. */
+    struct event_config *config = event_config_new();
+    CHECK(config != NULL);
+    event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+    shell->base = event_base_new_with_config(config);
+    event_config_free(config);
+    CHECK(shell->base != NULL);
+    shell->arena = malloc(ARENA_BYTES);
+    shell->spares = calloc(SPARE_COUNT_MAX, sizeof(*shell->spares));
+    CHECK(shell->arena != NULL);
+    CHECK(shell->spares != NULL);
+    shell->dialler = dialler_open(shell);
+    CHECK(evtimer_assign(&shell->timer, shell->base, on_timer, shell) == 0);
+    CHECK(evtimer_assign(&shell->idle_timer, shell->base, on_idle_timer, shell) == 0);
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
+        CHECK(evsignal_assign(&shell->signals[i], shell->base, numbers[i], on_signal, shell) == 0);
+        event_add(&shell->signals[i], NULL);
+    }
+    signal(SIGPIPE, SIG_IGN);
+}
+
+enum err shell_listen(struct shell *shell, const char *host, uint16_t port,
+                      char address[CLIENT_TEXT_BYTES_MAX + 16], uint16_t *port_got)
+{
+    shell->listener =
+        listener_open(shell, host, port, address, CLIENT_TEXT_BYTES_MAX + 16, port_got);
+    return shell->listener ? ERR_OK : ERR_IO;
+}
+
+void shell_run(struct shell *shell, struct node *node)
+{
+    shell->node = node;
+    if (shell->options.idle_timeout_s > 0) {
+        const struct timeval second = {.tv_sec = 1};
+        event_add(&shell->idle_timer, &second);
+    }
+    shell_turn(shell);
+    while (!has_stopped(shell)) {
+        end_turn(shell);
+        set_timer(shell);
+        resume_paused(shell);
+        event_base_loop(shell->base,
+                        EVLOOP_ONCE | (shell->in_turn ? EVLOOP_NONBLOCK : 0));
+    }
+    end_turn(shell);
+    log_line(shell->log, shell->now, LOG_INFO, "stopped", "connections_left=%u",
+             shell->client_count);
+}
+
+void shell_close(struct shell *shell)
+{
+    listener_close(shell->listener);
+    dialler_close(shell->dialler);
+    shell->is_stopping = true;
+    for (uint32_t i = 0; i < shell->conns_capacity; i++)
+        if (shell->conns[i])
+            conn_end(shell->conns[i], NULL);
+    struct list *link;
+    while ((link = list_first(&shell->dirty))) {
+        list_remove(link);
+        conn_settle(CONTAINER_OF(link, struct conn, in_dirty));
+    }
+    event_del(&shell->timer);
+    event_del(&shell->idle_timer);
+    for (size_t i = 0; i < ARRAY_COUNT(shell->signals); i++)
+        event_del(&shell->signals[i]);
+    event_base_free(shell->base);
+    while (shell->spare_count > 0)
+        buf_close(&shell->spares[--shell->spare_count]);
+    free(shell->spares);
+    free(shell->arena);
+    free(shell->conns);
+    free(shell->generations);
+    free(shell->free_indices);
+    *shell = (struct shell){0};
+}

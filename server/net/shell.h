@@ -1,0 +1,92 @@
+/* The shell: all of libevent, sockets, clocks and timers; the core's outside.
+ *
+ * Work goes in turns of the loop: every ready connection is read and parsed into the node's batch,
+ * the batch is carried out, then every connection that is owed bytes is sent them with one call.
+ * Only this folder includes event2/.
+ *
+ * Ownership: the shell owns the connections (a table; a place is used again with a higher
+ * generation), the read arena and the spare answer buffers. A connection is freed at the end of a
+ * turn, never inside its own callback. */
+#ifndef DHT_SERVER_NET_SHELL_H
+#define DHT_SERVER_NET_SHELL_H
+
+#include "common/budget.h"
+#include "common/list.h"
+#include "common/log.h"
+#include "server/core/node.h"
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#define SPARE_COUNT_MAX 64u /* answer buffers kept for later turns */
+
+struct conn;
+struct dialler;
+struct listener;
+
+struct shell_options {
+    uint32_t connections_max;
+    uint32_t idle_timeout_s; /* 0: never */
+    uint32_t value_bytes_max;
+    uint32_t drain_timeout_ms; /* how long a graceful stop waits */
+};
+
+/* What net's own files share of the shell. */
+struct shell {
+    struct shell_options options;
+    struct event_base *base;
+    struct node *node;     /* borrowed; set by shell_run */
+    struct budget *budget; /* borrowed */
+    struct log *log;       /* borrowed */
+    struct env env;        /* what the node calls */
+    struct dialler *dialler;
+    struct listener *listener;
+
+    struct conn **conns;   /* by index; NULL is free */
+    uint32_t *generations; /* by index: of its present or last user */
+    uint32_t conns_capacity;
+    uint32_t *free_indices; /* a stack */
+    uint32_t free_count;
+    uint32_t conn_count;   /* open ones, peers' included */
+    uint32_t client_count; /* those accepted */
+    uint64_t accepted_total;
+    uint64_t refused_total;
+
+    struct list dirty;   /* connections that may be owed bytes or have ended: looked at after the batch */
+    struct list resumed; /* connections with input left that may be parsed on */
+    char *arena;         /* what was read this turn */
+    size_t arena_used;
+    struct buf *spares;  /* buffers for answers, to be used again */
+    uint32_t spare_count;
+
+    struct moment now;
+    bool in_turn;
+    struct event timer; /* the node's next deadline */
+    uint64_t timer_ms;  /* what it is set to; UINT64_MAX: not set */
+    struct event idle_timer;
+    struct event signals[4];
+    uint64_t started_ms;
+    bool is_stopping;
+    uint64_t stop_by_ms;
+    int signal_number; /* what ended it; 0 while running */
+};
+
+/* Prepares a shell: base, env table; no node yet. Failure stops the process. */
+void shell_init(struct shell *shell, const struct shell_options *options, struct budget *budget,
+                struct log *log);
+/* Opens the listening socket. port 0: any; address: out, "ip:port" as got.
+ * errors: ERR_IO with errno set. */
+MUST_USE enum err shell_listen(struct shell *shell, const char *host, uint16_t port,
+                               char address[CLIENT_TEXT_BYTES_MAX + 16], uint16_t *port_got);
+/* Serves until a signal has been carried out. */
+void shell_run(struct shell *shell, struct node *node);
+void shell_close(struct shell *shell);
+
+/* For callbacks in net: the turn begins, if it has not. */
+void shell_turn(struct shell *shell);
+/* A place in the read arena for bytes, until the batch has been carried out. */
+char *shell_arena(struct shell *shell, size_t bytes);
+/* Monotonic and wall clock. */
+struct moment shell_clock(void);
+
+#endif
