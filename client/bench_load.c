@@ -1,0 +1,407 @@
+#include "client/bench_load.h"
+
+#include "client/bench_connect.h"
+#include "common/check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#define IN_BYTES (256u * 1024)
+#define EVENTS_MAX 256
+#define OWN_FILES 16u /* standard streams, epoll, libraries */
+#define NS_PER_S UINT64_C(1000000000)
+
+static uint64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* ---- opening and closing ------------------------------------------------------------------------ */
+
+static void *allocate(size_t count, size_t bytes)
+{
+    void *memory = calloc(count > 0 ? count : 1, bytes);
+    CHECK(memory != NULL);
+    return memory;
+}
+
+static void await(struct bench_load *load, struct bench_connection *connection, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = connection};
+    CHECK(epoll_ctl(load->epoll_fd, EPOLL_CTL_MOD, connection->fd, &event) == 0);
+    connection->awaits_writing = (events & EPOLLOUT) != 0;
+}
+
+/* Picks the active connections so that they are spread evenly over all. */
+static void choose_active(struct bench_load *load)
+{
+    uint64_t clients = load->options->clients;
+    uint32_t active = load->options->active;
+    for (uint32_t place = 0; place < active; place++) {
+        struct bench_connection *connection = &load->connections[place * clients / active];
+        connection->is_active = true;
+        connection->place = place;
+        connection->asked = allocate(load->batch_max, sizeof(*connection->asked));
+        load->active[place] = connection;
+    }
+    load->live_count = active;
+}
+
+static enum err connect_all(struct bench_load *load, const struct bench_servers *servers)
+{
+    for (uint32_t i = 0; i < load->options->clients; i++) {
+        struct bench_connection *connection = &load->connections[i];
+        enum err err = bench_connect(servers, i, load->options->timeout_s, &connection->fd);
+        if (err != ERR_OK)
+            return err;
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
+        CHECK(epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, connection->fd, &event) == 0);
+    }
+    return ERR_OK;
+}
+
+enum err bench_load_open(struct bench_load *load, const struct bench_options *options,
+                         const struct bench_dialect *dialect)
+{
+    uint32_t fill_batch = options->is_fill ? BENCH_FILL_BATCH : 1;
+    *load = (struct bench_load){.options = options,
+                                .dialect = dialect,
+                                .random = {options->seed},
+                                .batch_max = options->pipeline > fill_batch ? options->pipeline
+                                                                            : fill_batch,
+                                .epoll_fd = epoll_create1(EPOLL_CLOEXEC)};
+    CHECK(load->epoll_fd >= 0);
+    bench_draw_init(&load->draw, dialect->keys->count, options->zipf);
+    load->in = allocate(IN_BYTES, 1);
+    load->connections = allocate(options->clients, sizeof(*load->connections));
+    load->active = allocate(options->active, sizeof(struct bench_connection *));
+    for (uint32_t i = 0; i < options->clients; i++)
+        load->connections[i].fd = -1;
+    choose_active(load);
+    bench_allow_files(options->clients + OWN_FILES);
+    struct bench_servers servers;
+    enum err err = bench_servers_resolve(&servers, options->servers);
+    return err != ERR_OK ? err : connect_all(load, &servers);
+}
+
+void bench_load_close(struct bench_load *load)
+{
+    for (uint32_t i = 0; load->connections != NULL && i < load->options->clients; i++) {
+        struct bench_connection *connection = &load->connections[i];
+        if (connection->fd >= 0)
+            close(connection->fd);
+        free(connection->asked);
+        buf_close(&connection->unsent);
+    }
+    if (load->options != NULL)
+        close(load->epoll_fd);
+    free(load->connections);
+    free(load->active);
+    free(load->in);
+    buf_close(&load->out);
+    *load = (struct bench_load){0};
+}
+
+/* ---- sending ------------------------------------------------------------------------------------ */
+
+static void lose(struct bench_load *load, struct bench_connection *connection)
+{
+    uint64_t waiting = connection->due_count > connection->sent_count
+                           ? connection->due_count - connection->sent_count
+                           : 0;
+    close(connection->fd); /* leaves the epoll set by this */
+    connection->fd = -1;
+    load->result->lost_count++;
+    load->result->unsent_count += waiting;
+    load->waiting_count -= waiting;
+    load->unanswered_count -= connection->asked_count;
+    connection->asked_count = 0;
+    if (connection->is_active)
+        load->live_count--;
+}
+
+/* Writes what it can of bytes; the rest waits in unsent until the socket takes more. */
+static void send_bytes(struct bench_load *load, struct bench_connection *connection,
+                       struct span bytes)
+{
+    ssize_t sent = send(connection->fd, bytes.data, bytes.len, MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+        lose(load, connection);
+        return;
+    }
+    size_t taken = sent > 0 ? (size_t)sent : 0;
+    if (taken < bytes.len) {
+        buf_append(&connection->unsent, bytes.data + taken, bytes.len - taken);
+        await(load, connection, EPOLLIN | EPOLLOUT);
+    }
+}
+
+static void send_unsent(struct bench_load *load, struct bench_connection *connection)
+{
+    struct span bytes = buf_span(&connection->unsent);
+    ssize_t sent = send(connection->fd, bytes.data, bytes.len, MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+        lose(load, connection);
+        return;
+    }
+    buf_consume(&connection->unsent, sent > 0 ? (size_t)sent : 0);
+    if (buf_len(&connection->unsent) == 0)
+        await(load, connection, EPOLLIN);
+}
+
+/* Draws the next request, appends it to out and to what the connection has asked. */
+static void write_request(struct bench_load *load, struct bench_connection *connection,
+                          uint64_t fill_number)
+{
+    char *out = load->out.data + load->out.end; /* send_batch made room */
+    struct bench_asked asked = {.is_set = true, .number = (uint32_t)fill_number};
+    if (load->phase.kind == BENCH_MIX) {
+        double ratio = load->options->get_ratio;
+        asked.is_set = ratio < 1 && bench_random_fraction(&load->random) >= ratio;
+        asked.number = bench_draw_next(&load->draw, &load->random);
+    }
+    char *end;
+    if (asked.is_set) {
+        end = bench_dialect_write_set(load->dialect, asked.number, out);
+    } else {
+        uint32_t numbers[BENCH_MULTIGET_MAX];
+        numbers[0] = asked.number;
+        for (uint32_t i = 1; i < load->dialect->multiget; i++)
+            numbers[i] = bench_draw_next(&load->draw, &load->random);
+        end = bench_dialect_write_get(load->dialect, numbers, out);
+    }
+    buf_advance(&load->out, (size_t)(end - out));
+    uint32_t last = connection->asked_first + connection->asked_count++;
+    connection->asked[last < load->batch_max ? last : last - load->batch_max] = asked;
+}
+
+/* How many requests may go out on the connection at once: a whole batch when nothing is unanswered;
+ * with a rate, what is due, as far as the batch has room. */
+static uint64_t sendable_count(const struct bench_load *load,
+                               const struct bench_connection *connection)
+{
+    uint64_t room = load->phase.batch - connection->asked_count;
+    uint64_t left = connection->asked_count > 0
+                        ? 0
+                        : load->phase.request_count - load->issued_count;
+    if (load->phase.rate > 0)
+        left = connection->due_count - connection->sent_count;
+    return room < left ? room : left;
+}
+
+static void send_batch(struct bench_load *load, struct bench_connection *connection, uint64_t now_ns)
+{
+    if (connection->fd < 0 || now_ns >= load->end_ns || buf_len(&connection->unsent) > 0)
+        return;
+    uint64_t count = sendable_count(load, connection);
+    if (count == 0)
+        return;
+    buf_reserve(&load->out, count * bench_dialect_request_bytes_max(load->dialect));
+    for (uint64_t i = 0; i < count; i++)
+        write_request(load, connection, load->issued_count + i);
+    if (load->phase.rate > 0)
+        load->waiting_count -= count;
+    else
+        load->issued_count += count;
+    connection->sent_count += count;
+    connection->sent_ns = now_ns;
+    load->unanswered_count += count;
+    send_bytes(load, connection, buf_span(&load->out));
+    buf_consume(&load->out, buf_len(&load->out));
+}
+
+/* With a rate: makes due what is due by now, then sends it, in one batch for each connection. */
+static void send_due(struct bench_load *load, uint64_t now_ns)
+{
+    if (load->phase.rate == 0 || load->options->active == 0)
+        return;
+    uint64_t until_ns = now_ns < load->end_ns ? now_ns : load->end_ns;
+    double passed_s = (double)(until_ns - load->start_ns) / (double)NS_PER_S;
+    uint64_t due = (uint64_t)(passed_s * load->phase.rate) + 1;
+    if (due > load->phase.request_count)
+        due = load->phase.request_count;
+    uint64_t first = load->issued_count;
+    uint32_t active = load->options->active;
+    for (; load->issued_count < due; load->issued_count++) {
+        struct bench_connection *connection = load->active[load->issued_count % active];
+        if (connection->fd < 0) {
+            load->result->unsent_count++;
+        } else {
+            connection->due_count++;
+            load->waiting_count++;
+        }
+    }
+    for (uint64_t i = first; i < due && i < first + active; i++)
+        send_batch(load, load->active[i % active], now_ns);
+}
+
+/* ---- receiving ---------------------------------------------------------------------------------- */
+
+static void count_answer(struct bench_load *load, const struct bench_answer *answer,
+                         struct bench_asked asked)
+{
+    struct bench_result *result = load->result;
+    result->request_count++;
+    if (answer->is_wrong)
+        result->wrong_count++;
+    if (answer->is_refused) {
+        result->refused_count++;
+    } else if (asked.is_set) {
+        result->key_count++;
+        result->set_count++;
+    } else {
+        uint32_t keys = load->dialect->multiget;
+        result->key_count += keys;
+        result->hit_count += answer->hits;
+        result->miss_count += answer->hits < keys ? keys - answer->hits : 0;
+    }
+}
+
+/* Latencies of the count answers that came together. */
+static void record_latency(struct bench_load *load, const struct bench_connection *connection,
+                           uint64_t count, uint64_t now_ns)
+{
+    struct bench_histogram *latency = &load->result->latency_ns;
+    if (load->phase.rate == 0) {
+        bench_histogram_record(latency, now_ns - connection->sent_ns, count);
+        return;
+    }
+    for (uint64_t i = connection->answer_count - count; i < connection->answer_count; i++) {
+        double number = (double)i * load->options->active + connection->place;
+        uint64_t due_ns =
+            load->start_ns + (uint64_t)(number / load->phase.rate * (double)NS_PER_S);
+        bench_histogram_record(latency, now_ns > due_ns ? now_ns - due_ns : 0, 1);
+    }
+}
+
+static void receive(struct bench_load *load, struct bench_connection *connection)
+{
+    ssize_t got = recv(connection->fd, load->in, IN_BYTES, 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0) {
+        lose(load, connection);
+        return;
+    }
+    uint64_t now_ns = clock_ns();
+    uint64_t done_count = 0;
+    struct span stream = span_of(load->in, (size_t)got);
+    while (stream.len > 0) {
+        struct bench_asked asked = {0};
+        enum bench_scan scan = BENCH_SCAN_BAD; /* nothing was asked */
+        if (connection->asked_count > 0) {
+            asked = connection->asked[connection->asked_first];
+            scan = bench_answer_scan(&connection->answer, load->dialect, asked, &stream);
+        }
+        if (scan == BENCH_SCAN_BAD) {
+            load->result->wrong_count++;
+            lose(load, connection);
+            return;
+        }
+        if (scan == BENCH_SCAN_MORE)
+            break;
+        count_answer(load, &connection->answer, asked);
+        bench_answer_reset(&connection->answer);
+        connection->asked_count--;
+        if (++connection->asked_first == load->batch_max)
+            connection->asked_first = 0;
+        done_count++;
+    }
+    load->unanswered_count -= done_count;
+    connection->answer_count += done_count;
+    record_latency(load, connection, done_count, now_ns);
+    send_batch(load, connection, now_ns);
+}
+
+/* ---- phases ------------------------------------------------------------------------------------- */
+
+static bool is_done(const struct bench_load *load, uint64_t now_ns)
+{
+    bool sends_more = now_ns < load->end_ns &&
+                      (load->live_count > 0 || load->options->active == 0) &&
+                      (load->issued_count < load->phase.request_count || load->waiting_count > 0);
+    return !sends_more && load->unanswered_count == 0;
+}
+
+/* How long to wait for events: until the phase ends, the next request is due, or silence has lasted
+ * too long. */
+static uint64_t wait_ns(const struct bench_load *load, uint64_t now_ns, uint64_t heard_ns)
+{
+    uint64_t until_ns = heard_ns + (uint64_t)(load->options->timeout_s * (double)NS_PER_S);
+    if (load->unanswered_count == 0 || (now_ns < load->end_ns && load->end_ns < until_ns))
+        until_ns = load->end_ns;
+    if (load->phase.rate > 0 && now_ns < load->end_ns &&
+        load->issued_count < load->phase.request_count) {
+        double due_s = (double)load->issued_count / load->phase.rate;
+        uint64_t due_ns = load->start_ns + (uint64_t)(due_s * (double)NS_PER_S);
+        until_ns = due_ns < until_ns ? due_ns : until_ns;
+    }
+    return until_ns > now_ns ? until_ns - now_ns : 0;
+}
+
+/* Gives up every connection that owes an answer. */
+static void lose_silent(struct bench_load *load)
+{
+    for (uint32_t i = 0; i < load->options->active; i++)
+        if (load->active[i]->fd >= 0 && load->active[i]->asked_count > 0)
+            lose(load, load->active[i]);
+}
+
+static void begin_phase(struct bench_load *load, const struct bench_phase *phase,
+                        struct bench_result *result)
+{
+    CHECK(phase->batch >= 1 && phase->batch <= load->batch_max);
+    CHECK(load->unanswered_count == 0);
+    *result = (struct bench_result){0};
+    load->result = result;
+    load->phase = *phase;
+    load->issued_count = load->waiting_count = 0;
+    load->start_ns = clock_ns();
+    load->end_ns = phase->duration_ns == UINT64_MAX ? UINT64_MAX
+                                                    : load->start_ns + phase->duration_ns;
+    for (uint32_t i = 0; i < load->options->active; i++) {
+        struct bench_connection *connection = load->active[i];
+        connection->due_count = connection->sent_count = connection->answer_count = 0;
+    }
+}
+
+static void handle_event(struct bench_load *load, const struct epoll_event *event)
+{
+    struct bench_connection *connection = event->data.ptr;
+    if (connection->fd >= 0 && (event->events & EPOLLOUT) && connection->awaits_writing)
+        send_unsent(load, connection);
+    if (connection->fd >= 0 && (event->events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+        receive(load, connection);
+}
+
+void bench_load_run(struct bench_load *load, const struct bench_phase *phase,
+                    struct bench_result *result)
+{
+    begin_phase(load, phase, result);
+    uint64_t now_ns = load->start_ns;
+    uint64_t heard_ns = now_ns;
+    for (uint32_t i = 0; i < load->options->active && phase->rate == 0; i++)
+        send_batch(load, load->active[i], now_ns);
+    while (send_due(load, now_ns), !is_done(load, now_ns)) {
+        struct epoll_event events[EVENTS_MAX];
+        uint64_t wait = wait_ns(load, now_ns, heard_ns);
+        struct timespec limit = {(time_t)(wait / NS_PER_S), (long)(wait % NS_PER_S)};
+        int count = epoll_pwait2(load->epoll_fd, events, EVENTS_MAX, &limit, NULL);
+        CHECK(count >= 0 || errno == EINTR);
+        for (int i = 0; i < count; i++)
+            handle_event(load, &events[i]);
+        now_ns = clock_ns();
+        if (count > 0)
+            heard_ns = now_ns;
+        else if (load->unanswered_count > 0 &&
+                 (double)(now_ns - heard_ns) >= load->options->timeout_s * (double)NS_PER_S)
+            lose_silent(load);
+    }
+    load->result->unsent_count += load->waiting_count;
+    load->result->elapsed_ns = clock_ns() - load->start_ns;
+}
