@@ -28,8 +28,8 @@
       "close a client's connection after this long without a request; 0: never")                   \
     X(MILLISECONDS, op_timeout_ms, 0, "op-timeout", "MS", "1s", 1, 3600000,                        \
       "how long a request waits for another node, in ms or with suffix ms s m")                    \
-    X(LEVEL, verbosity, 'v', "verbose", "", "0", 0, 2,                                             \
-      "say more in the log; twice for still more")
+    X(LEVEL, verbosity, 'v', "verbose", "", "0", 0, 1,                                             \
+      "say more in the log")
 /* clang-format on */
 
 #endif

@@ -151,9 +151,9 @@ static void every_number_is_read_in_its_units(void **state)
         {"--op-timeout 1S", 1000, offsetof(struct options, op_timeout_ms), false},
         {"--op-timeout 2m", 120000, offsetof(struct options, op_timeout_ms), false},
         {"-v", 1, offsetof(struct options, verbosity), false},
-        {"-v -v", 2, offsetof(struct options, verbosity), false},
-        {"-vvvv", 2, offsetof(struct options, verbosity), false},
-        {"--verbose=2", 2, offsetof(struct options, verbosity), false},
+        {"-v -v", 1, offsetof(struct options, verbosity), false},
+        {"-vvvv", 1, offsetof(struct options, verbosity), false},
+        {"--verbose=1", 1, offsetof(struct options, verbosity), false},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
@@ -200,7 +200,7 @@ static void bad_numbers_are_refused_with_what_is_right(void **state)
     assert_refused("p 1 -c 1k", "--connections: '1k' is not a number (1 … 1000000)");
     assert_refused("p 1 --idle-timeout 366d", "--idle-timeout: '366d' is not a time (0 … 365d)");
     assert_refused("p 1 --op-timeout 0", "--op-timeout: '0' is not a time (1ms … 60m)");
-    assert_refused("p 1 --verbose=3", "--verbose: '3' is not a level (0 … 2)");
+    assert_refused("p 1 --verbose=2", "--verbose: '2' is not a level (0 … 1)");
     assert_refused("p 1 -m 1 -I 2m",
                    "--max-item-size: 2097152 bytes are more than --memory allows");
 }
