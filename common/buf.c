@@ -2,11 +2,20 @@
 
 #include "common/check.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define BUF_CAPACITY_MIN 64
+
+/* Moves the content to the front. */
+static void buf_compact(struct buf *buf)
+{
+    size_t len = buf_len(buf);
+    if (buf->start > 0)
+        memmove(buf->data, buf->data + buf->start, len);
+    buf->start = 0;
+    buf->end = len;
+}
 
 static void buf_grow(struct buf *buf, size_t capacity)
 {
@@ -24,13 +33,12 @@ char *buf_reserve(struct buf *buf, size_t bytes)
         return buf->data + buf->end;
     size_t len = buf_len(buf);
     CHECK(bytes <= SIZE_MAX / 4 - len);
-    if (buf->start > 0) {
-        memmove(buf->data, buf->data + buf->start, len);
-        buf->start = 0;
-        buf->end = len;
-    }
-    if (buf->capacity - len < bytes || !buf->data) {
-        size_t capacity = buf->capacity ? buf->capacity : BUF_CAPACITY_MIN;
+    /* Without growing, moving must be paid for by at least as many bytes consumed, lest a full buf
+     * of which a few bytes at a time are consumed be moved for every few. */
+    bool is_paid = buf->start >= len;
+    buf_compact(buf);
+    if (!is_paid || buf->capacity - len < bytes || !buf->data) {
+        size_t capacity = buf->capacity ? buf->capacity * 2 : BUF_CAPACITY_MIN;
         while (capacity < len + bytes)
             capacity *= 2;
         buf_grow(buf, capacity);
@@ -46,18 +54,24 @@ void buf_append(struct buf *buf, const void *data, size_t len)
     buf->end += len;
 }
 
+void buf_vprintf(struct buf *buf, const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    CHECK(len >= 0);
+    char *room = buf_reserve(buf, (size_t)len + 1);
+    vsnprintf(room, (size_t)len + 1, format, args);
+    buf->end += (size_t)len;
+}
+
 void buf_printf(struct buf *buf, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    int len = vsnprintf(NULL, 0, format, args);
+    buf_vprintf(buf, format, args);
     va_end(args);
-    CHECK(len >= 0);
-    char *room = buf_reserve(buf, (size_t)len + 1);
-    va_start(args, format);
-    vsnprintf(room, (size_t)len + 1, format, args);
-    va_end(args);
-    buf->end += (size_t)len;
 }
 
 void buf_consume(struct buf *buf, size_t len)

@@ -1,7 +1,7 @@
 /* A buf: bytes owned, growing at the end, consumed from the front.
  *
  * Invariant: start <= end <= capacity; data is NULL exactly when capacity is 0. A zeroed buf is
- * valid and empty. Growth doubles; when a buf is empty and closed it holds no memory. If budget is
+ * valid and empty. Growth doubles; a closed buf holds no memory. If budget is
  * set, capacity is counted there (never refused: ask budget_fits first where a peer decides how
  * much). A failed allocation stops the process. */
 #ifndef DHT_COMMON_BUF_H
@@ -10,6 +10,8 @@
 #include "common/base.h"
 #include "common/budget.h"
 #include "common/span.h"
+
+#include <stdarg.h>
 
 struct buf {
     char *data;
@@ -26,11 +28,12 @@ static inline size_t buf_len(const struct buf *buf)
 
 static inline struct span buf_span(const struct buf *buf)
 {
-    return span_of(buf->data + buf->start, buf->end - buf->start);
+    return buf->data ? span_of(buf->data + buf->start, buf->end - buf->start) : (struct span){0};
 }
 
 /* Makes room for at least bytes more at the end and returns where they go; the caller then says
- * with buf_advance how many it wrote. May move the data; moves the content to the front first. */
+ * with buf_advance how many it wrote. May move the data. Moves the content to the front or grows to at
+ * most four times what is then needed, whichever keeps the cost a byte constant. */
 char *buf_reserve(struct buf *buf, size_t bytes);
 
 static inline void buf_advance(struct buf *buf, size_t bytes)
@@ -42,6 +45,7 @@ static inline void buf_advance(struct buf *buf, size_t bytes)
 void buf_append(struct buf *buf, const void *data, size_t len);
 /* Appends formatted text (no terminating NUL). */
 void buf_printf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
+void buf_vprintf(struct buf *buf, const char *format, va_list args) PRINTF_LIKE(2, 0);
 /* Drops len bytes from the front; len <= buf_len. An emptied buf starts at 0 again. */
 void buf_consume(struct buf *buf, size_t len);
 /* Frees the memory; keeps the budget pointer. Accepts a zeroed or closed buf. */

@@ -127,11 +127,12 @@ static uint32_t reply_crc32c(uint32_t crc, const struct reply *reply)
     size_t at = 0;
     for (uint32_t i = 0; i < reply->piece_count; i++) {
         const struct reply_piece *piece = &reply->pieces[i];
-        crc = crc32c(crc, span_of(bytes.data + at, piece->at - at));
+        if (piece->at > at)
+            crc = crc32c(crc, span_of(bytes.data + at, piece->at - at));
         crc = crc32c(crc, piece->borrowed);
         at = piece->at;
     }
-    return crc32c(crc, span_of(bytes.data + at, bytes.len - at));
+    return bytes.len > at ? crc32c(crc, span_of(bytes.data + at, bytes.len - at)) : crc;
 }
 
 void frame_append_reply(struct reply *out, struct span header, struct reply *body)

@@ -34,7 +34,7 @@ struct line {
     bool is_cut;
 };
 
-static void line_vprintf(struct line *line, const char *format, va_list args)
+PRINTF_LIKE(2, 0) static void line_vprintf(struct line *line, const char *format, va_list args)
 {
     size_t room = sizeof(line->text) - ELLIPSIS_BYTES - 1 - line->len;
     int len = vsnprintf(line->text + line->len, room + 1, format, args);

@@ -2,22 +2,14 @@
 
 #include "common/check.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 void reply_printf(struct reply *reply, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    int len = vsnprintf(NULL, 0, format, args);
+    buf_vprintf(&reply->bytes, format, args);
     va_end(args);
-    CHECK(len >= 0);
-    char *room = reply_room(reply, (size_t)len + 1);
-    va_start(args, format);
-    vsnprintf(room, (size_t)len + 1, format, args);
-    va_end(args);
-    reply_advance(reply, (size_t)len);
 }
 
 static struct reply_piece *piece_add(struct reply *reply)
@@ -45,23 +37,31 @@ void reply_borrow(struct reply *reply, struct span span)
         piece_append(reply, span);
 }
 
+/* The copied bytes from … to - 1, counted from the first unsent one. */
+static struct span copied_span(const struct reply *reply, size_t from, size_t to)
+{
+    return from < to ? span_of(buf_span(&reply->bytes).data + from, to - from) : (struct span){0};
+}
+
+static int iov_add(struct iovec *iov, int count, int iov_max, struct span span)
+{
+    if (span.len == 0 || count == iov_max)
+        return count;
+    iov[count] = (struct iovec){(char *)span.data, span.len}; /* writev only reads */
+    return count + 1;
+}
+
 int reply_gather(const struct reply *reply, struct iovec *iov, int iov_max)
 {
-    struct span bytes = buf_span(&reply->bytes);
     size_t at = 0;
     int count = 0;
-    for (uint32_t i = 0; i < reply->piece_count && count + 2 <= iov_max; i++) {
+    for (uint32_t i = 0; i < reply->piece_count && count < iov_max; i++) {
         const struct reply_piece *piece = &reply->pieces[i];
-        if (piece->at > at)
-            iov[count++] = (struct iovec){(char *)bytes.data + at, piece->at - at};
+        count = iov_add(iov, count, iov_max, copied_span(reply, at, piece->at));
+        count = iov_add(iov, count, iov_max, piece->borrowed);
         at = piece->at;
-        iov[count++] = (struct iovec){(char *)piece->borrowed.data, piece->borrowed.len};
-        if (i + 1 < reply->piece_count && count + 2 > iov_max)
-            return count;
     }
-    if (bytes.len > at && count < iov_max)
-        iov[count++] = (struct iovec){(char *)bytes.data + at, bytes.len - at};
-    return count;
+    return iov_add(iov, count, iov_max, copied_span(reply, at, buf_len(&reply->bytes)));
 }
 
 static void pieces_shift(struct reply *reply, uint32_t gone, size_t bytes)
@@ -104,21 +104,17 @@ void reply_own(struct reply *reply)
     if (reply->piece_count == 0)
         return;
     struct buf whole = {.budget = reply->bytes.budget};
-    char *to = buf_reserve(&whole, reply_len(reply));
-    struct span bytes = buf_span(&reply->bytes);
+    buf_reserve(&whole, reply_len(reply));
     size_t at = 0;
     for (uint32_t i = 0; i < reply->piece_count; i++) {
         const struct reply_piece *piece = &reply->pieces[i];
-        if (piece->at > at)
-            memcpy(to, bytes.data + at, piece->at - at);
-        to += piece->at - at;
+        struct span copied = copied_span(reply, at, piece->at);
+        buf_append(&whole, copied.data, copied.len);
+        buf_append(&whole, piece->borrowed.data, piece->borrowed.len);
         at = piece->at;
-        memcpy(to, piece->borrowed.data, piece->borrowed.len);
-        to += piece->borrowed.len;
     }
-    if (bytes.len > at)
-        memcpy(to, bytes.data + at, bytes.len - at);
-    buf_advance(&whole, reply_len(reply));
+    struct span rest = copied_span(reply, at, buf_len(&reply->bytes));
+    buf_append(&whole, rest.data, rest.len);
     buf_close(&reply->bytes);
     reply->bytes = whole;
     reply->piece_count = 0;
@@ -127,15 +123,14 @@ void reply_own(struct reply *reply)
 
 void reply_move(struct reply *reply, struct reply *from)
 {
-    struct span bytes = buf_span(&from->bytes);
     size_t at = 0;
     for (uint32_t i = 0; i < from->piece_count; i++) {
         const struct reply_piece *piece = &from->pieces[i];
-        reply_append(reply, span_of(bytes.data + at, piece->at - at));
-        at = piece->at;
+        reply_append(reply, copied_span(from, at, piece->at));
         piece_append(reply, piece->borrowed);
+        at = piece->at;
     }
-    reply_append(reply, span_of(bytes.data + at, bytes.len - at));
+    reply_append(reply, copied_span(from, at, buf_len(&from->bytes)));
     reply_close(from);
 }
 

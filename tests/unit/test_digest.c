@@ -1,0 +1,58 @@
+/* SHA-1 known answers, and what is cut from them. */
+#include "common/digest.h"
+
+#include "common/buf.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static void assert_digest(struct span bytes, const char *want)
+{
+    struct digest digest;
+    digest_of(bytes, &digest);
+    char text[2 * DIGEST_BYTES + 1];
+    for (size_t i = 0; i < DIGEST_BYTES; i++)
+        snprintf(text + 2 * i, 3, "%02x", digest.bytes[i]);
+    assert_string_equal(text, want);
+}
+
+/* FIPS 180 and RFC 3174. */
+static void gives_the_published_digests(void **state)
+{
+    (void)state;
+    assert_digest(span_of(NULL, 0), "da39a3ee5e6b4b0d3255bfef95601890afd80709");
+    assert_digest(SPAN_LITERAL("abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
+    assert_digest(SPAN_LITERAL("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
+                  "84983e441c3bd26ebaae4aa1f95129e5e54670f1");
+    struct buf text = {0};
+    for (int i = 0; i < 80; i++)
+        buf_append(&text, "01234567", 8);
+    assert_digest(buf_span(&text), "dea356a2cddd90c7a7ecedc5ebb563934f460452");
+    buf_close(&text);
+}
+
+static void position_is_the_first_64_bits_and_slot_the_first_14(void **state)
+{
+    (void)state;
+    struct digest digest;
+    digest_of(SPAN_LITERAL("abc"), &digest);
+    uint64_t position = digest_position(&digest);
+    assert_true(position == 0xa9993e364706816a);
+    assert_int_equal(position_slot(position), 0xa9993e364706816a / 0x4000000000000);
+    assert_int_equal(position_slot(0), 0);
+    assert_int_equal(position_slot(0x0003ffffffffffff), 0);
+    assert_int_equal(position_slot(0x0004000000000000), 1);
+    assert_int_equal(position_slot(UINT64_MAX), SLOT_COUNT - 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gives_the_published_digests),
+        cmocka_unit_test(position_is_the_first_64_bits_and_slot_the_first_14),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
