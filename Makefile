@@ -3,7 +3,11 @@
 # A source belongs to the program its folder says; dependencies on headers are generated (-MMD).
 # Output goes below build/, one tree for each way of compiling: obj (what ships), pic (the shared
 # library), san (address and undefined behaviour sanitizers: unit tests and fuzz replay), fuzz
-# (clang, libFuzzer). The two programs land in this folder.
+# (clang, libFuzzer). The two programs land in this folder. V=1 shows the commands.
+
+ifndef V
+.SILENT:
+endif
 
 CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
@@ -51,38 +55,46 @@ all: dht-server kvcli build/libdht.a build/$(SONAME) ## the programs and the lib
 # ---- programs and library ------------------------------------------------------------------------
 
 dht-server: $(COMMON:%.c=build/obj/%.o) $(SERVER:%.c=build/obj/%.o)
+	echo "  LD    $@"
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)
 
 kvcli: $(COMMON:%.c=build/obj/%.o) $(LIBDHT:%.c=build/obj/%.o) $(KVCLI:%.c=build/obj/%.o)
+	echo "  LD    $@"
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(KVCLI_LIBS)
 
 # One relocatable object whose only global names begin with dht_, so that linking the library
 # brings a program none of our short names.
 build/libdht.a: $(COMMON:%.c=build/obj/%.o) $(LIBDHT:%.c=build/obj/%.o)
+	echo "  AR    $@"
 	ld -r -o build/libdht.o $^
 	objcopy --wildcard --keep-global-symbol='dht_*' build/libdht.o
 	rm -f $@ && ar rcs $@ build/libdht.o
 
 build/$(SONAME): $(COMMON:%.c=build/pic/%.o) $(LIBDHT:%.c=build/pic/%.o)
 	printf '{ global: dht_*; local: *; };\n' >build/libdht.map
+	echo "  LD    $@"
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=build/libdht.map \
 	    -o $@ $^ -Wl,--as-needed $(LIBDHT_LIBS)
 	ln -sf $(SONAME) build/libdht.so
 
 build/obj/%.o: %.c
-	@mkdir -p $(@D)
+	mkdir -p $(@D)
+	echo "  CC    $@"
 	$(CC) $(LANGUAGE) $(WARNINGS) $(HARDEN) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 build/pic/%.o: %.c
-	@mkdir -p $(@D)
+	mkdir -p $(@D)
+	echo "  CC    $@"
 	$(CC) $(LANGUAGE) $(WARNINGS) $(HARDEN) $(CFLAGS) -fPIC -MMD -MP -c -o $@ $<
 
 build/san/%.o: %.c
-	@mkdir -p $(@D)
+	mkdir -p $(@D)
+	echo "  CC    $@"
 	$(CC) $(LANGUAGE) $(WARNINGS) $(SANITIZE) -MMD -MP -c -o $@ $<
 
 build/fuzz/%.o: %.c
-	@mkdir -p $(@D)
+	mkdir -p $(@D)
+	echo "  CC    $@"
 	clang $(LANGUAGE) $(WARNINGS) $(SANITIZE) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
 
 -include $(shell find build -name '*.d' 2>/dev/null)
@@ -90,34 +102,37 @@ build/fuzz/%.o: %.c
 # ---- tests ---------------------------------------------------------------------------------------
 
 test:                  ## everything that takes minutes: lint, unit, fuzz replay, end to end
-	@tests/run.sh build lint unit fuzz-replay e2e
+	tests/run.sh build lint unit fuzz-replay e2e
 
 test-long:             ## the same, then all of it again on a bare Debian (needs root)
-	@tests/run.sh build lint unit fuzz-replay e2e bare
+	tests/run.sh build lint unit fuzz-replay e2e bare
 
 unit:                  ## unit tests under the sanitizers
-	@tests/run.sh unit
+	tests/run.sh unit
 
 unit-programs: $(UNIT:%=build/unit/%)
 
 build/unit/%: build/san/tests/unit/%.o build/san/tested.a
-	@mkdir -p $(@D)
+	mkdir -p $(@D)
+	echo "  LD    $@"
 	$(CC) $(SANITIZE) -o $@ $^ -lcmocka $(TEST_LIBS)
 
 # An archive, so that a test is linked with what it calls and nothing else.
 build/san/tested.a: $(TESTED:%.c=build/san/%.o)
+	echo "  AR    $@"
 	rm -f $@ && ar rcs $@ $^
 
 e2e:                   ## end to end tests against real processes
-	@tests/run.sh e2e
+	tests/run.sh e2e
 
 fuzz-replay:           ## every recorded fuzz input once, under the sanitizers
-	@tests/run.sh fuzz-replay
+	tests/run.sh fuzz-replay
 
 replay-programs: $(FUZZ:%=build/replay/%)
 
 build/replay/%: build/san/tests/fuzz/fuzz_%.o build/san/tests/fuzz/replay.o build/san/tested.a
-	@mkdir -p $(@D)
+	mkdir -p $(@D)
+	echo "  LD    $@"
 	$(CC) $(SANITIZE) -o $@ $^ $(TEST_LIBS)
 
 # make fuzz TARGET=request SECONDS=60: runs one; new inputs join its corpus, a crash is kept in
@@ -125,39 +140,44 @@ build/replay/%: build/san/tests/fuzz/fuzz_%.o build/san/tests/fuzz/replay.o buil
 SECONDS ?= 60
 fuzz: $(FUZZ:%=build/fuzzers/%)       ## build all fuzzers; TARGET=x SECONDS=60 runs one
 ifdef TARGET
-	@mkdir -p tests/fuzz/corpus/$(TARGET) tests/fuzz/regress/$(TARGET)
+	mkdir -p tests/fuzz/corpus/$(TARGET) tests/fuzz/regress/$(TARGET)
 	build/fuzzers/$(TARGET) -max_total_time=$(SECONDS) -artifact_prefix=tests/fuzz/regress/$(TARGET)/ \
 	    tests/fuzz/corpus/$(TARGET) tests/fuzz/regress/$(TARGET)
 endif
 
 build/fuzzers/%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/tested.a
-	@mkdir -p $(@D)
+	mkdir -p $(@D)
+	echo "  LD    $@"
 	clang $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(TEST_LIBS)
 
 build/fuzz/tested.a: $(TESTED:%.c=build/fuzz/%.o)
+	echo "  AR    $@"
 	rm -f $@ && ar rcs $@ $^
 
 # The two programs under the sanitizers, for the end to end tests: make asan && make e2e BIN=build/asan
 asan: build/asan/dht-server build/asan/kvcli ## both programs under the sanitizers, in build/asan
 
 build/asan/dht-server: $(COMMON:%.c=build/san/%.o) $(SERVER:%.c=build/san/%.o)
-	@mkdir -p $(@D)
+	mkdir -p $(@D)
+	echo "  LD    $@"
 	$(CC) $(SANITIZE) -o $@ $^ $(SERVER_LIBS)
 
 build/asan/kvcli: $(COMMON:%.c=build/san/%.o) $(LIBDHT:%.c=build/san/%.o) $(KVCLI:%.c=build/san/%.o)
-	@mkdir -p $(@D)
+	mkdir -p $(@D)
+	echo "  LD    $@"
 	$(CC) $(SANITIZE) -o $@ $^ $(KVCLI_LIBS)
 
 lint: all              ## formatting, layers, clang-tidy, cppcheck, shellcheck, manual pages
-	@tests/run.sh lint
+	tests/run.sh lint
 
 # Looked at again when its object file is newer, so also when a header changed.
 tidy: $(patsubst %.c,build/tidy/%,$(COMMON) $(SERVER) $(LIBDHT) $(KVCLI))
 
 build/tidy/%: build/obj/%.o .clang-tidy
-	@mkdir -p $(@D)
+	mkdir -p $(@D)
+	echo "  TIDY  $*.c"
 	clang-tidy --quiet $*.c -- $(LANGUAGE) $(WARNINGS)
-	@touch $@
+	touch $@
 
 bench: all             ## against memcached and redis, side by side; takes minutes
 	tests/bench/run.sh
@@ -165,10 +185,10 @@ bench: all             ## against memcached and redis, side by side; takes minut
 # ---- trying and installing -----------------------------------------------------------------------
 
 demo: all              ## start the three nodes of peers.txt and show what they do
-	@tests/demo.sh start
+	tests/demo.sh start
 
 demo-stop:             ## stop them
-	@tests/demo.sh stop
+	tests/demo.sh stop
 
 install: all           ## programs, library, manual pages, completion; DESTDIR and PREFIX
 	install -D -t $(DESTDIR)$(BINDIR) dht-server kvcli
@@ -189,4 +209,4 @@ clean:                 ## remove everything that was built
 	rm -rf build dht-server kvcli
 
 help:                  ## this list
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
