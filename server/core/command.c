@@ -78,7 +78,8 @@ static void get_and_touch_execute(struct executor *executor, const struct reques
     executor->stats->touch_hits++;
     char *start;
     char *end = value_block(out, key->bytes, &item, shows_cas, &start);
-    if (executor_touch(executor, key, executor_expiry(executor, request->exptime), 0) == ERR_OK)
+    uint32_t expires_s = executor_expiry(executor, request->exptime);
+    if (executor_touch(executor, key, expires_s, STORE_MARK_FETCHED) == ERR_OK)
         value_claim(out, start, end, item.value);
     else
         reply_append(out, outcome_error(OUTCOME_FULL));
@@ -94,7 +95,7 @@ static void touch_execute(struct executor *executor, const struct request *reque
                           const struct store_key *key, struct reply *out)
 {
     uint32_t expires_s = executor_expiry(executor, request->exptime);
-    enum err err = executor_touch(executor, key, expires_s, 0);
+    enum err err = executor_touch(executor, key, expires_s, STORE_MARK_FETCHED);
     executor->stats->cmd_touch++;
     if (err == ERR_NOT_FOUND) {
         executor->stats->touch_misses++;

@@ -202,7 +202,7 @@ enum err executor_touch(struct executor *executor, const struct store_key *key, 
 {
     enum err err = store_touch(executor->store, key, expires_s);
     struct store_item item;
-    if (err == ERR_OK && store_get(executor->store, key, &item))
-        store_note(executor->store, &item, STORE_MARK_FETCHED | marks);
+    if (err == ERR_OK && marks != 0 && store_get(executor->store, key, &item))
+        store_note(executor->store, &item, marks);
     return err;
 }

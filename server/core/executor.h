@@ -85,8 +85,8 @@ enum outcome executor_arith(struct executor *executor, const struct store_key *k
 /* Counts an incr or decr of what is not there. */
 void executor_count_arith_miss(struct executor *executor, bool decreases);
 
-/* Gives a live item another expiry and counts that as a read.
- * marks   set besides STORE_MARK_FETCHED.
+/* Gives a live item another expiry.
+ * marks   set then, if any, which counts as an access (store_note).
  * errors  as store_touch. */
 MUST_USE enum err executor_touch(struct executor *executor, const struct store_key *key,
                                  uint32_t expires_s, uint8_t marks);

@@ -257,17 +257,15 @@ static void get_hit(struct executor *executor, const struct request *request,
     char *start;
     char *end = get_compose(out, executor, request, item, &shown, &start);
     uint8_t marks = shown.has_won ? STORE_MARK_WON : 0;
+    if (!has_flag(request, 'u'))
+        marks |= STORE_MARK_FETCHED;
     count_hit(executor->stats, has_flag(request, 'T'));
-    if (has_flag(request, 'T')) {
-        if (executor_touch(executor, key, shown.expires_s, marks) != ERR_OK) {
-            reply_append(out, outcome_error(OUTCOME_FULL));
-            return;
-        }
-    } else {
-        if (!has_flag(request, 'u'))
-            marks |= STORE_MARK_FETCHED;
-        if (marks)
+    if (!has_flag(request, 'T')) {
+        if (marks != 0)
             store_note(executor->store, item, marks);
+    } else if (executor_touch(executor, key, shown.expires_s, marks) != ERR_OK) {
+        reply_append(out, outcome_error(OUTCOME_FULL));
+        return;
     }
     get_claim(out, request, start, end, item);
 }
