@@ -126,7 +126,7 @@ void slots_set_table(struct store *store, struct slot *slot, struct table *table
 
 void slots_shrink(struct store *store, struct slot *slot)
 {
-    if (slot->table == NULL || slot->table->count >= slot->capacity / 4)
+    if (slot->table == NULL)
         return;
     if (slot->table->count == 0) {
         table_free(store, slot);
@@ -135,6 +135,8 @@ void slots_shrink(struct store *store, struct slot *slot)
         disturb_crawl(store, slot);
         return;
     }
+    if (slot->table->count >= slot->capacity / 4)
+        return;
     uint32_t capacity = slots_capacity_for(store, (uint64_t)slot->table->count * 3 / 2);
     if (capacity >= slot->capacity)
         return;
