@@ -1,0 +1,118 @@
+"""What may differ from memcached 1.6.18, one entry each with its reason.
+
+The generator drops every command an entry here matches, so whatever is still generated has to be
+answered byte for byte alike. proto.md lists the same entries under "differences from memcached".
+An entry that never matches anything generated is reported at the end of a run: a stale excuse.
+"""
+
+import re
+
+VALUE_BYTES_MAX = 1 << 20        # -I of both sides
+NEAR_LIMIT_BYTES = 1024          # memcached counts its own header and the key into -I
+LINE_BYTES_MAX = 1024            # a longer line's fate depends on how its packets arrive
+
+
+class Allowed:
+    """One deliberate difference: matches(line, body) says whether a command touches it."""
+
+    def __init__(self, name, reason, matches):
+        self.name = name
+        self.reason = reason
+        self.matches = matches
+        self.hits = 0
+
+
+def _first_word(line):
+    words = line.split(None, 1)
+    return words[0] if words else b""
+
+
+def _may_be_long(line):
+    """memcached waits for the end of a line of these two however long it gets."""
+    return line.startswith((b"get ", b"gets "))
+
+
+def announced_bytes(line):
+    """The value length a storage line announces, or None."""
+    words = line.split(b"\0", 1)[0].split()
+    if not words:
+        return None
+    at = {b"ms": 2}.get(words[0], 4 if words[0] in STORAGE else None)
+    if at is None or len(words) <= at:
+        return None
+    number = re.match(rb"[+-]?\d+", words[at])
+    return int(number.group()) if number else None
+
+
+STORAGE = {b"set", b"add", b"replace", b"append", b"prepend", b"cas"}
+OUR_WORDS = {b"put", b"remove", b"hello", b"config", b"get_membership_list", b"return_port"}
+THEIR_WORDS = {b"watch", b"lru", b"lru_crawler", b"slabs", b"cache_memlimit", b"shutdown", b"extstore",
+               b"refresh_certs", b"misbehave", b"debugtime", b"flush_regex", b"bget"}
+NEWER_FLAGS = re.compile(rb"^(?:(?:ms|md|ma|mg) .*? (?:E\d|x\b|S)|ms .* s\b)")
+STATS_SHARED = (b"settings", b"items", b"slabs", b"reset", b"foo", b"noreply")
+
+
+def _upper(line, _body):
+    word = _first_word(line)
+    return word != word.lower()
+
+
+def _stats_other(line, _body):
+    words = line.split(b"\0", 1)[0].split()
+    return words[:1] == [b"stats"] and len(words) > 1 and words[1] not in STATS_SHARED
+
+
+def _value_near_limit(line, _body):
+    announced = announced_bytes(line)
+    return announced is not None and \
+        VALUE_BYTES_MAX - NEAR_LIMIT_BYTES < announced <= VALUE_BYTES_MAX
+
+
+def _bare_lf(line, body):
+    announced = announced_bytes(line)
+    return announced is not None and 0 <= announced < len(body) and \
+        body[announced:announced + 1] == b"\n"
+
+
+def _huge_meta_number(line, _body):
+    return line[:2] in (b"mg", b"ms", b"md", b"ma") and \
+        any(int(number) >= 1 << 63 for number in re.findall(rb" [A-Z](\d{19,20})(?!\d)", line))
+
+
+ALLOWED = [
+    Allowed("upper-case-words", "command words are accepted in either case; memcached: ERROR", _upper),
+    Allowed("our-words", "put, remove and the cluster's own commands exist; memcached: ERROR",
+            lambda line, _: _first_word(line) in OUR_WORDS),
+    Allowed("their-words", "memcached's administration commands are not offered",
+            lambda line, _: _first_word(line) in THEIR_WORDS),
+    Allowed("newer-flags", "meta flags newer than 1.6.18 follow proto.md",
+            lambda line, _: NEWER_FLAGS.match(line) is not None),
+    Allowed("stats-other", "stats shows other groups (cachedump, sizes, detail, conns)", _stats_other),
+    Allowed("value-limit", "-I is compared with the value alone; memcached adds header and key",
+            _value_near_limit),
+    Allowed("bare-lf-data", "a bare LF ends a data block where byte n is LF; memcached: bad data chunk",
+            _bare_lf),
+    Allowed("huge-meta-numbers", "from 2^63 on memcached looks for a minus sign in whatever follows in its"
+            " buffer, and refuses the number if there is one", _huge_meta_number),
+    Allowed("long-lines", "over a KiB without newline memcached's answer depends on the packets",
+            lambda line, _: len(line) > LINE_BYTES_MAX and not _may_be_long(line)),
+]
+
+
+def is_allowed(line, body):
+    """Whether a command (line without its end, everything sent after it) may differ."""
+    for entry in ALLOWED:
+        if entry.matches(line, body):
+            entry.hits += 1
+            return True
+    return False
+
+# What the comparison itself takes for alike (answers.py): name and reason.
+ACCEPTED = [
+    ("cas-values", "cas uniques are other numbers; they must be alike and different where memcached's are"),
+    ("times", "t, l, exp and la by two seconds: two clocks"),
+    ("debug-sizes", "cls and size of me describe memcached's slabs"),
+    ("stats-lines", "stats: only its end; the lines are the server's own"),
+    ("version", "VERSION with a major of at least 1"),
+    ("shown-key", "k and me show a base64 key by the request's b flag; memcached by how the item was created"),
+]
