@@ -485,18 +485,30 @@ static void keep_spare(struct conn *conn)
     }
 }
 
+/* One call's worth of what waits. Returns what the call does; len: out, what was offered. */
+static ssize_t send_some(int fd, const struct reply *out, size_t *len)
+{
+    if (LIKELY(out->piece_count == 0)) {
+        struct span bytes = buf_span(&out->bytes);
+        *len = bytes.len;
+        return send(fd, bytes.data, bytes.len, MSG_NOSIGNAL);
+    }
+    struct iovec pieces[SEND_PIECES_MAX];
+    struct msghdr message = {.msg_iov = pieces};
+    message.msg_iovlen = (size_t)reply_gather(out, pieces, SEND_PIECES_MAX);
+    *len = 0;
+    for (size_t i = 0; i < message.msg_iovlen; i++)
+        *len += pieces[i].iov_len;
+    return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
 /* Sends until all is gone or the socket is full; what it refused is copied and waits. */
 static void conn_send(struct conn *conn)
 {
     struct reply *out = &conn->session.out;
     while (reply_len(out) > 0) {
-        struct iovec pieces[SEND_PIECES_MAX];
-        struct msghdr message = {.msg_iov = pieces};
-        message.msg_iovlen = (size_t)reply_gather(out, pieces, SEND_PIECES_MAX);
-        size_t len = 0;
-        for (size_t i = 0; i < message.msg_iovlen; i++)
-            len += pieces[i].iov_len;
-        ssize_t sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
+        size_t len;
+        ssize_t sent = send_some(conn->fd, out, &len);
         if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
             conn_end(conn, "the connection broke");
             return;
