@@ -56,7 +56,7 @@ int reply_gather(const struct reply *reply, struct iovec *iov, int iov_max);
 void reply_consume(struct reply *reply, size_t len);
 /* Copies every borrowed piece, so that nothing is borrowed any more. */
 void reply_own(struct reply *reply);
-/* Appends everything in from to reply and leaves from empty; borrowed pieces stay borrowed. */
+/* Appends everything in from to reply; borrowed pieces stay borrowed. from is left closed. */
 void reply_move(struct reply *reply, struct reply *from);
 void reply_close(struct reply *reply);
 

@@ -1,0 +1,275 @@
+/* Messages between nodes: known texts, every refusal, and back what was sent. */
+#include "common/message.h"
+
+#include "common/prng.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const struct digest digest_of_abc = {
+    {0xa9, 0x99, 0x3e, 0x36, 0x47, 0x06, 0x81, 0x6a, 0xba, 0x3e,
+     0x25, 0x71, 0x78, 0x50, 0xc2, 0x6c, 0x9c, 0xd0, 0xd8, 0x9d}};
+
+/* The header that message makes. */
+static void assert_header(const struct message *message, const char *want)
+{
+    struct reply out = {0}, out_again = {0}, body = {0};
+    message_append(&out, message);
+    struct frame frame;
+    size_t consumed, need;
+    struct span bytes = buf_span(&out.bytes);
+    assert_int_equal(frame_parse(bytes.data, bytes.len, &frame, &consumed, &need), FRAME_DONE);
+    assert_int_equal(consumed, bytes.len);
+    assert_int_equal(frame.header.len, strlen(want));
+    assert_memory_equal(frame.header.data, want, frame.header.len);
+    assert_true(span_equal(frame.body, message->body));
+    struct message without_body = *message;
+    without_body.body = span_of(NULL, 0);
+    reply_append(&body, message->body);
+    message_append_reply(&out_again, &without_body, &body);
+    assert_true(span_equal(buf_span(&out_again.bytes), bytes));
+    reply_close(&out);
+    reply_close(&out_again);
+    reply_close(&body);
+}
+
+static void every_message_reads_as_documented(void **state)
+{
+    (void)state;
+    struct message hello = {.kind = MESSAGE_HELLO,
+                            .HELLO = {.oldest = 1, .newest = UINT32_MAX,
+                                      .kind = SPAN_LITERAL("data"), .from = SPAN_LITERAL("a:1"),
+                                      .to = SPAN_LITERAL("[::1]:2"), .list = 0xabc}};
+    assert_header(&hello, "HELLO 1 4294967295 data a:1 [::1]:2 0000000000000abc");
+    struct message welcome = {.kind = MESSAGE_WELCOME,
+                              .WELCOME = {.version = 0, .from = SPAN_LITERAL("b:2"),
+                                          .list = UINT64_MAX}};
+    assert_header(&welcome, "WELCOME 0 b:2 ffffffffffffffff");
+    struct message refused = {.kind = MESSAGE_REFUSED,
+                              .REFUSED = {.from = SPAN_LITERAL("b:2"), .list = 1},
+                              .body = SPAN_LITERAL("another list of peers")};
+    assert_header(&refused, "REFUSED b:2 0000000000000001");
+    struct message forward = {.kind = MESSAGE_FORWARD,
+                              .FORWARD = {.number = UINT64_MAX,
+                                          .client = SPAN_LITERAL("10.0.0.1:5555"),
+                                          .deadline_ms = 990, .digest = digest_of_abc,
+                                          .total = 9},
+                              .body = SPAN_LITERAL("get abc\r\n")};
+    assert_header(&forward, "FORWARD 18446744073709551615 10.0.0.1:5555 990 "
+                            "a9993e364706816aba3e25717850c26c9cd0d89d 9");
+    struct message answer = {.kind = MESSAGE_ANSWER,
+                             .ANSWER = {.number = 5, .failed = 1, .total = 3},
+                             .body = SPAN_LITERAL("\0\r\n")};
+    assert_header(&answer, "ANSWER 5 1 3");
+    struct message part = {.kind = MESSAGE_PART, .PART = {.number = 0}};
+    assert_header(&part, "PART 0");
+}
+
+static void every_kind_has_its_word(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"HELLO", "WELCOME", "REFUSED", "FORWARD", "ANSWER", "PART"};
+    assert_int_equal(ARRAY_COUNT(words), MESSAGE_KIND_COUNT);
+    for (size_t i = 0; i < ARRAY_COUNT(words); i++)
+        assert_string_equal(message_word((enum message_kind)i), words[i]);
+}
+
+static enum err parse(struct span header, struct message *message)
+{
+    /* Exactly as large as the header, so that a read past it is seen. */
+    char *copy = malloc(header.len);
+    if (header.len > 0)
+        memcpy(copy, header.data, header.len);
+    struct frame frame = {.header = span_of(copy, header.len), .body = SPAN_LITERAL("body")};
+    enum err err = message_parse(&frame, message);
+    free(copy);
+    return err;
+}
+
+static void every_field_is_read(void **state)
+{
+    (void)state;
+    struct message message;
+    struct frame frame = {.header = SPAN_LITERAL(
+        "FORWARD 18446744073709551615 c:5 4294967295 a9993e364706816aba3e25717850c26c9cd0d89d 0"),
+        .body = SPAN_LITERAL("body")};
+    assert_int_equal(message_parse(&frame, &message), ERR_OK);
+    assert_int_equal(message.kind, MESSAGE_FORWARD);
+    assert_true(message.FORWARD.number == UINT64_MAX);
+    assert_true(span_equal(message.FORWARD.client, SPAN_LITERAL("c:5")));
+    assert_true(message.FORWARD.deadline_ms == UINT32_MAX);
+    assert_memory_equal(&message.FORWARD.digest, &digest_of_abc, sizeof(digest_of_abc));
+    assert_int_equal(message.FORWARD.total, 0);
+    assert_true(span_equal(message.body, SPAN_LITERAL("body")));
+    frame.header = SPAN_LITERAL("HELLO 1 2 data a:1 b:2 0123456789abcdef");
+    assert_int_equal(message_parse(&frame, &message), ERR_OK);
+    assert_int_equal(message.kind, MESSAGE_HELLO);
+    assert_int_equal(message.HELLO.oldest, 1);
+    assert_int_equal(message.HELLO.newest, 2);
+    assert_true(span_equal(message.HELLO.kind, SPAN_LITERAL("data")));
+    assert_true(span_equal(message.HELLO.from, SPAN_LITERAL("a:1")));
+    assert_true(span_equal(message.HELLO.to, SPAN_LITERAL("b:2")));
+    assert_true(message.HELLO.list == 0x0123456789abcdef);
+}
+
+static void malformed_headers_are_refused(void **state)
+{
+    (void)state;
+    static const struct span bad[] = {
+#define CASE(text) SPAN_LITERAL(text)
+        CASE(""), CASE(" "), CASE("PARTS 1"), CASE("PAR 1"), CASE("part 1"), CASE("HELLO"),
+        CASE("\0PART 1"), CASE(" PART 1"),
+        /* missing and surplus */
+        CASE("PART"), CASE("PART "), CASE("PART 1 "), CASE("PART 1 2"), CASE("PART  1"),
+        CASE("PART 1  "), CASE("ANSWER 1 0"), CASE("ANSWER 1 0 5 6"), CASE("ANSWER 1 0 5 5"),
+        /* numbers */
+        CASE("PART -1"), CASE("PART +1"), CASE("PART 01"), CASE("PART 1x"), CASE("PART 0x1"),
+        CASE("PART 18446744073709551616"), CASE("PART 1\0"), CASE("PART \t1"),
+        CASE("ANSWER 1 0 4294967296"), CASE("ANSWER 1 0 -1"), CASE("ANSWER 1 0 "),
+        /* HEX64 */
+        CASE("REFUSED a:1 0"), CASE("REFUSED a:1 00000000000000000"),
+        CASE("REFUSED a:1 000000000000000G"), CASE("REFUSED a:1 000000000000000A"),
+        /* TOKEN */
+        CASE("REFUSED a\x01 0000000000000000"), CASE("REFUSED a\x7f 0000000000000000"),
+        CASE("REFUSED  0000000000000000"), CASE("REFUSED a\t 0000000000000000"),
+        /* DIGEST */
+        CASE("FORWARD 1 c:5 9 a9993e364706816aba3e25717850c26c9cd0d89 0"),
+        CASE("FORWARD 1 c:5 9 a9993e364706816aba3e25717850c26c9cd0d89d0 0"),
+        CASE("FORWARD 1 c:5 9 a9993e364706816aba3e25717850c26c9cd0d8-d 0"),
+        CASE("FORWARD 1 c:5 9 A9993E364706816ABA3E25717850C26C9CD0D89D 0"),
+#undef CASE
+    };
+    struct message message;
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+        if (parse(bad[i], &message) != ERR_SYNTAX)
+            fail_msg("accepted: %s", bad[i].data);
+    assert_int_equal(parse(SPAN_LITERAL("PART 1"), &message), ERR_OK);
+    assert_int_equal(parse(SPAN_LITERAL("REFUSED a 0000000000000000"), &message), ERR_OK);
+}
+
+static void a_token_has_at_most_an_address_bytes(void **state)
+{
+    (void)state;
+    struct message message;
+    char header[400];
+    const int size = ADDRESS_TEXT_BYTES_MAX;
+    for (int len = size - 3; len < size + 3; len++) {
+        int bytes = snprintf(header, sizeof(header), "REFUSED %0*d 0000000000000000", len, 0);
+        enum err want = len < size ? ERR_OK : ERR_SYNTAX;
+        assert_int_equal(parse(span_of(header, (size_t)bytes), &message), want);
+    }
+}
+
+static void the_longest_message_fits_a_frame(void **state)
+{
+    (void)state;
+    char name[ADDRESS_TEXT_BYTES_MAX - 1];
+    memset(name, 'n', sizeof(name));
+    struct span longest = span_of(name, sizeof(name));
+    char *body = calloc(1, FRAME_BODY_BYTES_MAX);
+    struct message hello = {.kind = MESSAGE_HELLO,
+                            .HELLO = {UINT32_MAX, UINT32_MAX, longest, longest, longest, 1},
+                            .body = span_of(body, FRAME_BODY_BYTES_MAX)};
+    struct reply out = {0};
+    message_append(&out, &hello);
+    struct frame frame;
+    struct message again;
+    size_t consumed, need;
+    assert_int_equal(frame_parse(out.bytes.data, reply_len(&out), &frame, &consumed, &need),
+                     FRAME_DONE);
+    assert_int_equal(message_parse(&frame, &again), ERR_OK);
+    assert_true(span_equal(again.HELLO.to, longest));
+    free(body);
+    reply_close(&out);
+}
+
+/* A forward of random fields comes back as it went. */
+static void what_is_sent_is_received(void **state)
+{
+    (void)state;
+    struct prng prng;
+    prng_init(&prng, 9);
+    struct reply out = {0};
+    for (int i = 0; i < 2000; i++) {
+        struct message sent = {.kind = MESSAGE_FORWARD, .body = SPAN_LITERAL("x")}, received;
+        sent.FORWARD.number = prng_next(&prng) >> prng_below(&prng, 64);
+        sent.FORWARD.client = span_of("abcdefghij", 1 + prng_below(&prng, 10));
+        sent.FORWARD.deadline_ms = (uint32_t)(prng_next(&prng) >> (32 + prng_below(&prng, 32)));
+        for (size_t j = 0; j < DIGEST_BYTES; j++)
+            sent.FORWARD.digest.bytes[j] = (uint8_t)prng_next(&prng);
+        sent.FORWARD.total = (uint32_t)prng_next(&prng);
+        message_append(&out, &sent);
+        struct frame frame;
+        size_t consumed, need;
+        struct span bytes = buf_span(&out.bytes);
+        assert_int_equal(frame_parse(bytes.data, bytes.len, &frame, &consumed, &need), FRAME_DONE);
+        assert_int_equal(message_parse(&frame, &received), ERR_OK);
+        assert_int_equal(received.kind, MESSAGE_FORWARD);
+        assert_true(received.FORWARD.number == sent.FORWARD.number);
+        assert_true(span_equal(received.FORWARD.client, sent.FORWARD.client));
+        assert_true(received.FORWARD.deadline_ms == sent.FORWARD.deadline_ms);
+        assert_memory_equal(&received.FORWARD.digest, &sent.FORWARD.digest, sizeof(struct digest));
+        assert_true(received.FORWARD.total == sent.FORWARD.total);
+        reply_consume(&out, consumed);
+        assert_int_equal(reply_len(&out), 0);
+    }
+    reply_close(&out);
+}
+
+/* Runs act on arg in a process of its own, which must end in a failed CHECK. */
+static void assert_checked(void (*act)(const void *arg), const void *arg)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (freopen("/dev/null", "w", stderr))
+            act(arg);
+        _exit(1);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+}
+
+static void append_message(const void *message)
+{
+    struct reply out = {0};
+    message_append(&out, message);
+}
+
+static void a_message_that_nobody_could_read_is_never_made(void **state)
+{
+    (void)state;
+    char long_name[ADDRESS_TEXT_BYTES_MAX];
+    memset(long_name, 'n', sizeof(long_name));
+    const struct span bad[] = {{NULL, 0}, {"a b", 3}, {"a\r\n", 3}, {"a\0", 2},
+                                      {long_name, sizeof(long_name)}};
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        struct message refused = {.kind = MESSAGE_REFUSED, .REFUSED = {bad[i], 1}};
+        assert_checked(append_message, &refused);
+    }
+    struct message unknown = {.kind = MESSAGE_KIND_COUNT};
+    assert_checked(append_message, &unknown);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_message_reads_as_documented),
+        cmocka_unit_test(every_kind_has_its_word),
+        cmocka_unit_test(every_field_is_read),
+        cmocka_unit_test(malformed_headers_are_refused),
+        cmocka_unit_test(a_token_has_at_most_an_address_bytes),
+        cmocka_unit_test(the_longest_message_fits_a_frame),
+        cmocka_unit_test(a_message_that_nobody_could_read_is_never_made),
+        cmocka_unit_test(what_is_sent_is_received),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
