@@ -20,9 +20,10 @@ say() {
     printf '%s\n' "$*"
 }
 
-# Whether PID is one of our servers still: the number may belong to somebody else by now.
+# Whether PID is one of our servers still: the number may belong to somebody else by now, or to what
+# is left of a process whose parent never asks (which has no exe).
 is_running() {
-    [ "$(cat "/proc/$1/comm" 2>/dev/null)" = dht-server ]
+    [[ $(readlink "/proc/$1/exe") =~ /dht-server( \(deleted\))?$ ]]
 }
 
 # Ends the nodes that were started from here; true if there were any.
@@ -124,7 +125,7 @@ ${bold}The cluster is yours.${plain} Ask any node for any key:
   ./kvcli -s $last get colour
   ./kvcli -s $first                     an interactive session
   telnet ${first/:/ }                      memcached's protocol by hand
-Stop one node: its keys are lost, commands for them say so at once, the others go on.
+Stop one node: its keys are lost, commands for them say so at once, all others go on.
   kill \$(cat $run/$port.pid)
   for i in 1 2 3 4 5 6; do ./kvcli -s $first put key\$i value; done
 Start it again:
