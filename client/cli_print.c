@@ -61,7 +61,7 @@ void cli_complain_result(const struct cli *cli, const char *about, const struct 
         [DHT_OUTCOME_UNKNOWN] = "outcome unknown, it may be done or not: ",
         [DHT_CLIENT_ERROR] = "refused: ",
         [DHT_SERVER_ERROR] = "the server failed: ",
-        [DHT_CANNOT_CONNECT] = "no server to be had: ",
+        [DHT_CANNOT_CONNECT] = "no server reached: ",
         [DHT_TIMEOUT] = "timed out: ",
     };
     const char *reason = NULL;
