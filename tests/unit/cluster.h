@@ -1,0 +1,376 @@
+/* Several nodes in one process, joined by connections made of buffers: for test_node.c, test_links.c
+ * and test_coord.c. No clock, no sockets; whatever is to happen, a test says so. */
+#ifndef DHT_TESTS_UNIT_CLUSTER_H
+#define DHT_TESTS_UNIT_CLUSTER_H
+
+#include "common/check.h"
+#include "common/peers.h"
+#include "common/ring.h"
+#include "server/core/node.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define CLUSTER_NODES_MAX 5
+#define CLUSTER_CONNS_MAX 32
+#define CLUSTER_VALUE_MAX (1024u * 1024)
+#define CLUSTER_TIMEOUT_MS 1000u
+
+struct cluster;
+
+/* One end of a connection. */
+struct end {
+    bool is_open;
+    bool is_client;
+    bool is_connecting;
+    bool is_closing; /* after what is in out has been taken */
+    struct conn_id id;
+    struct session session;
+    struct request_parser parser;
+    struct buf in;
+    int peer_node; /* the other end; -1: the test */
+    int peer_index;
+};
+
+struct place {
+    struct cluster *cluster;
+    int number;
+    bool is_absent; /* nothing listens: dials are refused */
+    bool is_mute;   /* takes nothing in, answers nothing: stopped, or cut off */
+    struct view view;
+    struct budget budget;
+    struct log log;
+    struct env env;
+    struct store *store;
+    struct node *node;
+    struct end ends[CLUSTER_CONNS_MAX];
+    uint32_t generation;
+};
+
+struct cluster {
+    int count;
+    struct moment now;
+    char names[CLUSTER_NODES_MAX][ADDRESS_TEXT_BYTES_MAX];
+    struct place places[CLUSTER_NODES_MAX];
+};
+
+static inline struct end *end_find(struct place *place, struct conn_id id)
+{
+    if (id.index >= CLUSTER_CONNS_MAX)
+        return NULL;
+    struct end *end = &place->ends[id.index];
+    return end->is_open && end->id.generation == id.generation ? end : NULL;
+}
+
+static inline struct end *end_open(struct place *place)
+{
+    for (uint32_t i = 0; i < CLUSTER_CONNS_MAX; i++) {
+        struct end *end = &place->ends[i];
+        if (end->is_open)
+            continue;
+        *end = (struct end){.is_open = true, .id = {i, ++place->generation}, .peer_node = -1};
+        return end;
+    }
+    CHECK(!"a connection is free");
+    return NULL;
+}
+
+static inline void end_close(struct place *place, struct end *end)
+{
+    struct end *other = NULL;
+    if (end->peer_node >= 0 && !end->is_connecting)
+        other = &place->cluster->places[end->peer_node].ends[end->peer_index];
+    session_close(&end->session);
+    buf_close(&end->in);
+    end->is_open = false;
+    if (other && other->is_open) {
+        struct place *there = &place->cluster->places[end->peer_node];
+        struct conn_id id = other->id;
+        other->peer_node = -1;
+        session_close(&other->session);
+        buf_close(&other->in);
+        other->is_open = false;
+        node_turn(there->node, place->cluster->now);
+        node_disconnected(there->node, id, "the other end closed it");
+        node_flush(there->node);
+    }
+}
+
+static inline struct session *cluster_session(void *arg, struct conn_id id)
+{
+    struct end *end = end_find(arg, id);
+    return end ? &end->session : NULL;
+}
+
+static inline void cluster_client_text(void *arg, struct conn_id id, char text[CLIENT_TEXT_BYTES_MAX])
+{
+    (void)arg;
+    snprintf(text, CLIENT_TEXT_BYTES_MAX, "192.0.2.1:%u", id.index + 1024);
+}
+
+static inline struct conn_id cluster_dial(void *arg, const char *name)
+{
+    struct place *place = arg;
+    struct end *end = end_open(place);
+    end->is_connecting = true;
+    for (int i = 0; i < place->cluster->count; i++)
+        if (strcmp(place->cluster->names[i], name) == 0)
+            end->peer_node = i;
+    CHECK(end->peer_node >= 0);
+    return end->id;
+}
+
+static inline void cluster_close_conn(void *arg, struct conn_id id, bool after_sending)
+{
+    struct end *end = end_find(arg, id);
+    if (!end)
+        return;
+    if (after_sending)
+        end->is_closing = true;
+    else
+        end_close(arg, end);
+}
+
+static inline void cluster_gauges(void *arg, struct stats_gauges *gauges)
+{
+    (void)arg;
+    (void)gauges;
+}
+
+static inline void cluster_verbosity(void *arg, uint64_t level)
+{
+    (void)arg;
+    (void)level;
+}
+
+static inline void cluster_sink(void *arg, const char *line, size_t len)
+{
+    (void)arg;
+    (void)line;
+    (void)len;
+}
+
+/* Starts a place's node with an empty store, on the given list. */
+static inline void place_start(struct place *place, const char *list)
+{
+    struct peers_error error;
+    assert_int_equal(peers_parse(span_of_string(list), &place->view, &error), ERR_OK);
+    place->budget = (struct budget){.limit_bytes = 64u << 20};
+    place->log = (struct log){.level = LOG_DEBUG, .sink = cluster_sink};
+    place->env = (struct env){.shell = place,
+                              .session = cluster_session,
+                              .client_text = cluster_client_text,
+                              .dial = cluster_dial,
+                              .close = cluster_close_conn,
+                              .gauges = cluster_gauges,
+                              .verbosity = cluster_verbosity};
+    const struct store_options store_options = {.budget = &place->budget, .seed = 1};
+    place->store = store_open(&store_options);
+    const struct node_options options = {.name = place->cluster->names[place->number],
+                                         .value_bytes_max = CLUSTER_VALUE_MAX,
+                                         .op_timeout_ms = CLUSTER_TIMEOUT_MS};
+    place->node = node_open(&options, &place->view, place->store, &place->env, &place->log);
+    node_turn(place->node, place->cluster->now);
+    place->is_absent = false;
+}
+
+static inline void place_stop(struct place *place)
+{
+    place->is_absent = true;
+    for (int i = 0; i < CLUSTER_CONNS_MAX; i++)
+        if (place->ends[i].is_open)
+            end_close(place, &place->ends[i]);
+    node_close(place->node);
+    store_close(place->store);
+    view_close(&place->view);
+    place->node = NULL;
+}
+
+static inline void cluster_list(const struct cluster *cluster, char *list, size_t size)
+{
+    list[0] = '\0';
+    for (int i = 0; i < cluster->count; i++) {
+        size_t len = strlen(list);
+        snprintf(list + len, size - len, "%s\n", cluster->names[i]);
+    }
+}
+
+static inline struct cluster *cluster_open(int count)
+{
+    struct cluster *cluster = calloc(1, sizeof(*cluster));
+    CHECK(cluster != NULL);
+    cluster->count = count;
+    cluster->now = (struct moment){1000000, 1700000000000};
+    for (int i = 0; i < count; i++)
+        snprintf(cluster->names[i], sizeof(cluster->names[i]), "10.0.0.%d:11211", i + 1);
+    char list[CLUSTER_NODES_MAX * ADDRESS_TEXT_BYTES_MAX];
+    cluster_list(cluster, list, sizeof(list));
+    for (int i = 0; i < count; i++) {
+        cluster->places[i].cluster = cluster;
+        cluster->places[i].number = i;
+        place_start(&cluster->places[i], list);
+    }
+    return cluster;
+}
+
+static inline void cluster_close(struct cluster *cluster)
+{
+    for (int i = 0; i < cluster->count; i++)
+        if (cluster->places[i].node)
+            place_stop(&cluster->places[i]);
+    free(cluster);
+}
+
+static inline struct end *client_open(struct cluster *cluster, int node)
+{
+    struct end *end = end_open(&cluster->places[node]);
+    end->is_client = true;
+    return end;
+}
+
+/* What has come on an end, as far as it goes. Returns whether anything was done. */
+static inline bool end_take(struct place *place, struct end *end)
+{
+    bool has_done = false;
+    struct conn_id id = end->id;
+    while (end_find(place, id) == end && buf_len(&end->in) > 0) {
+        struct span in = buf_span(&end->in);
+        size_t consumed = 0, need;
+        if (end->is_client) {
+            const struct request_limits limits = {.value_bytes_max = CLUSTER_VALUE_MAX};
+            struct request *request = node_request(place->node);
+            enum parse result = request_parse(&end->parser, &limits, in.data, in.len, request,
+                                              &consumed, &need);
+            CHECK(result != PARSE_CLOSE);
+            if (result == PARSE_DONE)
+                node_submit(place->node, id, &end->session);
+        } else {
+            struct frame frame;
+            enum frame_parse result = frame_parse(in.data, in.len, &frame, &consumed, &need);
+            if (result == FRAME_DONE)
+                node_frame(place->node, id, &frame);
+            else if (result != FRAME_MORE)
+                node_frame_bad(place->node, id, result == FRAME_BAD_CRC);
+        }
+        node_flush(place->node);
+        if (consumed == 0 || end_find(place, id) != end)
+            return has_done;
+        buf_consume(&end->in, consumed);
+        has_done = true;
+    }
+    return has_done;
+}
+
+/* Moves what an end has to say to the other end, unless one of them is mute. */
+static inline bool end_carry(struct place *place, struct end *end)
+{
+    if (end->is_connecting) {
+        struct place *there = &place->cluster->places[end->peer_node];
+        if (there->is_mute)
+            return false;
+        end->is_connecting = false;
+        if (there->is_absent) {
+            struct conn_id id = end->id;
+            end->peer_node = -1;
+            end_close(place, end);
+            node_disconnected(place->node, id, "connection refused");
+            return true;
+        }
+        struct end *other = end_open(there);
+        other->peer_node = place->number;
+        other->peer_index = (int)end->id.index;
+        end->peer_index = (int)other->id.index;
+        node_connected(place->node, end->id);
+        return true;
+    }
+    if (end->is_client || end->peer_node < 0 || reply_len(&end->session.out) == 0)
+        return false;
+    struct place *there = &place->cluster->places[end->peer_node];
+    if (there->is_mute)
+        return false;
+    reply_own(&end->session.out);
+    struct span out = buf_span(&end->session.out.bytes);
+    buf_append(&there->ends[end->peer_index].in, out.data, out.len);
+    reply_consume(&end->session.out, out.len);
+    return true;
+}
+
+/* Lets everything that can happen at this moment happen. */
+static inline void cluster_settle(struct cluster *cluster)
+{
+    bool has_moved = true;
+    while (has_moved) {
+        has_moved = false;
+        for (int n = 0; n < cluster->count; n++) {
+            struct place *place = &cluster->places[n];
+            if (!place->node || place->is_mute)
+                continue;
+            node_turn(place->node, cluster->now);
+            for (int i = 0; i < CLUSTER_CONNS_MAX; i++) {
+                struct end *end = &place->ends[i];
+                if (end->is_open)
+                    has_moved |= end_take(place, end);
+                if (end->is_open) {
+                    session_own_window(&end->session);
+                    reply_own(&end->session.out);
+                    has_moved |= end_carry(place, end);
+                }
+                if (end->is_open && end->is_closing && reply_len(&end->session.out) == 0)
+                    end_close(place, end);
+            }
+            node_sent(place->node);
+        }
+    }
+}
+
+static inline void cluster_pass_ms(struct cluster *cluster, uint64_t ms)
+{
+    cluster->now.mono_ms += ms;
+    cluster->now.unix_ms += (int64_t)ms;
+    for (int n = 0; n < cluster->count; n++) {
+        struct place *place = &cluster->places[n];
+        if (!place->node || place->is_mute)
+            continue;
+        node_turn(place->node, cluster->now);
+        node_tick(place->node);
+    }
+    cluster_settle(cluster);
+}
+
+/* Sends text on a client's connection and lets everything happen. */
+static inline void client_say(struct cluster *cluster, struct end *client, const char *text)
+{
+    buf_append(&client->in, text, strlen(text));
+    cluster_settle(cluster);
+}
+
+/* Takes what the client has been answered; it must be this. */
+static inline void client_hears(struct end *client, const char *text)
+{
+    struct span out = buf_span(&client->session.out.bytes);
+    if (!span_equal(out, span_of_string(text)))
+        fail_msg("expected «%s», got «%.*s»", text, (int)out.len, out.data);
+    reply_consume(&client->session.out, out.len);
+}
+
+/* A key that the given node leads: the first of k0, k1, …, from number *from on. */
+static inline const char *key_led_by(struct cluster *cluster, int node, int *from, char key[32])
+{
+    static struct ring ring; /* the same for all nodes; read only once made */
+    ring_place(&cluster->places[node].view, &ring);
+    for (;; (*from)++) {
+        snprintf(key, 32, "k%d", *from);
+        struct digest digest;
+        digest_of(span_of_string(key), &digest);
+        if (ring.primary[position_slot(digest_position(&digest))] == node) {
+            (*from)++;
+            return key;
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,241 @@
+/* Whole nodes: any node takes any command; answers keep their order; nothing is silently lost. */
+#include "tests/unit/cluster.h"
+
+static void every_key_is_reached_through_every_node_and_stored_once(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(3);
+    char text[64];
+    for (int i = 0; i < 60; i++) {
+        struct end *client = client_open(cluster, i % 3);
+        snprintf(text, sizeof(text), "set k%d 7 0 2\r\n%02d\r\n", i, i);
+        client_say(cluster, client, text);
+        client_hears(client, "STORED\r\n");
+        end_close(&cluster->places[i % 3], client);
+    }
+    uint64_t items = 0;
+    for (int n = 0; n < 3; n++) {
+        uint64_t here = store_counters(cluster->places[n].store)->items;
+        assert_true(here > 0);
+        items += here;
+        struct end *client = client_open(cluster, n);
+        for (int i = 0; i < 60; i++) {
+            char answer[64];
+            snprintf(text, sizeof(text), "get k%d\r\n", i);
+            snprintf(answer, sizeof(answer), "VALUE k%d 7 2\r\n%02d\r\nEND\r\n", i, i);
+            client_say(cluster, client, text);
+            client_hears(client, answer);
+        }
+    }
+    assert_int_equal(items, 60);
+    cluster_close(cluster);
+}
+
+static void a_line_of_keys_is_merged_in_the_order_asked(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(3);
+    struct end *client = client_open(cluster, 0);
+    for (int i = 0; i < 9; i++) {
+        char text[64];
+        snprintf(text, sizeof(text), "set k%d 0 0 1 noreply\r\n%d\r\n", i, i);
+        client_say(cluster, client, text);
+    }
+    client_hears(client, "");
+    client_say(cluster, client, "get k8 k7 nothing k6 k5 k4 k3 k2 k1 k0\r\nmg k3 v\r\nmn\r\n");
+    client_hears(client, "VALUE k8 0 1\r\n8\r\nVALUE k7 0 1\r\n7\r\nVALUE k6 0 1\r\n6\r\n"
+                         "VALUE k5 0 1\r\n5\r\nVALUE k4 0 1\r\n4\r\nVALUE k3 0 1\r\n3\r\n"
+                         "VALUE k2 0 1\r\n2\r\nVALUE k1 0 1\r\n1\r\nVALUE k0 0 1\r\n0\r\nEND\r\n"
+                         "VA 1\r\n3\r\nMN\r\n");
+    cluster_close(cluster);
+}
+
+static void local_answers_wait_for_forwarded_ones_before_them(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    int from = 0;
+    char here[32], there[32], text[512];
+    key_led_by(cluster, 0, &from, here);
+    key_led_by(cluster, 1, &from, there);
+    struct end *client = client_open(cluster, 0);
+    snprintf(text, sizeof(text), "set %s 0 0 1\r\nt\r\n", there);
+    client_say(cluster, client, text);
+    client_hears(client, "STORED\r\n");
+    cluster->places[1].is_mute = true;
+    snprintf(text, sizeof(text), "get %s\r\nset %s 0 0 1\r\nh\r\nget %s\r\n", there, here, here);
+    client_say(cluster, client, text);
+    client_hears(client, "");
+    cluster->places[1].is_mute = false;
+    cluster_settle(cluster);
+    snprintf(text, sizeof(text), "VALUE %s 0 1\r\nt\r\nEND\r\nSTORED\r\nVALUE %s 0 1\r\nh\r\nEND\r\n",
+             there, here);
+    client_hears(client, text);
+    cluster_close(cluster);
+}
+
+static void an_absent_line_costs_only_its_own_keys(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(3);
+    int from = 0;
+    char gone[32], here[32], text[512];
+    key_led_by(cluster, 2, &from, gone);
+    key_led_by(cluster, 1, &from, here);
+    place_stop(&cluster->places[2]);
+    struct end *client = client_open(cluster, 0);
+    snprintf(text, sizeof(text), "set %s 0 0 1\r\nx\r\nset %s 0 0 1\r\ny\r\nget %s %s\r\n", gone, here,
+             here, gone);
+    client_say(cluster, client, text);
+    snprintf(text, sizeof(text),
+             "SERVER_ERROR not done: no answer from 10.0.0.3:11211\r\nSTORED\r\n"
+             "VALUE %s 0 1\r\ny\r\nSERVER_ERROR not done: no answer from 10.0.0.3:11211\r\n",
+             here);
+    client_hears(client, text);
+    cluster_close(cluster);
+}
+
+static void a_node_that_comes_back_is_served_again(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    int from = 0;
+    char key[32], text[512], list[128];
+    key_led_by(cluster, 1, &from, key);
+    cluster_list(cluster, list, sizeof(list));
+    place_stop(&cluster->places[1]);
+    struct end *client = client_open(cluster, 0);
+    snprintf(text, sizeof(text), "set %s 0 0 1\r\nx\r\n", key);
+    client_say(cluster, client, text);
+    client_hears(client, "SERVER_ERROR not done: no answer from 10.0.0.2:11211\r\n");
+    place_start(&cluster->places[1], list);
+    cluster_pass_ms(cluster, 1000);
+    client_say(cluster, client, text);
+    client_hears(client, "STORED\r\n");
+    cluster_close(cluster);
+}
+
+static void noreply_and_quiet_requests_stay_silent_when_forwarded(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    int from = 0;
+    char key[32], text[512];
+    key_led_by(cluster, 1, &from, key);
+    struct end *client = client_open(cluster, 0);
+    snprintf(text, sizeof(text),
+             "set %s 0 0 1 noreply\r\n1\r\nincr %s 1 noreply\r\nadd %s 0 0 1 noreply\r\nx\r\n"
+             "ms %s 1 q\r\n2\r\nmg none%s v q\r\nget %s\r\n",
+             key, key, key, key, key, key);
+    client_say(cluster, client, text);
+    snprintf(text, sizeof(text), "VALUE %s 0 1\r\n2\r\nEND\r\n", key);
+    client_hears(client, text);
+    place_stop(&cluster->places[1]);
+    cluster_settle(cluster);
+    snprintf(text, sizeof(text), "set %s 0 0 1 noreply\r\n1\r\nmn\r\n", key);
+    client_say(cluster, client, text);
+    client_hears(client, "MN\r\n");
+    cluster_close(cluster);
+}
+
+static void flush_all_reaches_every_node_or_says_how_many(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(3);
+    struct end *client = client_open(cluster, 1);
+    char text[64];
+    for (int i = 0; i < 30; i++) {
+        snprintf(text, sizeof(text), "set k%d 0 0 1 noreply\r\nx\r\n", i);
+        client_say(cluster, client, text);
+    }
+    client_say(cluster, client, "flush_all\r\n");
+    client_hears(client, "OK\r\n");
+    for (int i = 0; i < 30; i++) {
+        snprintf(text, sizeof(text), "get k%d\r\n", i);
+        client_say(cluster, client, text);
+        client_hears(client, "END\r\n");
+    }
+    place_stop(&cluster->places[2]);
+    client_say(cluster, client, "flush_all\r\nflush_all noreply\r\nmn\r\n");
+    client_hears(client, "SERVER_ERROR outcome unknown: flush_all done on 2 of 3 nodes\r\nMN\r\n");
+    cluster_close(cluster);
+}
+
+static void values_larger_than_a_frame_travel_in_parts(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    int from = 0;
+    char key[32], head[64];
+    static const size_t sizes[] = {FRAME_BODY_BYTES_MAX - 64, FRAME_BODY_BYTES_MAX,
+                                   3 * FRAME_BODY_BYTES_MAX, CLUSTER_VALUE_MAX};
+    struct end *client = client_open(cluster, 0);
+    for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
+        key_led_by(cluster, 1, &from, key);
+        char *value = malloc(sizes[i]);
+        for (size_t at = 0; at < sizes[i]; at++)
+            value[at] = (char)(at * 7 + at / 251);
+        snprintf(head, sizeof(head), "set %s 0 0 %zu\r\n", key, sizes[i]);
+        buf_append(&client->in, head, strlen(head));
+        buf_append(&client->in, value, sizes[i]);
+        client_say(cluster, client, "\r\n");
+        client_hears(client, "STORED\r\n");
+        snprintf(head, sizeof(head), "get %s\r\n", key);
+        client_say(cluster, client, head);
+        snprintf(head, sizeof(head), "VALUE %s 0 %zu\r\n", key, sizes[i]);
+        struct span out = buf_span(&client->session.out.bytes);
+        assert_int_equal(out.len, strlen(head) + sizes[i] + strlen("\r\nEND\r\n"));
+        assert_memory_equal(out.data + strlen(head), value, sizes[i]);
+        reply_consume(&client->session.out, out.len);
+        free(value);
+    }
+    cluster_close(cluster);
+}
+
+static void a_batch_of_a_thousand_requests_keeps_its_order(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(3);
+    struct end *client = client_open(cluster, 0);
+    struct buf expected = {0};
+    for (int i = 0; i < 1000; i++) {
+        buf_printf(&client->in, "set k%d 0 0 4\r\n%04d\r\nget k%d\r\n", i, i, i);
+        buf_printf(&expected, "STORED\r\nVALUE k%d 0 4\r\n%04d\r\nEND\r\n", i, i);
+    }
+    cluster_settle(cluster);
+    assert_true(span_equal(buf_span(&client->session.out.bytes), buf_span(&expected)));
+    buf_close(&expected);
+    cluster_close(cluster);
+}
+
+static void expired_items_are_given_back_by_ticks_alone(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(1);
+    struct end *client = client_open(cluster, 0);
+    client_say(cluster, client, "set a 0 5 1\r\nx\r\n");
+    client_hears(client, "STORED\r\n");
+    cluster_pass_ms(cluster, 4000);
+    assert_int_equal(store_counters(cluster->places[0].store)->items, 1);
+    cluster_pass_ms(cluster, 3000);
+    cluster_pass_ms(cluster, 1000);
+    assert_int_equal(store_counters(cluster->places[0].store)->items, 0);
+    cluster_close(cluster);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_key_is_reached_through_every_node_and_stored_once),
+        cmocka_unit_test(a_line_of_keys_is_merged_in_the_order_asked),
+        cmocka_unit_test(local_answers_wait_for_forwarded_ones_before_them),
+        cmocka_unit_test(an_absent_line_costs_only_its_own_keys),
+        cmocka_unit_test(a_node_that_comes_back_is_served_again),
+        cmocka_unit_test(noreply_and_quiet_requests_stay_silent_when_forwarded),
+        cmocka_unit_test(flush_all_reaches_every_node_or_says_how_many),
+        cmocka_unit_test(values_larger_than_a_frame_travel_in_parts),
+        cmocka_unit_test(a_batch_of_a_thousand_requests_keeps_its_order),
+        cmocka_unit_test(expired_items_are_given_back_by_ticks_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
