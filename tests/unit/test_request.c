@@ -525,7 +525,22 @@ static struct span filled(const char *head, const char *filler, size_t len, cons
     return span_of(text, len + tail_len);
 }
 
-/* A long input, read whole, cut at some places, and in blocks. */
+/* A long input's story where it comes in one block, then in pieces. */
+static void check_pieces(struct span in, size_t block, size_t piece, const char *expected)
+{
+    struct story_feed feed = {.limits = {.value_bytes_max = VALUE_BYTES_MAX}};
+    size_t at = block < in.len ? block : in.len;
+    story_feed(&feed, span_of(in.data, at));
+    for (; at < in.len; at += piece)
+        story_feed(&feed, span_of(in.data + at, in.len - at < piece ? in.len - at : piece));
+    char *story = story_end(&feed).data;
+    if (strcmp(story, expected) != 0)
+        fail_msg("%zu bytes %.20s… in pieces of %zu: %.200s\nnot: %.200s", in.len, in.data, piece,
+                 story, expected);
+    free(story);
+}
+
+/* A long input, read whole, cut at some places, in blocks, and byte by byte where it is streamed. */
 static void check_long(struct span in, const char *expected)
 {
     static const size_t cuts[] = {0,    1,     5,     2047,  2048,  2049,  2050,
@@ -538,13 +553,19 @@ static void check_long(struct span in, const char *expected)
                      story, expected);
         free(story);
     }
-    struct story_feed feed = {.limits = {.value_bytes_max = VALUE_BYTES_MAX}};
-    for (size_t at = 0; at < in.len; at += 777)
-        story_feed(&feed, span_of(in.data + at, in.len - at < 777 ? in.len - at : 777));
-    char *story = story_end(&feed).data;
-    assert_string_equal(story, expected);
-    free(story);
+    check_pieces(in, 777, 777, expected);
+    check_pieces(in, RETRIEVAL_CHECKED_BYTES_MAX - 1, 1, expected);
     free((char *)in.data);
+}
+
+/* `word+ | ` count times, then last. */
+static char *retrieval_story(const char *word, size_t count, const char *last)
+{
+    struct buf story = {0};
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&story, "%s+ | ", word);
+    buf_append(&story, last, strlen(last) + 1);
+    return story.data;
 }
 
 static void a_line_without_end_closes(void **state)
@@ -561,16 +582,13 @@ static void a_line_without_end_closes(void **state)
     check_long(filled("getx ", "a ", 100000, "\r\n"), too_long);
     check_long(filled("get ", " ", 100000, "\r\n"), too_long);
     check_long(filled("gat ", "0", 100000, " a\r\n"), too_long);
-}
-
-/* `word+ | ` count times, then last. */
-static char *retrieval_story(const char *word, size_t count, const char *last)
-{
-    struct buf story = {0};
-    for (size_t i = 0; i < count; i++)
-        buf_printf(&story, "%s+ | ", word);
-    buf_append(&story, last, strlen(last) + 1);
-    return story.data;
+    char *story = retrieval_story("get " FIFTY, 1999, too_long);
+    struct span spaces = filled("", " ", LINE_BYTES_MAX + 1, " k\r\n");
+    char *tail = strndup(spaces.data, spaces.len);
+    check_long(filled("get", " " FIFTY, 3 + 51 * 2000, tail), story);
+    free(tail);
+    free((char *)spaces.data);
+    free(story);
 }
 
 static void a_retrieval_may_be_of_any_length(void **state)
@@ -582,6 +600,12 @@ static void a_retrieval_may_be_of_any_length(void **state)
     story = retrieval_story("gats " FIFTY, 1999, "gats " FIFTY " | mn");
     check_long(filled("gats 0", " " FIFTY, 6 + 51 * 2000, "  \nmn\n"), story);
     free(story);
+}
+
+static void a_checked_retrieval_may_hold_any_number_of_spaces(void **state)
+{
+    (void)state;
+    check_long(filled("get a", " ", 5000, "b\r\nmn\r\n"), "get a+ | get b | mn");
 }
 
 static void a_checked_retrieval_gives_no_key_before_a_bad_one(void **state)
@@ -602,6 +626,11 @@ static void a_streamed_retrieval_breaks_off_at_a_bad_key(void **state)
     story = retrieval_story("get " FIFTY, 2000, "get k<0d>+ | get " KEY_250 " | mn");
     check_long(filled("get", " " FIFTY, 3 + 51 * 2000, " k\r " KEY_250 "\r\nmn\r\n"), story);
     free(story);
+    story = retrieval_story("get " FIFTY, 2000, "get " KEY_250 " | mn");
+    check_long(filled("get", " " FIFTY, 3 + 51 * 2000, " " KEY_250 " \r\nmn\r\n"), story);
+    free(story);
+    check_long(filled("gat ", "0", RETRIEVAL_CHECKED_BYTES_MAX - 2, " k k\r\nmn\r\n"),
+               "gat k+ | gat k | mn");
     check_long(filled("gat x", " k", 5 + 2 * 50000, "\r\nmn\r\n"), EXPTIME " | mn");
     check_long(filled("get k", "k", 100000, "\r\nmn\r\n"), FORMAT " | mn");
 }
@@ -694,6 +723,7 @@ int main(void)
         cmocka_unit_test(what_is_not_this_protocol_closes),
         cmocka_unit_test(a_line_without_end_closes),
         cmocka_unit_test(a_retrieval_may_be_of_any_length),
+        cmocka_unit_test(a_checked_retrieval_may_hold_any_number_of_spaces),
         cmocka_unit_test(a_checked_retrieval_gives_no_key_before_a_bad_one),
         cmocka_unit_test(a_streamed_retrieval_breaks_off_at_a_bad_key),
         cmocka_unit_test(need_says_how_much_is_missing),
