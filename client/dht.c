@@ -462,6 +462,7 @@ static void hear_answer(struct run *run, const struct answer *from)
     if (from->kind == ANSWER_META_DATA) {
         answer.value = from->value.data;
         answer.value_bytes = from->value.len;
+        answer.number = from->number;
     }
     if (from->kind == ANSWER_STAT) {
         copy_text(dht->name, sizeof(dht->name), from->name);

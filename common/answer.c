@@ -161,9 +161,10 @@ enum answer_parse answer_parse(const char *in, size_t len, uint32_t value_bytes_
     uint64_t value_bytes = 0;
     if (!line_parse(line, value_bytes_max, answer, &value_bytes))
         return ANSWER_BAD;
-    *consumed = line_bytes;
-    if (answer->kind != ANSWER_VALUE && answer->kind != ANSWER_META_DATA)
+    if (answer->kind != ANSWER_VALUE && answer->kind != ANSWER_META_DATA) {
+        *consumed = line_bytes;
         return ANSWER_DONE;
+    }
     size_t whole = line_bytes + value_bytes + 2;
     if (len < whole)
         return more(whole, need);

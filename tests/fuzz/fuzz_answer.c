@@ -34,8 +34,9 @@ static enum answer_parse parse(const char *in, size_t len, struct answer *answer
         span_check(answer->text, copy, *consumed);
         span_check(answer->name, copy, *consumed);
         span_check(answer->value, copy, *consumed);
-    } else if (result == ANSWER_MORE) {
-        CHECK(*need > len);
+    } else {
+        CHECK(*consumed == 0);
+        CHECK(result == ANSWER_BAD || *need > len);
     }
     free(copy);
     return result;

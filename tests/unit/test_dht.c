@@ -1,0 +1,829 @@
+/* libdht against scripted servers: what it sends, what it makes of good and bad answers, and what it
+ * repeats when one fails it. */
+#include "client/dht.h"
+
+#include "common/base.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define LIMIT_MS  10000 /* for the other side to do what it should; only failures take so long */
+#define SHORT_MS  150   /* a time-out that is meant to be reached */
+#define HEARD_MAX 4096
+
+/* ---- a server that follows a script ---- */
+
+enum act_kind {
+    END,      /* of the script: nothing more is listened to */
+    ACCEPT,   /* the next connection, greeted as a server does */
+    ACCEPT_SILENTLY,
+    HEAR,     /* exactly text */
+    HEAR_LINE, /* whatever line it is; kept in heard */
+    SAY,      /* text */
+    SAY_BYTES, /* count times the byte 'x' */
+    HEAR_BYTES, /* count times the same */
+    HANG_UP,  /* close the connection */
+    HEAR_END  /* the client closes the connection and has said nothing more */
+};
+
+struct act {
+    enum act_kind kind;
+    const char *text;
+    size_t count;
+};
+
+struct fake {
+    int listener;
+    int fd;
+    char address[64];
+    const struct act *script;
+    pthread_t thread;
+    char heard[HEARD_MAX];
+    char failure[2 * HEARD_MAX]; /* why the script could not be followed; empty: it could */
+};
+
+/* Reads one byte; returns 1, or 0 at the end of the connection, or -1 if nothing comes. */
+static int byte_read(int fd, char *byte)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    if (poll(&poll_fd, 1, LIMIT_MS) != 1)
+        return -1;
+    return recv(fd, byte, 1, 0) == 1 ? 1 : 0;
+}
+
+static bool failed(struct fake *fake, const char *what, const char *heard)
+{
+    snprintf(fake->failure, sizeof(fake->failure), "%.1000s, but heard \"%.1000s\"", what, heard);
+    return false;
+}
+
+static bool hear(struct fake *fake, const char *text)
+{
+    char heard[HEARD_MAX] = "";
+    for (size_t len = 0; len < strlen(text); len++)
+        if (byte_read(fake->fd, &heard[len]) != 1 || heard[len] != text[len])
+            return failed(fake, text, heard);
+    return true;
+}
+
+static bool hear_line(struct fake *fake)
+{
+    size_t len = 0;
+    while (len + 1 < sizeof(fake->heard) && byte_read(fake->fd, &fake->heard[len]) == 1)
+        if (fake->heard[len++] == '\n')
+            return true;
+    return failed(fake, "a line", fake->heard);
+}
+
+static bool say(struct fake *fake, const char *text, size_t len)
+{
+    while (len > 0) {
+        ssize_t sent = send(fake->fd, text, len, MSG_NOSIGNAL);
+        if (sent <= 0)
+            return failed(fake, "nobody listens", "");
+        text += sent;
+        len -= (size_t)sent;
+    }
+    return true;
+}
+
+static bool accept_next(struct fake *fake)
+{
+    struct pollfd poll_fd = {.fd = fake->listener, .events = POLLIN};
+    if (poll(&poll_fd, 1, LIMIT_MS) != 1)
+        return failed(fake, "a connection", "");
+    fake->fd = accept(fake->listener, NULL, NULL);
+    return fake->fd >= 0;
+}
+
+static bool hear_bytes(struct fake *fake, size_t count)
+{
+    char bytes[4096];
+    while (count > 0) {
+        struct pollfd poll_fd = {.fd = fake->fd, .events = POLLIN};
+        ssize_t got = poll(&poll_fd, 1, LIMIT_MS) == 1
+                          ? recv(fake->fd, bytes, count < sizeof(bytes) ? count : sizeof(bytes), 0)
+                          : 0;
+        if (got <= 0)
+            return failed(fake, "all the bytes", "");
+        for (ssize_t i = 0; i < got; i++)
+            if (bytes[i] != 'x')
+                return failed(fake, "nothing but x", "");
+        count -= (size_t)got;
+    }
+    return true;
+}
+
+static bool say_bytes(struct fake *fake, size_t count)
+{
+    char bytes[1000];
+    memset(bytes, 'x', sizeof(bytes));
+    for (; count > sizeof(bytes); count -= sizeof(bytes))
+        if (!say(fake, bytes, sizeof(bytes)))
+            return false;
+    return say(fake, bytes, count);
+}
+
+static bool act(struct fake *fake, const struct act *act)
+{
+    char byte[2] = "";
+    switch (act->kind) {
+    case END:
+        return true;
+    case ACCEPT:
+        return accept_next(fake) && hear(fake, "version\r\n") && say(fake, "VERSION 1.6.18\r\n", 16);
+    case ACCEPT_SILENTLY:
+        return accept_next(fake);
+    case HEAR:
+        return hear(fake, act->text);
+    case HEAR_LINE:
+        return hear_line(fake);
+    case SAY:
+        return say(fake, act->text, strlen(act->text));
+    case SAY_BYTES:
+        return say_bytes(fake, act->count);
+    case HEAR_BYTES:
+        return hear_bytes(fake, act->count);
+    case HANG_UP:
+        close(fake->fd);
+        fake->fd = -1;
+        return true;
+    case HEAR_END:
+        if (byte_read(fake->fd, byte) != 0)
+            return failed(fake, "the end of the connection", byte);
+        close(fake->fd);
+        fake->fd = -1;
+        return true;
+    }
+    return false;
+}
+
+static void *follow(void *arg)
+{
+    struct fake *fake = arg;
+    for (const struct act *at = fake->script; at->kind != END; at++)
+        if (!act(fake, at))
+            break;
+    return NULL;
+}
+
+/* Binds a free port; whether somebody listens there is the caller's choice. */
+static int bind_port(char address[64])
+{
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof(name);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&name, len), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &len), 0);
+    snprintf(address, 64, "127.0.0.1:%u", (unsigned)ntohs(name.sin_port));
+    return fd;
+}
+
+static void fake_start(struct fake *fake, const struct act *script)
+{
+    *fake = (struct fake){.fd = -1, .script = script};
+    fake->listener = bind_port(fake->address);
+    assert_int_equal(listen(fake->listener, 8), 0);
+    assert_int_equal(pthread_create(&fake->thread, NULL, follow, fake), 0);
+}
+
+/* Waits for the script's end and asserts that it could be followed and nobody else came. */
+static void fake_end(struct fake *fake)
+{
+    struct pollfd poll_fd = {.fd = fake->listener, .events = POLLIN};
+    assert_int_equal(pthread_join(fake->thread, NULL), 0);
+    assert_string_equal(fake->failure, "");
+    assert_int_equal(poll(&poll_fd, 1, 0), 0);
+    if (fake->fd >= 0)
+        close(fake->fd);
+    close(fake->listener);
+}
+
+/* ---- a client of one or two of them ---- */
+
+static struct dht *client_of(const char *first, const char *second)
+{
+    char servers[256];
+    snprintf(servers, sizeof(servers), "%s%s%s", first, second ? "," : "", second ? second : "");
+    struct dht *dht = dht_open(servers, NULL);
+    assert_non_null(dht);
+    dht_set_timeout(dht, LIMIT_MS);
+    return dht;
+}
+
+/* Answers as they are heard, one line each. */
+struct story {
+    char text[HEARD_MAX];
+};
+
+static void tell(void *arg, const struct dht_op *op, const struct dht_answer *answer)
+{
+    struct story *story = arg;
+    size_t len = strlen(story->text);
+    snprintf(story->text + len, sizeof(story->text) - len, "%s %s %.*s%s%s%s\n",
+             op->key ? op->key : "-", dht_result_name(answer->result),
+             (int)(answer->value_bytes < 40 ? answer->value_bytes : 40),
+             answer->value ? answer->value : "", answer->name ? answer->name : "",
+             answer->name ? "=" : "", answer->name ? answer->text : "");
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static const struct dht_op get_k = {.verb = DHT_OP_GET, .key = "k"};
+static const struct dht_op set_k = {.verb = DHT_OP_SET, .key = "k", .value = "v", .value_bytes = 1};
+
+#define GET_K "mg k v f c t\r\n"
+#define SET_K "ms k 1 c MS T0 F0\r\nv\r\n"
+#define VALUE_V "VA 1 f0 c1 t-1\r\nv\r\n"
+
+/* ---- tests ---- */
+
+static void each_verb_is_one_request_and_one_answer(void **state)
+{
+    (void)state;
+    static const struct {
+        struct dht_op op;
+        const char *request;
+        const char *answer;
+        enum dht_result result;
+    } cases[] = {
+        {{.verb = DHT_OP_GET, .key = "k"}, GET_K, "EN\r\n", DHT_NOT_FOUND},
+        {{.verb = DHT_OP_GAT, .key = "k", .ttl_s = -1}, "mg k v f c t T-1\r\n", VALUE_V, DHT_OK},
+        {{.verb = DHT_OP_EXISTS, .key = "k"}, "mg k\r\n", "HD\r\n", DHT_OK},
+        {{.verb = DHT_OP_EXISTS, .key = "k"}, "mg k\r\n", "EN\r\n", DHT_NOT_FOUND},
+        {{.verb = DHT_OP_TOUCH, .key = "k", .ttl_s = 2592000}, "mg k c T2592000\r\n", "HD c1\r\n",
+         DHT_OK},
+        {{.verb = DHT_OP_SET, .key = "k", .value = "a\r\n", .value_bytes = 3, .ttl_s = 9,
+          .flags = 4294967295, .cas = UINT64_MAX},
+         "ms k 3 c MS T9 F4294967295 C18446744073709551615\r\na\r\n\r\n", "EX\r\n", DHT_EXISTS},
+        {{.verb = DHT_OP_ADD, .key = "k"}, "ms k 0 c ME T0 F0\r\n\r\n", "NS\r\n", DHT_NOT_STORED},
+        {{.verb = DHT_OP_REPLACE, .key = "k"}, "ms k 0 c MR T0 F0\r\n\r\n", "NS\r\n",
+         DHT_NOT_STORED},
+        {{.verb = DHT_OP_APPEND, .key = "k", .value = "v", .value_bytes = 1},
+         "ms k 1 c MA\r\nv\r\n", "HD c8\r\n", DHT_OK},
+        {{.verb = DHT_OP_PREPEND, .key = "k", .cas = 7}, "ms k 0 c MP C7\r\n\r\n", "NF\r\n",
+         DHT_NOT_FOUND},
+        {{.verb = DHT_OP_DELETE, .key = "k", .cas = 7}, "md k C7\r\n", "EX\r\n", DHT_EXISTS},
+        {{.verb = DHT_OP_DELETE, .key = "k"}, "md k\r\n", "NF\r\n", DHT_NOT_FOUND},
+        {{.verb = DHT_OP_INCR, .key = "k", .delta = UINT64_MAX},
+         "ma k v c MI D18446744073709551615\r\n", "VA 2 c9\r\n17\r\n", DHT_OK},
+        {{.verb = DHT_OP_DECR, .key = "k", .delta = 1}, "ma k v c MD D1\r\n",
+         "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n", DHT_CLIENT_ERROR},
+        {{.verb = DHT_OP_FLUSH_ALL}, "flush_all\r\n", "OK\r\n", DHT_OK},
+        {{.verb = DHT_OP_FLUSH_ALL, .ttl_s = 5}, "flush_all 5\r\n",
+         "SERVER_ERROR outcome unknown: 1 of 3\r\n", DHT_OUTCOME_UNKNOWN},
+        {{.verb = DHT_OP_STATS, .key = "reset"}, "stats reset\r\n", "RESET\r\n", DHT_OK},
+        {{.verb = DHT_OP_VERSION}, "version\r\n", "VERSION 1.6.19 x\r\n", DHT_OK},
+        {{.verb = DHT_OP_SET, .key = "k"}, "ms k 0 c MS T0 F0\r\n\r\n",
+         "SERVER_ERROR out of memory storing object\r\n", DHT_SERVER_ERROR},
+        {{.verb = DHT_OP_SET, .key = "k"}, "ms k 0 c MS T0 F0\r\n\r\n",
+         "SERVER_ERROR not done: no answer from a:1\r\n", DHT_NOT_DONE},
+    };
+    struct act script[2 + 2 * ARRAY_COUNT(cases)] = {{ACCEPT, NULL, 0}};
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        script[1 + 2 * i] = (struct act){HEAR, cases[i].request, 0};
+        script[2 + 2 * i] = (struct act){SAY, cases[i].answer, 0};
+    }
+    struct fake fake;
+    fake_start(&fake, script);
+    struct dht *dht = client_of(fake.address, NULL);
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
+        if (dht_do(dht, &cases[i].op, NULL) != cases[i].result)
+            fail_msg("%s%s", cases[i].request, cases[i].answer);
+    fake_end(&fake);
+    dht_close(dht);
+}
+
+static void an_answer_tells_all_the_server_said(void **state)
+{
+    (void)state;
+    static const struct act script[] = {{ACCEPT, NULL, 0},
+                                        {HEAR, GET_K, 0},
+                                        {SAY, "VA 2 f7 c12 t60\r\nhi\r\n", 0},
+                                        {HEAR, "ma k v c MI D2\r\n", 0},
+                                        {SAY, "VA 2 c13\r\n17\r\n", 0},
+                                        {HEAR, "version\r\n", 0},
+                                        {SAY, "VERSION 1.6.18 x\r\n", 0},
+                                        {END, NULL, 0}};
+    struct fake fake;
+    struct dht_answer answer;
+    fake_start(&fake, script);
+    struct dht *dht = client_of(fake.address, NULL);
+    assert_int_equal(dht_get(dht, "k", &answer), DHT_OK);
+    assert_int_equal(answer.value_bytes, 2);
+    assert_memory_equal(answer.value, "hi", 2);
+    assert_int_equal(answer.flags, 7);
+    assert_int_equal(answer.cas, 12);
+    assert_int_equal(answer.ttl_s, 60);
+    struct dht_op incr = {.verb = DHT_OP_INCR, .key = "k", .delta = 2};
+    assert_int_equal(dht_do(dht, &incr, &answer), DHT_OK);
+    assert_int_equal(answer.number, 17);
+    assert_int_equal(answer.cas, 13);
+    assert_int_equal(dht_do(dht, &(struct dht_op){.verb = DHT_OP_VERSION}, &answer), DHT_OK);
+    assert_string_equal(answer.text, "1.6.18 x");
+    assert_string_equal(dht_server(dht), fake.address);
+    fake_end(&fake);
+    dht_close(dht);
+}
+
+static void a_long_ttl_is_sent_as_a_point_in_time(void **state)
+{
+    (void)state;
+    static const struct act script[] = {
+        {ACCEPT, NULL, 0}, {HEAR_LINE, NULL, 0}, {SAY, "HD\r\n", 0}, {END, NULL, 0}};
+    struct fake fake;
+    long long sent;
+    fake_start(&fake, script);
+    struct dht *dht = client_of(fake.address, NULL);
+    long long before = (long long)time(NULL);
+    struct dht_op touch = {.verb = DHT_OP_TOUCH, .key = "k", .ttl_s = 2592001};
+    assert_int_equal(dht_do(dht, &touch, NULL), DHT_OK);
+    long long after = (long long)time(NULL);
+    fake_end(&fake);
+    assert_int_equal(sscanf(fake.heard, "mg k c T%lld\r\n", &sent), 1);
+    assert_in_range(sent, before + 2592001, after + 2592001);
+    dht_close(dht);
+}
+
+static void a_run_is_pipelined_and_answered_in_order(void **state)
+{
+    (void)state;
+    static const struct act script[] = {
+        {ACCEPT, NULL, 0},
+        {HEAR, "mg a v f c t\r\n" SET_K "mg b v f c t\r\n", 0}, /* all before the first answer */
+        {SAY, "VA 1 f0\r\n1\r\nHD c2\r\nE", 0},
+        {SAY, "N\r\n", 0},
+        {END, NULL, 0}};
+    const struct dht_op ops[] = {{.verb = DHT_OP_GET, .key = "a"}, set_k,
+                                 {.verb = DHT_OP_GET, .key = "b"}};
+    struct fake fake;
+    struct story story = {""};
+    fake_start(&fake, script);
+    struct dht *dht = client_of(fake.address, NULL);
+    assert_int_equal(dht_run(dht, ops, 3, tell, &story), DHT_NOT_FOUND);
+    assert_string_equal(story.text, "a ok 1\nk ok \nb not_found \n");
+    fake_end(&fake);
+    dht_close(dht);
+}
+
+static void large_values_pass_both_ways(void **state)
+{
+    (void)state;
+    enum { BYTES = 300000 };
+    static const struct act script[] = {{ACCEPT, NULL, 0},
+                                        {HEAR, "ms k 300000 c MS T0 F0\r\n", 0},
+                                        {HEAR_BYTES, NULL, BYTES},
+                                        {HEAR, "\r\n", 0},
+                                        {SAY, "HD c1\r\n", 0},
+                                        {HEAR, GET_K, 0},
+                                        {SAY, "VA 300000 f0 c1 t-1\r\n", 0},
+                                        {SAY_BYTES, NULL, BYTES},
+                                        {SAY, "\r\n", 0},
+                                        {END, NULL, 0}};
+    struct fake fake;
+    struct dht_answer answer;
+    char *value = malloc(BYTES);
+    assert_non_null(value);
+    memset(value, 'x', BYTES);
+    fake_start(&fake, script);
+    struct dht *dht = client_of(fake.address, NULL);
+    assert_int_equal(dht_set(dht, "k", value, BYTES, 0), DHT_OK);
+    assert_int_equal(dht_get(dht, "k", &answer), DHT_OK);
+    assert_int_equal(answer.value_bytes, BYTES);
+    assert_memory_equal(answer.value, value, BYTES);
+    fake_end(&fake);
+    dht_close(dht);
+    free(value);
+}
+
+static void wrong_arguments_are_refused_unsent(void **state)
+{
+    (void)state;
+    char key[DHT_KEY_BYTES_MAX + 2];
+    char address[64];
+    struct story story = {""};
+    int fd = bind_port(address); /* nobody listens: a try to send would say cannot_connect */
+    struct dht *dht = client_of(address, NULL);
+    memset(key, 'k', sizeof(key));
+    key[sizeof(key) - 1] = '\0';
+    const struct dht_op bads[] = {
+        {.verb = DHT_OP_GET},
+        {.verb = DHT_OP_GET, .key = ""},
+        {.verb = DHT_OP_GET, .key = "a b"},
+        {.verb = DHT_OP_GET, .key = "a\r\nflush_all"},
+        {.verb = DHT_OP_GET, .key = "a\x7f"},
+        {.verb = DHT_OP_GET, .key = key},
+        {.verb = DHT_OP_STATS, .key = "a\nb"},
+        {.verb = DHT_OP_SET, .key = "k", .value = "", .value_bytes = DHT_VALUE_BYTES_MAX + 1},
+        {.verb = (enum dht_verb)99, .key = "k"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(bads); i++) {
+        const struct dht_op ops[] = {get_k, bads[i]};
+        assert_int_equal(dht_run(dht, ops, 2, tell, &story), DHT_USAGE);
+        assert_string_equal(story.text, "");
+        assert_int_not_equal(strlen(dht_why(dht)), 0);
+    }
+    key[DHT_KEY_BYTES_MAX] = '\0';
+    assert_int_equal(dht_get(dht, key, NULL), DHT_CANNOT_CONNECT);
+    dht_close(dht);
+    close(fd);
+}
+
+static void bad_server_lists_are_refused(void **state)
+{
+    (void)state;
+    static const char *const bads[] = {"", ",", "a", "a:1,", ",a:1", "a:1,,b:1", "a:0", "a:65536",
+                                       "::1:5", "a b:1"};
+    for (size_t i = 0; i < ARRAY_COUNT(bads); i++) {
+        const char *why = NULL;
+        assert_null(dht_open(bads[i], &why));
+        assert_non_null(why);
+    }
+    struct dht *dht = dht_open("[::1]:5,Host:6", NULL);
+    assert_non_null(dht);
+    assert_string_equal(dht_server(dht), "[::1]:5");
+    dht_close(dht);
+}
+
+/* ---- servers that fail ---- */
+
+static void who_cannot_be_reached_is_passed_over(void **state)
+{
+    (void)state;
+    static const struct act script[] = {
+        {ACCEPT, NULL, 0}, {HEAR, SET_K, 0}, {SAY, "HD c1\r\n", 0},
+        {HEAR, GET_K, 0},  {SAY, VALUE_V, 0}, {END, NULL, 0}};
+    char nobody[64];
+    struct fake fake;
+    int fd = bind_port(nobody);
+    fake_start(&fake, script);
+    struct dht *dht = client_of(nobody, fake.address);
+    assert_int_equal(dht_do(dht, &set_k, NULL), DHT_OK);
+    assert_int_equal(dht_do(dht, &get_k, NULL), DHT_OK); /* and stays there */
+    fake_end(&fake);
+    dht_close(dht);
+    close(fd);
+}
+
+static void who_hangs_is_found_out_before_a_write_leaves(void **state)
+{
+    (void)state;
+    static const struct act silent[] = {
+        {ACCEPT_SILENTLY, NULL, 0}, {HEAR, "version\r\n", 0}, {HEAR_END, NULL, 0}, {END, NULL, 0}};
+    static const struct act script[] = {
+        {ACCEPT, NULL, 0}, {HEAR, SET_K, 0}, {SAY, "HD c1\r\n", 0}, {END, NULL, 0}};
+    struct fake hung;
+    struct fake fake;
+    fake_start(&hung, silent);
+    fake_start(&fake, script);
+    struct dht *dht = client_of(hung.address, fake.address);
+    dht_set_timeout(dht, 2 * SHORT_MS); /* the hung one gets its half of it */
+    assert_int_equal(dht_do(dht, &set_k, NULL), DHT_OK);
+    fake_end(&hung);
+    fake_end(&fake);
+    dht_close(dht);
+}
+
+static void no_server_at_all_is_said(void **state)
+{
+    (void)state;
+    static const struct act foreign[] = {{ACCEPT_SILENTLY, NULL, 0},
+                                         {SAY, "SSH-2.0-OpenSSH_9.2\r\n", 0},
+                                         {HEAR, "version\r\n", 0},
+                                         {HEAR_END, NULL, 0},
+                                         {END, NULL, 0}};
+    char nobody[64];
+    struct fake ssh;
+    int fd = bind_port(nobody);
+    fake_start(&ssh, foreign);
+    struct dht *dht = client_of(nobody, ssh.address);
+    const struct dht_op ops[] = {set_k, get_k};
+    struct story story = {""};
+    assert_int_equal(dht_run(dht, ops, 2, tell, &story), DHT_CANNOT_CONNECT);
+    assert_string_equal(story.text, "k cannot_connect \nk cannot_connect \n");
+    assert_non_null(strstr(dht_why(dht), ssh.address));
+    fake_end(&ssh);
+    dht_close(dht);
+    close(fd);
+}
+
+/* Bad answers to a read: the connection is closed and the next server asked. */
+static void a_read_badly_answered_is_asked_of_the_next(void **state)
+{
+    (void)state;
+    static const char *const bads[] = {
+        "nonsense\r\n", "HD\r\n", "VA 134217729\r\n", "VA 1\r\nvvv", "STORED\r\n", "VALUE k 0 1\r\nv\r\n",
+        "17\r\n",
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(bads); i++) {
+        const struct act script[] = {{ACCEPT, NULL, 0},
+                                     {HEAR, GET_K, 0},
+                                     {SAY, bads[i], 0},
+                                     {HEAR_END, NULL, 0},
+                                     {END, NULL, 0}};
+        static const struct act good[] = {
+            {ACCEPT, NULL, 0}, {HEAR, GET_K, 0}, {SAY, VALUE_V, 0}, {END, NULL, 0}};
+        struct fake first;
+        struct fake second;
+        fake_start(&first, script);
+        fake_start(&second, good);
+        struct dht *dht = client_of(first.address, second.address);
+        assert_int_equal(dht_do(dht, &get_k, NULL), DHT_OK);
+        fake_end(&first);
+        fake_end(&second);
+        dht_close(dht);
+    }
+}
+
+static void a_write_of_unknown_outcome_is_not_repeated(void **state)
+{
+    (void)state;
+    static const char *const bads[] = {"nonsense\r\n", "EN\r\n", "H", ""};
+    for (size_t i = 0; i < ARRAY_COUNT(bads); i++) {
+        const struct act script[] = {
+            {ACCEPT, NULL, 0}, {HEAR, SET_K, 0}, {SAY, bads[i], 0}, {HANG_UP, NULL, 0}, {END, NULL, 0}};
+        static const struct act idle[] = {{END, NULL, 0}};
+        struct fake first;
+        struct fake second;
+        fake_start(&first, script);
+        fake_start(&second, idle);
+        struct dht *dht = client_of(first.address, second.address);
+        assert_int_equal(dht_do(dht, &set_k, NULL), DHT_OUTCOME_UNKNOWN);
+        fake_end(&first);
+        fake_end(&second); /* nobody came */
+        dht_close(dht);
+    }
+}
+
+static void a_connection_lost_in_a_run_costs_only_what_had_left(void **state)
+{
+    (void)state;
+    static const struct act script[] = {{ACCEPT, NULL, 0},
+                                        {HEAR, "mg a v f c t\r\n" SET_K "mg b v f c t\r\n", 0},
+                                        {SAY, "EN\r\n", 0},
+                                        {HANG_UP, NULL, 0},
+                                        {END, NULL, 0}};
+    static const struct act idle[] = {{END, NULL, 0}};
+    const struct dht_op ops[] = {{.verb = DHT_OP_GET, .key = "a"}, set_k,
+                                 {.verb = DHT_OP_GET, .key = "b"}};
+    struct fake first;
+    struct fake second;
+    struct story story = {""};
+    fake_start(&first, script);
+    fake_start(&second, idle);
+    struct dht *dht = client_of(first.address, second.address);
+    assert_int_equal(dht_run(dht, ops, 3, tell, &story), DHT_NOT_FOUND);
+    assert_string_equal(story.text, "a not_found \nk outcome_unknown \nb not_done \n");
+    fake_end(&first);
+    fake_end(&second);
+    dht_close(dht);
+}
+
+static void reads_without_an_answer_go_on_where_they_were(void **state)
+{
+    (void)state;
+    static const struct act script[] = {{ACCEPT, NULL, 0},
+                                        {HEAR, "mg a v f c t\r\nmg b v f c t\r\n", 0},
+                                        {SAY, "EN\r\nVA 5", 0},
+                                        {HANG_UP, NULL, 0},
+                                        {END, NULL, 0}};
+    static const struct act rest[] = {{ACCEPT, NULL, 0},
+                                      {HEAR, "mg b v f c t\r\n", 0},
+                                      {SAY, "EN\r\n", 0},
+                                      {END, NULL, 0}};
+    const struct dht_op ops[] = {{.verb = DHT_OP_GET, .key = "a"}, {.verb = DHT_OP_GET, .key = "b"}};
+    struct fake first;
+    struct fake second;
+    struct story story = {""};
+    fake_start(&first, script);
+    fake_start(&second, rest);
+    struct dht *dht = client_of(first.address, second.address);
+    assert_int_equal(dht_run(dht, ops, 2, tell, &story), DHT_NOT_FOUND);
+    assert_string_equal(story.text, "a not_found \nb not_found \n");
+    fake_end(&first);
+    fake_end(&second);
+    dht_close(dht);
+}
+
+static void after_a_timeout_the_connection_is_not_used_again(void **state)
+{
+    (void)state;
+    static const struct act script[] = {
+        {ACCEPT, NULL, 0}, {HEAR, GET_K, 0}, {HEAR_END, NULL, 0},
+        {ACCEPT, NULL, 0}, {HEAR, SET_K, 0}, {HEAR_END, NULL, 0},
+        {ACCEPT, NULL, 0}, {HEAR, GET_K, 0}, {SAY, VALUE_V, 0},   {END, NULL, 0}};
+    struct fake fake;
+    fake_start(&fake, script);
+    struct dht *dht = client_of(fake.address, NULL);
+    dht_set_timeout(dht, SHORT_MS);
+    assert_int_equal(dht_do(dht, &get_k, NULL), DHT_TIMEOUT);
+    assert_int_equal(dht_do(dht, &set_k, NULL), DHT_OUTCOME_UNKNOWN);
+    dht_set_timeout(dht, LIMIT_MS);
+    assert_int_equal(dht_do(dht, &get_k, NULL), DHT_OK);
+    fake_end(&fake);
+    dht_close(dht);
+}
+
+static void an_idle_connection_closed_by_the_server_harms_no_write(void **state)
+{
+    (void)state;
+    static const struct act script[] = {{ACCEPT, NULL, 0}, {HEAR, GET_K, 0}, {SAY, VALUE_V, 0},
+                                        {HANG_UP, NULL, 0}, {END, NULL, 0}};
+    static const struct act again[] = {
+        {ACCEPT, NULL, 0}, {HEAR, SET_K, 0}, {SAY, "HD c1\r\n", 0}, {END, NULL, 0}};
+    struct fake fake;
+    fake_start(&fake, script);
+    struct dht *dht = client_of(fake.address, NULL);
+    assert_int_equal(dht_do(dht, &get_k, NULL), DHT_OK);
+    assert_int_equal(pthread_join(fake.thread, NULL), 0); /* it has hung up */
+    fake.script = again;
+    assert_int_equal(pthread_create(&fake.thread, NULL, follow, &fake), 0);
+    assert_int_equal(dht_do(dht, &set_k, NULL), DHT_OK);
+    fake_end(&fake);
+    dht_close(dht);
+}
+
+static void an_answer_nobody_asked_for_is_never_taken_for_the_next(void **state)
+{
+    (void)state;
+    static const struct act script[] = {
+        {ACCEPT, NULL, 0}, {HEAR, GET_K, 0}, {SAY, "EN\r\n" VALUE_V, 0}, {HEAR_END, NULL, 0},
+        {ACCEPT, NULL, 0}, {HEAR, GET_K, 0}, {SAY, "EN\r\n", 0},         {END, NULL, 0}};
+    struct fake fake;
+    fake_start(&fake, script);
+    struct dht *dht = client_of(fake.address, NULL);
+    assert_int_equal(dht_do(dht, &get_k, NULL), DHT_NOT_FOUND);
+    assert_int_equal(dht_do(dht, &get_k, NULL), DHT_NOT_FOUND);
+    fake_end(&fake);
+    dht_close(dht);
+}
+
+static void a_value_whose_line_was_refused_ends_the_connection(void **state)
+{
+    (void)state;
+    static const struct act script[] = {
+        {ACCEPT, NULL, 0}, {HEAR, SET_K, 0}, {SAY, "CLIENT_ERROR bad command line format\r\n", 0},
+        {HEAR_END, NULL, 0}, {END, NULL, 0}};
+    struct fake fake;
+    fake_start(&fake, script);
+    struct dht *dht = client_of(fake.address, NULL);
+    assert_int_equal(dht_do(dht, &set_k, NULL), DHT_CLIENT_ERROR);
+    assert_string_equal(dht_why(dht), "bad command line format");
+    fake_end(&fake);
+    dht_close(dht);
+}
+
+/* ---- servers that ask for patience ---- */
+
+static void busy_is_waited_for_at_the_door_and_inside(void **state)
+{
+    (void)state;
+    static const struct act script[] = {{ACCEPT_SILENTLY, NULL, 0},
+                                        {SAY, "SERVER_ERROR busy, retry in 60 ms\r\n", 0},
+                                        {HEAR, "version\r\n", 0},
+                                        {HEAR_END, NULL, 0},
+                                        {ACCEPT, NULL, 0},
+                                        {HEAR, SET_K, 0},
+                                        {SAY, "SERVER_ERROR busy, retry in 60 ms\r\n", 0},
+                                        {HEAR_END, NULL, 0},
+                                        {ACCEPT, NULL, 0},
+                                        {HEAR, SET_K, 0},
+                                        {SAY, "HD c1\r\n", 0},
+                                        {END, NULL, 0}};
+    struct fake fake;
+    fake_start(&fake, script);
+    struct dht *dht = client_of(fake.address, NULL);
+    uint64_t start_ms = now_ms();
+    assert_int_equal(dht_do(dht, &set_k, NULL), DHT_OK);
+    assert_true(now_ms() - start_ms >= 2 * 60);
+    fake_end(&fake);
+    dht_close(dht);
+}
+
+static void busy_beyond_the_timeout_is_not_done(void **state)
+{
+    (void)state;
+    static const struct act script[] = {{ACCEPT, NULL, 0},
+                                        {HEAR, SET_K, 0},
+                                        {SAY, "SERVER_ERROR busy, retry in 60000 ms\r\n", 0},
+                                        {HEAR_END, NULL, 0},
+                                        {END, NULL, 0}};
+    struct fake fake;
+    fake_start(&fake, script);
+    struct dht *dht = client_of(fake.address, NULL);
+    uint64_t start_ms = now_ms();
+    assert_int_equal(dht_do(dht, &set_k, NULL), DHT_NOT_DONE);
+    assert_true(now_ms() - start_ms < LIMIT_MS); /* nor is it waited for in vain */
+    fake_end(&fake);
+    dht_close(dht);
+}
+
+static void what_was_not_done_is_asked_of_the_next(void **state)
+{
+    (void)state;
+    static const struct act refuse[] = {
+        {ACCEPT, NULL, 0}, {HEAR, SET_K, 0}, {SAY, "SERVER_ERROR not done: no answer from a:1\r\n", 0},
+        {HEAR_END, NULL, 0}, {END, NULL, 0}};
+    static const struct act accept_it[] = {
+        {ACCEPT, NULL, 0}, {HEAR, SET_K, 0}, {SAY, "HD c1\r\n", 0}, {END, NULL, 0}};
+    struct fake first;
+    struct fake second;
+    fake_start(&first, refuse);
+    fake_start(&second, accept_it);
+    struct dht *dht = client_of(first.address, second.address);
+    assert_int_equal(dht_do(dht, &set_k, NULL), DHT_OK);
+    fake_end(&first);
+    fake_end(&second);
+    dht_close(dht);
+}
+
+static void in_a_run_a_key_not_done_costs_only_itself(void **state)
+{
+    (void)state;
+    static const struct act script[] = {
+        {ACCEPT, NULL, 0},
+        {HEAR, "mg a v f c t\r\nmg b v f c t\r\nmg c v f c t\r\n", 0},
+        {SAY, VALUE_V "SERVER_ERROR not done: no answer from a:1\r\n" VALUE_V, 0},
+        {END, NULL, 0}};
+    const struct dht_op ops[] = {{.verb = DHT_OP_GET, .key = "a"}, {.verb = DHT_OP_GET, .key = "b"},
+                                 {.verb = DHT_OP_GET, .key = "c"}};
+    struct fake fake;
+    struct story story = {""};
+    fake_start(&fake, script);
+    struct dht *dht = client_of(fake.address, NULL);
+    assert_int_equal(dht_run(dht, ops, 3, tell, &story), DHT_NOT_DONE);
+    assert_string_equal(story.text, "a ok v\nb not_done \nc ok v\n");
+    fake_end(&fake);
+    dht_close(dht);
+}
+
+static void statistics_begun_are_not_told_twice(void **state)
+{
+    (void)state;
+    static const struct act script[] = {{ACCEPT, NULL, 0},
+                                        {HEAR, "stats\r\n", 0},
+                                        {SAY, "STAT pid 1\r\nSTAT time 2\r\n", 0},
+                                        {HANG_UP, NULL, 0},
+                                        {END, NULL, 0}};
+    static const struct act idle[] = {{END, NULL, 0}};
+    struct fake first;
+    struct fake second;
+    struct story story = {""};
+    const struct dht_op stats = {.verb = DHT_OP_STATS};
+    fake_start(&first, script);
+    fake_start(&second, idle);
+    struct dht *dht = client_of(first.address, second.address);
+    assert_int_equal(dht_run(dht, &stats, 1, tell, &story), DHT_NOT_DONE);
+    assert_string_equal(story.text, "- ok pid=1\n- ok time=2\n- not_done \n");
+    fake_end(&first);
+    fake_end(&second);
+    dht_close(dht);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_verb_is_one_request_and_one_answer),
+        cmocka_unit_test(an_answer_tells_all_the_server_said),
+        cmocka_unit_test(a_long_ttl_is_sent_as_a_point_in_time),
+        cmocka_unit_test(a_run_is_pipelined_and_answered_in_order),
+        cmocka_unit_test(large_values_pass_both_ways),
+        cmocka_unit_test(wrong_arguments_are_refused_unsent),
+        cmocka_unit_test(bad_server_lists_are_refused),
+        cmocka_unit_test(who_cannot_be_reached_is_passed_over),
+        cmocka_unit_test(who_hangs_is_found_out_before_a_write_leaves),
+        cmocka_unit_test(no_server_at_all_is_said),
+        cmocka_unit_test(a_read_badly_answered_is_asked_of_the_next),
+        cmocka_unit_test(a_write_of_unknown_outcome_is_not_repeated),
+        cmocka_unit_test(a_connection_lost_in_a_run_costs_only_what_had_left),
+        cmocka_unit_test(reads_without_an_answer_go_on_where_they_were),
+        cmocka_unit_test(after_a_timeout_the_connection_is_not_used_again),
+        cmocka_unit_test(an_idle_connection_closed_by_the_server_harms_no_write),
+        cmocka_unit_test(an_answer_nobody_asked_for_is_never_taken_for_the_next),
+        cmocka_unit_test(a_value_whose_line_was_refused_ends_the_connection),
+        cmocka_unit_test(busy_is_waited_for_at_the_door_and_inside),
+        cmocka_unit_test(busy_beyond_the_timeout_is_not_done),
+        cmocka_unit_test(what_was_not_done_is_asked_of_the_next),
+        cmocka_unit_test(in_a_run_a_key_not_done_costs_only_itself),
+        cmocka_unit_test(statistics_begun_are_not_told_twice),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
