@@ -41,6 +41,8 @@ struct place {
     int number;
     bool is_absent; /* nothing listens: dials are refused */
     bool is_mute;   /* takes nothing in, answers nothing: stopped, or cut off */
+    bool goes_mute;  /* from the next moment on */
+    int frames_left; /* it goes mute once it has answered so many frames; 0: never */
     struct view view;
     struct budget budget;
     struct log log;
@@ -251,10 +253,13 @@ static inline bool end_take(struct place *place, struct end *end)
         } else {
             struct frame frame;
             enum frame_parse result = frame_parse(in.data, in.len, &frame, &consumed, &need);
+            if (place->goes_mute)
+                return has_done;
             if (result == FRAME_DONE)
                 node_frame(place->node, id, &frame);
             else if (result != FRAME_MORE)
                 node_frame_bad(place->node, id, result == FRAME_BAD_CRC);
+            place->goes_mute = place->frames_left > 0 && --place->frames_left == 0;
         }
         node_flush(place->node);
         if (consumed == 0 || end_find(place, id) != end)
@@ -323,6 +328,8 @@ static inline void cluster_settle(struct cluster *cluster)
                     end_close(place, end);
             }
             node_sent(place->node);
+            if (place->goes_mute)
+                place->is_mute = true;
         }
     }
 }

@@ -90,6 +90,34 @@ static void an_answer_after_its_deadline_is_dropped(void **state)
     cluster_close(scene.cluster);
 }
 
+static void a_late_answer_is_not_taken_for_another_request_s(void **state)
+{
+    (void)state;
+    struct scene scene = scene_open(true);
+    scene.cluster->places[1].is_mute = true;
+    say(&scene, "set ", " 0 0 1\r\nx\r\n");
+    cluster_pass_ms(scene.cluster, CLUSTER_TIMEOUT_MS);
+    client_hears(scene.client, "SERVER_ERROR outcome unknown: " NO_ANSWER);
+    say(&scene, "mg ", " v"); /* takes the place that is free now */
+    say(&scene, "\r\nmg ", " s\r\n");
+    scene.cluster->places[1].is_mute = false;
+    cluster_settle(scene.cluster);
+    client_hears(scene.client, "VA 1\r\nx\r\nHD s1\r\n");
+    cluster_close(scene.cluster);
+}
+
+static void what_waited_for_the_link_has_left_once_it_is_up(void **state)
+{
+    (void)state;
+    struct scene scene = scene_open(false);
+    scene.cluster->places[1].frames_left = 1; /* HELLO, and nothing after it */
+    say(&scene, "set ", " 0 0 1\r\nx\r\n");
+    assert_true(scene.cluster->places[1].is_mute);
+    cluster_pass_ms(scene.cluster, CLUSTER_TIMEOUT_MS);
+    client_hears(scene.client, "SERVER_ERROR outcome unknown: " NO_ANSWER);
+    cluster_close(scene.cluster);
+}
+
 static void a_broken_link_ends_what_was_under_way_at_once(void **state)
 {
     (void)state;
@@ -167,6 +195,8 @@ int main(void)
         cmocka_unit_test(a_read_that_left_without_answer_is_not_done),
         cmocka_unit_test(what_never_left_is_not_done_and_never_executed),
         cmocka_unit_test(an_answer_after_its_deadline_is_dropped),
+        cmocka_unit_test(a_late_answer_is_not_taken_for_another_request_s),
+        cmocka_unit_test(what_waited_for_the_link_has_left_once_it_is_up),
         cmocka_unit_test(a_broken_link_ends_what_was_under_way_at_once),
         cmocka_unit_test(a_client_that_has_gone_harms_nothing),
         cmocka_unit_test(more_than_the_bound_under_way_is_busy),
