@@ -178,15 +178,40 @@ static void run_node_command(struct node *node, const struct op *op)
     session_done(op->session, op->asker.seq, op->asker.part);
 }
 
+/* A touching retrieval can fail for lack of memory: that stands in the place of the line's END. */
+static bool touch_has_failed(const struct op *op, const struct reply *answer)
+{
+    const struct span error = SPAN_LITERAL("SERVER_ERROR ");
+    struct span text = buf_span(&answer->bytes);
+    return (op->request.command == CMD_GAT || op->request.command == CMD_GATS) &&
+           text.len > error.len && memcmp(text.data, error.data, error.len) == 0;
+}
+
+static void run_local(struct node *node, struct op *op)
+{
+    node->stats.answers_local++;
+    if (UNLIKELY(op->request.command == CMD_GAT || op->request.command == CMD_GATS)) {
+        struct reply *answer = &node->answer;
+        command_execute(&node->executor, &op->request, &op->key, answer);
+        if (touch_has_failed(op, answer)) {
+            asker_answer(node->env, &op->asker, buf_span(&answer->bytes));
+            reply_consume(answer, reply_len(answer));
+            return;
+        }
+        reply_move(session_reply(op->session, op->asker.seq), answer);
+    } else {
+        command_execute(&node->executor, &op->request, &op->key,
+                        session_reply(op->session, op->asker.seq));
+    }
+    session_done(op->session, op->asker.seq, op->asker.part);
+}
+
 static void run_client(struct node *node, struct op *op)
 {
     if (!command_has_key(op->request.command)) {
         run_node_command(node, op);
     } else if (LIKELY(op->leader == node->self)) {
-        command_execute(&node->executor, &op->request, &op->key,
-                        session_reply(op->session, op->asker.seq));
-        session_done(op->session, op->asker.seq, op->asker.part);
-        node->stats.answers_local++;
+        run_local(node, op);
     } else {
         coord_forward(&node->coord, &op->asker, op->leader, &op->request, &op->digest, node->now);
     }
@@ -229,7 +254,8 @@ static void run_forwarded(struct node *node, struct op *op)
     }
     node->stats.forwards_served++;
     reply_own(answer);
-    answer_forward(node, op->asker.conn, op->number, false, buf_span(&answer->bytes));
+    answer_forward(node, op->asker.conn, op->number, touch_has_failed(op, answer),
+                   buf_span(&answer->bytes));
     reply_consume(answer, reply_len(answer));
 }
 
