@@ -9,6 +9,7 @@ import re
 
 VALUE_BYTES_MAX = 1 << 20        # -I of both sides
 NEAR_LIMIT_BYTES = 1024          # memcached counts its own header and the key into -I
+KEY_BYTES_MAX = 250
 LINE_BYTES_MAX = 1024            # a longer line's fate depends on how its packets arrive
 
 
@@ -34,7 +35,7 @@ def _may_be_long(line):
 
 def announced_bytes(line):
     """The value length a storage line announces, or None."""
-    words = line.split(b"\0", 1)[0].split()
+    words = [word for word in line.split(b"\0", 1)[0].split(b" ") if word]
     if not words:
         return None
     at = {b"ms": 2}.get(words[0], 4 if words[0] in STORAGE else None)
@@ -48,7 +49,7 @@ STORAGE = {b"set", b"add", b"replace", b"append", b"prepend", b"cas"}
 OUR_WORDS = {b"put", b"remove", b"hello", b"config", b"get_membership_list", b"return_port"}
 THEIR_WORDS = {b"watch", b"lru", b"lru_crawler", b"slabs", b"cache_memlimit", b"shutdown", b"extstore",
                b"refresh_certs", b"misbehave", b"debugtime", b"flush_regex", b"bget"}
-NEWER_FLAGS = re.compile(rb"^(?:(?:ms|md|ma|mg) .*? (?:E\d|x\b|S)|ms .* s\b)")
+NEWER_FLAGS = re.compile(rb" *(?:(?:ms|md|ma|mg) .*? (?:E\d|x|S)|ms .* s\b)")
 STATS_SHARED = (b"settings", b"items", b"slabs", b"reset", b"foo", b"noreply")
 
 
@@ -79,6 +80,23 @@ def _huge_meta_number(line, _body):
         any(int(number) >= 1 << 63 for number in re.findall(rb" [A-Z](\d{19,20})(?!\d)", line))
 
 
+def _late_bad_key(line, _body):
+    words = [word for word in line.split(b"\0", 1)[0].split(b" ") if word]
+    keys = words[2:] if words[:1] in ([b"gat"], [b"gats"]) else words[1:]
+    return words[:1] in ([b"get"], [b"gets"], [b"gat"], [b"gats"]) and \
+        any(len(key) > KEY_BYTES_MAX for key in keys[1:])
+
+
+def _loose_base64(line, _body):
+    words = [word for word in line.split(b"\0", 1)[0].split(b" ") if word]
+    return len(words) > 2 and words[0] in (b"mg", b"ms", b"md", b"ma", b"me") and b"b" in words[2:] and \
+        len(words[1]) > 4 and len(words[1]) % 4 != 0
+
+
+def _arithmetic_ttl(line, _body):
+    return re.match(rb" *ma .* T", line) is not None
+
+
 ALLOWED = [
     Allowed("upper-case-words", "command words are accepted in either case; memcached: ERROR", _upper),
     Allowed("our-words", "put, remove and the cluster's own commands exist; memcached: ERROR",
@@ -92,6 +110,11 @@ ALLOWED = [
             _value_near_limit),
     Allowed("bare-lf-data", "a bare LF ends a data block where byte n is LF; memcached: bad data chunk",
             _bare_lf),
+    Allowed("late-bad-key", "a retrieval line with a key too long does nothing; memcached has already touched"
+            " and marked the keys before it", _late_bad_key),
+    Allowed("loose-base64", "base64 that is no whole number of groups is refused; memcached ignores the rest",
+            _loose_base64),
+    Allowed("arithmetic-ttl", "ma's T holds; memcached loses it where the number gets longer", _arithmetic_ttl),
     Allowed("huge-meta-numbers", "from 2^63 on memcached looks for a minus sign in whatever follows in its"
             " buffer, and refuses the number if there is one", _huge_meta_number),
     Allowed("long-lines", "over a KiB without newline memcached's answer depends on the packets",
@@ -111,6 +134,7 @@ def is_allowed(line, body):
 ACCEPTED = [
     ("cas-values", "cas uniques are other numbers; they must be alike and different where memcached's are"),
     ("times", "t, l, exp and la by two seconds: two clocks"),
+    ("expired-ttl", "t of an item already expired: 0; memcached's difference wraps to about 2^32"),
     ("debug-sizes", "cls and size of me describe memcached's slabs"),
     ("stats-lines", "stats: only its end; the lines are the server's own"),
     ("version", "VERSION with a major of at least 1"),

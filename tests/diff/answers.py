@@ -125,7 +125,8 @@ class Comparer:
         if not all(self._same_cas(key, x, y) for x, y in zip(cas_a, cas_b)):
             return False
         times_a, times_b = TIME_FLAG.findall(a), TIME_FLAG.findall(b)
-        if not all(_near(x[1], y[1]) for x, y in zip(times_a, times_b)):
+        if len(times_a) != len(times_b) or \
+                not all(_near(x[1], y[1]) or _expired(x[1], y[1]) for x, y in zip(times_a, times_b)):
             return False
         a, b = _without(a), _without(b)
         return a == b or _plain_key(a) == _plain_key(b)
@@ -155,6 +156,10 @@ def _plain_key(line):
 def _near(a, b):
     """Times alike up to the clocks' slack; -1 (never) only equals itself."""
     return a == b or (b"-1" not in (a, b) and abs(int(a) - int(b)) <= TIME_SLACK_S)
+
+
+def _expired(a, b):
+    return int(a) >= 1 << 31 and (b == b"0" or int(b) >= 1 << 31)
 
 
 def _without(line):

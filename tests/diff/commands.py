@@ -181,7 +181,7 @@ class Generator:
         if len(value) < DOUBTFUL_BYTES_MAX:
             flags, ttl = self.pick(FLAGS, FLAGS_BAD), self.pick(TTLS, TTLS_BAD)
         else:
-            key = key if len(key) <= 250 else b"a"
+            key = key if 1 <= len(key) <= 250 else b"a"
             flags, ttl = self.rng.choice(FLAGS), self.rng.choice(TTLS)
         line = b"%s %s %s %s %d%s" % (word, key, flags, ttl, len(value), self.noreply())
         return line, value + b"\r\n"
@@ -212,7 +212,7 @@ class Generator:
         word = rng.choice((b"get", b"gets", b"gat 0", b"gats 3600"))
         keys = [rng.choice(KEYS) for _ in range(count)]
         if rng.random() < 0.05:
-            keys[rng.randrange(count)] = rng.choice(BAD_KEYS)
+            keys[rng.choice((0, rng.randrange(count)))] = rng.choice(BAD_KEYS)
         return word + b" " + b" ".join(keys), b""
 
     def retouch(self, word):
@@ -410,7 +410,8 @@ class Generator:
 
 def keys_of(command):
     """(keys whose value it may fetch, keys whose number it may change), base64 decoded."""
-    words = command.text().split(b"\n", 1)[0].split()
+    line = command.text().split(b"\n", 1)[0].rstrip(b"\r")
+    words = [word for word in line.split(b" ") if word]
     if len(words) < 2:
         return (), ()
     if words[0] in (b"get", b"gets", b"gat", b"gats"):

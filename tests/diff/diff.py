@@ -10,6 +10,7 @@ import argparse
 import collections
 import itertools
 import random
+import re
 import sys
 import time
 
@@ -20,6 +21,7 @@ import tamper
 from commands import CAS_BOGUS, Generator, keys_of
 
 BATCH_MAX = 200
+KEY_BYTES_MAX = 250
 SHRINK_LIMIT_S = 60
 
 
@@ -79,14 +81,18 @@ class Pair:
 def batches(generator, count, seed):
     """Cuts the first count commands into batches of random sizes: (index of the first, commands).
 
-    memcached pads a number that got shorter with spaces, but only while no unsent answer refers to
-    the item: so no arithmetic goes into one batch behind a fetch of its key."""
+    Two of memcached's answers depend on which answers are still unsent, so some commands start a
+    batch. It pads a number that got shorter with spaces, but not while an unsent answer refers to the
+    item: no arithmetic behind a fetch of its key. And a retrieval line that fails at a key that is too
+    long takes every unsent answer with it, those of earlier commands too."""
     rng = random.Random(seed + 1)
     batch, fetched, size, first = [], set(), rng.randrange(1, BATCH_MAX), 0
     for index, command in enumerate(itertools.islice(generator, count)):
         fetches, changes = keys_of(command)
-        if len(batch) >= size or not fetched.isdisjoint(changes) or (batch and batch[-1].ends_batch):
-            yield first, batch
+        if len(batch) >= size or not fetched.isdisjoint(changes) or (batch and batch[-1].ends_batch) or \
+                any(len(key) > KEY_BYTES_MAX for key in fetches):
+            if batch:
+                yield first, batch
             batch, fetched, size, first = [], set(), rng.randrange(1, BATCH_MAX), index
         batch.append(command)
         fetched.update(fetches)
@@ -95,28 +101,36 @@ def batches(generator, count, seed):
 
 
 def compare(options, make_judged):
-    """The whole run. Returns None, or (index of the first command of the bad batch, its number)."""
+    """The whole run; returns how many differences were reported."""
     kinds, outcomes = collections.Counter(), collections.Counter()
-    pair = Pair(make_judged, options.seed)
+    pair, history = Pair(make_judged, options.seed), []
+    reported = set()
     started = time.monotonic()
-    done = 0
+    generated = batches(Generator(options.seed), options.count, options.seed)
     try:
-        for number, (first, batch) in enumerate(batches(Generator(options.seed), options.count, options.seed)):
+        for number, (first, batch) in enumerate(generated):
+            history += [(number, command) for command in batch]
             try:
                 left = pair.run(batch, number, cut=number % 16 == 5)
             except Difference as difference:
-                return first, number, difference
+                pair.close()
+                report(options, make_judged, first, history, difference, reported)
+                if len(reported) >= options.keep_going:
+                    return len(reported)
+                pair, history = Pair(make_judged, options.seed), []
+                continue
             pair.comparer.publish()
             kinds.update(command.kind for command in batch)
             outcomes.update(answers.outcome(line) for line, _ in left)
-            done += len(batch)
     finally:
         pair.close()
     seconds = time.monotonic() - started
+    done = sum(kinds.values())
     print_statistics(kinds, outcomes)
-    print("%d commands, seed %d, %s: no difference (%.1f s, %.0f commands/s)" %
-          (done, options.seed, describe(options), seconds, done / seconds))
-    return None
+    if not reported:
+        print("%d commands, seed %d, %s: no difference (%.1f s, %.0f commands/s)" %
+              (done, options.seed, describe(options), seconds, done / seconds))
+    return len(reported)
 
 
 def describe(options):
@@ -206,20 +220,26 @@ def show_parting(difference):
         print("  %4d memcached %-60s judged %s" % (i, show(a[0], 60), show(b[0], 60)))
 
 
-def report(options, make_judged, first, number, difference):
-    history = [(n, c) for n, (_, batch) in zip(range(number + 1), batches(
-        Generator(options.seed), options.count, options.seed)) for c in batch]
-    print("DIFFERENCE with seed %d in the batch that starts at command %d" % (options.seed, first))
-    print("repeat: tests/diff/run.sh %d %d%s" % (len(history), options.seed, options_text(options)))
+def report(options, make_judged, first, history, difference, reported):
+    """Finds the differing command and what it needs; prints it unless one like it was reported."""
     found = differs(make_judged, history)
     if not found:
+        reported.add(first)
+        print_head(options, first + BATCH_MAX)
         print("one command at a time the answers are alike: pipelining matters. The batch's answers part here:")
         show_parting(difference)
-        for _, command in history[first:][:BATCH_MAX]:
-            print("    %s" % show(command.text(), 120))
+        for number, command in history:
+            if number == history[-1][0]:
+                print("    %s" % show(command.text(), 120))
         return
     position, difference = found
-    print("command %d: %s" % (position, show(history[position][1].text())))
+    command = history[position][1]
+    likeness = (command.text().split(b" ", 1)[0], *(tuple(re.sub(rb"[0-9]+", b"", a[0])[:30] for a in found)
+                                                    for found in (difference.left, difference.right)))
+    if likeness in reported:
+        return
+    reported.add(likeness)
+    print_head(options, first + BATCH_MAX)
     needed = shrink(make_judged, history, position)
     print("history needed (%d commands):" % len(needed))
     for _, command in needed[-30:]:
@@ -228,6 +248,12 @@ def report(options, make_judged, first, number, difference):
     difference = final[1] if final else difference
     show_answers("memcached", difference.left)
     show_answers("judged", difference.right)
+    sys.stdout.flush()
+
+
+def print_head(options, count):
+    print("DIFFERENCE with seed %d before command %d; repeat: tests/diff/run.sh %d %d%s" %
+          (options.seed, count, count, options.seed, options_text(options)))
 
 
 def options_text(options):
@@ -241,6 +267,8 @@ def main():
     parser.add_argument("--nodes", type=int, default=1, help="nodes of dht-server (1)")
     parser.add_argument("--self", action="store_true", help="judge memcached itself: proves the harness")
     parser.add_argument("--tamper", choices=sorted(tamper.WAYS), help="with --self: falsify answers this way")
+    parser.add_argument("--keep-going", type=int, default=1, metavar="N",
+                        help="start afresh after a difference until N unlike ones are found (1)")
     options = parser.parse_args()
 
     def make_judged():
@@ -250,8 +278,6 @@ def main():
 
     try:
         found = compare(options, make_judged)
-        if found:
-            report(options, make_judged, *found)
     except (RuntimeError, OSError) as error:
         print("cannot run: %s" % error, file=sys.stderr)
         return 2
