@@ -32,19 +32,18 @@ const char *message_word(enum message_kind kind)
     return words[kind].data;
 }
 
-/* Parsing. rest is what of the header follows the fields already read: each field is one space and
- * at least one byte that is not a space. */
+/* Parsing. rest is what of the header follows the fields already read: each field is a space and
+ * the bytes up to the next one. No type of field may be empty. */
 
 static bool take_field(struct span *rest, struct span *field)
 {
-    if (rest->len < 2 || rest->data[0] != ' ')
+    if (rest->len == 0 || rest->data[0] != ' ')
         return false;
     const char *start = rest->data + 1;
     const char *end = memchr(start, ' ', rest->len - 1);
-    size_t len = end ? (size_t)(end - start) : rest->len - 1;
-    *field = span_of(start, len);
-    *rest = span_of(start + len, rest->len - 1 - len);
-    return len > 0;
+    *field = span_of(start, end ? (size_t)(end - start) : rest->len - 1);
+    *rest = span_of(start + field->len, rest->len - 1 - field->len);
+    return true;
 }
 
 static bool is_token(struct span text)

@@ -71,7 +71,16 @@ static enum err parse_entry(struct span text, uint32_t line, struct entry *entry
     return ERR_OK;
 }
 
-/* Reads every line into entries, of which there is room for VIEW_MEMBERS_MAX. */
+/* How many entries text can have at most: one a line. */
+static size_t entry_count_max(struct span text)
+{
+    size_t count = 1;
+    for (size_t i = 0; i < text.len && count < VIEW_MEMBERS_MAX; i++)
+        count += text.data[i] == '\n';
+    return count;
+}
+
+/* Reads every line into entries, of which there is room for entry_count_max. */
 static enum err parse_lines(struct span text, struct entry *entries, uint32_t *count,
                             struct peers_error *error)
 {
@@ -128,7 +137,7 @@ static void fill_view(struct view *view, const struct entry *entries, uint32_t c
 enum err peers_parse(struct span text, struct view *view, struct peers_error *error)
 {
     *view = (struct view){0};
-    struct entry *entries = malloc(VIEW_MEMBERS_MAX * sizeof(*entries));
+    struct entry *entries = malloc(entry_count_max(text) * sizeof(*entries));
     CHECK(entries != NULL);
     uint32_t count;
     enum err err = parse_lines(text, entries, &count, error);
