@@ -79,10 +79,11 @@ static void get_and_touch_execute(struct executor *executor, const struct reques
     char *start;
     char *end = value_block(out, key->bytes, &item, shows_cas, &start);
     uint32_t expires_s = executor_expiry(executor, request->exptime);
-    if (executor_touch(executor, key, expires_s, STORE_MARK_FETCHED) == ERR_OK)
+    enum outcome outcome = executor_touch(executor, key, expires_s, STORE_MARK_FETCHED);
+    if (outcome == OUTCOME_DONE)
         value_claim(out, start, end, item.value);
     else
-        reply_append(out, outcome_error(OUTCOME_FULL));
+        reply_append(out, outcome_error(outcome));
 }
 
 static void answer(struct reply *out, const struct request *request, struct span text)
@@ -95,16 +96,14 @@ static void touch_execute(struct executor *executor, const struct request *reque
                           const struct store_key *key, struct reply *out)
 {
     uint32_t expires_s = executor_expiry(executor, request->exptime);
-    enum err err = executor_touch(executor, key, expires_s, STORE_MARK_FETCHED);
+    enum outcome outcome = executor_touch(executor, key, expires_s, STORE_MARK_FETCHED);
     executor->stats->cmd_touch++;
-    if (err == ERR_NOT_FOUND) {
+    if (outcome == OUTCOME_NOT_FOUND)
         executor->stats->touch_misses++;
-        answer(out, request, SPAN_LITERAL("NOT_FOUND\r\n"));
-        return;
-    }
-    executor->stats->touch_hits++;
+    else
+        executor->stats->touch_hits++;
     answer(out, request,
-           err == ERR_OK ? SPAN_LITERAL("TOUCHED\r\n") : outcome_error(OUTCOME_FULL));
+           outcome == OUTCOME_DONE ? SPAN_LITERAL("TOUCHED\r\n") : outcome_answer(outcome));
 }
 
 /* memcached's rule: what was to be replaced by something too large must not be read on. */

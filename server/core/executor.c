@@ -29,24 +29,49 @@ uint32_t executor_expiry(const struct executor *executor, int64_t exptime)
     return expires_s < UINT32_MAX ? (uint32_t)expires_s : UINT32_MAX;
 }
 
+/* What the store said, as an outcome; refusals are counted. */
+static enum outcome outcome_of(struct executor *executor, enum err err)
+{
+    switch (err) {
+    case ERR_OK:
+        return OUTCOME_DONE;
+    case ERR_NOT_FOUND:
+        return OUTCOME_NOT_FOUND;
+    case ERR_TOO_LARGE:
+        executor->stats->store_too_large++;
+        return OUTCOME_TOO_LARGE;
+    default:
+        CHECK(err == ERR_FULL);
+        executor->stats->store_no_memory++;
+        return OUTCOME_FULL;
+    }
+}
+
 enum outcome executor_put(struct executor *executor, const struct store_key *key,
                           const struct store_put *put, uint64_t *cas)
 {
     uint64_t version;
     uint64_t cas_given = put->cas;
     enum err err = store_put(executor->store, key, put, &version);
-    if (err == ERR_FULL) {
-        executor->stats->store_no_memory++;
-        return OUTCOME_FULL;
-    }
-    if (err == ERR_TOO_LARGE) {
-        executor->stats->store_too_large++;
-        return OUTCOME_TOO_LARGE;
-    }
-    CHECK(err == ERR_OK);
-    if (cas)
-        *cas = cas_given ? cas_given : version;
-    return OUTCOME_DONE;
+    if (err == ERR_OK && cas != NULL)
+        *cas = cas_given != 0 ? cas_given : version;
+    return outcome_of(executor, err);
+}
+
+enum outcome executor_touch(struct executor *executor, const struct store_key *key,
+                            uint32_t expires_s, uint8_t marks)
+{
+    enum err err = store_touch(executor->store, key, expires_s);
+    struct store_item item;
+    if (err == ERR_OK && marks != 0 && store_get(executor->store, key, &item))
+        store_note(executor->store, &item, marks);
+    return outcome_of(executor, err);
+}
+
+enum outcome executor_mark(struct executor *executor, const struct store_key *key, uint64_t cas,
+                           uint8_t marks)
+{
+    return outcome_of(executor, store_mark(executor->store, key, cas, marks));
 }
 
 static enum outcome put_new(struct executor *executor, const struct store_key *key,
@@ -195,14 +220,4 @@ void executor_count_arith_miss(struct executor *executor, bool decreases)
         executor->stats->decr_misses++;
     else
         executor->stats->incr_misses++;
-}
-
-enum err executor_touch(struct executor *executor, const struct store_key *key, uint32_t expires_s,
-                        uint8_t marks)
-{
-    enum err err = store_touch(executor->store, key, expires_s);
-    struct store_item item;
-    if (err == ERR_OK && marks != 0 && store_get(executor->store, key, &item))
-        store_note(executor->store, &item, marks);
-    return err;
 }

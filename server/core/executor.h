@@ -85,14 +85,15 @@ enum outcome executor_arith(struct executor *executor, const struct store_key *k
 /* Counts an incr or decr of what is not there. */
 void executor_count_arith_miss(struct executor *executor, bool decreases);
 
-/* Gives a live item another expiry.
- * marks   set then, if any, which counts as an access (store_note).
- * errors  as store_touch. */
-MUST_USE enum err executor_touch(struct executor *executor, const struct store_key *key,
-                                 uint32_t expires_s, uint8_t marks);
-
-/* Puts, and counts a refusal. cas: out: the item's cas unique; may be NULL. */
+/* The store's store_put, store_touch and store_mark, with refusals counted.
+ *
+ * cas    put: out: the item's cas unique; may be NULL.
+ * marks  touch: set then, if any, which counts as an access (store_note). */
 enum outcome executor_put(struct executor *executor, const struct store_key *key,
                           const struct store_put *put, uint64_t *cas);
+enum outcome executor_touch(struct executor *executor, const struct store_key *key,
+                            uint32_t expires_s, uint8_t marks);
+enum outcome executor_mark(struct executor *executor, const struct store_key *key, uint64_t cas,
+                           uint8_t marks);
 
 #endif

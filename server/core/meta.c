@@ -17,7 +17,7 @@ struct shown {
     uint32_t idle_s;      /* since the last access before this one */
     uint32_t expires_s;   /* in: before the request; T and N change it in their turn */
     bool was_fetched;
-    bool is_created;      /* by this request: N applies, R does not */
+    bool is_created;      /* by this request: N applies */
     bool may_win;         /* nobody has been sent W */
     bool has_won;         /* out: W is to be sent */
 };
@@ -136,7 +136,7 @@ static char *flags_compose(char *to, const struct executor *executor,
         } else if (letter == 'N' && shown->is_created) {
             shown->expires_s = executor_expiry(executor, request->vivify_ttl);
             shown->has_won = true;
-        } else if (letter == 'R' && !shown->is_created && shown->may_win) {
+        } else if (letter == 'R' && shown->may_win) {
             uint32_t below_s = executor_expiry(executor, request->recache_ttl);
             shown->has_won |= shown->expires_s != STORE_NEVER && shown->expires_s < below_s;
         }
@@ -260,14 +260,15 @@ static void get_hit(struct executor *executor, const struct request *request,
     if (!has_flag(request, 'u'))
         marks |= STORE_MARK_FETCHED;
     count_hit(executor->stats, has_flag(request, 'T'));
-    if (!has_flag(request, 'T')) {
-        if (marks != 0)
-            store_note(executor->store, item, marks);
-    } else if (executor_touch(executor, key, shown.expires_s, marks) != ERR_OK) {
-        reply_append(out, outcome_error(OUTCOME_FULL));
-        return;
-    }
-    get_claim(out, request, start, end, item);
+    enum outcome outcome = OUTCOME_DONE;
+    if (has_flag(request, 'T'))
+        outcome = executor_touch(executor, key, shown.expires_s, marks);
+    else if (marks != 0)
+        store_note(executor->store, item, marks);
+    if (outcome == OUTCOME_DONE)
+        get_claim(out, request, start, end, item);
+    else
+        reply_append(out, outcome_error(outcome));
 }
 
 /* N on a miss: an empty item stands in until the winner, this client, stores the real one. */
@@ -386,10 +387,8 @@ static enum outcome invalidate(struct executor *executor, const struct request *
     bool drops_value = has_flag(request, 'x');
     uint8_t stale = turns_stale ? STORE_MARK_STALE : 0;
     uint8_t kept = drops_value ? 0 : item->marks & STORE_MARK_FETCHED;
-    if (!drops_value && !has_flag(request, 'T')) {
-        enum err err = store_mark(executor->store, key, request->cas_explicit, stale | kept);
-        return err == ERR_OK ? OUTCOME_DONE : OUTCOME_FULL;
-    }
+    if (!drops_value && !has_flag(request, 'T'))
+        return executor_mark(executor, key, request->cas_explicit, stale | kept);
     uint32_t expires_s = drops_value ? STORE_NEVER : item->expires_s;
     struct store_put put = {.head = drops_value ? span_of("", 0) : item->value,
                             .flags = drops_value ? request->flags : item->flags,

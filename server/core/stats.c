@@ -37,9 +37,9 @@ static void constants_append(struct reply *out)
     number_append(out, SPAN_LITERAL("pointer_size"), 8 * sizeof(void *));
     number_append(out, SPAN_LITERAL("threads"), 1);
     number_append(out, SPAN_LITERAL("accepting_conns"), 1);
-    static const char *const zeros[] = {"auth_cmds",           "auth_errors", "reclaimed",
-                                        "listen_disabled_num", "conn_yields", "get_expired",
-                                        "get_flushed"};
+    static const char *const zeros[] = {
+        "auth_cmds",   "auth_errors", "reclaimed",           "get_expired",
+        "get_flushed", "conn_yields", "listen_disabled_num", "time_in_listen_disabled_us"};
     for (size_t i = 0; i < ARRAY_COUNT(zeros); i++)
         number_append(out, span_of_string(zeros[i]), 0);
 }

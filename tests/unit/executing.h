@@ -176,6 +176,24 @@ static inline const char *ask_with_body(struct stage *stage, const char *line, s
     return answer;
 }
 
+/* Fills the store up, at last with the smallest items, so that not even an expiry finds room.
+ * Returns how many items "fill0", "fill1" … it took. */
+static inline unsigned fill(struct stage *stage)
+{
+    static const size_t sizes[] = {60000, 4000, 500, 100, 20, 1};
+    unsigned count = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
+        for (;; count++) {
+            char line[64];
+            snprintf(line, sizeof(line), "set fill%u 0 0 %zu", count, sizes[i]);
+            if (strcmp(ask_with_body(stage, line, sizes[i]), "STORED\r\n") != 0)
+                break;
+        }
+        assert_string_equal(stage->answer, "SERVER_ERROR out of memory storing object\r\n");
+    }
+    return count;
+}
+
 static inline int stage_setup(void **state)
 {
     struct stage *stage = malloc(sizeof(*stage));

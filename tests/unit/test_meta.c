@@ -2,6 +2,8 @@
 #include "common/base64.h"
 #include "tests/unit/executing.h"
 
+#define SIXTY "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+
 static void mg_returns_what_was_asked_for_in_order(void **state)
 {
     static const struct line lines[] = {
@@ -440,30 +442,27 @@ static void mg_returns_large_values_whole(void **state)
     }
 }
 
-/* Fills the store up with the smallest items, so that not even an expiry finds room. */
-static void fill(struct stage *stage)
-{
-    static const size_t sizes[] = {60000, 4000, 500, 100, 20, 1};
-    unsigned count = 0;
-    for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
-        char line[64];
-        do
-            snprintf(line, sizeof(line), "ms fill%u %zu", count++, sizes[i]);
-        while (strcmp(ask_with_body(stage, line, sizes[i]), "HD\r\n") == 0);
-        assert_string_equal(stage->answer, "SERVER_ERROR out of memory storing object\r\n");
-    }
-}
-
-static void a_full_store_refuses_meta_changes(void **state)
+static void a_full_store_refuses_and_keeps_what_is_there(void **state)
 {
     (void)state;
+    static const char *const refused[] = {"mg a T30 v t", "ma new N30", "ma new N30 q v",
+                                          "md a I E5", "ms new 1\r\nx", "ms new 1 q\r\nx",
+                                          "ms a 60 MA k\r\n" SIXTY};
     struct stage stage;
     stage_open(&stage, 8 * 1024 * 1024);
-    EXPECT(&stage, "set a 3 0 1\r\n9", "STORED");
+    EXPECT(&stage, "ms a 1 F3\r\n9", "HD");
+    uint64_t cas = cas_of(&stage, "a");
     fill(&stage);
+    uint64_t refusals = stage.stats.store_no_memory;
+    for (size_t i = 0; i < ARRAY_COUNT(refused); i++) {
+        EXPECT(&stage, refused[i], "SERVER_ERROR out of memory storing object");
+        EXPECT(&stage, "mg a v f t h u", "VA 1 f3 t-1 h0\r\n9");
+        assert_int_equal(cas_of(&stage, "a"), cas);
+    }
     EXPECT(&stage, "mg new N30", "EN"); /* nothing to win: a plain miss */
-    EXPECT(&stage, "ma new N30", "SERVER_ERROR out of memory storing object");
-    EXPECT(&stage, "mg a v f", "VA 1 f3\r\n9");
+    assert_int_equal(stage.stats.store_no_memory, refusals + ARRAY_COUNT(refused) + 1);
+    EXPECT(&stage, "md a I", "HD");
+    EXPECT(&stage, "mg a v", "VA 1 X W\r\n9");
     stage_close(&stage);
 }
 
@@ -491,7 +490,7 @@ int main(void)
         PLAY(me_tells_without_touching),
         PLAY(ms_too_large_removes_in_every_mode),
         PLAY(mg_returns_large_values_whole),
-        cmocka_unit_test(a_full_store_refuses_meta_changes),
+        cmocka_unit_test(a_full_store_refuses_and_keeps_what_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
