@@ -152,12 +152,13 @@ static inline uint64_t cas_of(struct stage *stage, const char *key)
     return cas;
 }
 
-/* format has one %llu, for the cas unique. */
-static inline const char *with_cas(char *text, size_t size, const char *format, uint64_t cas)
-    __attribute__((format(printf, 3, 0)));
-static inline const char *with_cas(char *text, size_t size, const char *format, uint64_t cas)
+/* The pattern with its "<cas>" replaced by the number. */
+static inline const char *with_cas(char *text, size_t size, const char *pattern, uint64_t cas)
 {
-    snprintf(text, size, format, (unsigned long long)cas);
+    const char *mark = strstr(pattern, "<cas>");
+    assert_non_null(mark);
+    snprintf(text, size, "%.*s%llu%s", (int)(mark - pattern), pattern, (unsigned long long)cas,
+             mark + strlen("<cas>"));
     return text;
 }
 

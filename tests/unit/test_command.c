@@ -44,10 +44,10 @@ static void cas_replaces_only_what_was_read(void **state)
     EXPECT(stage, "cas a 0 0 1 1\r\nx", "NOT_FOUND");
     EXPECT(stage, "set a 0 0 1\r\n1", "STORED");
     uint64_t cas = cas_of(stage, "a");
-    EXPECT(stage, "gets a", with_cas(text, sizeof(text), "VALUE a 0 1 %llu\r\n1\r\nEND", cas));
+    EXPECT(stage, "gets a", with_cas(text, sizeof(text), "VALUE a 0 1 <cas>\r\n1\r\nEND", cas));
     EXPECT(stage, "cas a 0 0 1 0\r\nx", "EXISTS");
-    EXPECT(stage, with_cas(text, sizeof(text), "cas a 3 0 1 %llu\r\n2", cas), "STORED");
-    EXPECT(stage, with_cas(text, sizeof(text), "cas a 0 0 1 %llu\r\n3", cas), "EXISTS");
+    EXPECT(stage, with_cas(text, sizeof(text), "cas a 3 0 1 <cas>\r\n2", cas), "STORED");
+    EXPECT(stage, with_cas(text, sizeof(text), "cas a 0 0 1 <cas>\r\n3", cas), "EXISTS");
     EXPECT(stage, "get a", "VALUE a 3 1\r\n2\r\nEND");
     assert_int_equal(stage->stats.cas_hits, 1);
     assert_int_equal(stage->stats.cas_badval, 2);
@@ -214,7 +214,7 @@ static void touch_and_get_and_touch(void **state)
     char text[128];
     EXPECT(stage, "set a 0 0 1\r\nx", "STORED");
     EXPECT(stage, "gats 9 a",
-           with_cas(text, sizeof(text), "VALUE a 0 1 %llu\r\nx\r\nEND", cas_of(stage, "a")));
+           with_cas(text, sizeof(text), "VALUE a 0 1 <cas>\r\nx\r\nEND", cas_of(stage, "a")));
 }
 
 static void noreply_yields_no_byte(void **state)

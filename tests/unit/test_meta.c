@@ -2,8 +2,6 @@
 #include "common/base64.h"
 #include "tests/unit/executing.h"
 
-#define SIXTY "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-
 static void mg_returns_what_was_asked_for_in_order(void **state)
 {
     static const struct line lines[] = {
@@ -376,13 +374,13 @@ static void the_longest_answers_fit(void **state)
     base64_encode(span_of(bytes, KEY_BYTES_MAX / 4 * 3), keys[1]);
     for (size_t i = 0; i < ARRAY_COUNT(keys); i++) {
         const char *mark = i == 0 ? "" : " b";
-        char request[512];
+        char request[1024];
         snprintf(request, sizeof(request), "ms %s 1%s F4294967295 E18446744073709551615\r\nx",
                  keys[i], mark);
         EXPECT(stage, request, "HD");
         snprintf(request, sizeof(request), "mg %s%s T2592000 s t c f l h k " LONG_OPAQUE " v u",
                  keys[i], mark);
-        char answer[512];
+        char answer[1024];
         snprintf(answer, sizeof(answer),
                  "VA 1 s1 t2592000 c18446744073709551615 f4294967295 l0 h0 k%s%s " LONG_OPAQUE
                  "\r\nx",
@@ -447,7 +445,7 @@ static void a_full_store_refuses_and_keeps_what_is_there(void **state)
     (void)state;
     static const char *const refused[] = {"mg a T30 v t", "ma new N30", "ma new N30 q v",
                                           "md a I E5", "ms new 1\r\nx", "ms new 1 q\r\nx",
-                                          "ms a 60 MA k\r\n" SIXTY};
+                                          "ms a 30 MA k\r\n0123456789abcdefghijklmnopqrst"};
     struct stage stage;
     stage_open(&stage, 8 * 1024 * 1024);
     EXPECT(&stage, "ms a 1 F3\r\n9", "HD");
