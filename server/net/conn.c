@@ -68,7 +68,7 @@ struct conn *conn_open(struct shell *shell, int fd, bool is_dialled)
     conn->is_dialled = is_dialled;
     conn->is_connecting = is_dialled;
     conn->role = is_dialled ? CONN_PEER : CONN_CLIENT;
-    conn->batch_max = BATCH_MAX;
+    conn->batch_max = 1; /* until the size of its answers is known */
     conn->active_s = (uint32_t)(shell->now.mono_ms / 1000);
     conn->in.budget = shell->budget;
     conn->session.out.bytes.budget = shell->budget;
@@ -289,7 +289,7 @@ static size_t parse_requests(struct conn *conn, const char *in, size_t len)
             return len;
         } else {
             at += consumed;
-            if (need > READ_BYTES && !budget_fits(conn->shell->budget, need)) {
+            if (need > READ_BYTES && !budget_stretches(conn->shell->budget, need)) {
                 refuse_body(conn, in + at, len - at, &consumed);
                 at += consumed;
                 continue;
@@ -524,7 +524,7 @@ static void conn_send(struct conn *conn)
         keep_spare(conn);
         return;
     }
-    if (out->borrowed_bytes > 0 && !budget_fits(conn->shell->budget, reply_len(out))) {
+    if (out->borrowed_bytes > 0 && !budget_stretches(conn->shell->budget, reply_len(out))) {
         log_line(conn->shell->log, conn->shell->now, LOG_WARN, "client-dropped",
                  "client=%s reason=\"it does not read its answers and memory is full\"",
                  conn_text(conn));
