@@ -3,10 +3,7 @@
 #include "common/check.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
-#define REGION_BYTES (16u * 1024 * 1024)
-#define REGION_PAGES (REGION_BYTES / ARENA_PAGE_BYTES)
 #define FULL_BIN ARENA_BINS
 #define LINK_END UINT16_MAX
 #define UNIT_BYTES 8u /* chunk sizes and offsets are multiples of this */
@@ -23,35 +20,21 @@ struct arena_page {
     uint8_t bin;
 };
 
-struct arena_region {
-    struct arena_region *next;       /* all regions */
-    struct arena_region *next_roomy; /* those with free_count > 0 */
-    uint32_t free_count;
-    uint64_t free[REGION_PAGES / 64]; /* bit: page without memory. Page 0 holds this struct */
-    struct arena_page pages[REGION_PAGES];
-};
-
-#define REGION_HEAD_BYTES ((sizeof(struct arena_region) + 4095) / 4096 * 4096)
-
-_Static_assert(sizeof(struct arena_region) <= ARENA_PAGE_BYTES, "a region's head fits its page");
+_Static_assert(REGION_PAGES * sizeof(struct arena_page) <= REGION_OWNER_BYTES, "they fit the head");
 _Static_assert(ARENA_KINDS * ARENA_CLASSES_MAX <= UINT8_MAX, "a page's class fits its field");
-_Static_assert(ARENA_PAGE_BYTES / UNIT_BYTES < LINK_END, "a unit fits a link");
-
-static struct arena_region *region_of(const void *address)
-{
-    return (struct arena_region *)((uintptr_t)address & ~(uintptr_t)(REGION_BYTES - 1));
-}
+_Static_assert(PAGE_BYTES / UNIT_BYTES < LINK_END, "a unit fits a link");
 
 static struct arena_page *page_of(const void *chunk)
 {
-    size_t index = ((uintptr_t)chunk & (REGION_BYTES - 1)) / ARENA_PAGE_BYTES;
-    return &region_of(chunk)->pages[index];
+    struct arena_page *pages = (struct arena_page *)region_of(chunk)->owner;
+    return &pages[page_index(chunk)];
 }
 
 static char *page_bytes(const struct arena_page *page)
 {
-    struct arena_region *region = region_of(page);
-    return (char *)region + (size_t)(page - region->pages) * ARENA_PAGE_BYTES;
+    struct region *region = region_of(page);
+    size_t index = (size_t)(page - (struct arena_page *)region->owner);
+    return (char *)region + index * PAGE_BYTES;
 }
 
 static struct arena_class *class_of_page(const struct arena *arena, const struct arena_page *page)
@@ -60,88 +43,35 @@ static struct arena_class *class_of_page(const struct arena *arena, const struct
     return (struct arena_class *)&arena->classes[kind][page->class % ARENA_CLASSES_MAX];
 }
 
-/* Regions and pages */
-
-/* Maps a region at an address that is a multiple of its size: twice the room, the ends cut off. */
-static struct arena_region *region_map(void)
-{
-    char *raw = mmap(NULL, 2 * REGION_BYTES, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (raw == MAP_FAILED)
-        return NULL;
-    size_t before = (REGION_BYTES - (uintptr_t)raw % REGION_BYTES) % REGION_BYTES;
-    if (before > 0)
-        munmap(raw, before);
-    munmap(raw + before + REGION_BYTES, REGION_BYTES - before);
-    return (struct arena_region *)(raw + before);
-}
-
-static bool region_add(struct arena *arena)
-{
-    struct arena_region *region = region_map();
-    if (region == NULL)
-        return false;
-    memset(region->free, 0xff, sizeof(region->free));
-    region->free[0] &= ~1ull;
-    region->free_count = REGION_PAGES - 1;
-    region->next = arena->regions;
-    arena->regions = region;
-    region->next_roomy = arena->roomy;
-    arena->roomy = region;
-    ledger_take(arena->ledger, REGION_HEAD_BYTES);
-    return true;
-}
-
-static struct arena_page *region_take_page(struct arena *arena)
-{
-    struct arena_region *region = arena->roomy;
-    size_t word = 0;
-    while (region->free[word] == 0)
-        word++;
-    unsigned bit = (unsigned)__builtin_ctzll(region->free[word]);
-    region->free[word] &= ~(1ull << bit);
-    region->free_count--;
-    if (region->free_count == 0)
-        arena->roomy = region->next_roomy;
-    return &region->pages[word * 64 + bit];
-}
+/* Pages */
 
 static struct arena_page *page_take(struct arena *arena, size_t keep_bytes)
 {
+    if (!budget_fits(arena->ledger->budget, PAGE_BYTES + REGION_HEAD_BYTES + keep_bytes))
+        return NULL;
     struct arena_page *page = arena->spares;
-    bool needs_region = page == NULL && arena->roomy == NULL;
-    size_t bytes = ARENA_PAGE_BYTES + (needs_region ? REGION_HEAD_BYTES : 0);
-    if (!budget_fits(arena->ledger->budget, bytes + keep_bytes))
-        return NULL;
-    if (needs_region && !region_add(arena))
-        return NULL;
     if (page != NULL) {
         arena->spares = page->next;
         arena->spare_count--;
     } else {
-        page = region_take_page(arena);
+        void *bytes = pages_take(&arena->pages, 1);
+        if (bytes == NULL)
+            return NULL;
+        page = page_of(bytes);
     }
-    ledger_take(arena->ledger, ARENA_PAGE_BYTES);
+    ledger_take(arena->ledger, PAGE_BYTES);
     return page;
 }
 
 static void page_give(struct arena *arena, struct arena_page *page)
 {
-    ledger_give(arena->ledger, ARENA_PAGE_BYTES);
+    ledger_give(arena->ledger, PAGE_BYTES);
     if (arena->spare_count < ARENA_SPARE_PAGES) {
         page->next = arena->spares;
         arena->spares = page;
         arena->spare_count++;
-        return;
-    }
-    struct arena_region *region = region_of(page);
-    size_t index = (size_t)(page - region->pages);
-    int result = madvise(page_bytes(page), ARENA_PAGE_BYTES, MADV_DONTNEED);
-    CHECK(result == 0);
-    region->free[index / 64] |= 1ull << index % 64;
-    if (region->free_count++ == 0) {
-        region->next_roomy = arena->roomy;
-        arena->roomy = region;
+    } else {
+        pages_give(&arena->pages, page_bytes(page), 1);
     }
 }
 
@@ -251,7 +181,7 @@ void arena_free(struct arena *arena, void *chunk)
     struct arena_class *class = class_of_page(arena, page);
     CHECK(page->used > 0);
     memcpy(chunk, &page->free, sizeof(page->free));
-    page->free = (uint16_t)((uintptr_t)chunk % ARENA_PAGE_BYTES / UNIT_BYTES);
+    page->free = (uint16_t)((uintptr_t)chunk % PAGE_BYTES / UNIT_BYTES);
     page->used--;
     class->free_count++;
     if (page->used == 0) {
@@ -324,7 +254,7 @@ bool arena_compact(struct arena *arena, enum arena_need need, uint32_t *move_cou
         return false;
     struct arena_page *page = class->bins[__builtin_ctz(class->bin_mask)];
     bin_remove(class, page); /* so that no chunk is moved into it */
-    uint64_t is_free[ARENA_PAGE_BYTES / UNIT_BYTES / 64] = {0};
+    uint64_t is_free[PAGE_BYTES / UNIT_BYTES / 64] = {0};
     page_mark_free(page, is_free);
     unsigned kind = page->class / ARENA_CLASSES_MAX;
     unsigned step = class->chunk_bytes / UNIT_BYTES;
@@ -355,8 +285,8 @@ static void classes_init(struct arena *arena)
     size_t unit = 0;
     for (uint32_t index = 0;; index++) {
         CHECK(index < ARENA_CLASSES_MAX);
-        uint32_t page_chunks = ARENA_PAGE_BYTES / bytes;
-        bytes = ARENA_PAGE_BYTES / page_chunks / UNIT_BYTES * UNIT_BYTES;
+        uint32_t page_chunks = PAGE_BYTES / bytes;
+        bytes = PAGE_BYTES / page_chunks / UNIT_BYTES * UNIT_BYTES;
         for (unsigned kind = 0; kind < ARENA_KINDS; kind++) {
             struct arena_class *class = &arena->classes[kind][index];
             class->chunk_bytes = bytes;
@@ -377,6 +307,7 @@ void arena_init(struct arena *arena, struct ledger *ledger, arena_moved_fn *move
 {
     memset(arena, 0, sizeof(*arena));
     arena->ledger = ledger;
+    arena->pages.ledger = ledger;
     arena->moved = moved;
     arena->moved_arg = moved_arg;
     classes_init(arena);
@@ -387,13 +318,8 @@ void arena_close(struct arena *arena)
     for (unsigned kind = 0; kind < ARENA_KINDS; kind++)
         for (unsigned index = 0; index < arena->class_count; index++)
             ledger_give(arena->ledger,
-                        (size_t)arena->classes[kind][index].page_count * ARENA_PAGE_BYTES);
-    while (arena->regions != NULL) {
-        struct arena_region *region = arena->regions;
-        arena->regions = region->next;
-        munmap(region, REGION_BYTES);
-        ledger_give(arena->ledger, REGION_HEAD_BYTES);
-    }
+                        (size_t)arena->classes[kind][index].page_count * PAGE_BYTES);
+    pages_close(&arena->pages);
     memset(arena, 0, sizeof(*arena));
 }
 
@@ -404,7 +330,7 @@ static void page_check(const struct arena_class *class, const struct arena_page 
     CHECK(page->used > 0);
     CHECK(page->fresh % (class->chunk_bytes / UNIT_BYTES) == 0);
     uint32_t freed_count = 0;
-    uint64_t is_free[ARENA_PAGE_BYTES / UNIT_BYTES / 64] = {0};
+    uint64_t is_free[PAGE_BYTES / UNIT_BYTES / 64] = {0};
     page_mark_free(page, is_free);
     for (size_t word = 0; word < ARRAY_COUNT(is_free); word++)
         freed_count += (uint32_t)__builtin_popcountll(is_free[word]);
@@ -440,13 +366,5 @@ void arena_check(const struct arena *arena)
     for (struct arena_page *page = arena->spares; page != NULL; page = page->next)
         spare_count++;
     CHECK(spare_count == arena->spare_count);
-    uint32_t taken_count = 0;
-    for (struct arena_region *region = arena->regions; region != NULL; region = region->next) {
-        uint32_t free_count = 0;
-        for (size_t word = 0; word < ARRAY_COUNT(region->free); word++)
-            free_count += (uint32_t)__builtin_popcountll(region->free[word]);
-        CHECK(free_count == region->free_count);
-        taken_count += REGION_PAGES - 1 - free_count;
-    }
-    CHECK(taken_count == page_count + spare_count);
+    CHECK(pages_check(&arena->pages) == page_count + spare_count);
 }

@@ -5,8 +5,8 @@
  * size that is no longer asked for. Chunks of different kinds (what they hold) never share a page,
  * so that the owner knows what has been moved.
  *
- *  - Pages lie in regions of 16 MiB, aligned to their size; a region's first bytes describe its
- *    pages. Chunk to page is a mask and a shift.
+ *  - Pages come from pages.h; what is known of a page lies in its region's head, so that chunk to
+ *    page is a mask and a shift.
  *  - A page is booked in the ledger when taken and unbooked when given back. Pages given back lose
  *    their memory at once, save a few (ARENA_SPARE_PAGES) that are kept, unbooked, for the next.
  *  - A class has its pages in bins by how full they are. Chunks are taken from the fullest, so that
@@ -17,18 +17,16 @@
 #define DHT_SERVER_STORE_ARENA_H
 
 #include "common/base.h"
-#include "server/store/ledger.h"
+#include "server/store/pages.h"
 
-#define ARENA_PAGE_BYTES 65536u
 #define ARENA_CHUNK_BYTES_MIN 24u
-#define ARENA_CHUNK_BYTES_MAX (ARENA_PAGE_BYTES / 4)
+#define ARENA_CHUNK_BYTES_MAX (PAGE_BYTES / 4)
 #define ARENA_KINDS 2u
 #define ARENA_CLASSES_MAX 120u
 #define ARENA_BINS 8u         /* of pages neither empty nor full; one more holds the full ones */
 #define ARENA_SPARE_PAGES 16u /* 1 MiB: saves most of the page faults when classes trade pages */
 
 struct arena_page;
-struct arena_region;
 
 /* The pages of one kind and chunk size. */
 struct arena_class {
@@ -48,9 +46,8 @@ struct arena {
     struct ledger *ledger; /* borrowed */
     arena_moved_fn *moved;
     void *moved_arg;
-    struct arena_region *regions; /* all */
-    struct arena_region *roomy;   /* those with a page to give */
-    struct arena_page *spares;    /* given back, but still with memory */
+    struct pages pages;
+    struct arena_page *spares; /* given back, but still with memory */
     uint32_t spare_count;
     uint32_t class_count;
     struct arena_class classes[ARENA_KINDS][ARENA_CLASSES_MAX];

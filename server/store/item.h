@@ -15,7 +15,7 @@
 #include "server/store/store.h"
 
 struct item {
-    uint64_t version; /* of a large item kept for sending: the next such */
+    uint64_t version;
     uint32_t accessed_s;
     uint32_t size_word;
     uint8_t key_bytes;
@@ -30,7 +30,7 @@ enum {
     ITEM_HAS_EXPIRES = 1 << 4,
     ITEM_HAS_CAS = 1 << 5,
     ITEM_LAYOUT = ITEM_HAS_FLAGS | ITEM_HAS_EXPIRES | ITEM_HAS_CAS,
-    ITEM_LARGE = 1 << 6 /* from malloc, not from the arena */
+    ITEM_LARGE = 1 << 6 /* no chunk of the arena */
 };
 
 #define ITEM_HEAD_BYTES offsetof(struct item, rest)

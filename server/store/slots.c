@@ -2,55 +2,24 @@
 
 #include "common/check.h"
 
-#include <malloc.h>
-#include <stdlib.h>
-
-#define MALLOC_HEAD_BYTES 16u /* what glibc keeps beside a large block, at most */
 #define TABLE_CAPACITY_MIN 2u
 
 /* Memory */
-
-static void *large_alloc(struct store *store, size_t bytes, size_t keep_bytes)
-{
-    if (!budget_fits(store->budget, bytes + MALLOC_HEAD_BYTES + keep_bytes))
-        return NULL;
-    void *memory = malloc(bytes);
-    if (memory != NULL)
-        ledger_take(&store->ledger, malloc_usable_size(memory) + MALLOC_HEAD_BYTES);
-    return memory;
-}
-
-static void large_free(struct store *store, void *memory)
-{
-    ledger_give(&store->ledger, malloc_usable_size(memory) + MALLOC_HEAD_BYTES);
-    free(memory);
-}
 
 void *slots_alloc(struct store *store, unsigned kind, size_t bytes, bool is_large,
                   size_t keep_bytes)
 {
     if (is_large)
-        return large_alloc(store, bytes, keep_bytes);
+        return large_alloc(&store->large, bytes, keep_bytes);
     return arena_alloc(&store->arena, kind, bytes, keep_bytes);
 }
 
 void slots_free_item(struct store *store, struct item *item)
 {
-    if (item->bits & ITEM_LARGE) {
-        memcpy(&item->version, &store->kept, sizeof(store->kept));
-        store->kept = item;
-    } else {
+    if (item->bits & ITEM_LARGE)
+        large_free(&store->large, item);
+    else
         arena_free(&store->arena, item);
-    }
-}
-
-void slots_free_kept(struct store *store)
-{
-    while (store->kept != NULL) {
-        struct item *item = store->kept;
-        memcpy(&store->kept, &item->version, sizeof(store->kept));
-        large_free(store, item);
-    }
 }
 
 void slots_moved(void *arg, unsigned kind, void *from, void *to)
@@ -97,7 +66,7 @@ uint32_t slots_capacity_for(const struct store *store, uint64_t count)
 static void table_free(struct store *store, struct slot *slot)
 {
     if (slots_table_is_large(slot->capacity))
-        large_free(store, slot->table);
+        large_free(&store->large, slot->table);
     else
         arena_free(&store->arena, slot->table);
 }
@@ -135,9 +104,10 @@ void slots_shrink(struct store *store, struct slot *slot)
         disturb_crawl(store, slot);
         return;
     }
-    if (slot->table->count >= slot->capacity / 4)
+    uint64_t count = slot->table->count;
+    if (count * 8 >= (uint64_t)slot->capacity * 3)
         return;
-    uint32_t capacity = slots_capacity_for(store, (uint64_t)slot->table->count * 3 / 2);
+    uint32_t capacity = slots_capacity_for(store, count + count / 4);
     if (capacity >= slot->capacity)
         return;
     struct table *table = slots_alloc(store, KIND_TABLE, table_bytes(capacity),

@@ -14,6 +14,7 @@
 
 #include "server/store/arena.h"
 #include "server/store/item.h"
+#include "server/store/large.h"
 #include "server/store/store.h"
 #include "server/store/table.h"
 
@@ -47,12 +48,12 @@ struct store {
     uint32_t due_s;
     uint32_t flush_s; /* when a delayed flush is due; 0: none */
     struct crawl crawl;
-    struct item *kept;   /* large items replaced or dropped since store_release */
     struct item *pinned; /* the item being replaced: not to be evicted; follows it if moved */
     struct item *fresh;  /* a chunk no entry leads to yet; follows it if moved */
     struct ledger ledger;
     struct store_counters counters;
     struct arena arena;
+    struct large large;
     struct slot slots[SLOT_COUNT];
 };
 
@@ -64,22 +65,20 @@ static inline bool item_is_dead(const struct store *store, const struct slot *sl
            (expires_s != STORE_NEVER && expires_s <= store->now_s);
 }
 
-/* Takes memory for an item or a table, a chunk or (large) from malloc. Booked in the ledger.
+/* Takes memory for an item or a table, a chunk or a large block.
  * keep_bytes  so much of the budget must be left over.
  * returns     NULL if it cannot be had. */
 void *slots_alloc(struct store *store, unsigned kind, size_t bytes, bool is_large,
                   size_t keep_bytes);
-/* Frees an item's memory; a large item's only at store_release. */
+/* Frees an item's memory; that of a large item seen in this turn at store_release. */
 void slots_free_item(struct store *store, struct item *item);
-/* Frees what store_release frees. */
-void slots_free_kept(struct store *store);
 
 /* Mends the pointer to a moved chunk: arena_moved_fn. */
 void slots_moved(void *store, unsigned kind, void *from, void *to);
 
 /* The capacity a table for count items should be made with; all of its chunk is used. */
 uint32_t slots_capacity_for(const struct store *store, uint64_t count);
-/* Takes memory for a table of this capacity, as slots_alloc; not yet a table. */
+/* Whether a table of this capacity is no chunk. */
 bool slots_table_is_large(uint32_t capacity);
 /* Makes table, memory of the right size, the slot's table, of this capacity; frees the old one. */
 void slots_set_table(struct store *store, struct slot *slot, struct table *table,

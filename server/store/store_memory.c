@@ -9,7 +9,7 @@
 
 /* Of the budget, only puts that make an item smaller may use the last of it: so a full store can
  * always be made emptier by overwriting. */
-#define RESERVE_BYTES (2 * ARENA_PAGE_BYTES)
+#define RESERVE_BYTES (2 * PAGE_BYTES)
 
 #define EPOCH 1ull /* until views are agreed on */
 
@@ -25,6 +25,7 @@ struct store *store_open(const struct store_options *options)
     store->crawl.due_s = DUE_NEVER;
     store->ledger = (struct ledger){options->budget, &store->counters.memory_bytes};
     arena_init(&store->arena, &store->ledger, slots_moved, store);
+    large_init(&store->large, &store->ledger);
     for (uint32_t i = 0; i < SLOT_COUNT; i++) {
         store->slots[i].version = EPOCH << STORE_SEQ_BITS;
         store->slots[i].due_s = DUE_NEVER;
@@ -39,8 +40,8 @@ void store_close(struct store *store)
         return;
     for (uint32_t i = 0; i < SLOT_COUNT; i++)
         store_drop(store, i);
-    slots_free_kept(store);
     arena_close(&store->arena);
+    large_close(&store->large);
     ledger_give(&store->ledger, sizeof(*store));
     CHECK(store->counters.memory_bytes == 0);
     free(store);
@@ -88,7 +89,7 @@ bool store_tick(struct store *store, uint32_t work)
 
 void store_release(struct store *store)
 {
-    slots_free_kept(store);
+    large_end_turn(&store->large);
 }
 
 /* Reading */
@@ -141,16 +142,24 @@ static struct item *find_live(struct store *store, struct slot *slot, const stru
     return NULL;
 }
 
+/* A view of an item. The bytes of a large one may be used until the turn's end. */
+static inline void view(struct store *store, struct item *item, struct store_item *seen)
+{
+    item_view(item, seen);
+    if (UNLIKELY(item->bits & ITEM_LARGE))
+        large_lend(&store->large, item);
+}
+
 bool store_get(struct store *store, const struct store_key *key, struct store_item *item)
 {
     const struct slot *slot = &store->slots[position_slot(key->position)];
     uint32_t index = find(slot, key);
     if (index == TABLE_NONE)
         return false;
-    const struct item *found = entry_item(slot->table->entries[index]);
+    struct item *found = entry_item(slot->table->entries[index]);
     if (item_is_dead(store, slot, found))
         return false;
-    item_view(found, item);
+    view(store, found, item);
     return true;
 }
 
@@ -188,9 +197,7 @@ static bool make_table_room(struct store *store, struct slot *slot)
     uint64_t count = slot->table == NULL ? 1 : (uint64_t)slot->table->count + 1;
     if (count * 5 <= (uint64_t)slot->capacity * 4)
         return true;
-    uint32_t capacity = slots_capacity_for(store, count);
-    if ((uint64_t)slot->capacity * 5 / 4 > capacity)
-        capacity = slots_capacity_for(store, slot->capacity);
+    uint32_t capacity = slots_capacity_for(store, count + count / 8);
     struct table *table = reclaim_alloc(store, KIND_TABLE, table_bytes(capacity),
                                         slots_table_is_large(capacity), 0);
     if (table != NULL)
@@ -425,12 +432,12 @@ void store_iterate(struct store *store, uint32_t slot_number, uint64_t above,
         uint64_t entry = slot->table->entries[index];
         if (entry == 0)
             continue;
-        const struct item *item = entry_item(entry);
+        struct item *item = entry_item(entry);
         if (item->version <= above || item_is_dead(store, slot, item))
             continue;
-        struct store_item view;
-        item_view(item, &view);
-        if (!visit(arg, item_key(item), &view))
+        struct store_item seen;
+        view(store, item, &seen);
+        if (!visit(arg, item_key(item), &seen))
             return;
     }
 }
@@ -490,4 +497,5 @@ void store_check(const struct store *store)
     CHECK(items == store->counters.items);
     CHECK(bytes == store->counters.item_bytes);
     arena_check(&store->arena);
+    large_check(&store->large);
 }
