@@ -29,13 +29,19 @@ static bool is_expected_key(const struct bench_dialect *dialect, struct bench_as
     return memcmp(key, expected, dialect->keys->key_bytes) == 0;
 }
 
+/* Whether a value may come now: in RESP those of several keys stand in an array. */
+static bool may_be_item(const struct bench_answer *answer, const struct bench_dialect *dialect)
+{
+    return dialect->protocol == BENCH_MEMCACHED || dialect->multiget == 1 || answer->is_begun;
+}
+
 /* Takes a whole hit exactly as expected, the usual case, with four comparisons. Returns whether it
  * did; anything else is left to the line by line reading below. */
 static bool take_whole_hit(struct bench_answer *answer, const struct bench_dialect *dialect,
                            struct bench_asked asked, struct span *stream)
 {
     const char *at = stream->data;
-    if (stream->len < dialect->hit_bytes ||
+    if (stream->len < dialect->hit_bytes || !may_be_item(answer, dialect) ||
         memcmp(at, dialect->hit_head.data, dialect->hit_head.len) != 0)
         return false;
     at += dialect->hit_head.len;
@@ -56,7 +62,8 @@ static bool take_whole_hit(struct bench_answer *answer, const struct bench_diale
 static struct span next_word(struct span *line)
 {
     const char *space = memchr(line->data, ' ', line->len);
-    struct span word = span_of(line->data, space != NULL ? (size_t)(space - line->data) : line->len);
+    struct span word =
+        span_of(line->data, space != NULL ? (size_t)(space - line->data) : line->len);
     take(line, word.len + (space != NULL ? 1 : 0));
     return word;
 }
@@ -110,8 +117,8 @@ static enum bench_scan end_resp_item(struct bench_answer *answer,
 }
 
 static enum bench_scan read_resp_line(struct bench_answer *answer,
-                                      const struct bench_dialect *dialect,
-                                      struct bench_asked asked, struct span line)
+                                      const struct bench_dialect *dialect, struct bench_asked asked,
+                                      struct span line)
 {
     if (STARTS_WITH(line, "-")) {
         answer->is_refused = true;
@@ -119,16 +126,19 @@ static enum bench_scan read_resp_line(struct bench_answer *answer,
     }
     if (asked.is_set)
         return span_equal(line, SPAN_LITERAL("+OK")) ? BENCH_SCAN_DONE : BENCH_SCAN_BAD;
+    if (!may_be_item(answer, dialect)) { /* only the right count lets the stream be followed */
+        uint64_t count;
+        answer->is_begun =
+            STARTS_WITH(line, "*") &&
+            number_parse_decimal(span_of(line.data + 1, line.len - 1), UINT32_MAX, &count) &&
+            count == dialect->multiget;
+        return answer->is_begun ? BENCH_SCAN_MORE : BENCH_SCAN_BAD;
+    }
     if (span_equal(line, SPAN_LITERAL("$-1")))
         return end_resp_item(answer, dialect);
     if (STARTS_WITH(line, "$"))
         return begin_body(answer, dialect, span_of(line.data + 1, line.len - 1));
-    uint64_t count; /* only the right count lets the stream be followed */
-    bool is_array = STARTS_WITH(line, "*") && dialect->multiget > 1 && answer->items == 0 &&
-                    number_parse_decimal(span_of(line.data + 1, line.len - 1), dialect->multiget,
-                                         &count) &&
-                    count == dialect->multiget;
-    return is_array ? BENCH_SCAN_MORE : BENCH_SCAN_BAD;
+    return BENCH_SCAN_BAD;
 }
 
 /* Counts through a value and its CRLF. */
@@ -182,9 +192,8 @@ static enum bench_scan read_line(struct bench_answer *answer, const struct bench
     if (line.len < 2 || line.data[line.len - 2] != '\r')
         return BENCH_SCAN_BAD;
     line.len -= 2;
-    return dialect->protocol == BENCH_MEMCACHED
-               ? read_memcached_line(answer, dialect, asked, line)
-               : read_resp_line(answer, dialect, asked, line);
+    return dialect->protocol == BENCH_MEMCACHED ? read_memcached_line(answer, dialect, asked, line)
+                                                : read_resp_line(answer, dialect, asked, line);
 }
 
 enum bench_scan bench_answer_scan(struct bench_answer *answer, const struct bench_dialect *dialect,

@@ -2,9 +2,10 @@
  *
  *   memcached get:  ("VALUE " key " " flags " " bytes "\r\n" value "\r\n")* "END\r\n"
  *   memcached set:  "STORED\r\n"
- *   RESP get:       "$" bytes "\r\n" value "\r\n" | "$-1\r\n"; of several keys "*" count "\r\n" before
+ *   RESP get:       item; of n keys: "*" n "\r\n" item…, n of them
+ *   RESP item:      "$" bytes "\r\n" value "\r\n" | "$-1\r\n"
  *   RESP set:       "+OK\r\n"
- *   refusal:        "ERROR…" | "CLIENT_ERROR…" | "SERVER_ERROR…" | "-…", to the end of the line
+ *   refusal:        ("ERROR" | "CLIENT_ERROR" | "SERVER_ERROR" | "-") text "\r\n"
  *
  * Keeps no value: bodies are counted through. The same result however the bytes were cut. */
 #ifndef DHT_CLIENT_BENCH_ANSWER_H
@@ -31,7 +32,8 @@ struct bench_answer {
     uint32_t hits;      /* values of the right length */
     bool is_wrong;      /* a value of another length or key, or more values than keys */
     bool is_refused;    /* an error line */
-    uint32_t items;     /* RESP: elements of an array read so far */
+    bool is_begun;      /* RESP: the line "*" n has been read */
+    uint32_t items;     /* RESP: read so far */
     uint64_t body_left; /* bytes of value and CRLF still to come; 0: within a line */
     uint32_t line_len;
     char line[BENCH_ANSWER_LINE_BYTES_MAX]; /* a line's beginning, where it was cut */
@@ -42,6 +44,7 @@ static inline void bench_answer_reset(struct bench_answer *answer)
     answer->hits = 0;
     answer->is_wrong = false;
     answer->is_refused = false;
+    answer->is_begun = false;
     answer->items = 0;
     answer->body_left = 0;
     answer->line_len = 0;

@@ -59,12 +59,12 @@ enum err bench_connect(const struct bench_servers *servers, uint32_t number, dou
     struct timeval limit = {(time_t)whole_s, (suseconds_t)((timeout_s - whole_s) * 1e6)};
     int one = 1;
     int opened = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool is_connected =
-        opened >= 0 && setsockopt(opened, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) == 0 &&
-        setsockopt(opened, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) == 0 &&
-        connect(opened, (const struct sockaddr *)address,
-                servers->address_bytes[number % servers->count]) == 0 &&
-        fcntl(opened, F_SETFL, O_NONBLOCK) == 0;
+    bool is_connected = opened >= 0 &&
+                        setsockopt(opened, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) == 0 &&
+                        setsockopt(opened, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) == 0 &&
+                        connect(opened, (const struct sockaddr *)address,
+                                servers->address_bytes[number % servers->count]) == 0 &&
+                        fcntl(opened, F_SETFL, O_NONBLOCK) == 0;
     if (is_connected) {
         *fd = opened;
         return ERR_OK;

@@ -1,7 +1,7 @@
 #include "client/bench_dialect.h"
 
-#include "client/bench_draw.h"
 #include "common/check.h"
+#include "common/prng.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,10 +19,11 @@ PRINTF_LIKE(2, 3) static void piece_printf(struct bench_piece *piece, const char
 /* Letters and digits without a pattern: a value that could be read aloud, but not compressed. */
 static void append_value(struct buf *buf, uint32_t value_bytes)
 {
-    struct bench_random random = {value_bytes};
+    struct prng prng;
+    prng_init(&prng, value_bytes);
     char *value = buf_reserve(buf, value_bytes);
     for (uint32_t i = 0; i < value_bytes; i++)
-        value[i] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[bench_random_next(&random) & 31];
+        value[i] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[prng_next(&prng) & 31];
     buf_advance(buf, value_bytes);
     buf_append(buf, "\r\n", 2);
 }

@@ -6,8 +6,8 @@
 
 /* Zipf by rejection-inversion: W. Hörmann and G. Derflinger, "Rejection-inversion to generate
  * variates from monotone discrete distributions", ACM TOMACS 6 (1996). A point below the curve
- * density(x) = x^-exponent is drawn by inverting its integral, rounded to a whole rank, and accepted
- * if it lies within that rank's bar; fewer than a quarter of the points are rejected. */
+ * density(x) = x^-exponent is drawn by inverting its integral, rounded to a whole rank, and
+ * accepted if it lies within that rank's bar; fewer than a quarter of the points are rejected. */
 
 static double density(double exponent, double x)
 {
@@ -43,11 +43,11 @@ void bench_draw_init(struct bench_draw *draw, uint32_t count, double exponent)
     }
 }
 
-static uint32_t draw_zipf(const struct bench_draw *draw, struct bench_random *random)
+static uint32_t draw_zipf(const struct bench_draw *draw, struct prng *prng)
 {
     double span = draw->integral_first - draw->integral_last;
     for (;;) {
-        double area = draw->integral_last + bench_random_fraction(random) * span;
+        double area = draw->integral_last + bench_fraction(prng) * span;
         double x = integral_inverse(draw->exponent, area);
         double rank = floor(x + 0.5);
         rank = fmin(fmax(rank, 1), draw->count);
@@ -57,10 +57,10 @@ static uint32_t draw_zipf(const struct bench_draw *draw, struct bench_random *ra
     }
 }
 
-uint32_t bench_draw_next(const struct bench_draw *draw, struct bench_random *random)
+uint32_t bench_draw_next(const struct bench_draw *draw, struct prng *prng)
 {
     if (draw->exponent > 0)
-        return draw_zipf(draw, random);
+        return draw_zipf(draw, prng);
     /* Multiply and shift instead of a division: the bias is below count / 2^32 of a probability. */
-    return (uint32_t)(((bench_random_next(random) >> 32) * draw->count) >> 32);
+    return (uint32_t)(((prng_next(prng) >> 32) * draw->count) >> 32);
 }

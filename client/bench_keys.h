@@ -10,13 +10,13 @@
 #include <string.h>
 
 #define BENCH_KEY_BYTES_MAX 250u
-#define BENCH_KEY_DIGITS 8u               /* hexadecimal, at the end of a made key */
-#define BENCH_KEY_COUNT_MAX (1u << 31)    /* a key's number and one flag fit 32 bits */
+#define BENCH_KEY_DIGITS    8u         /* hexadecimal, at the end of a made key */
+#define BENCH_KEY_COUNT_MAX (1u << 31) /* a key's number and one flag fit 32 bits */
 
 struct bench_keys {
     uint32_t count;
     uint32_t key_bytes; /* length of every key, BENCH_KEY_DIGITS … BENCH_KEY_BYTES_MAX if made */
-    char *table;        /* owned; count × key_bytes bytes read from a file, or NULL: keys are made */
+    char *table; /* owned; count × key_bytes bytes read from a file, or NULL: keys are made */
     char prefix[BENCH_KEY_BYTES_MAX];
 };
 

@@ -9,10 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define IN_BYTES (256u * 1024)
+#define IN_BYTES   (256u * 1024)
 #define EVENTS_MAX 256
-#define OWN_FILES 16u /* standard streams, epoll, libraries */
-#define NS_PER_S UINT64_C(1000000000)
+#define OWN_FILES  16u /* standard streams, epoll, libraries */
+#define NS_PER_S   UINT64_C(1000000000)
 
 static uint64_t clock_ns(void)
 {
@@ -21,7 +21,7 @@ static uint64_t clock_ns(void)
     return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-/* ---- opening and closing ------------------------------------------------------------------------ */
+/* ---- opening and closing --------------------------------------------------------------------- */
 
 static void *allocate(size_t count, size_t bytes)
 {
@@ -71,11 +71,11 @@ enum err bench_load_open(struct bench_load *load, const struct bench_options *op
     uint32_t fill_batch = options->is_fill ? BENCH_FILL_BATCH : 1;
     *load = (struct bench_load){.options = options,
                                 .dialect = dialect,
-                                .random = {options->seed},
-                                .batch_max = options->pipeline > fill_batch ? options->pipeline
-                                                                            : fill_batch,
+                                .batch_max =
+                                    options->pipeline > fill_batch ? options->pipeline : fill_batch,
                                 .epoll_fd = epoll_create1(EPOLL_CLOEXEC)};
     CHECK(load->epoll_fd >= 0);
+    prng_init(&load->prng, options->seed);
     bench_draw_init(&load->draw, dialect->keys->count, options->zipf);
     load->in = allocate(IN_BYTES, 1);
     load->connections = allocate(options->clients, sizeof(*load->connections));
@@ -107,7 +107,8 @@ void bench_load_close(struct bench_load *load)
     *load = (struct bench_load){0};
 }
 
-/* ---- sending ------------------------------------------------------------------------------------ */
+/* ---- sending ----------------------------------------------------------------------------------
+ */
 
 static void lose(struct bench_load *load, struct bench_connection *connection)
 {
@@ -162,8 +163,8 @@ static void write_request(struct bench_load *load, struct bench_connection *conn
     struct bench_asked asked = {.is_set = true, .number = (uint32_t)fill_number};
     if (load->phase.kind == BENCH_MIX) {
         double ratio = load->options->get_ratio;
-        asked.is_set = ratio < 1 && bench_random_fraction(&load->random) >= ratio;
-        asked.number = bench_draw_next(&load->draw, &load->random);
+        asked.is_set = ratio < 1 && bench_fraction(&load->prng) >= ratio;
+        asked.number = bench_draw_next(&load->draw, &load->prng);
     }
     char *end;
     if (asked.is_set) {
@@ -172,7 +173,7 @@ static void write_request(struct bench_load *load, struct bench_connection *conn
         uint32_t numbers[BENCH_MULTIGET_MAX];
         numbers[0] = asked.number;
         for (uint32_t i = 1; i < load->dialect->multiget; i++)
-            numbers[i] = bench_draw_next(&load->draw, &load->random);
+            numbers[i] = bench_draw_next(&load->draw, &load->prng);
         end = bench_dialect_write_get(load->dialect, numbers, out);
     }
     buf_advance(&load->out, (size_t)(end - out));
@@ -186,15 +187,15 @@ static uint64_t sendable_count(const struct bench_load *load,
                                const struct bench_connection *connection)
 {
     uint64_t room = load->phase.batch - connection->asked_count;
-    uint64_t left = connection->asked_count > 0
-                        ? 0
-                        : load->phase.request_count - load->issued_count;
+    uint64_t left =
+        connection->asked_count > 0 ? 0 : load->phase.request_count - load->issued_count;
     if (load->phase.rate > 0)
         left = connection->due_count - connection->sent_count;
     return room < left ? room : left;
 }
 
-static void send_batch(struct bench_load *load, struct bench_connection *connection, uint64_t now_ns)
+static void send_batch(struct bench_load *load, struct bench_connection *connection,
+                       uint64_t now_ns)
 {
     if (connection->fd < 0 || now_ns >= load->end_ns || buf_len(&connection->unsent) > 0)
         return;
@@ -240,7 +241,8 @@ static void send_due(struct bench_load *load, uint64_t now_ns)
         send_batch(load, load->active[i % active], now_ns);
 }
 
-/* ---- receiving ---------------------------------------------------------------------------------- */
+/* ---- receiving --------------------------------------------------------------------------------
+ */
 
 static void count_answer(struct bench_load *load, const struct bench_answer *answer,
                          struct bench_asked asked)
@@ -273,8 +275,7 @@ static void record_latency(struct bench_load *load, const struct bench_connectio
     }
     for (uint64_t i = connection->answer_count - count; i < connection->answer_count; i++) {
         double number = (double)i * load->options->active + connection->place;
-        uint64_t due_ns =
-            load->start_ns + (uint64_t)(number / load->phase.rate * (double)NS_PER_S);
+        uint64_t due_ns = load->start_ns + (uint64_t)(number / load->phase.rate * (double)NS_PER_S);
         bench_histogram_record(latency, now_ns > due_ns ? now_ns - due_ns : 0, 1);
     }
 }
@@ -318,7 +319,8 @@ static void receive(struct bench_load *load, struct bench_connection *connection
     send_batch(load, connection, now_ns);
 }
 
-/* ---- phases ------------------------------------------------------------------------------------- */
+/* ---- phases -----------------------------------------------------------------------------------
+ */
 
 static bool is_done(const struct bench_load *load, uint64_t now_ns)
 {
@@ -362,8 +364,8 @@ static void begin_phase(struct bench_load *load, const struct bench_phase *phase
     load->phase = *phase;
     load->issued_count = load->waiting_count = 0;
     load->start_ns = clock_ns();
-    load->end_ns = phase->duration_ns == UINT64_MAX ? UINT64_MAX
-                                                    : load->start_ns + phase->duration_ns;
+    load->end_ns =
+        phase->duration_ns == UINT64_MAX ? UINT64_MAX : load->start_ns + phase->duration_ns;
     for (uint32_t i = 0; i < load->options->active; i++) {
         struct bench_connection *connection = load->active[i];
         connection->due_count = connection->sent_count = connection->answer_count = 0;

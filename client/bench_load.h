@@ -1,8 +1,8 @@
 /* The load engine: connections, and phases of requests over them.
  *
  * One thread, raw epoll. A connection sends a batch of requests with one write and, when all are
- * answered, the next; all reads go into one shared buffer, one a readiness. With a rate, request i is
- * due at start + i / rate on active connection i mod active, whether or not earlier ones are
+ * answered, the next; all reads go into one shared buffer, one a readiness. With a rate, request i
+ * is due at start + i / rate on active connection i mod active, whether or not earlier ones are
  * answered, and its latency counts from then. */
 #ifndef DHT_CLIENT_BENCH_LOAD_H
 #define DHT_CLIENT_BENCH_LOAD_H
@@ -34,10 +34,10 @@ struct bench_connection {
 struct bench_result {
     uint64_t request_count, key_count;
     uint64_t hit_count, miss_count, set_count; /* keys found, keys not found, keys stored */
-    uint64_t refused_count; /* requests answered by an error line */
-    uint64_t wrong_count;   /* answers of a wrong shape, key or length */
-    uint64_t lost_count;    /* connections the server closed, or that fell silent */
-    uint64_t unsent_count;  /* with a rate: due, but not sent before the end */
+    uint64_t refused_count;                    /* requests answered by an error line */
+    uint64_t wrong_count;                      /* answers of a wrong shape, key or length */
+    uint64_t lost_count;   /* connections the server closed, or that fell silent */
+    uint64_t unsent_count; /* with a rate: due, but not sent before the end */
     uint64_t elapsed_ns;
     struct bench_histogram latency_ns; /* of requests */
 };
@@ -53,10 +53,10 @@ struct bench_phase {
 };
 
 struct bench_load {
-    const struct bench_options *options;  /* borrowed */
-    const struct bench_dialect *dialect;  /* borrowed */
+    const struct bench_options *options; /* borrowed */
+    const struct bench_dialect *dialect; /* borrowed */
     struct bench_draw draw;
-    struct bench_random random;
+    struct prng prng;
     struct bench_connection *connections; /* owned; options->clients of them */
     struct bench_connection **active;     /* owned; options->active of them, evenly spread */
     uint32_t live_count;                  /* active ones not lost */

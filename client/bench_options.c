@@ -30,7 +30,8 @@ static const struct option_row rows[] = {
      "of them send requests, the others stay idle (all)"},
     {"requests", OPTION_NUMBER, FIELD(request_count), "0", 0, 1e15, "N",
      "stop after so many (0: when the duration is over)"},
-    {"duration", OPTION_NUMBER, FIELD(duration_s), "10", 0.01, 1e6, "SECONDS", "stop after so long"},
+    {"duration", OPTION_NUMBER, FIELD(duration_s), "10", 0.01, 1e6, "SECONDS",
+     "stop after so long"},
     {"warm-up", OPTION_NUMBER, FIELD(warm_up_s), "0", 0, 1e6, "SECONDS",
      "the same load before it, not measured"},
     {"fill", OPTION_FLAG, FIELD(is_fill), NULL, 0, 0, NULL, "first store every key once"},
@@ -78,7 +79,8 @@ static bool set_number(const struct option_row *row, const char *text, char *fie
     return count == number;
 }
 
-static bool set_option(struct bench_options *options, const struct option_row *row, const char *text)
+static bool set_option(struct bench_options *options, const struct option_row *row,
+                       const char *text)
 {
     char *field = (char *)options + row->offset;
     switch (row->kind) {

@@ -13,18 +13,18 @@ struct bench_options {
     uint32_t key_count;
     uint32_t key_bytes;
     uint32_t value_bytes;
-    uint32_t pipeline;     /* requests a batch, 1 or more */
-    uint32_t multiget;     /* keys a get, 1 or more */
+    uint32_t pipeline; /* requests a batch, 1 or more */
+    uint32_t multiget; /* keys a get, 1 or more */
     uint32_t seed;
-    double request_count;  /* whole number; 0: until the duration is over */
+    double request_count; /* whole number; 0: until the duration is over */
     double duration_s;
-    double warm_up_s;      /* the same load before it, not measured */
-    double timeout_s;      /* of silence while answers are awaited */
-    double get_ratio;      /* 0 … 1; the others are sets */
-    double zipf;           /* exponent; 0: uniform */
-    double rate;           /* requests a second over all clients; 0: as fast as answers come */
+    double warm_up_s; /* the same load before it, not measured */
+    double timeout_s; /* of silence while answers are awaited */
+    double get_ratio; /* 0 … 1; the others are sets */
+    double zipf;      /* exponent; 0: uniform */
+    double rate;      /* requests a second over all clients; 0: as fast as answers come */
     bool is_resp;
-    bool is_fill;          /* store every key once before */
+    bool is_fill; /* store every key once before */
     bool is_json;
     bool is_help;
 };

@@ -16,20 +16,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define IN_BYTES (64u * 1024) /* of one read, and the longest request line kept */
-#define EVENTS_MAX 256
+#define IN_BYTES        (64u * 1024) /* of one read, and the longest request line kept */
+#define EVENTS_MAX      256
 #define CONNECTIONS_MAX 65536
 
 struct connection {
-    char *kept;           /* the beginning of a line that was cut; NULL if none */
+    char *kept; /* the beginning of a line that was cut; NULL if none */
     size_t kept_bytes;
-    size_t body_left;     /* bytes of a set's value and CRLF still to come */
+    size_t body_left; /* bytes of a set's value and CRLF still to come */
 };
 
 struct echo {
     int listener, epoll;
     size_t value_bytes;
-    char *tail;           /* " 0 <n>\r\n<value>\r\nEND\r\n" */
+    char *tail; /* " 0 <n>\r\n<value>\r\nEND\r\n" */
     size_t tail_bytes;
     char *in, *out;
     struct connection connections[CONNECTIONS_MAX]; /* by descriptor */
@@ -184,7 +184,8 @@ static void serve(struct echo *echo, int fd)
     size_t rest = 0;
     size_t len = kept_bytes + (got > 0 ? (size_t)got : 0);
     char *end = got <= 0 ? NULL : answer_all(echo, connection, echo->in, len, echo->out, &rest);
-    if (end == NULL || rest == IN_BYTES || send_all(fd, echo->out, (size_t)(end - echo->out)) != 0) {
+    if (end == NULL || rest == IN_BYTES ||
+        send_all(fd, echo->out, (size_t)(end - echo->out)) != 0) {
         drop(echo, fd);
         return;
     }
