@@ -7,6 +7,7 @@
 #include "server/net/shell.h"
 #include "server/options.h"
 #include "server/self.h"
+#include "server/settings.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -77,6 +78,7 @@ struct server {
     struct view view;
     struct budget budget;
     struct log log;
+    struct settings settings;
     struct shell shell;
     struct store *store;
     struct node *node;
@@ -121,9 +123,12 @@ static int start(struct server *server)
                                                 .evict = options->evict,
                                                 .seed = shell_clock().mono_ms ^ (uint64_t)getpid()};
     server->store = store_open(&store_options);
+    settings_fill(&server->settings, options, host, port);
     const struct node_options node_options = {.name = name,
                                               .value_bytes_max = options->value_bytes_max,
-                                              .op_timeout_ms = options->op_timeout_ms};
+                                              .op_timeout_ms = options->op_timeout_ms,
+                                              .settings = server->settings.list,
+                                              .settings_count = server->settings.count};
     server->node = node_open(&node_options, &server->view, server->store, &server->shell.env,
                              &server->log);
     log_start(server, address);
