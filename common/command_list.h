@@ -11,6 +11,7 @@
  *   META      <word> <key> [flags]             (ms: <word> <key> <bytes> [flags] + body)
  *   NODE      answered by the node asked, no key
  */
+/* clang-format off */
 /*      word          id             family */
 COMMAND("get",        GET,           RETRIEVE)
 COMMAND("gets",       GETS,          RETRIEVE)
@@ -40,3 +41,4 @@ COMMAND("version",    VERSION,       NODE)
 COMMAND("verbosity",  VERBOSITY,     NODE)
 COMMAND("quit",       QUIT,          NODE)
 COMMAND("hello",      HELLO,         NODE)
+/* clang-format on */

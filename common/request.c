@@ -11,14 +11,14 @@
 #include "common/check.h"
 #include "common/number.h"
 
-#define WORD_BYTES_MAX 9u      /* "flush_all", "verbosity" */
-#define ARGUMENTS_MAX 19u      /* words looked at after the command's own; more are counted as one more */
-#define META_ARGUMENTS_MAX 18u /* key, length and flags of a meta line */
-#define OPAQUE_WORD_BYTES_MAX 32u
+#define WORD_BYTES_MAX        9u  /* "flush_all", "verbosity" */
+#define META_ARGUMENTS_MAX    18u /* key, length and flags of a meta line */
+#define ARGUMENTS_MAX         19u /* words looked at: one more than any command may have */
+#define OPAQUE_WORD_BYTES_MAX 32u /* with its O */
 
-#define BAD_FORMAT SPAN_LITERAL("CLIENT_ERROR bad command line format\r\n")
+#define BAD_FORMAT    SPAN_LITERAL("CLIENT_ERROR bad command line format\r\n")
 #define LINE_TOO_LONG SPAN_LITERAL("CLIENT_ERROR line too long\r\n")
-#define UNKNOWN SPAN_LITERAL("ERROR\r\n")
+#define UNKNOWN       SPAN_LITERAL("ERROR\r\n")
 
 enum family {
     FAMILY_UNKNOWN,
@@ -42,8 +42,8 @@ struct verb {
 struct call {
     struct request_parser *parser;
     const struct request_limits *limits;
-    struct span in;          /* from the first byte of the line, or of the line's next key */
-    size_t line_bytes;       /* of the line in front of in, its end included */
+    struct span in;    /* from the first byte of the line, or of the line's next key */
+    size_t line_bytes; /* of the line in front of in, its end included */
     struct request *request;
     size_t consumed;
     size_t need;
@@ -155,8 +155,8 @@ static struct verb verb_of(struct span word)
         char c = word.data[i];
         lower[i] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
     }
-#define COMMAND(text, id, kind)                                                               \
-    if (word.len == sizeof(text) - 1 && memcmp(lower, text, sizeof(text) - 1) == 0)           \
+#define COMMAND(text, id, kind)                                                                    \
+    if (word.len == sizeof(text) - 1 && memcmp(lower, text, sizeof(text) - 1) == 0)                \
         return (struct verb){CMD_##id, FAMILY_##kind};
 #include "common/command_list.h"
 #undef COMMAND
@@ -165,8 +165,8 @@ static struct verb verb_of(struct span word)
 
 const char *command_word(enum command command)
 {
-#define COMMAND(text, id, kind)                                                               \
-    if (command == CMD_##id)                                                                  \
+#define COMMAND(text, id, kind)                                                                    \
+    if (command == CMD_##id)                                                                       \
         return text;
 #include "common/command_list.h"
 #undef COMMAND
@@ -197,7 +197,7 @@ bool request_is_write(const struct request *request)
 
 /* ---- Retrievals ---- */
 
-/* The byte after the key that begins at at: a space, a NUL, a newline, or the end of what is there. */
+/* The byte after the key at at: a space, a NUL, a newline, or the end of what is there. */
 static size_t key_end(struct span in, size_t at)
 {
     for (at = find_blank(in, at); at < in.len; at = find_blank(in, at + 1)) {
@@ -231,8 +231,8 @@ static enum parse give_key(struct call *call, struct span key, enum request_part
 }
 
 /* Gives the key at or after at. Whether it is the line's last shows in what follows it, so this
- * looks on to the first byte of the next key; a line that is not checked, thus not wholly there, may
- * end anywhere, and its spaces are bounded so that they need not be kept without end. */
+ * looks on to the first byte of the next key; a line that is not checked, thus not wholly there,
+ * may end anywhere, and its spaces are bounded so that they need not be kept without end. */
 static enum parse next_key(struct call *call, size_t at)
 {
     struct span in = call->in;
@@ -303,8 +303,8 @@ static enum parse parse_retrieval(struct call *call, struct verb verb, struct sp
     return next_key(call, at);
 }
 
-/* A retrieval line longer than RETRIEVAL_CHECKED_BYTES_MAX, its end not in sight: its keys are given
- * out as they come. */
+/* A retrieval line longer than RETRIEVAL_CHECKED_BYTES_MAX, its end not in sight: its keys are
+ * given out as they come. */
 static enum parse stream_retrieval(struct call *call, struct verb verb, struct span rest)
 {
     struct request_parser *parser = call->parser;
@@ -320,8 +320,8 @@ static enum parse stream_retrieval(struct call *call, struct verb verb, struct s
     parser->retrieval = verb.command;
     parser->retrieval_checked = false;
     enum parse result = next_key(call, (size_t)(rest.data - call->in.data));
-    if (result == PARSE_MORE)
-        parser->retrieval = CMD_INVALID; /* nothing is consumed: the line is read from its start again */
+    if (result == PARSE_MORE) /* nothing is consumed: the line is read from its start again */
+        parser->retrieval = CMD_INVALID;
     return result;
 }
 
@@ -334,8 +334,8 @@ static enum parse refuse_with_body(struct call *call, int32_t body_bytes, struct
     return refuse(call, error);
 }
 
-/* Whether a body of len bytes is followed by a line feed alone, as telnet and netcat write it. After
- * a '\r' it is not: then the length is wrong. */
+/* Whether a body of len bytes is followed by a line feed alone, as telnet and netcat write it.
+ * After a '\r' it is not: then the length is wrong. */
 static bool ends_in_bare_lf(const char *body, size_t len)
 {
     return body[len] == '\n' && (len == 0 || body[len - 1] != '\r');
@@ -396,6 +396,7 @@ static enum parse parse_store(struct call *call, bool is_cas, const struct argum
 static enum parse parse_number(struct call *call, bool is_touch, const struct arguments *arguments)
 {
     struct request *request = call->request;
+    const struct span bad_delta = SPAN_LITERAL("CLIENT_ERROR invalid numeric delta argument\r\n");
     if (arguments->count != 2 && arguments->count != 3)
         return refuse(call, UNKNOWN);
     request->noreply = is_noreply(arguments);
@@ -406,7 +407,7 @@ static enum parse parse_number(struct call *call, bool is_touch, const struct ar
     if (is_touch && !number_parse_i32(arguments->word[1], &exptime))
         return refuse_classic(call, SPAN_LITERAL("CLIENT_ERROR invalid exptime argument\r\n"));
     if (!is_touch && !number_parse_u64(arguments->word[1], &request->number))
-        return refuse_classic(call, SPAN_LITERAL("CLIENT_ERROR invalid numeric delta argument\r\n"));
+        return refuse_classic(call, bad_delta);
     request->exptime = exptime;
     return done(call, call->line_bytes);
 }
@@ -575,8 +576,8 @@ static bool is_flag(char c)
 }
 
 /* Takes in the flags from word first on. Every known letter is good for every command, which
- * ignores it where it means nothing. All are looked at before a malformed argument is told, the last
- * error winning; a flag that is unknown or there twice is told at once. */
+ * ignores it where it means nothing. All are looked at before a malformed argument is told, the
+ * last error winning; a flag that is unknown or there twice is told at once. */
 static bool take_flags(struct request *request, const struct arguments *arguments, size_t first,
                        struct span *error)
 {
@@ -679,8 +680,8 @@ static enum parse parse_meta(struct call *call, struct span rest, const struct a
                                    : SPAN_LITERAL("CLIENT_ERROR options flags too long\r\n"));
     struct span error;
     if (!take_flags(request, arguments, 1, &error))
-        return refuse(call, is_get ? error
-                                   : SPAN_LITERAL("CLIENT_ERROR invalid or duplicate flag\r\n"));
+        return refuse(call,
+                      is_get ? error : SPAN_LITERAL("CLIENT_ERROR invalid or duplicate flag\r\n"));
     if (!check_flags(request, &error))
         return refuse(call, error);
     request->meta_flags = words_from(arguments, 1, rest);
@@ -819,8 +820,8 @@ static size_t swallow(struct request_parser *parser, struct span in)
     return at;
 }
 
-/* Zeroes all but key_decoded, of which it may spoil some. In small pieces: for more than 64 bytes GCC
- * writes `rep stos`, which took as long as all the rest of a get. */
+/* Zeroes all but key_decoded, of which it may spoil some. In small pieces: for more than 64 bytes
+ * GCC writes `rep stos`, which took as long as all the rest of a get. */
 static void request_clear(struct request *request)
 {
     enum { PIECE_BYTES = 64 };
@@ -844,8 +845,7 @@ enum parse request_parse(struct request_parser *parser, const struct request_lim
         .request = request,
     };
     request_clear(request);
-    enum parse result =
-        parser->retrieval != CMD_INVALID ? next_key(&call, 0) : parse_line(&call);
+    enum parse result = parser->retrieval != CMD_INVALID ? next_key(&call, 0) : parse_line(&call);
     *consumed = swallowed + call.consumed;
     *need = call.need;
     CHECK(*consumed <= len);

@@ -12,16 +12,20 @@
 #include "common/span.h"
 
 #define KEY_BYTES_MAX 250u
-#define LINE_BYTES_MAX 2048u                  /* a command line without its newline; retrievals may be longer */
-#define RETRIEVAL_CHECKED_BYTES_MAX (64u * 1024) /* up to here a retrieval line is checked before any key is served */
+/* A command line without its newline; retrievals may be longer. */
+#define LINE_BYTES_MAX 2048u
+/* Up to here a retrieval line is checked before any of its keys is given out. */
+#define RETRIEVAL_CHECKED_BYTES_MAX (64u * 1024)
 
 enum command {
     CMD_INVALID, /* answer request.error and nothing else */
+    /* clang-format off */
     CMD_GET, CMD_GETS, CMD_GAT, CMD_GATS,
     CMD_SET, CMD_ADD, CMD_REPLACE, CMD_APPEND, CMD_PREPEND, CMD_CAS,
     CMD_DELETE, CMD_INCR, CMD_DECR, CMD_TOUCH,
     CMD_META_GET, CMD_META_SET, CMD_META_DELETE, CMD_META_ARITH, CMD_META_DEBUG,
     CMD_META_NOOP, CMD_FLUSH_ALL, CMD_STATS, CMD_VERSION, CMD_VERBOSITY, CMD_QUIT,
+    /* clang-format on */
     CMD_HELLO, /* the connection becomes a peer's: the line is a frame header (frame.h) */
     CMD_COUNT
 };
@@ -42,52 +46,53 @@ static inline uint64_t meta_bit(char letter)
 struct request {
     enum command command;
     enum request_part part;
-    bool noreply;   /* classic: no byte of answer. Never set for meta (their q is in meta_seen) */
-    bool too_large; /* the announced value exceeds the limit: value is empty, the parser swallows it */
-    bool has_delay; /* flush_all: a number was given, in exptime */
-    bool key_base64; /* meta b: the line's key is base64; key is what it decodes to */
-    uint32_t flags; /* client flags: STORE, CAS; meta F */
-    int64_t exptime; /* as sent: STORE, CAS, RETOUCH, TOUCH; meta T; flush_all's delay */
-    uint64_t number; /* CAS: cas unique; ARITH: delta; VERBOSITY: level */
-    struct span key; /* 1 … KEY_BYTES_MAX bytes; empty where the family has none */
+    bool noreply;      /* classic: no byte of answer. Never set for meta (q is in meta_seen) */
+    bool too_large;    /* the announced value exceeds the limit: value is empty; it is swallowed */
+    bool has_delay;    /* flush_all: a number was given, in exptime */
+    bool key_base64;   /* meta b: the line's key is base64; key is what it decodes to */
+    uint32_t flags;    /* client flags: STORE, CAS; meta F */
+    int64_t exptime;   /* as sent: STORE, CAS, RETOUCH, TOUCH; meta T; flush_all's delay */
+    uint64_t number;   /* CAS: cas unique; ARITH: delta; VERBOSITY: level */
+    struct span key;   /* 1 … KEY_BYTES_MAX bytes; empty where the family has none */
     struct span value; /* STORE, CAS, ms: the body without its line end */
-    struct span line; /* the request as received, body and line ends included; for a piece of a
-                         longer retrieval line only its own key is meant: forward "<word> [<exptime>] <key>" */
-    struct span words; /* STATS: the rest of the line, e.g. "settings", trimmed; HELLO: whole line */
-    struct span error; /* CMD_INVALID: the answer with its \r\n, a static text */
+    struct span line;  /* the request as received, body and line ends included; of a retrieval of
+                          several keys the part consumed: forward "<word> [<exptime>] <key>" */
+    struct span words; /* STATS: the rest of the line, e.g. "settings", trimmed; HELLO: all of it */
+    struct span error; /* CMD_INVALID: the answer with its \r\n, a static text; empty after a
+                          noreply: no answer. Its part is PART_WHOLE, in the midst of keys too */
 
     /* Meta commands. Which flags stand in the line, and their arguments; absent ones are 0. */
-    uint64_t meta_seen;      /* meta_bit of each flag present */
-    struct span meta_flags;  /* the flags as sent, separated by single or more spaces, for answers in the request's order */
-    struct span opaque;      /* O's argument */
-    int64_t vivify_ttl;      /* N */
-    int64_t recache_ttl;     /* R */
-    uint64_t cas_compare;    /* C */
-    uint64_t cas_explicit;   /* E */
-    uint64_t initial;        /* J */
-    uint64_t delta;          /* D; 1 if absent */
-    char mode;               /* M's argument, upper case: ms S A P R E, ma I D; 0 if absent */
+    uint64_t meta_seen;     /* meta_bit of each flag present */
+    struct span meta_flags; /* the flags as sent, spaces between: answers keep their order */
+    struct span opaque;     /* O's argument */
+    int64_t vivify_ttl;     /* N */
+    int64_t recache_ttl;    /* R */
+    uint64_t cas_compare;   /* C */
+    uint64_t cas_explicit;  /* E */
+    uint64_t initial;       /* J */
+    uint64_t delta;         /* D; 1 if absent */
+    char mode;              /* M's argument, upper case: ms S A P R E, ma I D; 0 if absent */
 
     char key_decoded[KEY_BYTES_MAX + 2]; /* storage behind key when key_base64 */
 };
 
 struct request_limits {
-    uint32_t value_bytes_max; /* -I; memcached's rule (proto.md) says what exactly is compared with it */
+    uint32_t value_bytes_max; /* -I: compared with the announced length alone */
 };
 
 enum parse {
-    PARSE_DONE,  /* request is filled, consumed says how many bytes it took */
-    PARSE_MORE,  /* more bytes are needed; consumed may be > 0 (swallowed bytes) */
-    PARSE_CLOSE  /* not our protocol (0x80, HTTP, endless line): answer request.error if any, then close */
+    PARSE_DONE, /* request is filled, consumed says how many bytes it took */
+    PARSE_MORE, /* more bytes are needed; consumed may be > 0 (swallowed bytes) */
+    PARSE_CLOSE /* 0x80, HTTP or an endless line: answer request.error if any, then close */
 };
 
 /* What of a connection's input outlives one call. A zeroed parser is at a line's start. */
 struct request_parser {
-    uint64_t swallow_bytes;     /* of a body that is thrown away, still to come */
-    bool swallow_line;          /* throw away up to and including the next LF */
-    enum command retrieval;     /* CMD_GET … CMD_GATS: inside that line's keys; else CMD_INVALID */
-    int64_t retrieval_exptime;  /* gat, gats */
-    bool retrieval_checked;     /* the rest of the line is known to be well formed */
+    uint64_t swallow_bytes;    /* of a body that is thrown away, still to come */
+    bool swallow_line;         /* throw away up to and including the next LF */
+    enum command retrieval;    /* CMD_GET … CMD_GATS: inside that line's keys; else CMD_INVALID */
+    int64_t retrieval_exptime; /* gat, gats */
+    bool retrieval_checked;    /* the rest of the line is known to be well formed */
 };
 
 /* Parses the next request from the len unconsumed bytes at in.
@@ -96,9 +101,10 @@ struct request_parser {
  *           the request itself (key_decoded): do not copy the struct by value without mending key.
  * consumed  out: how many bytes of in are done with; they must stay in place while request is used.
  * need      out on PARSE_MORE: calling again is useless before this many unconsumed bytes are there
- *           (a hint that makes large bodies cost one parse of their line; at least len - consumed + 1).
- * bound     a line not ended after LINE_BYTES_MAX bytes (retrievals excepted) is PARSE_CLOSE with
- *           memcached's error; nothing is ever allocated. */
+ *           (a hint that makes large bodies cost one parse of their line; at least
+ *           len - consumed + 1).
+ * bound     a line not ended after LINE_BYTES_MAX bytes (retrievals excepted) is PARSE_CLOSE;
+ *           nothing is ever allocated. */
 enum parse request_parse(struct request_parser *parser, const struct request_limits *limits,
                          const char *in, size_t len, struct request *request, size_t *consumed,
                          size_t *need);

@@ -144,8 +144,8 @@ static enum parse story_step(struct story_feed *feed)
     memset(request, 0xee, sizeof(*request));
     size_t consumed, need;
     size_t needed_before = feed->need;
-    enum parse result = request_parse(&feed->parser, &feed->limits, in.data, in.len, request,
-                                      &consumed, &need);
+    enum parse result =
+        request_parse(&feed->parser, &feed->limits, in.data, in.len, request, &consumed, &need);
     CHECK(consumed <= in.len);
     if (result == PARSE_MORE) {
         CHECK(need >= in.len - consumed + 1);

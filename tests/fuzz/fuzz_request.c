@@ -32,7 +32,8 @@ static void check_line(struct span in, uint32_t value_bytes_max)
     struct request_parser parser = {0}, again = {0};
     static struct request request, copy;
     size_t consumed, need;
-    if (request_parse(&parser, &limits, in.data, in.len, &request, &consumed, &need) != PARSE_DONE ||
+    if (request_parse(&parser, &limits, in.data, in.len, &request, &consumed, &need) !=
+            PARSE_DONE ||
         request.part == PART_PIECE || request.too_large)
         return;
     CHECK(consumed == request.line.len);

@@ -10,9 +10,10 @@
 static void gives_the_vectors_of_rfc_4648(void **state)
 {
     (void)state;
-    static const char *const vectors[][2] = {
-        {"f", "Zg=="},   {"fo", "Zm8="},       {"foo", "Zm9v"}, {"foob", "Zm9vYg=="},
-        {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}, {"\xfb\xff\xbf", "+/+/"}};
+    static const char *const vectors[][2] = {{"f", "Zg=="},           {"fo", "Zm8="},
+                                             {"foo", "Zm9v"},         {"foob", "Zm9vYg=="},
+                                             {"fooba", "Zm9vYmE="},   {"foobar", "Zm9vYmFy"},
+                                             {"\xfb\xff\xbf", "+/+/"}};
     for (size_t i = 0; i < ARRAY_COUNT(vectors); i++) {
         struct span bytes = span_of_string(vectors[i][0]);
         struct span text = span_of_string(vectors[i][1]);
@@ -29,10 +30,10 @@ static void gives_the_vectors_of_rfc_4648(void **state)
 static void refuses_what_encode_would_not_write(void **state)
 {
     (void)state;
-    static const char *const bad[] = {
-        "",     "Z",        "Zg",       "Zg=",      "Zg==Zg==", "=",        "====",     "Z===",
-        "Zg=v", "Zm9v Zm9", "Zm9v\nZm9", "Zh==",     "Zm9=",     "Zm9v!A==", "Zm9-Zm9v", "Zm9_Zm9v",
-        "Zm9\xc3", "=m9v",  "Z=9v",     "Zm=v"};
+    static const char *const bad[] = {"",          "Z",       "Zg",   "Zg=",      "Zg==Zg==",
+                                      "=",         "====",    "Z===", "Zg=v",     "Zm9v Zm9",
+                                      "Zm9v\nZm9", "Zh==",    "Zm9=", "Zm9v!A==", "Zm9-Zm9v",
+                                      "Zm9_Zm9v",  "Zm9\xc3", "=m9v", "Z=9v",     "Zm=v"};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         char out[16];
         size_t len;

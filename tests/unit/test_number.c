@@ -1,4 +1,4 @@
-/* Numbers read as memcached reads them (compared with strtol's family) and written as printf does. */
+/* Numbers: read as memcached reads them (compared with strtol's family), written as printf does. */
 #include "common/number.h"
 
 #include <errno.h>
@@ -54,6 +54,7 @@ static void compare(const char *text)
 static void reads_what_strtol_reads(void **state)
 {
     (void)state;
+    /* clang-format off */
     static const char *const texts[] = {
         "", " ", "-", "+", "0", "00", "-0", "+0", "1", "+1", "-1", "--1", "+-1", "- 1", "1-", "1x",
         "x1", "0x10", "1 x", "1\t", "\t1", " \v\f\r\n1", "1\r", "1.0", "1e3", "4294967295",
@@ -64,6 +65,7 @@ static void reads_what_strtol_reads(void **state)
         "9999999999999999999", "-18446744073709551615", "-18446744073709551616",
         "000000000000000000000000001", "-00000000000000000000000001", "100000000000000000000",
         "999999999999999999999999999999999999", "123456789012345678901234567890 5"};
+    /* clang-format on */
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
         compare(texts[i]);
 }
@@ -109,8 +111,18 @@ static void strict_decimal_takes_nothing_but_digits(void **state)
 {
     (void)state;
     uint64_t value = 7;
-    static const char *const bad[] = {"", "+1", "-1", " 1", "1 ", "1x", "01", "00", "1/", "1:",
-                                      "18446744073709551616", "99999999999999999999",
+    static const char *const bad[] = {"",
+                                      "+1",
+                                      "-1",
+                                      " 1",
+                                      "1 ",
+                                      "1x",
+                                      "01",
+                                      "00",
+                                      "1/",
+                                      "1:",
+                                      "18446744073709551616",
+                                      "99999999999999999999",
                                       "100000000000000000000"};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
         assert_false(number_parse_decimal(span_of_string(bad[i]), UINT64_MAX, &value));

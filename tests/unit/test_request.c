@@ -1,6 +1,6 @@
-/* The request parser: every command and every refusal as memcached 1.6.18 has them (its answers were
- * taken from the wire), each read whole and cut at every byte. tests/request_story.h says how a
- * story reads. */
+/* The request parser: every command and every refusal as memcached 1.6.18 has them (its answers
+ * were taken from the wire), each read whole and cut at every byte. tests/request_story.h says how
+ * a story reads. */
 #include "tests/request_story.h"
 
 #include <setjmp.h>
@@ -11,16 +11,16 @@
 
 #define VALUE_BYTES_MAX 20u
 
-#define TEN "kkkkkkkkkk"
-#define FIFTY TEN TEN TEN TEN TEN
-#define KEY_250 FIFTY FIFTY FIFTY FIFTY FIFTY
-#define FORMAT "!CLIENT_ERROR bad command line format"
-#define DATA "!CLIENT_ERROR bad data chunk"
-#define EXPTIME "!CLIENT_ERROR invalid exptime argument"
-#define TOKEN "!CLIENT_ERROR bad token in command line format"
-#define FLAG "!CLIENT_ERROR invalid flag"
-#define TWICE "!CLIENT_ERROR duplicate flag"
-#define USAGE "!CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]"
+#define TEN       "kkkkkkkkkk"
+#define FIFTY     TEN TEN TEN TEN TEN
+#define KEY_250   FIFTY FIFTY FIFTY FIFTY FIFTY
+#define FORMAT    "!CLIENT_ERROR bad command line format"
+#define DATA      "!CLIENT_ERROR bad data chunk"
+#define EXPTIME   "!CLIENT_ERROR invalid exptime argument"
+#define TOKEN     "!CLIENT_ERROR bad token in command line format"
+#define FLAG      "!CLIENT_ERROR invalid flag"
+#define TWICE     "!CLIENT_ERROR duplicate flag"
+#define USAGE     "!CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]"
 #define OPAQUE_31 TEN TEN TEN "k"
 
 struct a_case {
@@ -137,7 +137,9 @@ static void words_are_known_in_either_case(void **state)
         {"REMOVE k\r\n", "delete k"},
         {"MG a v\r\n", "mg a {v}"},
         {"FLUSH_ALL\r\n", "flush_all"},
-        {"flush\x7f" "all\r\n", "!ERROR"},
+        {"flush\x7f"
+         "all\r\n",
+         "!ERROR"},
         {"Verbosity 1\r\n", "verbosity number=1"},
         {"g\r\n", "!ERROR"},
         {"ge a\r\n", "!ERROR"},
@@ -417,8 +419,8 @@ static void meta_errors_are_memcacheds(void **state)
         {"me\r\n", FORMAT},
         {"mg " KEY_250 "k\r\n", FORMAT},
         {"ms " KEY_250 "k 2\r\nmn\r\n", FORMAT " | mn"},
-        {"md " KEY_250 "k\r\nma " KEY_250 "k\r\nme " KEY_250 "k\r\n", FORMAT " | " FORMAT
-                                                                      " | " FORMAT},
+        {"md " KEY_250 "k\r\nma " KEY_250 "k\r\nme " KEY_250 "k\r\n",
+         FORMAT " | " FORMAT " | " FORMAT},
         {"mg a v v\r\n", TWICE},
         {"mg a vx v\r\n", TWICE},
         {"mg a \x7f\r\nmg a \xff\r\n", TWICE " | " TWICE},
@@ -540,7 +542,8 @@ static void check_pieces(struct span in, size_t block, size_t piece, const char 
     free(story);
 }
 
-/* A long input, read whole, cut at some places, in blocks, and byte by byte where it is streamed. */
+/* A long input, read whole, cut at some places, in blocks, and byte by byte where it is streamed.
+ */
 static void check_long(struct span in, const char *expected)
 {
     static const size_t cuts[] = {0,    1,     5,     2047,  2048,  2049,  2050,
@@ -644,8 +647,9 @@ static void need_says_how_much_is_missing(void **state)
     struct request request;
     size_t consumed, need;
     struct span line = SPAN_LITERAL("set k 0 0 500000\r\n");
-    assert_int_equal(request_parse(&parser, &limits, line.data, line.len, &request, &consumed, &need),
-                     PARSE_MORE);
+    assert_int_equal(
+        request_parse(&parser, &limits, line.data, line.len, &request, &consumed, &need),
+        PARSE_MORE);
     assert_int_equal(consumed, 0);
     assert_int_equal(need, line.len + 500000 + 1);
 }
@@ -667,15 +671,28 @@ static void a_forwarded_line_parses_to_the_same(void **state)
 static void writes_are_those_that_may_change_something(void **state)
 {
     (void)state;
-    static const char *const writes[] = {
-        "gat 0 a\r\n",      "gats 0 a\r\n",    "set k 0 0 0\r\n\r\n", "add k 0 0 0\r\n\r\n",
-        "delete k\r\n",     "incr k 1\r\n",    "decr k 1\r\n",        "touch k 0\r\n",
-        "mg a T0\r\n",      "mg a N0\r\n",     "mg a R0\r\n",         "ms a 0\r\n\r\n",
-        "md a\r\n",         "ma a\r\n",        "flush_all\r\n",       "append k 0 0 0\r\n\r\n",
-        "cas k 0 0 0 0\r\n\r\n", "replace k 0 0 0\r\n\r\n", "prepend k 0 0 0\r\n\r\n"};
-    static const char *const reads[] = {"get a\r\n", "gets a\r\n",   "mg a v k t\r\n", "me a\r\n",
-                                        "mn\r\n",    "version\r\n", "stats\r\n",      "quit\r\n",
-                                        "verbosity 1\r\n", "foo\r\n"};
+    static const char *const writes[] = {"gat 0 a\r\n",
+                                         "gats 0 a\r\n",
+                                         "set k 0 0 0\r\n\r\n",
+                                         "add k 0 0 0\r\n\r\n",
+                                         "delete k\r\n",
+                                         "incr k 1\r\n",
+                                         "decr k 1\r\n",
+                                         "touch k 0\r\n",
+                                         "mg a T0\r\n",
+                                         "mg a N0\r\n",
+                                         "mg a R0\r\n",
+                                         "ms a 0\r\n\r\n",
+                                         "md a\r\n",
+                                         "ma a\r\n",
+                                         "flush_all\r\n",
+                                         "append k 0 0 0\r\n\r\n",
+                                         "cas k 0 0 0 0\r\n\r\n",
+                                         "replace k 0 0 0\r\n\r\n",
+                                         "prepend k 0 0 0\r\n\r\n"};
+    static const char *const reads[] = {
+        "get a\r\n",   "gets a\r\n", "mg a v k t\r\n", "me a\r\n",        "mn\r\n",
+        "version\r\n", "stats\r\n",  "quit\r\n",       "verbosity 1\r\n", "foo\r\n"};
     struct request_limits limits = {.value_bytes_max = VALUE_BYTES_MAX};
     for (size_t i = 0; i < ARRAY_COUNT(writes) + ARRAY_COUNT(reads); i++) {
         bool is_write = i < ARRAY_COUNT(writes);
@@ -683,9 +700,9 @@ static void writes_are_those_that_may_change_something(void **state)
         struct request_parser parser = {0};
         struct request request;
         size_t consumed, need;
-        assert_int_equal(request_parse(&parser, &limits, text, strlen(text), &request, &consumed,
-                                       &need),
-                         PARSE_DONE);
+        assert_int_equal(
+            request_parse(&parser, &limits, text, strlen(text), &request, &consumed, &need),
+            PARSE_DONE);
         if (request_is_write(&request) != is_write)
             fail_msg("%s", text);
     }
