@@ -277,16 +277,27 @@ bool arena_compact(struct arena *arena, enum arena_need need, uint32_t *move_cou
 
 /* The whole */
 
-/* Sizes: steps of 8 bytes, from 128 on of a sixteenth, each the largest that puts as many chunks
- * into a page. So at most 6 % of a chunk is idle below 4 KiB, and a fifth just above 13 KiB. */
+/* How many chunks a page of the next class holds: a size at most a sixteenth (or 8 bytes, or one
+ * chunk a page) above the last, and the largest that puts as many into a page. */
+static uint32_t next_page_chunks(uint32_t page_chunks)
+{
+    uint32_t bytes = PAGE_BYTES / page_chunks / UNIT_BYTES * UNIT_BYTES;
+    uint32_t step = bytes / 16 > UNIT_BYTES ? bytes / 16 : UNIT_BYTES;
+    uint32_t next = (PAGE_BYTES + bytes + step - 1) / (bytes + step);
+    if (next >= page_chunks)
+        next = page_chunks - 1;
+    while (PAGE_BYTES / next / UNIT_BYTES * UNIT_BYTES == bytes)
+        next--;
+    return next;
+}
+
 static void classes_init(struct arena *arena)
 {
-    uint32_t bytes = ARENA_CHUNK_BYTES_MIN;
+    uint32_t page_chunks = PAGE_BYTES / ARENA_CHUNK_BYTES_MIN;
     size_t unit = 0;
-    for (uint32_t index = 0;; index++) {
+    for (uint32_t index = 0; unit < ARRAY_COUNT(arena->class_of); index++) {
         CHECK(index < ARENA_CLASSES_MAX);
-        uint32_t page_chunks = PAGE_BYTES / bytes;
-        bytes = PAGE_BYTES / page_chunks / UNIT_BYTES * UNIT_BYTES;
+        uint32_t bytes = PAGE_BYTES / page_chunks / UNIT_BYTES * UNIT_BYTES;
         for (unsigned kind = 0; kind < ARENA_KINDS; kind++) {
             struct arena_class *class = &arena->classes[kind][index];
             class->chunk_bytes = bytes;
@@ -296,10 +307,7 @@ static void classes_init(struct arena *arena)
         while (unit <= bytes / UNIT_BYTES)
             arena->class_of[unit++] = (uint8_t)index;
         arena->class_count = index + 1;
-        if (bytes == ARENA_CHUNK_BYTES_MAX)
-            return;
-        uint32_t step = bytes / 16 / UNIT_BYTES * UNIT_BYTES;
-        bytes += step > UNIT_BYTES ? step : UNIT_BYTES;
+        page_chunks = next_page_chunks(page_chunks);
     }
 }
 
