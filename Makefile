@@ -11,7 +11,7 @@ endif
 
 CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
-            -Wmissing-prototypes -Wpointer-arith -Wformat=2 -Wundef -Wvla -Werror
+            -Wmissing-prototypes -Wpointer-arith -Wundef -Wvla -Werror
 LANGUAGE := -std=c11 -D_GNU_SOURCE -I.
 HARDEN   := -fstack-protector-strong -D_FORTIFY_SOURCE=2
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \

@@ -334,6 +334,7 @@ static enum err scan_command_line(struct command_line *line, int argc, char *con
             if (line->mode == OPTIONS_HELP || line->mode == OPTIONS_VERSION)
                 return ERR_OK;
         } else {
+            CHECK(answer >= ANSWER_ENTRY);
             line->given[answer - ANSWER_ENTRY].text = optarg;
             line->given[answer - ANSWER_ENTRY].count++;
         }
