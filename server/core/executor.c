@@ -6,8 +6,7 @@ struct span outcome_error(enum outcome outcome)
 {
     switch (outcome) {
     case OUTCOME_NOT_NUMERIC:
-        return SPAN_LITERAL(
-            "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n");
+        return SPAN_LITERAL("CLIENT_ERROR cannot increment or decrement non-numeric value\r\n");
     case OUTCOME_TOO_LARGE:
         return SPAN_LITERAL("SERVER_ERROR object too large for cache\r\n");
     default:
@@ -77,10 +76,8 @@ enum outcome executor_mark(struct executor *executor, const struct store_key *ke
 static enum outcome put_new(struct executor *executor, const struct store_key *key,
                             const struct change *change, uint32_t expires_s, uint64_t *cas)
 {
-    struct store_put put = {.head = change->value,
-                            .flags = change->flags,
-                            .expires_s = expires_s,
-                            .cas = change->cas};
+    struct store_put put = {
+        .head = change->value, .flags = change->flags, .expires_s = expires_s, .cas = change->cas};
     return executor_put(executor, key, &put, cas);
 }
 

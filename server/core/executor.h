@@ -26,8 +26,8 @@ struct executor {
 /* What became of a change. */
 enum outcome {
     OUTCOME_DONE,
-    OUTCOME_NOT_STORED,  /* the mode's condition does not hold, or the value would grow too large */
-    OUTCOME_EXISTS,      /* another cas unique */
+    OUTCOME_NOT_STORED, /* the mode's condition does not hold, or the value would grow too large */
+    OUTCOME_EXISTS,     /* another cas unique */
     OUTCOME_NOT_FOUND,
     OUTCOME_NOT_NUMERIC, /* arithmetic on something else */
     OUTCOME_TOO_LARGE,   /* the store cannot hold so large a value */
@@ -45,15 +45,15 @@ enum change_mode { CHANGE_SET, CHANGE_ADD, CHANGE_REPLACE, CHANGE_APPEND, CHANGE
 
 struct change {
     enum change_mode mode;
-    bool compares;         /* cas_compare was given: set and replace then only replace that one */
-    bool may_be_stale;     /* a lower cas_compare stores too, marked stale (ms I) */
-    bool vivifies;         /* append and prepend store on a miss, with vivify_expires_s */
-    struct span value;     /* borrowed */
+    bool compares;     /* cas_compare was given: set and replace then only replace that one */
+    bool may_be_stale; /* a lower cas_compare stores too, marked stale (ms I) */
+    bool vivifies;     /* append and prepend store on a miss, with vivify_expires_s */
+    struct span value; /* borrowed */
     uint32_t flags;
     uint32_t expires_s;
     uint32_t vivify_expires_s;
     uint64_t cas_compare;
-    uint64_t cas;          /* the new cas unique; 0: the store chooses */
+    uint64_t cas; /* the new cas unique; 0: the store chooses */
 };
 
 struct changed {

@@ -10,24 +10,23 @@
 
 /* What an answer's flags tell. */
 struct shown {
-    uint64_t letters;     /* meta_bit of each flag that this answer may carry */
+    uint64_t letters; /* meta_bit of each flag that this answer may carry */
     size_t value_bytes;
     uint64_t cas;
     uint32_t flags;
-    uint32_t idle_s;      /* since the last access before this one */
-    uint32_t expires_s;   /* in: before the request; T and N change it in their turn */
+    uint32_t idle_s;    /* since the last access before this one */
+    uint32_t expires_s; /* in: before the request; T and N change it in their turn */
     bool was_fetched;
-    bool is_created;      /* by this request: N applies */
-    bool may_win;         /* nobody has been sent W */
-    bool has_won;         /* out: W is to be sent */
+    bool is_created; /* by this request: N applies */
+    bool may_win;    /* nobody has been sent W */
+    bool has_won;    /* out: W is to be sent */
 };
 
 /* The flags that answers carry: always, of what is stored, of arithmetic, of an item found. */
 #define SHOWN_ALWAYS (meta_bit('O') | meta_bit('k'))
 #define SHOWN_STORED (SHOWN_ALWAYS | meta_bit('c') | meta_bit('s'))
 #define SHOWN_ARITH  (SHOWN_ALWAYS | meta_bit('c') | meta_bit('t'))
-#define SHOWN_ITEM                                                                             \
-    (SHOWN_STORED | SHOWN_ARITH | meta_bit('f') | meta_bit('l') | meta_bit('h'))
+#define SHOWN_ITEM   (SHOWN_STORED | SHOWN_ARITH | meta_bit('f') | meta_bit('l') | meta_bit('h'))
 
 static bool has_flag(const struct request *request, char letter)
 {
@@ -71,8 +70,7 @@ static char *ttl_compose(char *to, const struct executor *executor, uint32_t exp
         memcpy(to, "-1", 2);
         return to + 2;
     }
-    return number_format_decimal(
-        to, expires_s > executor->now_s ? expires_s - executor->now_s : 0);
+    return number_format_decimal(to, expires_s > executor->now_s ? expires_s - executor->now_s : 0);
 }
 
 /* " k" and the key as the client spelled it; a base64 one is marked with " b". */
@@ -96,8 +94,8 @@ static char *flag_number(char *to, char letter, uint64_t number)
     return number_format_decimal(to + 2, number);
 }
 
-static char *flag_compose(char *to, const struct executor *executor,
-                          const struct request *request, char letter, const struct shown *shown)
+static char *flag_compose(char *to, const struct executor *executor, const struct request *request,
+                          char letter, const struct shown *shown)
 {
     switch (letter) {
     case 'O':
@@ -124,11 +122,12 @@ static char *flag_compose(char *to, const struct executor *executor,
 
 /* Composes the flags in the request's order; those that change the expiry do so in their turn, as
  * memcached's: "t T30" shows the old time to live, "T30 t" the new one. */
-static char *flags_compose(char *to, const struct executor *executor,
-                           const struct request *request, struct shown *shown)
+static char *flags_compose(char *to, const struct executor *executor, const struct request *request,
+                           struct shown *shown)
 {
     struct span flags = request->meta_flags;
     for (char letter; (letter = flag_take(&flags)) != '\0';) {
+        CHECK(letter >= 'A'); /* the parser's promise */
         if (shown->letters & meta_bit(letter)) {
             to = flag_compose(to, executor, request, letter, shown);
         } else if (letter == 'T') {
@@ -370,9 +369,8 @@ static void set_execute(struct executor *executor, const struct request *request
     }
     if (outcome == OUTCOME_DONE && has_flag(request, 'q'))
         return;
-    struct shown shown = {.letters = SHOWN_STORED,
-                          .cas = changed.cas,
-                          .value_bytes = changed.value_bytes};
+    struct shown shown = {
+        .letters = SHOWN_STORED, .cas = changed.cas, .value_bytes = changed.value_bytes};
     line_append(out, executor, request, status_of(outcome), &shown);
 }
 

@@ -53,9 +53,9 @@ static void all_append(struct reply *out, const struct stats *stats,
     rusage_append(out, "rusage_user", gauges->rusage_user_us);
     rusage_append(out, "rusage_system", gauges->rusage_system_us);
     constants_append(out);
-#define COUNTED(name, unit, help) number_append(out, SPAN_LITERAL(#name), stats->name);
+#define COUNTED(name, unit, help)     number_append(out, SPAN_LITERAL(#name), stats->name);
 #define SHOWN(name, type, unit, help) number_append(out, SPAN_LITERAL(#name), gauges->name);
-#define STORED(name, field, type, unit, help)                                                  \
+#define STORED(name, field, type, unit, help)                                                      \
     number_append(out, SPAN_LITERAL(#name), gauges->store->field);
 #include "server/core/stats_list.h"
     end_append(out);
@@ -112,8 +112,7 @@ void stats_append(struct reply *out, struct stats *stats, const struct stats_gau
         settings_append(out, gauges);
     } else if (span_equal(word, SPAN_LITERAL("slabs"))) {
         slabs_append(out, gauges);
-    } else if (span_equal(word, SPAN_LITERAL("items")) ||
-               span_equal(word, SPAN_LITERAL("conns"))) {
+    } else if (span_equal(word, SPAN_LITERAL("items")) || span_equal(word, SPAN_LITERAL("conns"))) {
         end_append(out);
     } else if (span_equal(word, SPAN_LITERAL("sizes"))) {
         text_append(out, SPAN_LITERAL("sizes_status"), SPAN_LITERAL("disabled"));

@@ -13,9 +13,9 @@
 
 #include <cmocka.h>
 
-#define START_S 1000         /* of the store's clock */
+#define START_S      1000 /* of the store's clock */
 #define UNIX_AT_ZERO 1700000000
-#define VALUE_MAX (1024 * 1024)
+#define VALUE_MAX    (1024 * 1024)
 
 struct stage {
     struct budget budget;
@@ -139,7 +139,7 @@ static inline void expect_lines_at(struct stage *stage, const struct line *lines
         expect_at(stage, lines[i].request, lines[i].answer, file, line);
 }
 
-#define EXPECT_LINES(stage, lines)                                                             \
+#define EXPECT_LINES(stage, lines)                                                                 \
     expect_lines_at(stage, lines, ARRAY_COUNT(lines), __FILE__, __LINE__)
 
 /* The cas unique of an item that is there. */

@@ -58,9 +58,14 @@ static void cas_unique_changes_with_the_value_only(void **state)
 {
     struct stage *stage = *state;
     static const char *const keeps[] = {"touch a 50", "gat 60 a", "get a", "mg a T70"};
-    static const char *const changes[] = {"append a 0 0 1\r\n1", "incr a 1", "set a 0 0 1\r\n1",
-                                          "prepend a 0 0 1\r\n1", "decr a 1", "ms a 1\r\n2",
-                                          "ma a", "md a I"};
+    static const char *const changes[] = {"append a 0 0 1\r\n1",
+                                          "incr a 1",
+                                          "set a 0 0 1\r\n1",
+                                          "prepend a 0 0 1\r\n1",
+                                          "decr a 1",
+                                          "ms a 1\r\n2",
+                                          "ma a",
+                                          "md a I"};
     EXPECT(stage, "set a 0 0 1\r\n1", "STORED");
     for (size_t i = 0; i < ARRAY_COUNT(keeps); i++) {
         uint64_t before = cas_of(stage, "a");
@@ -100,16 +105,24 @@ static void what_counts_as_a_number(void **state)
 {
 #define NON_NUMERIC "CLIENT_ERROR cannot increment or decrement non-numeric value"
     static const struct line lines[] = {
-        {"set n 0 0 3\r\n 12", "STORED"},    {"incr n 1", "13"},
+        {"set n 0 0 3\r\n 12", "STORED"},
+        {"incr n 1", "13"},
         {"get n", "VALUE n 0 3\r\n13 \r\nEND"},
-        {"set n 0 0 6\r\n12 abc", "STORED"}, {"incr n 1", "13"},
+        {"set n 0 0 6\r\n12 abc", "STORED"},
+        {"incr n 1", "13"},
         {"get n", "VALUE n 0 6\r\n13    \r\nEND"},
-        {"set n 0 0 2\r\n-0", "STORED"},     {"incr n 1", "1"},
-        {"set n 0 0 2\r\n+5", "STORED"},     {"incr n 1", "6"},
-        {"set n 0 0 2\r\n-1", "STORED"},     {"incr n 1", NON_NUMERIC},
-        {"set n 0 0 0\r\n", "STORED"},       {"incr n 1", NON_NUMERIC},
-        {"set n 0 0 3\r\nabc", "STORED"},    {"decr n 1", NON_NUMERIC},
-        {"set n 0 0 3\r\n1.5", "STORED"},    {"incr n 1", NON_NUMERIC},
+        {"set n 0 0 2\r\n-0", "STORED"},
+        {"incr n 1", "1"},
+        {"set n 0 0 2\r\n+5", "STORED"},
+        {"incr n 1", "6"},
+        {"set n 0 0 2\r\n-1", "STORED"},
+        {"incr n 1", NON_NUMERIC},
+        {"set n 0 0 0\r\n", "STORED"},
+        {"incr n 1", NON_NUMERIC},
+        {"set n 0 0 3\r\nabc", "STORED"},
+        {"decr n 1", NON_NUMERIC},
+        {"set n 0 0 3\r\n1.5", "STORED"},
+        {"incr n 1", NON_NUMERIC},
         {"set n 0 0 21\r\n118446744073709551615", "STORED"},
         {"incr n 1", NON_NUMERIC},
         {"get n", "VALUE n 0 21\r\n118446744073709551615\r\nEND"},
@@ -221,14 +234,22 @@ static void noreply_yields_no_byte(void **state)
 {
     struct stage *stage = *state;
     static const struct line lines[] = {
-        {"set a 0 0 1 noreply\r\n1", ""},     {"add a 0 0 1 noreply\r\n2", ""},
-        {"replace b 0 0 1 noreply\r\n2", ""}, {"append b 0 0 1 noreply\r\n2", ""},
-        {"prepend b 0 0 1 noreply\r\n2", ""}, {"cas a 0 0 1 1 noreply\r\n2", ""},
-        {"incr a 1 noreply", ""},             {"decr b 1 noreply", ""},
-        {"touch a 100 noreply", ""},          {"touch b 100 noreply", ""},
-        {"delete b noreply", ""},             {"get a", "VALUE a 0 1\r\n2\r\nEND"},
-        {"append a 0 0 1 noreply\r\nx", ""},  {"incr a 1 noreply", ""},
-        {"mg a v t", "VA 2 t100\r\n2x"},      {"delete a noreply", ""},
+        {"set a 0 0 1 noreply\r\n1", ""},
+        {"add a 0 0 1 noreply\r\n2", ""},
+        {"replace b 0 0 1 noreply\r\n2", ""},
+        {"append b 0 0 1 noreply\r\n2", ""},
+        {"prepend b 0 0 1 noreply\r\n2", ""},
+        {"cas a 0 0 1 1 noreply\r\n2", ""},
+        {"incr a 1 noreply", ""},
+        {"decr b 1 noreply", ""},
+        {"touch a 100 noreply", ""},
+        {"touch b 100 noreply", ""},
+        {"delete b noreply", ""},
+        {"get a", "VALUE a 0 1\r\n2\r\nEND"},
+        {"append a 0 0 1 noreply\r\nx", ""},
+        {"incr a 1 noreply", ""},
+        {"mg a v t", "VA 2 t100\r\n2x"},
+        {"delete a noreply", ""},
         {"get a", "END"},
     };
     EXPECT_LINES(stage, lines);
@@ -300,10 +321,17 @@ static void flush(void **state)
 {
     struct stage *stage = *state;
     static const struct line lines[] = {
-        {"set a 0 0 1\r\nx", "STORED"}, {"flush_all", "OK"}, {"get a", "END"},
-        {"set a 0 0 1\r\nx", "STORED"}, {"flush_all 0", "OK"}, {"get a", "END"},
-        {"set a 0 0 1\r\nx", "STORED"}, {"flush_all -5", "OK"}, {"get a", "END"},
-        {"set a 0 0 1\r\nx", "STORED"}, {"flush_all 10", "OK"},
+        {"set a 0 0 1\r\nx", "STORED"},
+        {"flush_all", "OK"},
+        {"get a", "END"},
+        {"set a 0 0 1\r\nx", "STORED"},
+        {"flush_all 0", "OK"},
+        {"get a", "END"},
+        {"set a 0 0 1\r\nx", "STORED"},
+        {"flush_all -5", "OK"},
+        {"get a", "END"},
+        {"set a 0 0 1\r\nx", "STORED"},
+        {"flush_all 10", "OK"},
         {"get a", "VALUE a 0 1\r\nx\r\nEND"},
     };
     EXPECT_LINES(stage, lines);
@@ -324,9 +352,8 @@ static void flush(void **state)
 static void a_full_store_refuses_and_keeps_everything(void **state)
 {
     (void)state;
-    static const char *const refused[] = {"set a 0 0 700", "add new 0 0 700",
-                                          "replace a 0 0 700", "append a 0 0 700",
-                                          "prepend a 0 0 700"};
+    static const char *const refused[] = {"set a 0 0 700", "add new 0 0 700", "replace a 0 0 700",
+                                          "append a 0 0 700", "prepend a 0 0 700"};
     struct stage stage;
     stage_open(&stage, 8 * 1024 * 1024);
     EXPECT(&stage, "set a 3 0 1\r\n9", "STORED");
@@ -358,7 +385,7 @@ static void every_outcome_is_counted(void **state)
 {
     struct stage *stage = *state;
     static const char *const requests[] = {
-        "set a 0 0 1\r\n1", "set b 0 0 1\r\nx", "get a b c", "gets a", "incr a 1", "incr c 1",
+        "set a 0 0 1\r\n1", "set b 0 0 1\r\nx", "get a b c", "gets a",   "incr a 1", "incr c 1",
         "decr a 1",         "decr c 1",         "incr b 1",  "delete b", "delete b",
     };
     for (size_t i = 0; i < ARRAY_COUNT(requests); i++)

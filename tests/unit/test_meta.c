@@ -141,12 +141,18 @@ static void md_invalidates(void **state)
 static void a_stale_item_stays_so_while_its_value_does(void **state)
 {
     static const struct line lines[] = {
-        {"set a 0 0 2\r\n10", "STORED"}, {"md a I", "HD"},
-        {"incr a 1", "11"},              {"mg a v", "VA 2 X W\r\n11"},
-        {"ma a", "HD"},                  {"mg a v", "VA 2 Z X\r\n12"},
-        {"touch a 10", "TOUCHED"},       {"mg a", "HD Z X"},
-        {"incr a 100", "112"},           {"mg a", "HD"}, /* longer: a new item, as memcached's */
-        {"md a I", "HD"},                {"append a 0 0 1\r\n0", "STORED"},
+        {"set a 0 0 2\r\n10", "STORED"},
+        {"md a I", "HD"},
+        {"incr a 1", "11"},
+        {"mg a v", "VA 2 X W\r\n11"},
+        {"ma a", "HD"},
+        {"mg a v", "VA 2 Z X\r\n12"},
+        {"touch a 10", "TOUCHED"},
+        {"mg a", "HD Z X"},
+        {"incr a 100", "112"},
+        {"mg a", "HD"}, /* longer: a new item, as memcached's */
+        {"md a I", "HD"},
+        {"append a 0 0 1\r\n0", "STORED"},
         {"mg a v", "VA 4\r\n1120"},
     };
     EXPECT_LINES(*state, lines);
@@ -226,10 +232,14 @@ static void ms_modes(void **state)
 static void ms_appends_to_nothing_with_n(void **state)
 {
     static const struct line lines[] = {
-        {"ms a 1 MA N30 F5 T90 s\r\nx", "HD s1"}, {"mg a v t f", "VA 1 t30 f5\r\nx"},
-        {"ms a 1 MA N90\r\ny", "HD"},             {"mg a v t f", "VA 2 t30 f5\r\nxy"},
-        {"ms b 1 MP N0\r\nx", "HD"},              {"mg b v t", "VA 1 t-1\r\nx"},
-        {"ms c 1 MR N30\r\nx", "NS"},             {"ms d 1 MA C5 N30\r\nx", "HD"},
+        {"ms a 1 MA N30 F5 T90 s\r\nx", "HD s1"},
+        {"mg a v t f", "VA 1 t30 f5\r\nx"},
+        {"ms a 1 MA N90\r\ny", "HD"},
+        {"mg a v t f", "VA 2 t30 f5\r\nxy"},
+        {"ms b 1 MP N0\r\nx", "HD"},
+        {"mg b v t", "VA 1 t-1\r\nx"},
+        {"ms c 1 MR N30\r\nx", "NS"},
+        {"ms d 1 MA C5 N30\r\nx", "HD"},
     };
     EXPECT_LINES(*state, lines);
 }
@@ -396,9 +406,9 @@ static void me_tells_without_touching(void **state)
     EXPECT(stage, "ms foo 1 E55\r\nx", "HD");
     pass_s(stage, 3);
     unsigned bytes;
-    assert_int_equal(sscanf(ask(stage, "me foo"),
-                            "ME foo exp=-1 la=3 cas=55 fetch=no cls=1 size=%u", &bytes),
-                     1);
+    assert_int_equal(
+        sscanf(ask(stage, "me foo"), "ME foo exp=-1 la=3 cas=55 fetch=no cls=1 size=%u", &bytes),
+        1);
     assert_in_range(bytes, 4, 100);
     char wanted[200];
     EXPECT(stage, "mg foo T20", "HD");
@@ -443,8 +453,12 @@ static void mg_returns_large_values_whole(void **state)
 static void a_full_store_refuses_and_keeps_what_is_there(void **state)
 {
     (void)state;
-    static const char *const refused[] = {"mg a T30 v t", "ma new N30", "ma new N30 q v",
-                                          "md a I E5", "ms new 1\r\nx", "ms new 1 q\r\nx",
+    static const char *const refused[] = {"mg a T30 v t",
+                                          "ma new N30",
+                                          "ma new N30 q v",
+                                          "md a I E5",
+                                          "ms new 1\r\nx",
+                                          "ms new 1 q\r\nx",
                                           "ms a 30 MA k\r\n0123456789abcdefghijklmnopqrst"};
     struct stage stage;
     stage_open(&stage, 8 * 1024 * 1024);

@@ -96,15 +96,55 @@ static void names_that_exporters_need_are_there(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        "pid", "uptime", "time", "version", "pointer_size", "rusage_user", "rusage_system",
-        "max_connections", "curr_connections", "total_connections", "rejected_connections",
-        "cmd_get", "cmd_set", "cmd_flush", "cmd_touch", "cmd_meta", "get_hits", "get_misses",
-        "get_expired", "get_flushed", "delete_misses", "delete_hits", "incr_misses", "incr_hits",
-        "decr_misses", "decr_hits", "cas_misses", "cas_hits", "cas_badval", "touch_hits",
-        "touch_misses", "store_too_large", "store_no_memory", "auth_cmds", "auth_errors",
-        "bytes_read", "bytes_written", "limit_maxbytes", "accepting_conns",
-        "listen_disabled_num", "threads", "conn_yields", "bytes", "curr_items", "total_items",
-        "expired_unfetched", "evicted_unfetched", "evictions", "reclaimed",
+        "pid",
+        "uptime",
+        "time",
+        "version",
+        "pointer_size",
+        "rusage_user",
+        "rusage_system",
+        "max_connections",
+        "curr_connections",
+        "total_connections",
+        "rejected_connections",
+        "cmd_get",
+        "cmd_set",
+        "cmd_flush",
+        "cmd_touch",
+        "cmd_meta",
+        "get_hits",
+        "get_misses",
+        "get_expired",
+        "get_flushed",
+        "delete_misses",
+        "delete_hits",
+        "incr_misses",
+        "incr_hits",
+        "decr_misses",
+        "decr_hits",
+        "cas_misses",
+        "cas_hits",
+        "cas_badval",
+        "touch_hits",
+        "touch_misses",
+        "store_too_large",
+        "store_no_memory",
+        "auth_cmds",
+        "auth_errors",
+        "bytes_read",
+        "bytes_written",
+        "limit_maxbytes",
+        "accepting_conns",
+        "listen_disabled_num",
+        "threads",
+        "conn_yields",
+        "bytes",
+        "curr_items",
+        "total_items",
+        "expired_unfetched",
+        "evicted_unfetched",
+        "evictions",
+        "reclaimed",
     };
     struct stats stats = {0};
     char *text = answer_to(&stats, "");
@@ -165,8 +205,8 @@ static void every_line_is_well_formed(void **state)
         lines++;
     }
     unsigned listed = 0;
-#define COUNTED(name, unit, help) listed++;
-#define SHOWN(name, type, unit, help) listed++;
+#define COUNTED(name, unit, help)             listed++;
+#define SHOWN(name, type, unit, help)         listed++;
 #define STORED(name, field, type, unit, help) listed++;
 #include "server/core/stats_list.h"
     assert_true(lines > listed);
