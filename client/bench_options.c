@@ -22,7 +22,7 @@ struct option_row {
 #define FIELD(name) offsetof(struct bench_options, name)
 
 static const struct option_row rows[] = {
-    {"server", OPTION_TEXT, FIELD(servers), "127.0.0.1:11211", 0, 0, "HOST:PORT[,…]",
+    {"server", OPTION_TEXT, FIELD(servers), "127.0.0.1:11211", 0, 0, "HOST:PORT[,...]",
      "servers; the connections are spread over them"},
     {"resp", OPTION_FLAG, FIELD(is_resp), NULL, 0, 0, NULL, "speak to Redis instead of memcached"},
     {"clients", OPTION_COUNT, FIELD(clients), "50", 1, 1e6, "N", "connections"},
@@ -52,7 +52,7 @@ static const struct option_row rows[] = {
     {"multiget", OPTION_COUNT, FIELD(multiget), "1", 1, BENCH_MULTIGET_MAX, "N", "keys a get"},
     {"rate", OPTION_NUMBER, FIELD(rate), "0", 0, 1e9, "N",
      "requests a second over all clients, each measured from its due time (0: no limit)"},
-    {"pid", OPTION_TEXT, FIELD(pids), NULL, 0, 0, "PID[,…]",
+    {"pid", OPTION_TEXT, FIELD(pids), NULL, 0, 0, "PID[,...]",
      "server processes on this machine, whose CPU time is counted"},
     {"timeout", OPTION_NUMBER, FIELD(timeout_s), "10", 0.01, 1e6, "SECONDS",
      "give up after so long a silence"},

@@ -48,6 +48,18 @@ static void every_kind_of_value_is_taken(void **state)
     assert_true(options.is_resp);
 }
 
+static void bounds_are_allowed(void **state)
+{
+    (void)state;
+    struct bench_options options;
+    static const char *const lowest[ARGUMENTS_MAX] = {"--get-ratio", "0", "--key-size", "8"};
+    static const char *const highest[ARGUMENTS_MAX] = {"--get-ratio", "1", "--key-size", "250"};
+    assert_int_equal(parse(&options, lowest), ERR_OK);
+    assert_int_equal(options.key_bytes, 8);
+    assert_int_equal(parse(&options, highest), ERR_OK);
+    assert_int_equal(options.key_bytes, 250);
+}
+
 static void what_makes_no_sense_is_refused(void **state)
 {
     (void)state;
@@ -77,6 +89,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_arguments_defaults_hold),
         cmocka_unit_test(every_kind_of_value_is_taken),
+        cmocka_unit_test(bounds_are_allowed),
         cmocka_unit_test(what_makes_no_sense_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
