@@ -1,7 +1,8 @@
 /* kvcli's shared types: the session, its options, a subcommand.
  *
- * Modules, each knowing only those below it: kvcli (the table of subcommands), cli_item, cli_node and
- * cli_repl (what they do), cli_dispatch, cli_help, cli_print, cli_server, cli_value, cli_options. */
+ * Modules, each knowing only those below it: kvcli (the table of subcommands), cli_item, cli_node
+ * and cli_repl (what they do), cli_dispatch, cli_help, cli_print, cli_server, cli_value,
+ * cli_options. */
 #ifndef DHT_CLIENT_CLI_H
 #define DHT_CLIENT_CLI_H
 
@@ -17,28 +18,29 @@ enum cli_exit {
 };
 
 /* OPTION(id, name, letter, argument, help): the one table of options. */
-#define CLI_OPTION_LIST(OPTION)                                                                  \
-    OPTION(SERVER, "server", 's', "HOST:PORT[,…]", "servers to ask; the next if one can't be reached") \
-    OPTION(PEERS, "peers", 'p', "FILE", "take the servers from a peers.txt")                     \
-    OPTION(TIMEOUT, "timeout", 't', "TIME", "longest wait for an answer: 3s, 500ms")             \
-    OPTION(JSON, "json", 'j', NULL, "print JSON, one object a line")                             \
-    OPTION(HELP, "help", 'h', NULL, "explain the command")                                       \
-    OPTION(VERSION, "version", 'V', NULL, "print kvcli's version")                               \
-    OPTION(TTL, "ttl", 'T', "TIME", "forget the item after so long: 90, 10m, 2h, 7d")            \
-    OPTION(FLAGS, "flags", 'F', "N", "a number of the client's own, kept with the value")        \
-    OPTION(CAS, "cas", 'C', "UNIQUE", "only if the item is still the one that get --json showed") \
+#define CLI_OPTION_LIST(OPTION)                                                                    \
+    OPTION(SERVER, "server", 's', "HOST:PORT[,…]",                                                 \
+           "servers to ask; the next if one can't be reached")                                     \
+    OPTION(PEERS, "peers", 'p', "FILE", "take the servers from a peers.txt")                       \
+    OPTION(TIMEOUT, "timeout", 't', "TIME", "longest wait for an answer: 3s, 500ms")               \
+    OPTION(JSON, "json", 'j', NULL, "print JSON, one object a line")                               \
+    OPTION(HELP, "help", 'h', NULL, "explain the command")                                         \
+    OPTION(VERSION, "version", 'V', NULL, "print kvcli's version")                                 \
+    OPTION(TTL, "ttl", 'T', "TIME", "forget the item after so long: 90, 10m, 2h, 7d")              \
+    OPTION(FLAGS, "flags", 'F', "N", "a number of the client's own, kept with the value")          \
+    OPTION(CAS, "cas", 'C', "UNIQUE", "only if the item is still the one that get --json showed")  \
     OPTION(YES, "yes", 'y', NULL, "do not ask")
 
 enum cli_option_id {
 #define CLI_OPTION_ENUM(id, name, letter, argument, help) CLI_OPTION_##id,
     CLI_OPTION_LIST(CLI_OPTION_ENUM)
 #undef CLI_OPTION_ENUM
-    CLI_OPTION_COUNT
+        CLI_OPTION_COUNT
 };
 
 #define CLI_BIT(id) (1u << CLI_OPTION_##id)
 /* Options that every command takes. */
-#define CLI_OPTIONS_COMMON \
+#define CLI_OPTIONS_COMMON                                                                         \
     (CLI_BIT(SERVER) | CLI_BIT(PEERS) | CLI_BIT(TIMEOUT) | CLI_BIT(JSON) | CLI_BIT(HELP))
 
 struct cli_options {
@@ -53,13 +55,14 @@ struct cli_options {
 
 struct cli;
 
+/* A subcommand. Texts that it does not have are NULL. */
 struct cli_command {
     const char *name;
-    const char *aliases;   /* other names, separated by spaces; "" for none */
+    const char *aliases;   /* other names, separated by spaces */
     const char *group;     /* heading in the overview; commands of a group stand together */
     const char *arguments; /* e.g. "KEY [VALUE]" */
     const char *summary;   /* one line */
-    const char *detail;    /* paragraphs for the command's own help; "" for none */
+    const char *detail;    /* paragraphs for the command's own help */
     const char *examples;  /* one a line */
     unsigned options;      /* set of CLI_BIT, besides the common ones */
     int args_min;          /* behind the name */
@@ -75,10 +78,10 @@ struct cli_command {
 struct cli {
     const struct cli_command *commands;
     size_t command_count;
-    struct dht *dht; /* owned; NULL until a command needs it */
-    char *servers;   /* owned; those dht was opened with */
-    struct cli_options options; /* given before the command; the interactive mode's lines inherit them */
-    bool is_interactive; /* inside the interactive mode: standard input belongs to it */
+    struct dht *dht;            /* owned; NULL until a command needs it */
+    char *servers;              /* owned; those dht was opened with */
+    struct cli_options options; /* given before the command; interactive lines inherit them */
+    bool is_interactive;        /* inside the interactive mode: standard input belongs to it */
     bool has_color_out;
     bool has_color_err;
     bool is_terminal_err; /* a person is told what was done */

@@ -7,9 +7,11 @@
 
 /* ---- finding commands ---- */
 
-/* Takes the next of words separated by spaces; len 0 at the end. */
+/* Takes the next of words separated by spaces; len 0 at the end, and where words is NULL. */
 static struct span word_next(const char **words)
 {
+    if (!*words)
+        return span_of(NULL, 0);
     *words += strspn(*words, " ");
     struct span word = span_of(*words, strcspn(*words, " "));
     *words += word.len;
@@ -132,22 +134,25 @@ void cli_help_overview(const struct cli *cli)
         if (strcmp(group, command->group) != 0)
             heading(cli, command->group);
         group = command->group;
-        snprintf(left, sizeof(left), "%s %s", command->name, command->arguments);
+        snprintf(left, sizeof(left), "%s %s", command->name,
+                 command->arguments ? command->arguments : "");
         int width = 26 + (strstr(left, "…") ? 2 : 0);
         printf("  %s%-*s%s %s\n", cli_color(cli->has_color_out, CLI_CYAN), width, left,
                cli_color(cli->has_color_out, CLI_PLAIN), command->summary);
     }
     heading(cli, "Options, anywhere on the line");
     options_print(cli, CLI_OPTIONS_COMMON | CLI_BIT(VERSION));
-    printf("\nServers come from --server, --peers, $KVCLI_SERVERS, ~/.config/kvcli/servers, or are\n"
-           "127.0.0.1:11211. Exit code: 0 done, 1 the answer is no, 2 usage, 3 no server reached,\n"
-           "4 refused. `kvcli help COMMAND` shows examples.\n");
+    printf(
+        "\nServers come from --server, --peers, $KVCLI_SERVERS, ~/.config/kvcli/servers, or are\n"
+        "127.0.0.1:11211. Exit code: 0 done, 1 the answer is no, 2 usage, 3 no server reached,\n"
+        "4 refused. `kvcli help COMMAND` shows examples.\n");
 }
 
 void cli_help_usage(const struct cli_command *command, FILE *stream)
 {
-    fprintf(stream, "Usage: kvcli %s%s%s [options]\n", command->name,
-            *command->arguments ? " " : "", command->arguments);
+    bool has_arguments = command->arguments && !command->parses_itself;
+    fprintf(stream, "Usage: kvcli %s%s%s [options]\n", command->name, has_arguments ? " " : "",
+            has_arguments ? command->arguments : "");
 }
 
 static void lines_print(const char *lines)
@@ -163,9 +168,9 @@ void cli_help_command(const struct cli *cli, const struct cli_command *command)
 {
     cli_help_usage(command, stdout);
     printf("\n%s.\n", command->summary);
-    if (*command->aliases)
+    if (command->aliases)
         printf("Also called: %s.\n", command->aliases);
-    if (*command->detail)
+    if (command->detail)
         printf("\n%s\n", command->detail);
     heading(cli, "Options");
     options_print(cli, command->options | CLI_OPTIONS_COMMON);
@@ -229,7 +234,8 @@ static void bash_print(const struct cli *cli)
 {
     printf("# bash completion for kvcli, made by: kvcli completion bash\n"
            "_kvcli()\n{\n"
-           "    local word command= cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
+           "    local word command='' cur=${COMP_WORDS[COMP_CWORD]}\n"
+           "    local prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
            "    local commands=\"");
     names_print(cli, ' ');
     printf("\"\n    local options=\"");
@@ -247,14 +253,17 @@ static void bash_print(const struct cli *cli)
         option_words_print(cli->commands[i].options);
         printf("\" ;;\n");
     }
+    /* bash breaks words at @, and then replaces only what stands behind it. */
     printf("    esac\n    case $prev in\n"
-           "    --peers | -%c) mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); return ;;\n    ",
+           "    --peers | -%c | @)\n"
+           "        compopt -o filenames\n"
+           "        mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); return ;;\n    ",
            cli_option_table[CLI_OPTION_PEERS].letter);
     argument_pattern_print();
     printf(") return ;;\n    esac\n"
            "    case $command:$cur in\n"
            "    *:-*) mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$cur\") ;;\n"
-           "    *:@*) mapfile -t COMPREPLY < <(compgen -P @ -f -- \"${cur#@}\") ;;\n"
+           "    *:@) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f) ;;\n"
            "    :* | help:*) mapfile -t COMPREPLY < <(compgen -W \"$commands\" -- \"$cur\") ;;\n"
            "    completion:*) mapfile -t COMPREPLY < <(compgen -W bash -- \"$cur\") ;;\n"
            "    esac\n}\ncomplete -F _kvcli kvcli\n");
@@ -263,8 +272,7 @@ static void bash_print(const struct cli *cli)
 int cli_completion(struct cli *cli, const struct cli_options *options, int argc, char **argv)
 {
     (void)options;
-    (void)argc;
-    if (strcmp(argv[1], "bash") != 0) {
+    if (argc > 1 && strcmp(argv[1], "bash") != 0) {
         cli_complain(cli, argv[1], "only bash is known");
         return CLI_USAGE;
     }

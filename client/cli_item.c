@@ -21,8 +21,9 @@ struct telling {
 
 /* What a person is told on success; NULL where the answer is data. */
 static const char *const done_texts[] = {
-    [DHT_OP_EXISTS] = "exists",   [DHT_OP_TOUCH] = "touched",   [DHT_OP_SET] = "stored",
-    [DHT_OP_ADD] = "added",       [DHT_OP_REPLACE] = "replaced", [DHT_OP_APPEND] = "appended to",
+    [DHT_OP_EXISTS] = "exists",        [DHT_OP_TOUCH] = "touched",
+    [DHT_OP_SET] = "stored",           [DHT_OP_ADD] = "added",
+    [DHT_OP_REPLACE] = "replaced",     [DHT_OP_APPEND] = "appended to",
     [DHT_OP_PREPEND] = "prepended to", [DHT_OP_DELETE] = "deleted",
 };
 
@@ -92,7 +93,7 @@ static void hear(void *arg, const struct dht_op *op, const struct dht_answer *an
     else if (answer->result == DHT_OK)
         print_done(telling, op, answer);
     else if (op->verb == DHT_OP_EXISTS && answer->result == DHT_NOT_FOUND)
-        cli_tell(cli, op->key, "not found:"); /* an answer, no failure: a script hears the exit code */
+        cli_tell(cli, op->key, "not found:"); /* an answer like the other: no complaint */
     else if (is_news)
         cli_complain_result(cli, exit_code == CLI_UNREACHED ? NULL : op->key, answer);
 }
@@ -186,7 +187,7 @@ static enum dht_verb verb_of(const char *name)
     static const struct {
         const char *name;
         enum dht_verb verb;
-    } names[] = {{"put", DHT_OP_SET},       {"add", DHT_OP_ADD},
+    } names[] = {{"put", DHT_OP_SET},         {"add", DHT_OP_ADD},
                  {"replace", DHT_OP_REPLACE}, {"append", DHT_OP_APPEND},
                  {"prepend", DHT_OP_PREPEND}, {"incr", DHT_OP_INCR},
                  {"decr", DHT_OP_DECR}};
@@ -214,8 +215,7 @@ int cli_cas(struct cli *cli, const struct cli_options *options, int argc, char *
 
 int cli_arith(struct cli *cli, const struct cli_options *options, int argc, char **argv)
 {
-    struct dht_op op = {
-        .verb = verb_of(argv[0]), .key = argv[1], .delta = 1, .cas = options->cas};
+    struct dht_op op = {.verb = verb_of(argv[0]), .key = argv[1], .delta = 1, .cas = options->cas};
     if (argc > 2 && !number_parse_decimal(span_of_string(argv[2]), UINT64_MAX, &op.delta)) {
         cli_complain(cli, argv[2], "a number from 0 to 18446744073709551615 is wanted");
         return CLI_USAGE;

@@ -19,7 +19,7 @@ bool cli_time_parse(const char *text, int64_t *ms)
     static const struct {
         const char *name;
         int64_t ms;
-    } units[] = {{"", 1000},      {"ms", 1},          {"s", 1000},
+    } units[] = {{"", 1000},       {"ms", 1},          {"s", 1000},
                  {"m", 60 * 1000}, {"h", 3600 * 1000}, {"d", 24 * 3600 * 1000}};
     bool is_negative = *text == '-';
     text += is_negative;
@@ -101,8 +101,8 @@ enum err cli_options_parse(struct cli_options *options, int argc, char **argv, b
         *letter++ = '+';
     for (size_t i = 0; i < CLI_OPTION_COUNT; i++) {
         const struct cli_option *row = &cli_option_table[i];
-        long_options[i] = (struct option){row->name, row->argument ? required_argument : no_argument,
-                                          NULL, row->letter};
+        long_options[i] = (struct option){
+            row->name, row->argument ? required_argument : no_argument, NULL, row->letter};
         *letter++ = row->letter;
         if (row->argument)
             *letter++ = ':';

@@ -24,7 +24,8 @@ void cli_complain_result(const struct cli *cli, const char *about, const struct 
 
 /* {"key": …, "result": …} and, on failure, "message". Gives. */
 json_t *cli_json_result(const char *key, const struct dht_answer *answer);
-/* Puts bytes into object: as text under name if they are UTF-8, else in base64 under base64_name. */
+/* Puts bytes into object: as text under name if they are UTF-8, else in base64 under base64_name.
+ */
 void cli_json_set_bytes(json_t *object, const char *name, const char *base64_name,
                         struct span bytes);
 /* Prints object on a line of its own; takes it. */

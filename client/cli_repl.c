@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HISTORY_LINES_MAX  1000
-#define PROMPT_BYTES_MAX   320
+#define HISTORY_LINES_MAX 1000
+#define PROMPT_BYTES_MAX  320
 
 /* The interactive mode: the editor's client data. */
 struct repl {

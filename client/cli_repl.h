@@ -4,8 +4,8 @@
 
 #include "client/cli.h"
 
-/* A cli_command.run. On a terminal with line editing, history and completion; else it reads commands
- * from standard input and returns the highest exit code met. */
+/* A cli_command.run. On a terminal with line editing, history and completion; else it reads
+ * commands from standard input and returns the highest exit code met. */
 int cli_repl(struct cli *cli, const struct cli_options *options, int argc, char **argv);
 
 #endif

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SERVERS_DEFAULT       "127.0.0.1:11211"
+#define SERVERS_DEFAULT      "127.0.0.1:11211"
 #define PEERS_FILE_BYTES_MAX (2u << 20) /* VIEW_MEMBERS_MAX lines of the longest names, twice */
 
 static char *copy_of(const char *text)

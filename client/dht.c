@@ -12,16 +12,18 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define OUT_BYTES_ENOUGH  (64u * 1024)          /* more requests are made when less waits to be sent */
-#define TTL_RELATIVE_MAX_S (60 * 60 * 24 * 30) /* a larger number on the wire is a point in time */
-#define TEXT_BYTES_MAX    (ANSWER_LINE_BYTES_MAX + ADDRESS_TEXT_BYTES_MAX + 1)
+#define OUT_BYTES_ENOUGH (64u * 1024) /* more requests are made when less waits to be sent */
+#define TEXT_BYTES_MAX   (ANSWER_LINE_BYTES_MAX + ADDRESS_TEXT_BYTES_MAX + 1)
+
+/* A number above it is a point in time on the wire: 30 days. */
+#define TTL_RELATIVE_MAX_S (60 * 60 * 24 * 30)
 
 struct dht {
     struct address *servers; /* owned */
     size_t server_count;     /* at least 1 */
     size_t server;           /* index of the one wire leads to, or will */
     struct wire wire;
-    size_t held_bytes; /* at the front of wire.in: the last answer, which a caller may still look at */
+    size_t held_bytes; /* at the front of wire.in: the last answer; a caller may still look at it */
     unsigned timeout_ms;
     char server_text[ADDRESS_TEXT_BYTES_MAX];
     char text[TEXT_BYTES_MAX];
@@ -42,11 +44,13 @@ enum takes {
 _Static_assert(ANSWER_KIND_COUNT <= 32, "a set of kinds fits 32 bits");
 
 /* Answers that any request may get. */
-#define KINDS_FAILURE                                                                          \
-    (KIND(ERROR) | KIND(CLIENT_ERROR) | KIND(SERVER_ERROR) | KIND(BUSY) | KIND(NOT_DONE) |      \
+#define KINDS_FAILURE                                                                              \
+    (KIND(ERROR) | KIND(CLIENT_ERROR) | KIND(SERVER_ERROR) | KIND(BUSY) | KIND(NOT_DONE) |         \
      KIND(OUTCOME_UNKNOWN))
-#define KINDS_STORE (KIND(META_DONE) | KIND(META_NOT_STORED) | KIND(META_EXISTS) | KIND(META_NOT_FOUND))
-#define KINDS_ARITH (KIND(META_DATA) | KIND(META_NOT_STORED) | KIND(META_EXISTS) | KIND(META_NOT_FOUND))
+#define KINDS_STORE                                                                                \
+    (KIND(META_DONE) | KIND(META_NOT_STORED) | KIND(META_EXISTS) | KIND(META_NOT_FOUND))
+#define KINDS_ARITH                                                                                \
+    (KIND(META_DATA) | KIND(META_NOT_STORED) | KIND(META_EXISTS) | KIND(META_NOT_FOUND))
 #define TAKES_ITEM  (TAKES_KEY | TAKES_VALUE | TAKES_TTL | TAKES_FLAGS | TAKES_CAS)
 #define TAKES_JOIN  (TAKES_KEY | TAKES_VALUE | TAKES_CAS)
 #define TAKES_ARITH (TAKES_KEY | TAKES_CAS | TAKES_DELTA)
@@ -84,12 +88,12 @@ struct run {
     struct dht *dht;
     const struct dht_op *ops;
     size_t op_count;
-    size_t answered;  /* operations before it have their answer */
-    size_t left;      /* operations before it may have left for the server */
-    size_t queued;    /* operations before it are in wire.out, or have left */
-    bool heard_part;  /* the first unanswered one's answer has begun: stats */
-    size_t tries;     /* servers that failed since the last answer */
-    uint64_t pause_ms; /* the shortest that a busy one of them asked for; 0: none did */
+    size_t answered;         /* operations before it have their answer */
+    size_t left;             /* operations before it may have left for the server */
+    size_t queued;           /* operations before it are in wire.out, or have left */
+    bool heard_part;         /* the first unanswered one's answer has begun: stats */
+    size_t tries;            /* servers that failed since the last answer */
+    uint64_t pause_ms;       /* the shortest that a busy one of them asked for; 0: none did */
     enum dht_result failure; /* how the last of them failed; dht->text says it for people */
     uint64_t deadline_ms;
     enum dht_result first_bad;
@@ -219,7 +223,6 @@ static bool op_check(struct dht *dht, const struct dht_op *op)
     return verbs[op->verb].takes & TAKES_KEY ? key_check(dht, op->key) : words_check(dht, op->key);
 }
 
-/* memcached reads a number above 30 days as a point in time. */
 static int64_t ttl_to_send(int64_t ttl_s)
 {
     return ttl_s > TTL_RELATIVE_MAX_S ? (int64_t)time(NULL) + ttl_s : ttl_s;
@@ -633,11 +636,8 @@ enum dht_result dht_get(struct dht *dht, const char *key, struct dht_answer *ans
 enum dht_result dht_set(struct dht *dht, const char *key, const void *value, size_t value_bytes,
                         int64_t ttl_s)
 {
-    struct dht_op op = {.verb = DHT_OP_SET,
-                        .key = key,
-                        .value = value,
-                        .value_bytes = value_bytes,
-                        .ttl_s = ttl_s};
+    struct dht_op op = {
+        .verb = DHT_OP_SET, .key = key, .value = value, .value_bytes = value_bytes, .ttl_s = ttl_s};
     return dht_do(dht, &op, NULL);
 }
 

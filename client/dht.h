@@ -30,7 +30,7 @@ extern "C" {
 #endif
 
 #define DHT_KEY_BYTES_MAX   250u
-#define DHT_VALUE_BYTES_MAX (128u << 20) /* what libdht sends and accepts; a server may allow less */
+#define DHT_VALUE_BYTES_MAX (128u << 20) /* sent and accepted; a server may allow less */
 #define DHT_TIMEOUT_MS      3000u        /* unless dht_set_timeout says otherwise */
 
 struct dht;
@@ -79,11 +79,11 @@ struct dht_op {
                         DHT_OP_STATS: the group, e.g. "settings", or NULL */
     const void *value;
     size_t value_bytes;
-    int64_t ttl_s;   /* seconds from now, however many; 0 never expires, negative: already has.
-                        DHT_OP_FLUSH_ALL: the delay */
+    int64_t ttl_s; /* seconds from now, however many; 0 never expires, negative: already has.
+                      DHT_OP_FLUSH_ALL: the delay */
     uint32_t flags;
-    uint64_t cas;    /* set … prepend, delete, incr, decr: only if the item's is this; 0: always */
-    uint64_t delta;  /* incr, decr */
+    uint64_t cas;   /* set … prepend, delete, incr, decr: only if the item's is this; 0: always */
+    uint64_t delta; /* incr, decr */
 };
 
 struct dht_answer {

@@ -62,7 +62,8 @@ static enum err connect_one(const struct addrinfo *info, uint64_t deadline_ms, i
             goto out;
         }
     }
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* slower without it, no more */
+    /* Without it we are slower, no more. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     *out = fd;
     return ERR_OK;
 out:
@@ -97,8 +98,8 @@ enum err wire_open(struct wire *wire, const struct address *address, uint64_t de
 
 static enum err send_some(struct wire *wire)
 {
-    ssize_t sent = send(wire->fd, wire->out.data + wire->out.start, buf_len(&wire->out),
-                        MSG_NOSIGNAL);
+    ssize_t sent =
+        send(wire->fd, wire->out.data + wire->out.start, buf_len(&wire->out), MSG_NOSIGNAL);
     if (sent >= 0)
         buf_consume(&wire->out, (size_t)sent);
     else if (errno != EAGAIN && errno != EINTR)
@@ -124,7 +125,7 @@ enum err wire_step(struct wire *wire, uint64_t deadline_ms)
     short came = wait_for(wire->fd, events, deadline_ms);
     if (!came)
         return ERR_TIMEOUT;
-    /* First what was received: it counts even where sending fails because the other side is gone. */
+    /* First receive: what was said counts even where sending fails as the other side is gone. */
     if (came & (POLLIN | POLLERR | POLLHUP)) {
         enum err err = receive_some(wire);
         if (err != ERR_OK)

@@ -3,8 +3,15 @@
 #include "common/check.h"
 #include "common/number.h"
 
-enum answer_shape { SHAPE_BARE, SHAPE_TEXT, SHAPE_PAUSE, SHAPE_STAT, SHAPE_VALUE, SHAPE_META,
-                    SHAPE_DATA };
+enum answer_shape {
+    SHAPE_BARE,
+    SHAPE_TEXT,
+    SHAPE_PAUSE,
+    SHAPE_STAT,
+    SHAPE_VALUE,
+    SHAPE_META,
+    SHAPE_DATA
+};
 
 static const struct answer_word {
     struct span word;
@@ -60,8 +67,7 @@ static bool flags_parse(struct span rest, struct answer *answer)
     answer->text = rest;
     while (rest.len > 0) {
         struct span flag = word_take(&rest);
-        if (flag.len > 0 &&
-            !flag_parse(flag.data[0], span_of(flag.data + 1, flag.len - 1), answer))
+        if (flag.len > 0 && !flag_parse(flag.data[0], span_of(flag.data + 1, flag.len - 1), answer))
             return false;
     }
     return true;
@@ -83,8 +89,7 @@ static bool value_line_parse(struct span rest, uint64_t bytes_max, struct answer
 /* <milliseconds> " ms" */
 static bool pause_parse(struct span rest, struct answer *answer)
 {
-    return number_take(&rest, UINT32_MAX, &answer->number) &&
-           span_equal(rest, SPAN_LITERAL("ms"));
+    return number_take(&rest, UINT32_MAX, &answer->number) && span_equal(rest, SPAN_LITERAL("ms"));
 }
 
 /* Parses what follows the word.
@@ -126,8 +131,7 @@ static bool word_fits(struct span line, struct span word, struct span *rest)
     return true;
 }
 
-static bool line_parse(struct span line, uint64_t bytes_max, struct answer *answer,
-                       uint64_t *bytes)
+static bool line_parse(struct span line, uint64_t bytes_max, struct answer *answer, uint64_t *bytes)
 {
     struct span rest;
     for (size_t i = 0; i < ARRAY_COUNT(answer_words); i++) {

@@ -20,39 +20,41 @@
  *   VALUE  <key> <flags> <bytes> [<cas unique>], then the value
  *   META   <flags>*
  *   DATA   <bytes> <flags>*, then the value */
+/* clang-format off */
 #define ANSWER_LIST(ANSWER)                                        \
-    ANSWER(META_DONE,       "HD",                           META)  \
-    ANSWER(META_DATA,       "VA",                           DATA)  \
-    ANSWER(META_MISS,       "EN",                           META)  \
-    ANSWER(META_NOT_FOUND,  "NF",                           META)  \
-    ANSWER(META_NOT_STORED, "NS",                           META)  \
-    ANSWER(META_EXISTS,     "EX",                           META)  \
-    ANSWER(META_NOOP,       "MN",                           META)  \
-    ANSWER(META_DEBUG,      "ME",                           TEXT)  \
-    ANSWER(VALUE,           "VALUE",                        VALUE) \
-    ANSWER(END,             "END",                          BARE)  \
-    ANSWER(STORED,          "STORED",                       BARE)  \
-    ANSWER(NOT_STORED,      "NOT_STORED",                   BARE)  \
-    ANSWER(EXISTS,          "EXISTS",                       BARE)  \
-    ANSWER(NOT_FOUND,       "NOT_FOUND",                    BARE)  \
-    ANSWER(DELETED,         "DELETED",                      BARE)  \
-    ANSWER(TOUCHED,         "TOUCHED",                      BARE)  \
-    ANSWER(OK,              "OK",                           BARE)  \
-    ANSWER(RESET,           "RESET",                        BARE)  \
-    ANSWER(STAT,            "STAT",                         STAT)  \
-    ANSWER(VERSION,         "VERSION",                      TEXT)  \
-    ANSWER(ERROR,           "ERROR",                        TEXT)  \
-    ANSWER(CLIENT_ERROR,    "CLIENT_ERROR",                 TEXT)  \
-    ANSWER(BUSY,            "SERVER_ERROR busy, retry in",  PAUSE) \
-    ANSWER(NOT_DONE,        "SERVER_ERROR not done:",       TEXT)  \
-    ANSWER(OUTCOME_UNKNOWN, "SERVER_ERROR outcome unknown:", TEXT) \
-    ANSWER(SERVER_ERROR,    "SERVER_ERROR",                 TEXT)
+    ANSWER(META_DONE,      "HD",                            META)  \
+    ANSWER(META_DATA,      "VA",                            DATA)  \
+    ANSWER(META_MISS,      "EN",                            META)  \
+    ANSWER(META_NOT_FOUND, "NF",                            META)  \
+    ANSWER(META_NOT_STORED,"NS",                            META)  \
+    ANSWER(META_EXISTS,    "EX",                            META)  \
+    ANSWER(META_NOOP,      "MN",                            META)  \
+    ANSWER(META_DEBUG,     "ME",                            TEXT)  \
+    ANSWER(VALUE,          "VALUE",                         VALUE) \
+    ANSWER(END,            "END",                           BARE)  \
+    ANSWER(STORED,         "STORED",                        BARE)  \
+    ANSWER(NOT_STORED,     "NOT_STORED",                    BARE)  \
+    ANSWER(EXISTS,         "EXISTS",                        BARE)  \
+    ANSWER(NOT_FOUND,      "NOT_FOUND",                     BARE)  \
+    ANSWER(DELETED,        "DELETED",                       BARE)  \
+    ANSWER(TOUCHED,        "TOUCHED",                       BARE)  \
+    ANSWER(OK,             "OK",                            BARE)  \
+    ANSWER(RESET,          "RESET",                         BARE)  \
+    ANSWER(STAT,           "STAT",                          STAT)  \
+    ANSWER(VERSION,        "VERSION",                       TEXT)  \
+    ANSWER(ERROR,          "ERROR",                         TEXT)  \
+    ANSWER(CLIENT_ERROR,   "CLIENT_ERROR",                  TEXT)  \
+    ANSWER(BUSY,           "SERVER_ERROR busy, retry in",   PAUSE) \
+    ANSWER(NOT_DONE,       "SERVER_ERROR not done:",        TEXT)  \
+    ANSWER(OUTCOME_UNKNOWN,"SERVER_ERROR outcome unknown:", TEXT)  \
+    ANSWER(SERVER_ERROR,   "SERVER_ERROR",                  TEXT)
+/* clang-format on */
 
 enum answer_kind {
 #define ANSWER_ENUM(id, word, shape) ANSWER_##id,
     ANSWER_LIST(ANSWER_ENUM)
 #undef ANSWER_ENUM
-    ANSWER_NUMBER, /* incr, decr: a line of digits */
+        ANSWER_NUMBER, /* incr, decr: a line of digits */
     ANSWER_KIND_COUNT
 };
 
@@ -71,14 +73,15 @@ struct answer {
 enum answer_parse {
     ANSWER_DONE, /* answer is filled, consumed says how many bytes it took */
     ANSWER_MORE, /* more bytes are needed */
-    ANSWER_BAD   /* not an answer, or beyond its bounds: the connection can't be followed any more */
+    ANSWER_BAD /* not an answer, or beyond its bounds: the connection can't be followed any more */
 };
 
 /* Parses the answer at the front of the len bytes at in.
  *
  * value_bytes_max  an announced value above it is ANSWER_BAD.
  * consumed         out on ANSWER_DONE; else left alone.
- * need             out on ANSWER_MORE: calling again is useless before this many bytes are there. */
+ * need             out on ANSWER_MORE: calling again is useless before this many bytes are there.
+ */
 enum answer_parse answer_parse(const char *in, size_t len, uint32_t value_bytes_max,
                                struct answer *answer, size_t *consumed, size_t *need);
 

@@ -1,4 +1,5 @@
-/* A stream of answers gives the same ones however it is cut, and nothing outside it is looked at. */
+/* A stream of answers gives the same ones however it is cut, and nothing outside it is looked at.
+ */
 #include "common/answer.h"
 #include "common/check.h"
 
@@ -24,8 +25,7 @@ static enum answer_parse parse(const char *in, size_t len, struct answer *answer
     char *copy = malloc(len ? len : 1);
     CHECK(copy != NULL);
     memcpy(copy, in, len);
-    enum answer_parse result =
-        answer_parse(copy, len, VALUE_BYTES_MAX, answer, consumed, need);
+    enum answer_parse result = answer_parse(copy, len, VALUE_BYTES_MAX, answer, consumed, need);
     if (result == ANSWER_DONE) {
         CHECK(*consumed > 0);
         CHECK(*consumed <= len);

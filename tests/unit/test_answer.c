@@ -26,7 +26,8 @@ struct good {
 
 static const struct good goods[] = {
     {"HD\r\n", ANSWER_META_DONE, .ttl_s = -1},
-    {"HD c12 t-1 f7\r\n", ANSWER_META_DONE, .text = "c12 t-1 f7", .cas = 12, .flags = 7, .ttl_s = -1},
+    {"HD c12 t-1 f7\r\n", ANSWER_META_DONE, .text = "c12 t-1 f7", .cas = 12, .flags = 7,
+     .ttl_s = -1},
     {"HD  Oab  k1 s9 W X\r\n", ANSWER_META_DONE, .text = " Oab  k1 s9 W X", .ttl_s = -1},
     {"HD \r\n", ANSWER_META_DONE, .ttl_s = -1},
     {"VA 2 f4294967295 c18446744073709551615 t60\r\nhi\r\n", ANSWER_META_DATA,
@@ -40,8 +41,10 @@ static const struct good goods[] = {
     {"NS\r\n", ANSWER_META_NOT_STORED, .ttl_s = -1},
     {"EX\r\n", ANSWER_META_EXISTS, .ttl_s = -1},
     {"MN\r\n", ANSWER_META_NOOP, .ttl_s = -1},
-    {"ME key exp=-1 la=3 cas=5\r\n", ANSWER_META_DEBUG, .text = "key exp=-1 la=3 cas=5", .ttl_s = -1},
-    {"VALUE key 7 3\r\nabc\r\n", ANSWER_VALUE, .name = "key", .value = "abc", .flags = 7, .ttl_s = -1},
+    {"ME key exp=-1 la=3 cas=5\r\n", ANSWER_META_DEBUG, .text = "key exp=-1 la=3 cas=5",
+     .ttl_s = -1},
+    {"VALUE key 7 3\r\nabc\r\n", ANSWER_VALUE, .name = "key", .value = "abc", .flags = 7,
+     .ttl_s = -1},
     {"VALUE key 0 0 9\r\n\r\n", ANSWER_VALUE, .name = "key", .value = "", .cas = 9, .ttl_s = -1},
     {"END\r\n", ANSWER_END, .ttl_s = -1},
     {"STORED\r\n", ANSWER_STORED, .ttl_s = -1},
@@ -105,8 +108,7 @@ static enum answer_parse parse(const char *bytes, size_t len, const struct good 
     char *copy = malloc(len ? len : 1);
     assert_non_null(copy);
     memcpy(copy, bytes, len);
-    enum answer_parse result =
-        answer_parse(copy, len, VALUE_BYTES_MAX, &answer, consumed, need);
+    enum answer_parse result = answer_parse(copy, len, VALUE_BYTES_MAX, &answer, consumed, need);
     if (result == ANSWER_DONE && good)
         assert_good(good, &answer);
     free(copy);
@@ -171,15 +173,51 @@ static void no_answer_is_refused(void **state)
 {
     (void)state;
     static const char *const bads[] = {
-        "\n", "\r\n", "HD\n", "hd\r\n", "HDX\r\n", "SSH-2.0-OpenSSH\r\n", "HTTP/1.1 400 Bad\r\n",
-        "HD fx\r\n", "HD f4294967296\r\n", "HD f\r\n", "HD c-1\r\n", "HD c\r\n", "HD t-2\r\n",
-        "HD t9223372036854775808\r\n", "VA\r\n", "VA \r\n", "VA x\r\n", "VA -1\r\n", "VA 1 f\r\na\r\n",
-        "VA 1001\r\n", "VA 18446744073709551615\r\n", "VA 18446744073709551616\r\n", "VA 1\r\nab\r\n",
-        "VA 1\r\na\n\r\n", "VALUE\r\n", "VALUE k\r\n", "VALUE k 0\r\n", "VALUE k 0 x\r\n",
-        "VALUE  0 1\r\na\r\n", "VALUE k 4294967296 1\r\na\r\n", "VALUE k 0 1001\r\n",
-        "VALUE k 0 1 x\r\na\r\n", "VALUE k 0 1 2 3\r\na\r\n", "VALUE k 0 1\r\nabc", "END x\r\n",
-        "STORED 1\r\n", "STAT\r\n", "STAT \r\n", "18446744073709551616\r\n", "-1\r\n", "1 \r\n",
-        "01\r\n", "SERVER_ERRORS\r\n", "$5\r\nhello\r\n", "+OK\r\n",
+        "\n",
+        "\r\n",
+        "HD\n",
+        "hd\r\n",
+        "HDX\r\n",
+        "SSH-2.0-OpenSSH\r\n",
+        "HTTP/1.1 400 Bad\r\n",
+        "HD fx\r\n",
+        "HD f4294967296\r\n",
+        "HD f\r\n",
+        "HD c-1\r\n",
+        "HD c\r\n",
+        "HD t-2\r\n",
+        "HD t9223372036854775808\r\n",
+        "VA\r\n",
+        "VA \r\n",
+        "VA x\r\n",
+        "VA -1\r\n",
+        "VA 1 f\r\na\r\n",
+        "VA 1001\r\n",
+        "VA 18446744073709551615\r\n",
+        "VA 18446744073709551616\r\n",
+        "VA 1\r\nab\r\n",
+        "VA 1\r\na\n\r\n",
+        "VALUE\r\n",
+        "VALUE k\r\n",
+        "VALUE k 0\r\n",
+        "VALUE k 0 x\r\n",
+        "VALUE  0 1\r\na\r\n",
+        "VALUE k 4294967296 1\r\na\r\n",
+        "VALUE k 0 1001\r\n",
+        "VALUE k 0 1 x\r\na\r\n",
+        "VALUE k 0 1 2 3\r\na\r\n",
+        "VALUE k 0 1\r\nabc",
+        "END x\r\n",
+        "STORED 1\r\n",
+        "STAT\r\n",
+        "STAT \r\n",
+        "18446744073709551616\r\n",
+        "-1\r\n",
+        "1 \r\n",
+        "01\r\n",
+        "SERVER_ERRORS\r\n",
+        "$5\r\nhello\r\n",
+        "+OK\r\n",
     };
     size_t consumed;
     size_t need;

@@ -1,5 +1,5 @@
-/* libdht against scripted servers: what it sends, what it makes of good and bad answers, and what it
- * repeats when one fails it. */
+/* libdht against scripted servers: what it sends, what it makes of good and bad answers, and what
+ * it repeats when one fails it. */
 #include "client/dht.h"
 
 #include "common/base.h"
@@ -26,16 +26,16 @@
 /* ---- a server that follows a script ---- */
 
 enum act_kind {
-    END,      /* of the script: nothing more is listened to */
-    ACCEPT,   /* the next connection, greeted as a server does */
+    END,    /* of the script: nothing more is listened to */
+    ACCEPT, /* the next connection, greeted as a server does */
     ACCEPT_SILENTLY,
-    HEAR,     /* exactly text */
-    HEAR_LINE, /* whatever line it is; kept in heard */
-    SAY,      /* text */
-    SAY_BYTES, /* count times the byte 'x' */
+    HEAR,       /* exactly text */
+    HEAR_LINE,  /* whatever line it is; kept in heard */
+    SAY,        /* text */
+    SAY_BYTES,  /* count times the byte 'x' */
     HEAR_BYTES, /* count times the same */
-    HANG_UP,  /* close the connection */
-    HEAR_END  /* the client closes the connection and has said nothing more */
+    HANG_UP,    /* close the connection */
+    HEAR_END    /* the client closes the connection and has said nothing more */
 };
 
 struct act {
@@ -143,7 +143,8 @@ static bool act(struct fake *fake, const struct act *act)
     case END:
         return true;
     case ACCEPT:
-        return accept_next(fake) && hear(fake, "version\r\n") && say(fake, "VERSION 1.6.18\r\n", 16);
+        return accept_next(fake) && hear(fake, "version\r\n") &&
+               say(fake, "VERSION 1.6.18\r\n", 16);
     case ACCEPT_SILENTLY:
         return accept_next(fake);
     case HEAR:
@@ -250,8 +251,8 @@ static uint64_t now_ms(void)
 static const struct dht_op get_k = {.verb = DHT_OP_GET, .key = "k"};
 static const struct dht_op set_k = {.verb = DHT_OP_SET, .key = "k", .value = "v", .value_bytes = 1};
 
-#define GET_K "mg k v f c t\r\n"
-#define SET_K "ms k 1 c MS T0 F0\r\nv\r\n"
+#define GET_K   "mg k v f c t\r\n"
+#define SET_K   "ms k 1 c MS T0 F0\r\nv\r\n"
 #define VALUE_V "VA 1 f0 c1 t-1\r\nv\r\n"
 
 /* ---- tests ---- */
@@ -269,33 +270,58 @@ static void each_verb_is_one_request_and_one_answer(void **state)
         {{.verb = DHT_OP_GAT, .key = "k", .ttl_s = -1}, "mg k v f c t T-1\r\n", VALUE_V, DHT_OK},
         {{.verb = DHT_OP_EXISTS, .key = "k"}, "mg k\r\n", "HD\r\n", DHT_OK},
         {{.verb = DHT_OP_EXISTS, .key = "k"}, "mg k\r\n", "EN\r\n", DHT_NOT_FOUND},
-        {{.verb = DHT_OP_TOUCH, .key = "k", .ttl_s = 2592000}, "mg k c T2592000\r\n", "HD c1\r\n",
+        {{.verb = DHT_OP_TOUCH, .key = "k", .ttl_s = 2592000},
+         "mg k c T2592000\r\n",
+         "HD c1\r\n",
          DHT_OK},
-        {{.verb = DHT_OP_SET, .key = "k", .value = "a\r\n", .value_bytes = 3, .ttl_s = 9,
-          .flags = 4294967295, .cas = UINT64_MAX},
-         "ms k 3 c MS T9 F4294967295 C18446744073709551615\r\na\r\n\r\n", "EX\r\n", DHT_EXISTS},
+        {{.verb = DHT_OP_SET,
+          .key = "k",
+          .value = "a\r\n",
+          .value_bytes = 3,
+          .ttl_s = 9,
+          .flags = 4294967295,
+          .cas = UINT64_MAX},
+         "ms k 3 c MS T9 F4294967295 C18446744073709551615\r\na\r\n\r\n",
+         "EX\r\n",
+         DHT_EXISTS},
         {{.verb = DHT_OP_ADD, .key = "k"}, "ms k 0 c ME T0 F0\r\n\r\n", "NS\r\n", DHT_NOT_STORED},
-        {{.verb = DHT_OP_REPLACE, .key = "k"}, "ms k 0 c MR T0 F0\r\n\r\n", "NS\r\n",
+        {{.verb = DHT_OP_REPLACE, .key = "k"},
+         "ms k 0 c MR T0 F0\r\n\r\n",
+         "NS\r\n",
          DHT_NOT_STORED},
         {{.verb = DHT_OP_APPEND, .key = "k", .value = "v", .value_bytes = 1},
-         "ms k 1 c MA\r\nv\r\n", "HD c8\r\n", DHT_OK},
-        {{.verb = DHT_OP_PREPEND, .key = "k", .cas = 7}, "ms k 0 c MP C7\r\n\r\n", "NF\r\n",
+         "ms k 1 c MA\r\nv\r\n",
+         "HD c8\r\n",
+         DHT_OK},
+        {{.verb = DHT_OP_PREPEND, .key = "k", .cas = 7},
+         "ms k 0 c MP C7\r\n\r\n",
+         "NF\r\n",
          DHT_NOT_FOUND},
         {{.verb = DHT_OP_DELETE, .key = "k", .cas = 7}, "md k C7\r\n", "EX\r\n", DHT_EXISTS},
         {{.verb = DHT_OP_DELETE, .key = "k"}, "md k\r\n", "NF\r\n", DHT_NOT_FOUND},
         {{.verb = DHT_OP_INCR, .key = "k", .delta = UINT64_MAX},
-         "ma k v c MI D18446744073709551615\r\n", "VA 2 c9\r\n17\r\n", DHT_OK},
-        {{.verb = DHT_OP_DECR, .key = "k", .delta = 1}, "ma k v c MD D1\r\n",
-         "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n", DHT_CLIENT_ERROR},
+         "ma k v c MI D18446744073709551615\r\n",
+         "VA 2 c9\r\n17\r\n",
+         DHT_OK},
+        {{.verb = DHT_OP_DECR, .key = "k", .delta = 1},
+         "ma k v c MD D1\r\n",
+         "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n",
+         DHT_CLIENT_ERROR},
         {{.verb = DHT_OP_FLUSH_ALL}, "flush_all\r\n", "OK\r\n", DHT_OK},
-        {{.verb = DHT_OP_FLUSH_ALL, .ttl_s = 5}, "flush_all 5\r\n",
-         "SERVER_ERROR outcome unknown: 1 of 3\r\n", DHT_OUTCOME_UNKNOWN},
+        {{.verb = DHT_OP_FLUSH_ALL, .ttl_s = 5},
+         "flush_all 5\r\n",
+         "SERVER_ERROR outcome unknown: 1 of 3\r\n",
+         DHT_OUTCOME_UNKNOWN},
         {{.verb = DHT_OP_STATS, .key = "reset"}, "stats reset\r\n", "RESET\r\n", DHT_OK},
         {{.verb = DHT_OP_VERSION}, "version\r\n", "VERSION 1.6.19 x\r\n", DHT_OK},
-        {{.verb = DHT_OP_SET, .key = "k"}, "ms k 0 c MS T0 F0\r\n\r\n",
-         "SERVER_ERROR out of memory storing object\r\n", DHT_SERVER_ERROR},
-        {{.verb = DHT_OP_SET, .key = "k"}, "ms k 0 c MS T0 F0\r\n\r\n",
-         "SERVER_ERROR not done: no answer from a:1\r\n", DHT_NOT_DONE},
+        {{.verb = DHT_OP_SET, .key = "k"},
+         "ms k 0 c MS T0 F0\r\n\r\n",
+         "SERVER_ERROR out of memory storing object\r\n",
+         DHT_SERVER_ERROR},
+        {{.verb = DHT_OP_SET, .key = "k"},
+         "ms k 0 c MS T0 F0\r\n\r\n",
+         "SERVER_ERROR not done: no answer from a:1\r\n",
+         DHT_NOT_DONE},
     };
     struct act script[2 + 2 * ARRAY_COUNT(cases)] = {{ACCEPT, NULL, 0}};
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
@@ -372,8 +398,8 @@ static void a_run_is_pipelined_and_answered_in_order(void **state)
         {SAY, "VA 1 f0\r\n1\r\nHD c2\r\nE", 0},
         {SAY, "N\r\n", 0},
         {END, NULL, 0}};
-    const struct dht_op ops[] = {{.verb = DHT_OP_GET, .key = "a"}, set_k,
-                                 {.verb = DHT_OP_GET, .key = "b"}};
+    const struct dht_op ops[] = {
+        {.verb = DHT_OP_GET, .key = "a"}, set_k, {.verb = DHT_OP_GET, .key = "b"}};
     struct fake fake;
     struct story story = {""};
     fake_start(&fake, script);
@@ -450,8 +476,8 @@ static void wrong_arguments_are_refused_unsent(void **state)
 static void bad_server_lists_are_refused(void **state)
 {
     (void)state;
-    static const char *const bads[] = {"", ",", "a", "a:1,", ",a:1", "a:1,,b:1", "a:0", "a:65536",
-                                       "::1:5", "a b:1"};
+    static const char *const bads[] = {"",         ",",   "a",       "a:1,",  ",a:1",
+                                       "a:1,,b:1", "a:0", "a:65536", "::1:5", "a b:1"};
     for (size_t i = 0; i < ARRAY_COUNT(bads); i++) {
         const char *why = NULL;
         assert_null(dht_open(bads[i], &why));
@@ -468,9 +494,8 @@ static void bad_server_lists_are_refused(void **state)
 static void who_cannot_be_reached_is_passed_over(void **state)
 {
     (void)state;
-    static const struct act script[] = {
-        {ACCEPT, NULL, 0}, {HEAR, SET_K, 0}, {SAY, "HD c1\r\n", 0},
-        {HEAR, GET_K, 0},  {SAY, VALUE_V, 0}, {END, NULL, 0}};
+    static const struct act script[] = {{ACCEPT, NULL, 0}, {HEAR, SET_K, 0},  {SAY, "HD c1\r\n", 0},
+                                        {HEAR, GET_K, 0},  {SAY, VALUE_V, 0}, {END, NULL, 0}};
     char nobody[64];
     struct fake fake;
     int fd = bind_port(nobody);
@@ -530,8 +555,8 @@ static void a_read_badly_answered_is_asked_of_the_next(void **state)
 {
     (void)state;
     static const char *const bads[] = {
-        "nonsense\r\n", "HD\r\n", "VA 134217729\r\n", "VA 1\r\nvvv", "STORED\r\n", "VALUE k 0 1\r\nv\r\n",
-        "17\r\n",
+        "nonsense\r\n",         "HD\r\n", "VA 134217729\r\n", "VA 1\r\nvvv", "STORED\r\n",
+        "VALUE k 0 1\r\nv\r\n", "17\r\n",
     };
     for (size_t i = 0; i < ARRAY_COUNT(bads); i++) {
         const struct act script[] = {{ACCEPT, NULL, 0},
@@ -558,8 +583,11 @@ static void a_write_of_unknown_outcome_is_not_repeated(void **state)
     (void)state;
     static const char *const bads[] = {"nonsense\r\n", "EN\r\n", "H", ""};
     for (size_t i = 0; i < ARRAY_COUNT(bads); i++) {
-        const struct act script[] = {
-            {ACCEPT, NULL, 0}, {HEAR, SET_K, 0}, {SAY, bads[i], 0}, {HANG_UP, NULL, 0}, {END, NULL, 0}};
+        const struct act script[] = {{ACCEPT, NULL, 0},
+                                     {HEAR, SET_K, 0},
+                                     {SAY, bads[i], 0},
+                                     {HANG_UP, NULL, 0},
+                                     {END, NULL, 0}};
         static const struct act idle[] = {{END, NULL, 0}};
         struct fake first;
         struct fake second;
@@ -582,8 +610,8 @@ static void a_connection_lost_in_a_run_costs_only_what_had_left(void **state)
                                         {HANG_UP, NULL, 0},
                                         {END, NULL, 0}};
     static const struct act idle[] = {{END, NULL, 0}};
-    const struct dht_op ops[] = {{.verb = DHT_OP_GET, .key = "a"}, set_k,
-                                 {.verb = DHT_OP_GET, .key = "b"}};
+    const struct dht_op ops[] = {
+        {.verb = DHT_OP_GET, .key = "a"}, set_k, {.verb = DHT_OP_GET, .key = "b"}};
     struct fake first;
     struct fake second;
     struct story story = {""};
@@ -605,11 +633,10 @@ static void reads_without_an_answer_go_on_where_they_were(void **state)
                                         {SAY, "EN\r\nVA 5", 0},
                                         {HANG_UP, NULL, 0},
                                         {END, NULL, 0}};
-    static const struct act rest[] = {{ACCEPT, NULL, 0},
-                                      {HEAR, "mg b v f c t\r\n", 0},
-                                      {SAY, "EN\r\n", 0},
-                                      {END, NULL, 0}};
-    const struct dht_op ops[] = {{.verb = DHT_OP_GET, .key = "a"}, {.verb = DHT_OP_GET, .key = "b"}};
+    static const struct act rest[] = {
+        {ACCEPT, NULL, 0}, {HEAR, "mg b v f c t\r\n", 0}, {SAY, "EN\r\n", 0}, {END, NULL, 0}};
+    const struct dht_op ops[] = {{.verb = DHT_OP_GET, .key = "a"},
+                                 {.verb = DHT_OP_GET, .key = "b"}};
     struct fake first;
     struct fake second;
     struct story story = {""};
@@ -626,10 +653,10 @@ static void reads_without_an_answer_go_on_where_they_were(void **state)
 static void after_a_timeout_the_connection_is_not_used_again(void **state)
 {
     (void)state;
-    static const struct act script[] = {
-        {ACCEPT, NULL, 0}, {HEAR, GET_K, 0}, {HEAR_END, NULL, 0},
-        {ACCEPT, NULL, 0}, {HEAR, SET_K, 0}, {HEAR_END, NULL, 0},
-        {ACCEPT, NULL, 0}, {HEAR, GET_K, 0}, {SAY, VALUE_V, 0},   {END, NULL, 0}};
+    static const struct act script[] = {{ACCEPT, NULL, 0}, {HEAR, GET_K, 0}, {HEAR_END, NULL, 0},
+                                        {ACCEPT, NULL, 0}, {HEAR, SET_K, 0}, {HEAR_END, NULL, 0},
+                                        {ACCEPT, NULL, 0}, {HEAR, GET_K, 0}, {SAY, VALUE_V, 0},
+                                        {END, NULL, 0}};
     struct fake fake;
     fake_start(&fake, script);
     struct dht *dht = client_of(fake.address, NULL);
@@ -645,8 +672,8 @@ static void after_a_timeout_the_connection_is_not_used_again(void **state)
 static void an_idle_connection_closed_by_the_server_harms_no_write(void **state)
 {
     (void)state;
-    static const struct act script[] = {{ACCEPT, NULL, 0}, {HEAR, GET_K, 0}, {SAY, VALUE_V, 0},
-                                        {HANG_UP, NULL, 0}, {END, NULL, 0}};
+    static const struct act script[] = {
+        {ACCEPT, NULL, 0}, {HEAR, GET_K, 0}, {SAY, VALUE_V, 0}, {HANG_UP, NULL, 0}, {END, NULL, 0}};
     static const struct act again[] = {
         {ACCEPT, NULL, 0}, {HEAR, SET_K, 0}, {SAY, "HD c1\r\n", 0}, {END, NULL, 0}};
     struct fake fake;
@@ -679,9 +706,11 @@ static void an_answer_nobody_asked_for_is_never_taken_for_the_next(void **state)
 static void a_value_whose_line_was_refused_ends_the_connection(void **state)
 {
     (void)state;
-    static const struct act script[] = {
-        {ACCEPT, NULL, 0}, {HEAR, SET_K, 0}, {SAY, "CLIENT_ERROR bad command line format\r\n", 0},
-        {HEAR_END, NULL, 0}, {END, NULL, 0}};
+    static const struct act script[] = {{ACCEPT, NULL, 0},
+                                        {HEAR, SET_K, 0},
+                                        {SAY, "CLIENT_ERROR bad command line format\r\n", 0},
+                                        {HEAR_END, NULL, 0},
+                                        {END, NULL, 0}};
     struct fake fake;
     fake_start(&fake, script);
     struct dht *dht = client_of(fake.address, NULL);
@@ -739,9 +768,11 @@ static void busy_beyond_the_timeout_is_not_done(void **state)
 static void what_was_not_done_is_asked_of_the_next(void **state)
 {
     (void)state;
-    static const struct act refuse[] = {
-        {ACCEPT, NULL, 0}, {HEAR, SET_K, 0}, {SAY, "SERVER_ERROR not done: no answer from a:1\r\n", 0},
-        {HEAR_END, NULL, 0}, {END, NULL, 0}};
+    static const struct act refuse[] = {{ACCEPT, NULL, 0},
+                                        {HEAR, SET_K, 0},
+                                        {SAY, "SERVER_ERROR not done: no answer from a:1\r\n", 0},
+                                        {HEAR_END, NULL, 0},
+                                        {END, NULL, 0}};
     static const struct act accept_it[] = {
         {ACCEPT, NULL, 0}, {HEAR, SET_K, 0}, {SAY, "HD c1\r\n", 0}, {END, NULL, 0}};
     struct fake first;
@@ -763,15 +794,20 @@ static void in_a_run_a_key_not_done_costs_only_itself(void **state)
         {HEAR, "mg a v f c t\r\nmg b v f c t\r\nmg c v f c t\r\n", 0},
         {SAY, VALUE_V "SERVER_ERROR not done: no answer from a:1\r\n" VALUE_V, 0},
         {END, NULL, 0}};
-    const struct dht_op ops[] = {{.verb = DHT_OP_GET, .key = "a"}, {.verb = DHT_OP_GET, .key = "b"},
+    const struct dht_op ops[] = {{.verb = DHT_OP_GET, .key = "a"},
+                                 {.verb = DHT_OP_GET, .key = "b"},
                                  {.verb = DHT_OP_GET, .key = "c"}};
+    static const struct act idle[] = {{END, NULL, 0}};
     struct fake fake;
+    struct fake second;
     struct story story = {""};
     fake_start(&fake, script);
-    struct dht *dht = client_of(fake.address, NULL);
+    fake_start(&second, idle);
+    struct dht *dht = client_of(fake.address, second.address);
     assert_int_equal(dht_run(dht, ops, 3, tell, &story), DHT_NOT_DONE);
     assert_string_equal(story.text, "a ok v\nb not_done \nc ok v\n");
     fake_end(&fake);
+    fake_end(&second); /* the others' answers were not thrown away to ask it */
     dht_close(dht);
 }
 
@@ -793,6 +829,29 @@ static void statistics_begun_are_not_told_twice(void **state)
     struct dht *dht = client_of(first.address, second.address);
     assert_int_equal(dht_run(dht, &stats, 1, tell, &story), DHT_NOT_DONE);
     assert_string_equal(story.text, "- ok pid=1\n- ok time=2\n- not_done \n");
+    fake_end(&first);
+    fake_end(&second);
+    dht_close(dht);
+}
+
+static void statistics_begun_and_refused_are_not_told_twice(void **state)
+{
+    (void)state;
+    static const struct act script[] = {
+        {ACCEPT, NULL, 0},
+        {HEAR, "stats\r\n", 0},
+        {SAY, "STAT pid 1\r\nSERVER_ERROR busy, retry in 1 ms\r\n", 0},
+        {END, NULL, 0}};
+    static const struct act idle[] = {{END, NULL, 0}};
+    struct fake first;
+    struct fake second;
+    struct story story = {""};
+    const struct dht_op stats = {.verb = DHT_OP_STATS};
+    fake_start(&first, script);
+    fake_start(&second, idle);
+    struct dht *dht = client_of(first.address, second.address);
+    assert_int_equal(dht_run(dht, &stats, 1, tell, &story), DHT_NOT_DONE);
+    assert_string_equal(story.text, "- ok pid=1\n- not_done \n");
     fake_end(&first);
     fake_end(&second);
     dht_close(dht);
@@ -824,6 +883,7 @@ int main(void)
         cmocka_unit_test(what_was_not_done_is_asked_of_the_next),
         cmocka_unit_test(in_a_run_a_key_not_done_costs_only_itself),
         cmocka_unit_test(statistics_begun_are_not_told_twice),
+        cmocka_unit_test(statistics_begun_and_refused_are_not_told_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
