@@ -22,6 +22,7 @@ BINDIR     ?= $(PREFIX)/bin
 LIBDIR     ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR     ?= $(PREFIX)/share/man
+DOCDIR     ?= $(PREFIX)/share/doc/dht
 COMPDIR    ?= $(PREFIX)/share/bash-completion/completions
 
 VERSION := $(shell sed -n 's/^.define DHT_VERSION "\(.*\)".*/\1/p' common/version.h)
@@ -198,12 +199,13 @@ install: all           ## programs, library, manual pages, completion; DESTDIR a
 	install -D -m 644 -t $(DESTDIR)$(INCLUDEDIR) client/dht.h
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man1 client/*.1
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man8 server/*.8
+	install -D -m 644 -t $(DESTDIR)$(DOCDIR) README.md proto.md server/dht-server.conf
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(COMPDIR)
 	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' \
 	    'Name: libdht' 'Description: client library for dht-server and memcached' \
 	    'Version: $(VERSION)' 'Libs: -L$${libdir} -ldht' 'Libs.private: $(LIBDHT_LIBS)' \
 	    'Cflags: -I$${includedir}' >$(DESTDIR)$(LIBDIR)/pkgconfig/libdht.pc
-	./kvcli completion >$(DESTDIR)$(COMPDIR)/kvcli
+	./kvcli completion bash >$(DESTDIR)$(COMPDIR)/kvcli
 
 clean:                 ## remove everything that was built
 	rm -rf build dht-server kvcli
