@@ -137,7 +137,7 @@ void conn_end(struct conn *conn, const char *reason)
         node_disconnected(conn->shell->node, conn->id, reason);
 }
 
-static void conn_free(struct conn *conn)
+void conn_free(struct conn *conn)
 {
     struct shell *shell = conn->shell;
     if (conn->fd >= 0) {
@@ -468,6 +468,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
         discard(conn);
     else if (conn->state == CONN_OPEN && !conn->is_paused)
         conn_read(conn);
+    shell_has_read(conn->shell);
 }
 
 /* --- output ----------------------------------------------------------------------------------- */
@@ -569,8 +570,8 @@ void conn_settle(struct conn *conn)
         session_bytes(&conn->session) <= ANSWERS_LOW_BYTES &&
         session_open_count(&conn->session) < OPEN_PER_BATCH * conn->batch_max)
         list_append(&conn->shell->resumed, &conn->in_resumed);
-    if (conn->state == CONN_CLOSED)
-        conn_free(conn);
+    if (conn->state == CONN_CLOSED && !list_is_linked(&conn->in_dirty))
+        list_append(&conn->shell->ended, &conn->in_dirty);
 }
 
 static void connected(struct conn *conn)

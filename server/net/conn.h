@@ -54,8 +54,10 @@ void conn_touch(struct conn *conn);
 void conn_drain(struct conn *conn);
 /* Ends it at once; reason is told to the node if it is a peer's, unless NULL. */
 void conn_end(struct conn *conn, const char *reason);
-/* Sends what is owed, goes on with paused input, frees what has ended. At the turn's end. */
+/* Sends what is owed, lets paused input go on, puts what has ended among shell->ended. */
 void conn_settle(struct conn *conn);
+/* Frees one that has ended; at the turn's end only, never inside its own callback. */
+void conn_free(struct conn *conn);
 /* Parses on where it was paused. */
 void conn_resume(struct conn *conn);
 /* Reads what has come already; before a graceful stop. */

@@ -16,6 +16,11 @@
 /* Read bytes stay here until their batch is done; the start is used again as soon as it is, so that
  * it stays in the processor's cache. */
 #define ARENA_BYTES (1024u * 1024)
+/* Within a turn answers go out after so many connections have been read: enough to hide cache misses
+ * behind each other, few enough that the kernel's side of each connection is still in the cache when
+ * its answer is sent, and that clients work while others are served. Of 1, 4, 16 and no bound, 16
+ * gave the most operations per CPU second on 50 connections. */
+#define READS_PER_SETTLE 16u
 
 struct moment shell_clock(void)
 {
@@ -135,10 +140,9 @@ static void resume_paused(struct shell *shell)
         conn_resume(CONTAINER_OF(link, struct conn, in_resumed));
 }
 
-static void end_turn(struct shell *shell)
+/* Carries out what has been read, and sends what is owed. */
+static void settle(struct shell *shell)
 {
-    if (!shell->in_turn)
-        return;
     node_flush(shell->node);
     struct list *link;
     while ((link = list_first(&shell->dirty))) {
@@ -146,6 +150,30 @@ static void end_turn(struct shell *shell)
         conn_settle(CONTAINER_OF(link, struct conn, in_dirty));
     }
     node_sent(shell->node);
+    shell->read_count = 0;
+}
+
+void shell_has_read(struct shell *shell)
+{
+    if (++shell->read_count >= READS_PER_SETTLE)
+        settle(shell);
+}
+
+static void free_ended(struct shell *shell)
+{
+    struct list *link;
+    while ((link = list_first(&shell->ended))) {
+        list_remove(link);
+        conn_free(CONTAINER_OF(link, struct conn, in_dirty));
+    }
+}
+
+static void end_turn(struct shell *shell)
+{
+    if (!shell->in_turn)
+        return;
+    settle(shell);
+    free_ended(shell);
     shell->in_turn = false;
 }
 
@@ -278,6 +306,7 @@ void shell_init(struct shell *shell, const struct shell_options *options, struct
     shell->started_ms = shell->now.mono_ms;
     list_init(&shell->dirty);
     list_init(&shell->resumed);
+    list_init(&shell->ended);
     /* A changelist merges an event's removal and return within a turn into nothing. */
     struct event_config *config = event_config_new();
     CHECK(config != NULL);
@@ -342,6 +371,7 @@ void shell_close(struct shell *shell)
         list_remove(link);
         conn_settle(CONTAINER_OF(link, struct conn, in_dirty));
     }
+    free_ended(shell);
     event_del(&shell->timer);
     event_del(&shell->idle_timer);
     for (size_t i = 0; i < ARRAY_COUNT(shell->signals); i++)

@@ -54,6 +54,8 @@ struct shell {
 
     struct list dirty;   /* connections that may be owed bytes or have ended: looked at after the batch */
     struct list resumed; /* connections with input left that may be parsed on */
+    struct list ended;   /* closed connections, to be freed at the turn's end */
+    uint32_t read_count; /* connections read since answers were last sent */
     char *arena;         /* what was read this turn */
     size_t arena_used;
     struct buf *spares;  /* buffers for answers, to be used again */
@@ -84,6 +86,8 @@ void shell_close(struct shell *shell);
 
 /* For callbacks in net: the turn begins, if it has not. */
 void shell_turn(struct shell *shell);
+/* A connection has been read: at times, answers are sent before the turn is over. */
+void shell_has_read(struct shell *shell);
 /* A place in the read arena for bytes, until the batch has been carried out. */
 char *shell_arena(struct shell *shell, size_t bytes);
 /* Monotonic and wall clock. */
