@@ -1,0 +1,145 @@
+#!/usr/bin/env bats
+# A node of three dies, hangs, comes back, is of another cluster, or the network lies.
+#
+# --op-timeout is 1 s; on a busy machine an answer may take ten times as long, never for ever.
+
+load helpers
+
+setup() {
+    start_cluster
+    local key owner
+    first='' second='' third=''
+    while read -r key owner; do
+        case $owner in
+            "${ports[0]}") first=${first:-$key} ;;
+            "${ports[1]}") second=${second:-$key} ;;
+            "${ports[2]}") third=${third:-$key} ;;
+        esac
+    done < <(wire owners "${ports[@]}" -- k{1..24})
+    [ -n "$first" ] && [ -n "$second" ] && [ -n "$third" ]
+}
+teardown() { end_all; }
+
+kill_member() {
+    kill -KILL "${members[$1]}"
+    ended_within 5 "${members[$1]}"
+}
+
+@test "one node killed: only its keys fail, and the answer names it" {
+    kill_member 2
+    wire timed "${ports[0]}" 10 "get $third\r\n" "SERVER_ERROR not done: no answer from 127.0.0.1:${ports[2]}"
+    # Once the lost connection has been noticed nothing leaves any more: every command is "not done".
+    wire timed "${ports[0]}" 10 "set $third 0 0 1\r\n1\r\n" "SERVER_ERROR not done: no answer from 127.0.0.1:${ports[2]}"
+    wire timed "${ports[1]}" 10 "get $third\r\n" "SERVER_ERROR not done: no answer from 127.0.0.1:${ports[2]}"
+    answers "${ports[0]}" "set $first 0 0 1\r\n1\r\nset $second 0 0 1\r\n2\r\nget $first $second\r\n" \
+        "STORED\r\nSTORED\r\nVALUE $first 0 1\r\n1\r\nVALUE $second 0 1\r\n2\r\nEND\r\n"
+}
+
+@test "a multiget with a dead owner ends in SERVER_ERROR instead of END" {
+    kill_member 2
+    ask "${ports[0]}" "get $first $third $second\r\n" | tr -d '\r' >"$BATS_TEST_TMPDIR/answer"
+    cat "$BATS_TEST_TMPDIR/answer"
+    [[ $(tail -n 1 "$BATS_TEST_TMPDIR/answer") == "SERVER_ERROR not done: "* ]]
+    run grep -x END "$BATS_TEST_TMPDIR/answer"
+    [ "$status" -ne 0 ]
+    answers "${ports[0]}" "get $first $second\r\n" "VALUE $first 0 1\r\n1\r\nVALUE $second 0 1\r\n1\r\nEND\r\n"
+}
+
+@test "answers behind one that fails still come in order" {
+    kill_member 2
+    ask "${ports[0]}" "get $first\r\nget $third\r\nget $second\r\nmn\r\n" | tr -d '\r' | sed 's/^\(SERVER_ERROR not done\).*/\1/' |
+        diff - <(printf 'VALUE %s 0 1\n1\nEND\nSERVER_ERROR not done\nVALUE %s 0 1\n1\nEND\nMN\n' "$first" "$second")
+}
+
+@test "a node that hangs: gets are not done, sets have an unknown outcome, nothing waits for ever" {
+    answers "${ports[1]}" "get $third\r\n" "VALUE $third 0 1\r\n1\r\nEND\r\n"
+    kill -STOP "${members[2]}"
+    wire timed "${ports[0]}" 10 "get $third\r\n" 'SERVER_ERROR not done: '
+    wire timed "${ports[0]}" 10 "mg $third v\r\n" 'SERVER_ERROR not done: '
+    # The link is up, so the set has left.
+    wire timed "${ports[1]}" 10 "set $third 0 0 1\r\n1\r\n" 'SERVER_ERROR outcome unknown: '
+    answers "${ports[0]}" "get $first $second\r\n" "VALUE $first 0 1\r\n1\r\nVALUE $second 0 1\r\n1\r\nEND\r\n"
+}
+
+@test "a node that hangs slows the other keys down by no more than a moment" {
+    kill -STOP "${members[2]}"
+    in_net timeout 30 nc -N 127.0.0.1 "${ports[0]}" < <(printf 'get %s\r\n' "$third") >/dev/null 3>&- &
+    pids+=("$!")
+    wire timed "${ports[0]}" 0.9 "set $second 0 0 1\r\n1\r\n" STORED
+}
+
+@test "a node that hung and goes on serves again" {
+    kill -STOP "${members[2]}"
+    wire timed "${ports[0]}" 10 "get $third\r\n" 'SERVER_ERROR not done: '
+    kill -CONT "${members[2]}"
+    wait_until 10 answers "${ports[0]}" "get $third\r\n" "VALUE $third 0 1\r\n1\r\nEND\r\n"
+}
+
+@test "flush_all with a node down is not OK" {
+    kill_member 2
+    wire timed "${ports[0]}" 10 'flush_all\r\n' 'SERVER_ERROR outcome unknown: ' 'SERVER_ERROR not done: '
+}
+
+@test "a node that comes back is served again, empty" {
+    kill_member 2
+    wire timed "${ports[0]}" 10 "get $third\r\n" 'SERVER_ERROR not done: '
+    start_member 2
+    wait_until 10 answers "${ports[0]}" "get $third\r\n" 'END\r\n'
+    answers "${ports[0]}" "set $third 0 0 1\r\n9\r\n" 'STORED\r\n'
+    answers "${ports[1]}" "get $third\r\n" "VALUE $third 0 1\r\n9\r\nEND\r\n"
+}
+
+@test "nodes whose peers.txt differ refuse each other, and both say so" {
+    kill_member 2
+    printf '127.0.0.1:%s\n' "${ports[@]}" 7999 >"$BATS_TEST_TMPDIR/peers.txt"
+    start_member 2
+    wire timed "${ports[0]}" 10 "get $third\r\n" 'SERVER_ERROR not done: '
+    answers "${ports[0]}" "get $first $second\r\n" "VALUE $first 0 1\r\n1\r\nVALUE $second 0 1\r\n1\r\nEND\r\n"
+    wait_until 10 grep -E 'warn.*refuse' "$BATS_TEST_TMPDIR/member0.log"
+    wait_until 10 grep -E 'warn.*(refuse|list)' "$BATS_TEST_TMPDIR/member2.log"
+    [ "$(stat_of "${ports[2]}" peers_refused)" -ge 1 ]
+}
+
+@test "a bit flipped between nodes closes the connection, is counted, and nothing wrong is answered" {
+    # Node 2 listens elsewhere; its own address is the proxy's.
+    local behind=7012
+    [ -n "$netns" ] || behind=$(free_ports 1)
+    kill_member 2
+    in_net /usr/bin/python3 -B "$BATS_TEST_DIRNAME/wire.py" flip-proxy "${ports[2]}" "$behind" FLIPME \
+        >"$BATS_TEST_TMPDIR/proxy" 3>&- &
+    pids+=("$(proxy_pid $!)")
+    wait_until 5 grep -q ready "$BATS_TEST_TMPDIR/proxy"
+    start_server member2 "$BATS_TEST_TMPDIR/peers.txt" "$behind" --advertise "127.0.0.1:${ports[2]}"
+    wait_until 10 grep -q ' listening ' "$BATS_TEST_TMPDIR/member2.log"
+    wait_until 10 answers "${ports[0]}" "set $third 0 0 4\r\ngood\r\nget $third\r\n" "STORED\r\nVALUE $third 0 4\r\ngood\r\nEND\r\n"
+    [ "$(stat_of "$behind" frames_bad_crc)" -eq 0 ]
+    wire timed "${ports[0]}" 10 "set $third 0 0 6\r\nFLIPME\r\n" 'SERVER_ERROR outcome unknown: ' 'SERVER_ERROR not done: '
+    [ "$(stat_of "$behind" frames_bad_crc)" -ge 1 ]
+    wait_until 10 answers "${ports[0]}" "get $third\r\n" "VALUE $third 0 4\r\ngood\r\nEND\r\n"
+    # The other way: what is right in the store is damaged on its way back, and not shown.
+    answers "$behind" "set $third 0 0 6\r\nFLIPME\r\n" 'STORED\r\n'
+    wire timed "${ports[0]}" 10 "get $third\r\n" 'SERVER_ERROR not done: '
+    [ "$(stat_of "${ports[0]}" frames_bad_crc)" -ge 1 ]
+}
+
+# in_net is a function, so $! is a shell; its one child is what was started.
+proxy_pid() {
+    wait_until 5 pgrep -P "$1" >/dev/null
+    pgrep -P "$1" || echo "$1"
+}
+
+@test "SIGTERM of one node leaves the others serving" {
+    kill -TERM "${members[2]}"
+    ended_within 10 "${members[2]}"
+    [ "$status" -eq 0 ]
+    answers "${ports[0]}" "get $first $second\r\n" "VALUE $first 0 1\r\n1\r\nVALUE $second 0 1\r\n1\r\nEND\r\n"
+}
+
+@test "a node alone in a list of three serves its own keys and refuses the others' at once" {
+    kill_member 0
+    kill_member 2
+    start_member 0
+    local key
+    answers "${ports[0]}" "set $first 0 0 1\r\n1\r\nget $first\r\n" "STORED\r\nVALUE $first 0 1\r\n1\r\nEND\r\n"
+    wire timed "${ports[0]}" 10 "get $third\r\n" "SERVER_ERROR not done: no answer from 127.0.0.1:${ports[2]}"
+}
