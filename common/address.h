@@ -5,7 +5,7 @@
 #include "common/err.h"
 #include "common/span.h"
 
-#define HOST_BYTES_MAX 255u
+#define HOST_BYTES_MAX         255u
 #define ADDRESS_TEXT_BYTES_MAX (HOST_BYTES_MAX + 2 + 1 + 5 + 1) /* [host]:port and NUL */
 
 struct address {

@@ -11,8 +11,10 @@
 static void buf_compact(struct buf *buf)
 {
     size_t len = buf_len(buf);
-    if (buf->start > 0)
+    if (buf->start > 0) {
+        CHECK(buf->data != NULL);
         memmove(buf->data, buf->data + buf->start, len);
+    }
     buf->start = 0;
     buf->end = len;
 }

@@ -15,9 +15,9 @@
 
 struct buf {
     char *data;
-    size_t start;    /* first unconsumed byte */
-    size_t end;      /* one past the last byte */
-    size_t capacity; /* bytes allocated */
+    size_t start;          /* first unconsumed byte */
+    size_t end;            /* one past the last byte */
+    size_t capacity;       /* bytes allocated */
     struct budget *budget; /* borrowed, may be NULL */
 };
 
@@ -32,8 +32,8 @@ static inline struct span buf_span(const struct buf *buf)
 }
 
 /* Makes room for at least bytes more at the end and returns where they go; the caller then says
- * with buf_advance how many it wrote. May move the data. Moves the content to the front or grows to at
- * most four times what is then needed, whichever keeps the cost a byte constant. */
+ * with buf_advance how many it wrote. May move the data: moves the content to the front or grows to
+ * at most four times what is then needed, whichever keeps the cost a byte constant. */
 char *buf_reserve(struct buf *buf, size_t bytes);
 
 static inline void buf_advance(struct buf *buf, size_t bytes)

@@ -58,7 +58,7 @@ enum frame_parse frame_parse(const char *in, size_t len, struct frame *frame, si
                              size_t *need)
 {
     size_t searched = len < FRAME_HEADER_BYTES_MAX ? len : FRAME_HEADER_BYTES_MAX;
-    const char *line_end = searched ? memchr(in, '\n', searched) : NULL;
+    const char *line_end = len > 0 ? memchr(in, '\n', searched) : NULL;
     if (!line_end) {
         *need = len + 1;
         return len < FRAME_HEADER_BYTES_MAX ? FRAME_MORE : FRAME_BAD_SYNTAX;

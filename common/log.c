@@ -8,7 +8,7 @@
 #include <time.h>
 
 #define LINE_BYTES_MAX 1024u
-#define ELLIPSIS "\xe2\x80\xa6" /* … in UTF-8 */
+#define ELLIPSIS       "\xe2\x80\xa6" /* … in UTF-8 */
 #define ELLIPSIS_BYTES (sizeof(ELLIPSIS) - 1)
 
 /* Whether a line may be written in this second; counts it, or counts it as dropped. */

@@ -12,13 +12,13 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 #define LOG_LINES_PER_SECOND_MAX 100u
 
 struct log {
-    enum log_level level;  /* lines above it are dropped */
-    char node[64];         /* short name of this node, stands in every line */
+    enum log_level level; /* lines above it are dropped */
+    char node[64];        /* short name of this node, stands in every line */
     void (*sink)(void *arg, const char *line, size_t len); /* line ends in '\n' */
     void *arg;
-    uint64_t second;       /* rate limit: the second counted in, mono */
-    uint32_t lines;        /* in it */
-    uint64_t dropped;      /* not yet told */
+    uint64_t second;  /* rate limit: the second counted in, mono */
+    uint32_t lines;   /* in it */
+    uint64_t dropped; /* not yet told */
 };
 
 /* Writes one line. event: one lower-case word with dashes. format: the rest, key=value pairs; the

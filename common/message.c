@@ -4,17 +4,17 @@
 #include "common/number.h"
 
 #define TOKEN_BYTES_MAX (ADDRESS_TEXT_BYTES_MAX - 1)
-#define HEX64_DIGITS 16u
+#define HEX64_DIGITS    16u
 
 /* The longest header each message can have fits a frame's line, with 32 bytes for length, CRC and
  * line end. */
-#define FIELD_BYTES_MAX_U64 DECIMAL_BYTES_MAX
-#define FIELD_BYTES_MAX_U32 10
-#define FIELD_BYTES_MAX_HEX64 HEX64_DIGITS
+#define FIELD_BYTES_MAX_U64    DECIMAL_BYTES_MAX
+#define FIELD_BYTES_MAX_U32    10
+#define FIELD_BYTES_MAX_HEX64  HEX64_DIGITS
 #define FIELD_BYTES_MAX_DIGEST (2 * DIGEST_BYTES)
-#define FIELD_BYTES_MAX_TOKEN TOKEN_BYTES_MAX
-#define FIELD(type, name) +1 + FIELD_BYTES_MAX_##type
-#define MESSAGE(word, fields) \
+#define FIELD_BYTES_MAX_TOKEN  TOKEN_BYTES_MAX
+#define FIELD(type, name)      +1 + FIELD_BYTES_MAX_##type
+#define MESSAGE(word, fields)                                                                      \
     _Static_assert(sizeof(#word) fields <= FRAME_HEADER_BYTES_MAX - 32, #word " fits a frame");
 #include "common/message_list.h"
 #undef MESSAGE
@@ -96,16 +96,18 @@ static bool parse_TOKEN(struct span field, struct span *token)
     return is_token(field);
 }
 
-#define FIELD(type, name) \
+/* clang-format off */
+#define FIELD(type, name)                                              \
     if (!take_field(&rest, &field) || !parse_##type(field, &to->name)) \
         return false;
-#define MESSAGE(word, fields)                                                    \
+#define MESSAGE(word, fields)                                             \
     static bool parse_##word(struct span rest, struct message_##word *to) \
-    {                                                                            \
-        struct span field;                                                       \
-        fields                                                                   \
-        return rest.len == 0;                                                    \
+    {                                                                     \
+        struct span field;                                                \
+        fields                                                            \
+        return rest.len == 0;                                             \
     }
+/* clang-format on */
 #include "common/message_list.h"
 #undef MESSAGE
 #undef FIELD
@@ -129,9 +131,9 @@ enum err message_parse(const struct frame *frame, struct message *message)
     message->body = frame->body;
     bool is_good = false;
     switch (message->kind) {
-#define MESSAGE(word, fields)                             \
-    case MESSAGE_##word:                                  \
-        is_good = parse_##word(rest, &message->word); \
+#define MESSAGE(word, fields)                                                                      \
+    case MESSAGE_##word:                                                                           \
+        is_good = parse_##word(rest, &message->word);                                              \
         break;
 #include "common/message_list.h"
 #undef MESSAGE
@@ -172,30 +174,33 @@ static char *format_TOKEN(char *to, struct span token)
     return to + token.len;
 }
 
+/* clang-format off */
 #define FIELD(type, name) \
     *to++ = ' ';          \
     to = format_##type(to, from->name);
-#define MESSAGE(word, fields)                                                       \
+#define MESSAGE(word, fields)                                               \
     static char *format_##word(char *to, const struct message_##word *from) \
-    {                                                                               \
-        fields                                                                      \
-        return to;                                                                  \
+    {                                                                       \
+        fields                                                              \
+        return to;                                                          \
     }
+/* clang-format on */
 #include "common/message_list.h"
 #undef MESSAGE
 #undef FIELD
 
 /* Writes word and fields into storage. */
-static struct span format_header(const struct message *message, char storage[FRAME_HEADER_BYTES_MAX])
+static struct span format_header(const struct message *message,
+                                 char storage[FRAME_HEADER_BYTES_MAX])
 {
     CHECK(message->kind < MESSAGE_KIND_COUNT);
     struct span word = words[message->kind];
     memcpy(storage, word.data, word.len);
     char *end = storage + word.len;
     switch (message->kind) {
-#define MESSAGE(word, fields)                          \
-    case MESSAGE_##word:                               \
-        end = format_##word(end, &message->word); \
+#define MESSAGE(word, fields)                                                                      \
+    case MESSAGE_##word:                                                                           \
+        end = format_##word(end, &message->word);                                                  \
         break;
 #include "common/message_list.h"
 #undef MESSAGE

@@ -16,14 +16,17 @@ enum message_kind {
 #undef FIELD
 };
 
-#define MESSAGE_TYPE_U64 uint64_t
-#define MESSAGE_TYPE_U32 uint32_t
-#define MESSAGE_TYPE_HEX64 uint64_t
+#define MESSAGE_TYPE_U64    uint64_t
+#define MESSAGE_TYPE_U32    uint32_t
+#define MESSAGE_TYPE_HEX64  uint64_t
 #define MESSAGE_TYPE_DIGEST struct digest
-#define MESSAGE_TYPE_TOKEN struct span
+#define MESSAGE_TYPE_TOKEN  struct span
 
 #define FIELD(type, name) MESSAGE_TYPE_##type name;
-#define MESSAGE(word, fields) struct message_##word { fields };
+#define MESSAGE(word, fields)                                                                      \
+    struct message_##word {                                                                        \
+        fields                                                                                     \
+    };
 #include "common/message_list.h"
 #undef MESSAGE
 #undef FIELD
@@ -44,7 +47,7 @@ struct message {
 MUST_USE enum err message_parse(const struct frame *frame, struct message *message);
 /* Appends the message as one frame (body at most FRAME_BODY_BYTES_MAX). */
 void message_append(struct reply *out, const struct message *message);
-/* The same, with what body holds as the body: borrowed pieces stay borrowed, body is left empty.
+/* The same, with what body holds as the body: borrowed pieces stay borrowed, body is left closed.
  * message->body is empty. */
 void message_append_reply(struct reply *out, const struct message *message, struct reply *body);
 /* "HELLO", … */

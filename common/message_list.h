@@ -4,6 +4,8 @@
  * Field types: U64, U32 (decimal), HEX64 (16 hex digits), DIGEST (40 hex digits), TOKEN (1 to
  * ADDRESS_TEXT_BYTES_MAX-1 bytes without spaces or control characters). Each message has a body. */
 
+/* clang-format off */
+
 /* HELLO opens a connection; answered by WELCOME or REFUSED (then the connection closes). */
 MESSAGE(HELLO,
     FIELD(U32, oldest)        /* protocol versions spoken, oldest … newest */
@@ -26,7 +28,7 @@ MESSAGE(FORWARD,
     FIELD(U64, number)        /* the sender's request number, never given twice on a connection */
     FIELD(TOKEN, client)      /* ip:port of the client */
     FIELD(U32, deadline_ms)   /* how long the sender will wait for the answer */
-    FIELD(DIGEST, digest)     /* SHA-1 of the key, so that nobody hashes again; zeros if there is no key */
+    FIELD(DIGEST, digest)     /* SHA-1 of the key: nobody hashes again; zeros if there is none */
     FIELD(U32, total))        /* bytes of the whole request */
 /* The answer to FORWARD number. Body as a client gets it (retrievals: without END). */
 MESSAGE(ANSWER,
@@ -36,3 +38,5 @@ MESSAGE(ANSWER,
 /* The next part of the FORWARD or ANSWER this connection is in the middle of. */
 MESSAGE(PART,
     FIELD(U64, number))
+
+/* clang-format on */

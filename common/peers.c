@@ -114,8 +114,7 @@ static enum err refuse_doubles(const struct entry *entries, uint32_t count,
         return ERR_OK;
     char quoted[64];
     explain(error, blamed->line, "%s is already on line %u",
-            log_quote(blamed->name, strlen(blamed->name), quoted, sizeof(quoted)),
-            blamed[-1].line);
+            log_quote(blamed->name, strlen(blamed->name), quoted, sizeof(quoted)), blamed[-1].line);
     return ERR_SYNTAX;
 }
 

@@ -39,8 +39,8 @@ uint64_t prng_next(struct prng *prng)
 uint64_t prng_below(struct prng *prng, uint64_t bound)
 {
     CHECK(bound >= 1);
-    /* The first 2^64 mod bound numbers would make the low results likelier: they are thrown away. */
-    uint64_t surplus = -bound % bound;
+    /* The first 2^64 mod bound numbers would make low results likelier: they are thrown away. */
+    uint64_t surplus = (0 - bound) % bound;
     uint64_t bits;
     do {
         bits = prng_next(prng);

@@ -22,7 +22,7 @@ static struct reply_piece *piece_add(struct reply *reply)
     return &reply->pieces[reply->piece_count++];
 }
 
-/* Pieces count from the first unconsumed byte, so buf moving its content to the front is harmless. */
+/* Pieces count from the first unconsumed byte, so a buf that moves its content does no harm. */
 static void piece_append(struct reply *reply, struct span span)
 {
     *piece_add(reply) = (struct reply_piece){buf_len(&reply->bytes), span};

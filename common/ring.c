@@ -94,7 +94,7 @@ static void number_hosts(const struct view *view, uint16_t *host_of)
     }
 }
 
-/* What a walk meets first: up to RING_COPIES_MAX members, all different in the sense of the list. */
+/* What a walk meets first: up to RING_COPIES_MAX members, different in the sense of the list. */
 struct met {
     uint16_t members[RING_COPIES_MAX];
     uint32_t count;
@@ -250,7 +250,7 @@ static void hand_over(struct placing *placing, const struct chain *chain, uint16
     }
 }
 
-/* By a 64th and one: a step small enough for balance, and few steps even to many times the share. */
+/* By a 64th and one: small enough for balance, and few steps even to many times the share. */
 static void raise_shares(struct placing *placing, const struct chain *chain)
 {
     for (uint32_t i = 0; i < placing->ring->member_count; i++)
@@ -299,8 +299,7 @@ void ring_place(const struct view *view, struct ring *ring)
 {
     check_view(view);
     ring->member_count = view->member_count;
-    ring->group_size =
-        view->member_count < RING_COPIES_MAX ? view->member_count : RING_COPIES_MAX;
+    ring->group_size = view->member_count < RING_COPIES_MAX ? view->member_count : RING_COPIES_MAX;
     struct positions *positions = malloc(sizeof(*positions));
     CHECK(positions != NULL);
     open_positions(view, positions);

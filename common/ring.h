@@ -11,9 +11,10 @@
  * last colon), in the order met; where hosts are fewer, the first other members met follow them.
  *
  * Primaries. Slots are taken in order 0 … 16,383. A member's share is
- * max(floor(1.05 × average), ceil(average)), the average being the part of all slots that its weight
- * is of the weight of all members that are up. The first member of the group that is up and leads
- * less than its share becomes the slot's primary; those passed over stay in the group as backups.
+ * max(floor(1.05 × average), ceil(average)), the average being the part of all slots that its
+ * weight is of the weight of all members that are up. The first member of the group that is up and
+ * leads less than its share becomes the slot's primary; those passed over stay in the group as
+ * backups.
  * Where every one that is up leads its share, slots already placed are handed over, each to another
  * member of its own group, along the shortest chain that ends at a member with room (searched level
  * by level: the slots led by the members of the last level, latest slot first, each group in its
@@ -26,9 +27,9 @@
 #include "common/digest.h"
 #include "common/view.h"
 
-#define RING_COPIES_MAX 3u
+#define RING_COPIES_MAX           3u
 #define RING_POSITIONS_PER_WEIGHT 128u
-#define RING_NOBODY UINT16_MAX
+#define RING_NOBODY               UINT16_MAX
 
 struct ring {
     uint32_t member_count;

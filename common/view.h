@@ -1,14 +1,14 @@
 /* A view: the members of the ring with their weights, as one immutable value.
  *
  * Until members agree on views (a later protocol version) it is made from peers.txt: every line a
- * full member, up, weight 1, epoch 1. Members stand in name order; a member is known by its index. */
+ * full member, up, weight 1, epoch 1. Members stand in name order; one is known by its index. */
 #ifndef DHT_COMMON_VIEW_H
 #define DHT_COMMON_VIEW_H
 
 #include "common/address.h"
 
 #define VIEW_MEMBERS_MAX 4096u
-#define VIEW_WEIGHT_MAX 100u
+#define VIEW_WEIGHT_MAX  100u
 
 struct member {
     char name[ADDRESS_TEXT_BYTES_MAX]; /* host:port, normalised (address.h) */
@@ -18,7 +18,7 @@ struct member {
 
 struct view {
     uint32_t epoch;
-    uint32_t member_count; /* 1 … VIEW_MEMBERS_MAX */
+    uint32_t member_count;  /* 1 … VIEW_MEMBERS_MAX */
     struct member *members; /* owned; ascending by name (strcmp) */
 };
 

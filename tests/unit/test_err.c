@@ -36,7 +36,7 @@ static void other_numbers_are_unknown(void **state)
 {
     (void)state;
     assert_string_equal(err_text((enum err)ARRAY_COUNT(all)), "unknown error");
-    assert_string_equal(err_text((enum err)-1), "unknown error");
+    assert_string_equal(err_text((enum err) - 1), "unknown error");
 }
 
 int main(void)

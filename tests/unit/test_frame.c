@@ -101,8 +101,8 @@ static void every_cut_asks_for_more_and_never_too_much(void **state)
         struct frame frame;
         size_t consumed = 0, need = 0;
         char *copy;
-        enum frame_parse got = parse_exactly(span_of(both.data, len), &frame, &consumed, &need,
-                                             &copy);
+        enum frame_parse got =
+            parse_exactly(span_of(both.data, len), &frame, &consumed, &need, &copy);
         if (len < first_len) {
             assert_int_equal(got, FRAME_MORE);
             assert_int_equal(need, len < line_len ? len + 1 : first_len);
@@ -133,7 +133,8 @@ static void no_flipped_bit_goes_unnoticed(void **state)
         out.bytes.data[bit / 8] = (char)(out.bytes.data[bit / 8] ^ 1 << bit % 8);
     }
     assert_int_equal(verdict(bytes), FRAME_DONE);
-    assert_true(crc_count >= 8 * sizeof("get key")); /* whatever is wrong in the body is the CRC's */
+    /* Whatever is wrong in the body is the CRC's to find. */
+    assert_true(crc_count >= 8 * sizeof("get key"));
     reply_close(&out);
 }
 
@@ -142,17 +143,31 @@ static void malformed_frames_are_refused_at_once(void **state)
     (void)state;
     static const struct span bad[] = {
 #define CASE(text) SPAN_LITERAL(text)
-        CASE("\n"), CASE("\r\n"), CASE(" \r\n"), CASE("   \r\n"), CASE("PART\r\n"),
-        CASE("PART 7\r\n"),                       /* no length, no CRC */
-        CASE("0 00000000\r\n"),                   /* no header */
-        CASE(" 0 00000000\r\n"),                  /* an empty one */
-        CASE("PART 0 00000000\n"),                /* no CR */
-        CASE("PART 0 0000000\r\n"), CASE("PART 0 000000000\r\n"), CASE("PART 0 0000000G\r\n"),
-        CASE("PART 0 ABCDEF00\r\n"), CASE("PART 0  00000000\r\n"), CASE("PART 0 00000000 \r\n"),
-        CASE("PART -1 00000000\r\n"), CASE("PART +1 00000000\r\n"), CASE("PART 01 00000000\r\n"),
-        CASE("PART 65537 00000000\r\n"), CASE("PART 18446744073709551616 00000000\r\n"),
-        CASE("PART x 00000000\r\n"), CASE("PART  00000000\r\n"), CASE("PART 1\t 00000000\r\n"),
-        CASE("PART 2 00000000\r\nab\n\n"), CASE("PART 2 00000000\r\nabcd"),
+        CASE("\n"),
+        CASE("\r\n"),
+        CASE(" \r\n"),
+        CASE("   \r\n"),
+        CASE("PART\r\n"),
+        CASE("PART 7\r\n"),        /* no length, no CRC */
+        CASE("0 00000000\r\n"),    /* no header */
+        CASE(" 0 00000000\r\n"),   /* an empty one */
+        CASE("PART 0 00000000\n"), /* no CR */
+        CASE("PART 0 0000000\r\n"),
+        CASE("PART 0 000000000\r\n"),
+        CASE("PART 0 0000000G\r\n"),
+        CASE("PART 0 ABCDEF00\r\n"),
+        CASE("PART 0  00000000\r\n"),
+        CASE("PART 0 00000000 \r\n"),
+        CASE("PART -1 00000000\r\n"),
+        CASE("PART +1 00000000\r\n"),
+        CASE("PART 01 00000000\r\n"),
+        CASE("PART 65537 00000000\r\n"),
+        CASE("PART 18446744073709551616 00000000\r\n"),
+        CASE("PART x 00000000\r\n"),
+        CASE("PART  00000000\r\n"),
+        CASE("PART 1\t 00000000\r\n"),
+        CASE("PART 2 00000000\r\nab\n\n"),
+        CASE("PART 2 00000000\r\nabcd"),
         CASE("PART 0 00000000\r\nX\n"),
 #undef CASE
     };
@@ -210,8 +225,9 @@ static void what_is_appended_is_parsed(void **state)
         assert_true(span_equal(buf_span(&one.bytes), buf_span(&other.bytes)));
         struct frame frame;
         size_t consumed, need;
-        assert_int_equal(frame_parse(buf_span(&other.bytes).data, reply_len(&other), &frame,
-                                     &consumed, &need), FRAME_DONE);
+        assert_int_equal(
+            frame_parse(buf_span(&other.bytes).data, reply_len(&other), &frame, &consumed, &need),
+            FRAME_DONE);
         assert_int_equal(consumed, reply_len(&other));
         assert_true(span_equal(frame.header, span_of(header, header_len)));
         assert_true(span_equal(frame.body, span_of(body, body_len)));

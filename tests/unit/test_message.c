@@ -13,9 +13,9 @@
 
 #include <cmocka.h>
 
-static const struct digest digest_of_abc = {
-    {0xa9, 0x99, 0x3e, 0x36, 0x47, 0x06, 0x81, 0x6a, 0xba, 0x3e,
-     0x25, 0x71, 0x78, 0x50, 0xc2, 0x6c, 0x9c, 0xd0, 0xd8, 0x9d}};
+static const struct digest digest_of_abc = {{0xa9, 0x99, 0x3e, 0x36, 0x47, 0x06, 0x81,
+                                             0x6a, 0xba, 0x3e, 0x25, 0x71, 0x78, 0x50,
+                                             0xc2, 0x6c, 0x9c, 0xd0, 0xd8, 0x9d}};
 
 /* The header that message makes. */
 static void assert_header(const struct message *message, const char *want)
@@ -44,13 +44,16 @@ static void every_message_reads_as_documented(void **state)
 {
     (void)state;
     struct message hello = {.kind = MESSAGE_HELLO,
-                            .HELLO = {.oldest = 1, .newest = UINT32_MAX,
-                                      .kind = SPAN_LITERAL("data"), .from = SPAN_LITERAL("a:1"),
-                                      .to = SPAN_LITERAL("[::1]:2"), .list = 0xabc}};
+                            .HELLO = {.oldest = 1,
+                                      .newest = UINT32_MAX,
+                                      .kind = SPAN_LITERAL("data"),
+                                      .from = SPAN_LITERAL("a:1"),
+                                      .to = SPAN_LITERAL("[::1]:2"),
+                                      .list = 0xabc}};
     assert_header(&hello, "HELLO 1 4294967295 data a:1 [::1]:2 0000000000000abc");
-    struct message welcome = {.kind = MESSAGE_WELCOME,
-                              .WELCOME = {.version = 0, .from = SPAN_LITERAL("b:2"),
-                                          .list = UINT64_MAX}};
+    struct message welcome = {
+        .kind = MESSAGE_WELCOME,
+        .WELCOME = {.version = 0, .from = SPAN_LITERAL("b:2"), .list = UINT64_MAX}};
     assert_header(&welcome, "WELCOME 0 b:2 ffffffffffffffff");
     struct message refused = {.kind = MESSAGE_REFUSED,
                               .REFUSED = {.from = SPAN_LITERAL("b:2"), .list = 1},
@@ -59,7 +62,8 @@ static void every_message_reads_as_documented(void **state)
     struct message forward = {.kind = MESSAGE_FORWARD,
                               .FORWARD = {.number = UINT64_MAX,
                                           .client = SPAN_LITERAL("10.0.0.1:5555"),
-                                          .deadline_ms = 990, .digest = digest_of_abc,
+                                          .deadline_ms = 990,
+                                          .digest = digest_of_abc,
                                           .total = 9},
                               .body = SPAN_LITERAL("get abc\r\n")};
     assert_header(&forward, "FORWARD 18446744073709551615 10.0.0.1:5555 990 "
@@ -97,9 +101,9 @@ static void every_field_is_read(void **state)
 {
     (void)state;
     struct message message;
-    struct frame frame = {.header = SPAN_LITERAL(
-        "FORWARD 18446744073709551615 c:5 4294967295 a9993e364706816aba3e25717850c26c9cd0d89d 0"),
-        .body = SPAN_LITERAL("body")};
+    struct frame frame = {.header = SPAN_LITERAL("FORWARD 18446744073709551615 c:5 4294967295 "
+                                                 "a9993e364706816aba3e25717850c26c9cd0d89d 0"),
+                          .body = SPAN_LITERAL("body")};
     assert_int_equal(message_parse(&frame, &message), ERR_OK);
     assert_int_equal(message.kind, MESSAGE_FORWARD);
     assert_true(message.FORWARD.number == UINT64_MAX);
@@ -124,21 +128,46 @@ static void malformed_headers_are_refused(void **state)
     (void)state;
     static const struct span bad[] = {
 #define CASE(text) SPAN_LITERAL(text)
-        CASE(""), CASE(" "), CASE("PARTS 1"), CASE("PAR 1"), CASE("part 1"), CASE("HELLO"),
-        CASE("\0PART 1"), CASE(" PART 1"),
+        CASE(""),
+        CASE(" "),
+        CASE("PARTS 1"),
+        CASE("PAR 1"),
+        CASE("part 1"),
+        CASE("HELLO"),
+        CASE("\0PART 1"),
+        CASE(" PART 1"),
         /* missing and surplus */
-        CASE("PART"), CASE("PART "), CASE("PART 1 "), CASE("PART 1 2"), CASE("PART  1"),
-        CASE("PART 1  "), CASE("ANSWER 1 0"), CASE("ANSWER 1 0 5 6"), CASE("ANSWER 1 0 5 5"),
+        CASE("PART"),
+        CASE("PART "),
+        CASE("PART 1 "),
+        CASE("PART 1 2"),
+        CASE("PART  1"),
+        CASE("PART 1  "),
+        CASE("ANSWER 1 0"),
+        CASE("ANSWER 1 0 5 6"),
+        CASE("ANSWER 1 0 5 5"),
         /* numbers */
-        CASE("PART -1"), CASE("PART +1"), CASE("PART 01"), CASE("PART 1x"), CASE("PART 0x1"),
-        CASE("PART 18446744073709551616"), CASE("PART 1\0"), CASE("PART \t1"),
-        CASE("ANSWER 1 0 4294967296"), CASE("ANSWER 1 0 -1"), CASE("ANSWER 1 0 "),
+        CASE("PART -1"),
+        CASE("PART +1"),
+        CASE("PART 01"),
+        CASE("PART 1x"),
+        CASE("PART 0x1"),
+        CASE("PART 18446744073709551616"),
+        CASE("PART 1\0"),
+        CASE("PART \t1"),
+        CASE("ANSWER 1 0 4294967296"),
+        CASE("ANSWER 1 0 -1"),
+        CASE("ANSWER 1 0 "),
         /* HEX64 */
-        CASE("REFUSED a:1 0"), CASE("REFUSED a:1 00000000000000000"),
-        CASE("REFUSED a:1 000000000000000G"), CASE("REFUSED a:1 000000000000000A"),
+        CASE("REFUSED a:1 0"),
+        CASE("REFUSED a:1 00000000000000000"),
+        CASE("REFUSED a:1 000000000000000G"),
+        CASE("REFUSED a:1 000000000000000A"),
         /* TOKEN */
-        CASE("REFUSED a\x01 0000000000000000"), CASE("REFUSED a\x7f 0000000000000000"),
-        CASE("REFUSED  0000000000000000"), CASE("REFUSED a\t 0000000000000000"),
+        CASE("REFUSED a\x01 0000000000000000"),
+        CASE("REFUSED a\x7f 0000000000000000"),
+        CASE("REFUSED  0000000000000000"),
+        CASE("REFUSED a\t 0000000000000000"),
         /* DIGEST */
         CASE("FORWARD 1 c:5 9 a9993e364706816aba3e25717850c26c9cd0d89 0"),
         CASE("FORWARD 1 c:5 9 a9993e364706816aba3e25717850c26c9cd0d89d0 0"),
@@ -249,8 +278,8 @@ static void a_message_that_nobody_could_read_is_never_made(void **state)
     (void)state;
     char long_name[ADDRESS_TEXT_BYTES_MAX];
     memset(long_name, 'n', sizeof(long_name));
-    const struct span bad[] = {{NULL, 0}, {"a b", 3}, {"a\r\n", 3}, {"a\0", 2},
-                                      {long_name, sizeof(long_name)}};
+    const struct span bad[] = {
+        {NULL, 0}, {"a b", 3}, {"a\r\n", 3}, {"a\0", 2}, {long_name, sizeof(long_name)}};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         struct message refused = {.kind = MESSAGE_REFUSED, .REFUSED = {bad[i], 1}};
         assert_checked(append_message, &refused);

@@ -71,7 +71,9 @@ static void every_refusal_names_line_and_reason(void **state)
         CASE("a:1\n::1:5", 2, "line 2: ::1:5: an IPv6 address needs brackets: [::1]:port"),
         CASE("a:1\0\n", 1, "line 1: a:1\\x00: the port is not 1-65535"),
         CASE("\0a:1\n", 1, "line 1: \\x00a:1: not a host name"),
-        CASE("\r\r\xef\xbb\xbf" "a:1\n", 1, "line 1: \\xef\\xbb\\xbfa:1: not a host name"),
+        CASE("\r\r\xef\xbb\xbf"
+             "a:1\n",
+             1, "line 1: \\xef\\xbb\\xbfa:1: not a host name"),
         CASE("a:1\n0123456789abcdefghijklmnopqrstuvwxyz-0123456789abcdefghijklmnopqrstuvwxyz:x", 2,
              "line 2: 0123456789abcdefghijklmnopqrstuvwxyz-0123456789abcdefghijklm…: "
              "the port is not 1-65535"),

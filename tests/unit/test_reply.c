@@ -151,8 +151,8 @@ static void agrees_with_plain_bytes_under_random_operations(void **state)
 /* copied, borrowed, copied, borrowed, borrowed, copied: 3 × 16 KiB and some. */
 static void fill(struct reply *reply, struct buf *model, const char *source)
 {
-    const size_t lens[] = {5, REPLY_BORROW_BYTES_MIN, 7, REPLY_BORROW_BYTES_MIN + 1,
-                           REPLY_BORROW_BYTES_MIN, 3};
+    const size_t lens[] = {
+        5, REPLY_BORROW_BYTES_MIN, 7, REPLY_BORROW_BYTES_MIN + 1, REPLY_BORROW_BYTES_MIN, 3};
     for (size_t i = 0; i < ARRAY_COUNT(lens); i++) {
         reply_borrow(reply, span_of(source + 1000 * i, lens[i]));
         if (model)

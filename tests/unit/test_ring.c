@@ -1,4 +1,4 @@
-/* The placement: known answers, an obvious slow implementation to agree with, balance and movement. */
+/* The placement: known answers, an obvious slow one to agree with, balance and movement. */
 #include "common/ring.h"
 
 #include "common/buf.h"
@@ -311,7 +311,7 @@ static uint64_t table_hash(const struct ring *ring)
     return digest_position(&digest);
 }
 
-/* Never change these: a node that places otherwise cannot be in a cluster with those that do not. */
+/* Never change these: nodes that place otherwise cannot be in a cluster with those that do not. */
 static void places_as_it_always_did(void **state)
 {
     (void)state;
@@ -322,6 +322,7 @@ static void places_as_it_always_did(void **state)
         uint64_t hash;
         uint16_t first[4], middle[4], last[4]; /* group and primary of slots 0, 8,192, 16,383 */
     } known[] = {
+        /* clang-format off */
         {"127.0.0.1:11211", 0, 0xb5e090165d36a4cf,
          {0, NOBODY, NOBODY, 0}, {0, NOBODY, NOBODY, 0}, {0, NOBODY, NOBODY, 0}},
         {"a.example:11211\nb.example:11211", 0, 0x3b0a55ae00119eaa,
@@ -338,6 +339,7 @@ static void places_as_it_always_did(void **state)
          {319, 207, 53, 319}, {172, 124, 176, 172}, {295, 347, 64, 64}},
         {NULL, 4000, 0x9f9a86b5468288dd,
          {716, 972, 2627, 716}, {1789, 1288, 3904, 1789}, {2917, 2933, 1339, 2933}},
+        /* clang-format on */
     };
     struct ring *ring = malloc(sizeof(*ring));
     for (size_t i = 0; i < ARRAY_COUNT(known); i++) {
@@ -403,7 +405,7 @@ static struct movement movement(const struct view *before_view, const struct rin
     return (struct movement){copies / (part * after->group_size), primaries / part};
 }
 
-/* The newcomer's own arcs differ from the ideal by chance, so single joins scatter around the mean. */
+/* The newcomer's arcs differ from the ideal by chance, so single joins scatter around the mean. */
 static void stays_balanced_and_moves_little(void **state)
 {
     (void)state;
@@ -483,7 +485,7 @@ static void members_down_stay_in_groups_and_lead_nothing(void **state)
     free(all_up);
 }
 
-/* Wherever a slot is not led by the first of its group that is up, those before it lead their share. */
+/* Where the first of a group that is up does not lead, all before the primary lead their share. */
 static void only_a_full_share_is_passed_over(void **state)
 {
     (void)state;
