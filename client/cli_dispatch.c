@@ -45,9 +45,10 @@ int cli_dispatch(struct cli *cli, int argc, char **argv)
     const struct cli_command *command = cli_command_find(cli, argv[0]);
     if (!command)
         return unknown(cli, argv[0]);
-    argv[0] = (char *)command->name;
-    if (command->parses_itself)
+    if (command->parses_itself) {
+        argv[0] = (char *)command->name;
         return command->run(cli, &options, argc, argv);
+    }
     if (cli_options_parse(&options, argc, argv, false, &operand) != ERR_OK)
         return misused(command);
     if (cli_is_given(&options, CLI_BIT(HELP))) {
@@ -58,6 +59,6 @@ int cli_dispatch(struct cli *cli, int argc, char **argv)
     if (!options_fit(cli, command, &options) || args < command->args_min ||
         args > command->args_max)
         return misused(command);
-    argv[operand - 1] = argv[0]; /* "--" or an option that was taken out stood there, or argv[0] */
+    argv[operand - 1] = (char *)command->name; /* there stood an option taken out, or argv[0] */
     return command->run(cli, &options, args + 1, argv + operand - 1);
 }

@@ -172,10 +172,14 @@ void cli_help_command(const struct cli *cli, const struct cli_command *command)
         printf("Also called: %s.\n", command->aliases);
     if (command->detail)
         printf("\n%s\n", command->detail);
-    heading(cli, "Options");
-    options_print(cli, command->options | CLI_OPTIONS_COMMON);
     heading(cli, "Examples");
     lines_print(command->examples);
+    if (command->options) {
+        heading(cli, "Options");
+        options_print(cli, command->options);
+    }
+    heading(cli, "Options of every command");
+    options_print(cli, CLI_OPTIONS_COMMON);
 }
 
 int cli_help(struct cli *cli, const struct cli_options *options, int argc, char **argv)

@@ -52,13 +52,15 @@ static void print_json(const struct dht_op *op, const struct dht_answer *answer)
     cli_json_print(object);
 }
 
-/* The bytes as they are; a newline only between several, and for a terminal. */
+/* The bytes as they are; a newline only between several, and where a person or a script of commands
+ * reads lines. */
 static void print_value(const struct telling *telling, const struct dht_answer *answer)
 {
     size_t len = answer->value_bytes;
     bool ends_line = len > 0 && answer->value[len - 1] == '\n';
     fwrite(answer->value, 1, len, stdout);
-    if (telling->is_many || (!ends_line && isatty(STDOUT_FILENO)))
+    bool wants_lines = telling->cli->is_interactive || isatty(STDOUT_FILENO);
+    if (telling->is_many || (wants_lines && !ends_line))
         putchar('\n');
 }
 

@@ -70,7 +70,7 @@ static void hear_stat(void *arg, const struct dht_op *op, const struct dht_answe
     if (answer->name && stats->object)
         (void)json_object_set_new(stats->object, answer->name, json_stat(answer->text));
     else if (answer->name)
-        printf("%s%-24s%s %s\n", cli_color(has_color, CLI_CYAN), answer->name,
+        printf("%s%-30s%s %s\n", cli_color(has_color, CLI_CYAN), answer->name,
                cli_color(has_color, CLI_PLAIN), answer->text);
     else if (answer->result != DHT_OK && stats->object)
         cli_json_print(cli_json_result(NULL, answer));

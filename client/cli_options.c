@@ -108,7 +108,8 @@ enum err cli_options_parse(struct cli_options *options, int argc, char **argv, b
             *letter++ = ':';
     }
     *letter = '\0';
-    optind = 0; /* glibc: begin anew */
+    argv[0] = (char *)"kvcli"; /* whom getopt_long's complaints name */
+    optind = 0;                /* glibc: begin anew */
     int found;
     while ((found = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
         size_t id = 0;

@@ -14,7 +14,8 @@ struct cli_option {
 };
 extern const struct cli_option cli_option_table[CLI_OPTION_COUNT];
 
-/* Reads options from argv (argv[0] is skipped) into options, which hold what was given before.
+/* Reads options from argv (argv[0] is none, and is changed) into options, which hold what was given
+ * before.
  *
  * is_leading  stop at the first word that is no option; else options may stand anywhere before
  * "--", and the other words are moved behind them. operand     out: index of the first word that is

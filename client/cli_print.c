@@ -60,7 +60,7 @@ void cli_complain_result(const struct cli *cli, const char *about, const struct 
         [DHT_NOT_DONE] = "not done: ",
         [DHT_OUTCOME_UNKNOWN] = "outcome unknown, it may be done or not: ",
         [DHT_CLIENT_ERROR] = "refused: ",
-        [DHT_SERVER_ERROR] = "the server failed: ",
+        [DHT_SERVER_ERROR] = "refused: ",
         [DHT_CANNOT_CONNECT] = "no server reached: ",
         [DHT_TIMEOUT] = "timed out: ",
     };

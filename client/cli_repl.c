@@ -40,6 +40,10 @@ static int line_run(struct cli *cli, Tokenizer *tokenizer, const char *line, boo
         cli_complain(cli, NULL, "a quote or backslash has no end");
         return CLI_USAGE;
     }
+    if (argc > 1 && strcmp(words[0], "kvcli") == 0) { /* out of habit */
+        argc--;
+        words++;
+    }
     if (argc == 0)
         return CLI_DONE;
     *is_over = argc == 1 && (strcmp(words[0], "exit") == 0 || strcmp(words[0], "quit") == 0);
@@ -60,10 +64,9 @@ static int script_run(struct cli *cli, Tokenizer *tokenizer)
 {
     char *line = NULL;
     size_t size = 0;
-    ssize_t len;
     bool is_over = false;
     int worst = CLI_DONE;
-    while (!is_over && (len = getline(&line, &size, stdin)) >= 0) {
+    while (!is_over && getline(&line, &size, stdin) >= 0) {
         int exit_code = line_run(cli, tokenizer, line, &is_over);
         worst = exit_code > worst ? exit_code : worst;
         fflush(stdout); /* whoever feeds us may wait for the answer */

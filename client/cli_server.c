@@ -40,7 +40,7 @@ static char *servers_of_text(const char *path, const struct buf *text)
     struct peers_error error;
     enum err err = peers_parse(buf_span(text), &view, &error);
     if (err == ERR_SYNTAX)
-        fprintf(stderr, "kvcli: %s:%u: %s\n", path, (unsigned)error.line, error.text);
+        fprintf(stderr, "kvcli: %s: %s\n", path, error.text);
     else if (err != ERR_OK)
         fprintf(stderr, "kvcli: %s: %s\n", path, err_text(err));
     if (err != ERR_OK)

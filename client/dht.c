@@ -423,13 +423,13 @@ static enum dht_result result_of(enum answer_kind kind)
     }
 }
 
-static const char *failure_text(enum answer_kind kind)
+static const char *failure_text(enum answer_kind kind, enum dht_verb verb)
 {
     switch (result_of(kind)) {
     case DHT_NOT_FOUND:
         return "not found";
     case DHT_NOT_STORED:
-        return "not stored";
+        return verb == DHT_OP_ADD ? "not stored, the key exists" : "not stored, no such key";
     case DHT_EXISTS:
         return "changed since";
     case DHT_CLIENT_ERROR:
@@ -460,7 +460,7 @@ static void hear_answer(struct run *run, const struct answer *from)
                    (1u << from->kind & KINDS_FAILURE);
     struct span text = is_text ? from->text : SPAN_LITERAL("");
     if (text.len == 0 && answer.result != DHT_OK)
-        text = span_of_string(failure_text(from->kind));
+        text = span_of_string(failure_text(from->kind, run->ops[run->answered].verb));
     copy_text(dht->text, sizeof(dht->text), text);
     if (from->kind == ANSWER_META_DATA) {
         answer.value = from->value.data;
