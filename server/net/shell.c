@@ -307,10 +307,8 @@ void shell_init(struct shell *shell, const struct shell_options *options, struct
     list_init(&shell->dirty);
     list_init(&shell->resumed);
     list_init(&shell->ended);
-    /* A changelist merges an event's removal and return within a turn into nothing. */
     struct event_config *config = event_config_new();
     CHECK(config != NULL);
-    event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
     event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
     shell->base = event_base_new_with_config(config);
     event_config_free(config);
