@@ -104,7 +104,8 @@ void store_prefetch_item(const struct store *store, const struct store_key *key)
 
 /* Finds a live item. Returns whether there is one; item is filled then. Does not count as an access. */
 bool store_get(struct store *store, const struct store_key *key, struct store_item *item);
-/* Notes a read of the item just got, with no other call between: accessed_s = now, marks |= marks. */
+/* Notes a read of the item just got, with no other call between: accessed_s = now, marks |= marks.
+ * The view keeps what it was. */
 void store_note(struct store *store, struct store_item *item, uint8_t marks);
 /* Clears marks of the item just got (as store_note). */
 void store_unmark(struct store *store, struct store_item *item, uint8_t marks);
@@ -117,10 +118,11 @@ MUST_USE enum err store_put(struct store *store, const struct store_key *key,
                             const struct store_put *put, uint64_t *version);
 /* Removes the key's item; takes a version if there was one. Returns whether there was a live one. */
 bool store_delete(struct store *store, const struct store_key *key);
-/* Sets the expiry of a live item; cas unique stays. expires_s as in store_put.
+/* Sets the expiry of a live item; a write with a version of its own, but cas unique stays.
+ * expires_s as in store_put.
  * errors  ERR_NOT_FOUND; ERR_FULL: no memory to add an expiry; nothing changed. */
 MUST_USE enum err store_touch(struct store *store, const struct store_key *key, uint32_t expires_s);
-/* Sets cas unique and marks of a live item in place (md I: stale, new version).
+/* Sets cas unique and marks of a live item in place (md I: stale, new version); a write.
  * cas  0: a new version of the slot; else this.
  * errors  as store_touch. */
 MUST_USE enum err store_mark(struct store *store, const struct store_key *key, uint64_t cas, uint8_t marks);

@@ -279,6 +279,19 @@ static void a_value_may_be_doubled_from_itself(void **state)
     }
 }
 
+static void a_value_may_be_turned_around_within_itself(void **state)
+{
+    struct store *store = ((struct fixture *)*state)->store;
+    struct store_key key = key_of("k");
+    put_text(store, &key, "0123456789", STORE_NEVER);
+    struct store_item item;
+    assert_true(store_get(store, &key, &item));
+    struct store_put put = {.head = span_of(item.value.data + 4, 6),
+                            .tail = span_of(item.value.data, 4)};
+    assert_int_equal(store_put(store, &key, &put, NULL), ERR_OK);
+    assert_value(store, &key, "4567890123");
+}
+
 static void a_key_and_value_of_4_gib_are_too_large(void **state)
 {
     struct store *store = ((struct fixture *)*state)->store;
@@ -585,29 +598,86 @@ static void dead_items_make_room_at_once(void **state)
     assert_true(fixture->budget.used_bytes <= fixture->budget.limit_bytes);
 }
 
-static void append_follows_an_item_that_compaction_moves(void **state)
+/* Two pages of 152-byte items, one a slot, 200 of 431 in use in each: under pressure, the one into
+ * which the last item went is emptied into the other. Spare pages abound, so its memory is gone. */
+#define PAGE_ITEMS 431u
+
+static struct store_key half_page_key(char text[9], uint32_t number)
+{
+    snprintf(text, 9, "%08u", number);
+    return key_at(text, number, 77);
+}
+
+static void make_half_pages(struct fixture *fixture)
+{
+    char text[9];
+    struct store *store = fixture->store;
+    for (uint32_t i = 0; i < 80; i++) { /* twenty pages, to be spare */
+        struct store_key key = half_page_key(text, 2000 + i);
+        assert_int_equal(put_bytes(store, &key, 16000, 'x'), ERR_OK);
+    }
+    for (uint32_t i = 0; i < 2 * PAGE_ITEMS; i++) {
+        struct store_key key = half_page_key(text, i);
+        assert_int_equal(put_bytes(store, &key, 124, 'a'), ERR_OK);
+    }
+    for (uint32_t i = 0; i < 2 * PAGE_ITEMS; i++) {
+        struct store_key key = half_page_key(text, i);
+        assert_true(i % PAGE_ITEMS < 200 || store_delete(store, &key));
+    }
+    for (uint32_t i = 0; i < 80; i++) {
+        struct store_key key = half_page_key(text, 2000 + i);
+        assert_true(store_delete(store, &key));
+    }
+}
+
+static void assert_half_pages(struct store *store, uint32_t except)
+{
+    char text[9];
+    for (uint32_t i = 0; i < 2 * PAGE_ITEMS; i++) {
+        struct store_key key = half_page_key(text, i);
+        if (i % PAGE_ITEMS < 200 && i != except)
+            assert_filled(store, &key, 124, 'a');
+    }
+    store_check(store);
+}
+
+static void append_and_prepend_follow_an_item_that_compaction_moves(void **state)
 {
     struct fixture *fixture = *state;
-    reopen(fixture, 4 * MIB, false);
-    struct store *store = fixture->store;
-    struct number_key at;
-    uint32_t count = fill(store, 0, 60, 'a');
-    uint32_t appended = 0;
-    for (uint32_t i = 0; i < count; i++)
-        if (i % 3 != 0)
-            assert_true(store_delete(store, key_number(&at, i)));
-    for (uint32_t i = 0; i < count; i += 3) { /* the tail makes it grow into pages not there yet */
+    for (uint32_t run = 0; run < 4; run++) { /* the item in either page */
+        reopen(fixture, 64 * MIB, false);
+        make_half_pages(fixture);
+        size_t used_bytes = fixture->budget.used_bytes;
+        fixture->budget.limit_bytes = used_bytes + REGION_HEAD_BYTES + 2 * PAGE_BYTES;
+        char text[9], more[200];
+        uint32_t number = run / 2 * PAGE_ITEMS + 3;
+        struct store_key key = half_page_key(text, number);
         struct store_item item;
-        assert_true(store_get(store, key_number(&at, i), &item));
-        struct store_put put = {.head = item.value, .tail = item.value};
-        if (i % 2 == 0)
-            put.tail = SPAN_LITERAL("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
-        enum err err = store_put(store, &at.key, &put, NULL);
-        if (err == ERR_OK)
-            appended++;
-        assert_filled(store, &at.key, err == ERR_OK ? 120 : 60, 'a');
+        memset(more, 'a', sizeof(more));
+        assert_true(store_get(fixture->store, &key, &item));
+        struct store_put put = {.head = item.value, .tail = span_of(more, sizeof(more))};
+        if (run % 2 == 1)
+            put = (struct store_put){.head = put.tail, .tail = put.head};
+        assert_int_equal(store_put(fixture->store, &key, &put, NULL), ERR_OK);
+        assert_int_equal(fixture->budget.used_bytes, used_bytes); /* one page won, one taken */
+        assert_filled(fixture->store, &key, 324, 'a');
+        assert_half_pages(fixture->store, number);
     }
-    assert_true(appended > count / 4);
+}
+
+static void a_new_item_may_be_moved_while_its_table_grows(void **state)
+{
+    struct fixture *fixture = *state;
+    char text[9];
+    make_half_pages(fixture);
+    size_t used_bytes = fixture->budget.used_bytes;
+    fixture->budget.limit_bytes = used_bytes + REGION_HEAD_BYTES;
+    struct store_key key = half_page_key(text, 5000);
+    key.position = position_of(3, 78); /* a second one in slot 3: no table of that size yet */
+    assert_int_equal(put_bytes(fixture->store, &key, 124, 'b'), ERR_OK);
+    assert_int_equal(fixture->budget.used_bytes, used_bytes);
+    assert_filled(fixture->store, &key, 124, 'b');
+    assert_half_pages(fixture->store, UINT32_MAX);
 }
 
 static void memory_that_the_system_refuses_counts_as_full(void **state)
@@ -1123,6 +1193,7 @@ int main(void)
         TEST(get_is_no_access_and_note_is),
         TEST(a_put_may_borrow_from_the_item_it_replaces),
         TEST(a_value_may_be_doubled_from_itself),
+        TEST(a_value_may_be_turned_around_within_itself),
         TEST(a_key_and_value_of_4_gib_are_too_large),
         TEST(a_large_value_stays_until_release),
         TEST(an_item_expires_at_its_second),
@@ -1138,7 +1209,8 @@ int main(void)
         TEST(a_full_store_takes_smaller_values_and_frees_the_rest),
         TEST(memory_of_many_small_items_serves_large_ones),
         TEST(dead_items_make_room_at_once),
-        TEST(append_follows_an_item_that_compaction_moves),
+        TEST(append_and_prepend_follow_an_item_that_compaction_moves),
+        TEST(a_new_item_may_be_moved_while_its_table_grows),
         TEST(memory_that_the_system_refuses_counts_as_full),
         TEST(eviction_makes_room_and_prefers_the_old),
         TEST(eviction_makes_room_for_large_values),
