@@ -51,8 +51,6 @@ static int read_peers(const char *path, struct view *view)
     if (has_failed)
         fprintf(stderr, "dht-server: %s: cannot be read, or is larger than %u bytes\n", path,
                 PEERS_FILE_BYTES_MAX);
-    else if (err && error.line > 0)
-        fprintf(stderr, "dht-server: %s: line %" PRIu32 ": %s\n", path, error.line, error.text);
     else if (err)
         fprintf(stderr, "dht-server: %s: %s\n", path, error.text);
     return err ? EXIT_USAGE : 0;

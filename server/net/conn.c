@@ -32,6 +32,11 @@ static struct conn *conn_of(void *arg)
 static void on_readable(evutil_socket_t fd, short what, void *arg);
 static void on_writable(evutil_socket_t fd, short what, void *arg);
 
+static void mark_active(struct conn *conn)
+{
+    conn->active_s = (uint32_t)(conn->shell->now.mono_ms / 1000);
+}
+
 static uint32_t index_take(struct shell *shell)
 {
     if (shell->free_count > 0)
@@ -284,6 +289,7 @@ static size_t parse_requests(struct conn *conn, const char *in, size_t len)
                 return request->command == CMD_HELLO ? at : len;
             at += consumed;
             batched++;
+            mark_active(conn);
         } else if (result == PARSE_CLOSE) {
             take_foreign(conn, request);
             return len;
@@ -383,10 +389,12 @@ static void read_body(struct conn *conn)
         room = step;
     char *at = buf_reserve(&conn->in, room);
     ssize_t got = recv(conn->fd, at, room, 0);
-    if (got > 0)
+    if (got > 0) {
         buf_advance(&conn->in, (size_t)got);
-    else if (!read_ended(conn, got))
+        mark_active(conn);
+    } else if (!read_ended(conn, got)) {
         return;
+    }
     node_stats(conn->shell->node)->bytes_read += got > 0 ? (uint64_t)got : 0;
     if (conn->has_eof || buf_len(&conn->in) >= conn->in_need)
         parse_kept(conn);
@@ -414,7 +422,6 @@ static void read_arena(struct conn *conn)
 
 void conn_read(struct conn *conn)
 {
-    conn->active_s = (uint32_t)(conn->shell->now.mono_ms / 1000);
     if (UNLIKELY(conn->in_need > READ_BYTES))
         read_body(conn);
     else

@@ -28,7 +28,7 @@ struct conn {
     bool is_writing;    /* the write event is set */
     bool has_eof;       /* the other end has sent all it will */
     uint8_t batch_max;  /* requests carried out at a time; falls where answers are large */
-    uint32_t active_s;  /* when bytes last came */
+    uint32_t active_s;  /* when a request, or a piece of a large value, last came */
     uint64_t linger_by_ms; /* LINGERING: ends at the latest then */
     struct shell *shell;
     struct event readable;
