@@ -136,14 +136,14 @@ build/replay/%: build/san/tests/fuzz/fuzz_%.o build/san/tests/fuzz/replay.o buil
 	echo "  LD    $@"
 	$(CC) $(SANITIZE) -o $@ $^ $(TEST_LIBS)
 
-# make fuzz TARGET=request SECONDS=60: runs one; new inputs join its corpus, a crash is kept in
-# regress. Without TARGET it builds them all.
+# make fuzz TARGET=request SECONDS=60: runs one, starting from its corpus; new inputs are kept below
+# build/, a crash in regress. Without TARGET it builds them all.
 SECONDS ?= 60
 fuzz: $(FUZZ:%=build/fuzzers/%)       ## build all fuzzers; TARGET=x SECONDS=60 runs one
 ifdef TARGET
-	mkdir -p tests/fuzz/corpus/$(TARGET) tests/fuzz/regress/$(TARGET)
+	mkdir -p build/corpus/$(TARGET) tests/fuzz/corpus/$(TARGET) tests/fuzz/regress/$(TARGET)
 	build/fuzzers/$(TARGET) -max_total_time=$(SECONDS) -artifact_prefix=tests/fuzz/regress/$(TARGET)/ \
-	    tests/fuzz/corpus/$(TARGET) tests/fuzz/regress/$(TARGET)
+	    build/corpus/$(TARGET) tests/fuzz/corpus/$(TARGET) tests/fuzz/regress/$(TARGET)
 endif
 
 build/fuzzers/%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/tested.a
