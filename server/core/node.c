@@ -227,22 +227,36 @@ static const char *forwarded_refusal(const struct node *node, const struct op *o
     return op->leader == node->self ? NULL : "it does not lead this key";
 }
 
+/* Sends what is in body, and empties it; borrowed pieces stay borrowed if one frame holds all. */
 static void answer_forward(struct node *node, struct conn_id conn, uint64_t number, bool failed,
-                           struct span body)
+                           struct reply *body)
 {
     struct session *session = node->env->session(node->env->shell, conn);
-    if (!session)
+    struct message answer = {
+        .kind = MESSAGE_ANSWER,
+        .ANSWER = {.number = number, .failed = failed, .total = (uint32_t)reply_len(body)}};
+    if (session && body->piece_count > 0 && reply_len(body) <= FRAME_BODY_BYTES_MAX) {
+        message_append_reply(&session->out, &answer, body);
         return;
-    struct message answer = {.kind = MESSAGE_ANSWER,
-                             .ANSWER = {.number = number, .failed = failed}};
-    link_append(&session->out, &answer, body);
+    }
+    reply_own(body);
+    if (session)
+        link_append(&session->out, &answer, buf_span(&body->bytes));
+    reply_consume(body, reply_len(body));
+}
+
+static void refuse_forward(struct node *node, struct conn_id conn, uint64_t number,
+                           const char *reason)
+{
+    reply_append(&node->answer, span_of_string(reason));
+    answer_forward(node, conn, number, true, &node->answer);
 }
 
 static void run_forwarded(struct node *node, struct op *op)
 {
     const char *refusal = forwarded_refusal(node, op);
     if (refusal) {
-        answer_forward(node, op->asker.conn, op->number, true, span_of_string(refusal));
+        refuse_forward(node, op->asker.conn, op->number, refusal);
         return;
     }
     struct reply *answer = &node->answer;
@@ -253,10 +267,7 @@ static void run_forwarded(struct node *node, struct op *op)
         command_execute(&node->executor, &op->request, &op->key, answer);
     }
     node->stats.forwards_served++;
-    reply_own(answer);
-    answer_forward(node, op->asker.conn, op->number, touch_has_failed(op, answer),
-                   buf_span(&answer->bytes));
-    reply_consume(answer, reply_len(answer));
+    answer_forward(node, op->asker.conn, op->number, touch_has_failed(op, answer), answer);
 }
 
 void node_flush(struct node *node)
@@ -296,8 +307,7 @@ static void forward_submit(struct node *node, struct conn_id conn, const struct 
         request_parse(&parser, &limits, text.data, text.len, request, &consumed, &need);
     bool is_whole = result == PARSE_DONE && (consumed == text.len || request->too_large);
     if (!is_whole || request->part == PART_PIECE) {
-        answer_forward(node, conn, message->FORWARD.number, true,
-                       SPAN_LITERAL("the forward is malformed"));
+        refuse_forward(node, conn, message->FORWARD.number, "the forward is malformed");
         return;
     }
     struct op *op = &node->batch[node->batch_count++];

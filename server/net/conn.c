@@ -74,7 +74,7 @@ struct conn *conn_open(struct shell *shell, int fd, bool is_dialled)
     conn->is_connecting = is_dialled;
     conn->role = is_dialled ? CONN_PEER : CONN_CLIENT;
     conn->batch_max = 1; /* until the size of its answers is known */
-    conn->active_s = (uint32_t)(shell->now.mono_ms / 1000);
+    mark_active(conn);
     conn->in.budget = shell->budget;
     conn->session.out.bytes.budget = shell->budget;
     conn->id.index = index_take(shell);
