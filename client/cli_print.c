@@ -41,6 +41,7 @@ enum cli_exit cli_exit_of(enum dht_result result)
 void cli_complain(const struct cli *cli, const char *about, const char *text)
 {
     bool has_color = cli->has_color_err;
+    fflush(stdout); /* what came before stands before, where both go to one place */
     fprintf(stderr, "%skvcli:%s %s%s%s\n", cli_color(has_color, CLI_RED),
             cli_color(has_color, CLI_PLAIN), about ? about : "", about ? ": " : "", text);
 }
