@@ -16,6 +16,7 @@ struct telling {
     struct cli *cli;
     const struct cli_options *options;
     bool is_many;  /* several values: a newline behind each */
+    bool has_told; /* that no server answers: once, not for each key */
     int exit_code; /* the highest so far */
 };
 
@@ -85,9 +86,8 @@ static void hear(void *arg, const struct dht_op *op, const struct dht_answer *an
 {
     struct telling *telling = arg;
     const struct cli *cli = telling->cli;
-    int exit_code = cli_exit_of(answer->result);
-    /* An unreachable cluster is complained about once, not for each key. */
-    bool is_news = exit_code != CLI_UNREACHED || telling->exit_code != CLI_UNREACHED;
+    int exit_code = (int)cli_exit_of(answer->result);
+    bool is_unreached = answer->result == DHT_CANNOT_CONNECT || answer->result == DHT_TIMEOUT;
     if (exit_code > telling->exit_code)
         telling->exit_code = exit_code;
     if (cli_is_given(telling->options, CLI_BIT(JSON)))
@@ -96,8 +96,9 @@ static void hear(void *arg, const struct dht_op *op, const struct dht_answer *an
         print_done(telling, op, answer);
     else if (op->verb == DHT_OP_EXISTS && answer->result == DHT_NOT_FOUND)
         cli_tell(cli, op->key, "not found:"); /* an answer like the other: no complaint */
-    else if (is_news)
-        cli_complain_result(cli, exit_code == CLI_UNREACHED ? NULL : op->key, answer);
+    else if (!is_unreached || !telling->has_told)
+        cli_complain_result(cli, is_unreached ? NULL : op->key, answer);
+    telling->has_told = telling->has_told || is_unreached;
 }
 
 /* Carries out ops and tells what came of them. */

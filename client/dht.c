@@ -172,7 +172,7 @@ void dht_close(struct dht *dht)
 
 void dht_set_timeout(struct dht *dht, unsigned timeout_ms)
 {
-    dht->timeout_ms = timeout_ms > 0 ? timeout_ms : 1;
+    dht->timeout_ms = timeout_ms < 1 ? 1 : timeout_ms > INT32_MAX ? INT32_MAX : timeout_ms;
 }
 
 const char *dht_server(const struct dht *dht)
@@ -303,12 +303,13 @@ static void drop_wire(struct run *run)
     run->left = run->queued = run->answered;
 }
 
-/* The server at hand failed; the next one's turn. A server that did answer weighs more than one
- * that could not be reached when it comes to telling the caller. */
+/* The server at hand failed; the next one's turn. When it comes to telling the caller, a server
+ * that did answer weighs more than one that could not be reached; what is lost in flight, most. */
 static void server_failed(struct run *run, enum dht_result failure, const char *why)
 {
     struct dht *dht = run->dht;
-    if (run->tries == 0 || failure == DHT_NOT_DONE || run->failure != DHT_NOT_DONE) {
+    bool is_lost = run->answered < run->left;
+    if (is_lost || run->tries == 0 || failure == DHT_NOT_DONE || run->failure != DHT_NOT_DONE) {
         snprintf(dht->text, sizeof(dht->text), "%s: %s", dht->server_text, why);
         run->failure = failure;
     }
@@ -621,7 +622,7 @@ static void hear_one(void *arg, const struct dht_op *op, const struct dht_answer
 
 enum dht_result dht_do(struct dht *dht, const struct dht_op *op, struct dht_answer *answer)
 {
-    struct dht_answer unheard;
+    struct dht_answer unheard = {0};
     struct dht_answer *out = answer ? answer : &unheard;
     if (dht_run(dht, op, 1, hear_one, out) == DHT_USAGE)
         *out = (struct dht_answer){.result = DHT_USAGE, .text = dht->text, .ttl_s = -1};

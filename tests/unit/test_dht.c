@@ -747,6 +747,28 @@ static void busy_is_waited_for_at_the_door_and_inside(void **state)
     dht_close(dht);
 }
 
+static void a_loss_after_a_refusal_is_told_as_a_loss(void **state)
+{
+    (void)state;
+    static const struct act busy[] = {{ACCEPT_SILENTLY, NULL, 0},
+                                      {SAY, "SERVER_ERROR busy, retry in 1 ms\r\n", 0},
+                                      {HEAR, "version\r\n", 0},
+                                      {HEAR_END, NULL, 0},
+                                      {END, NULL, 0}};
+    static const struct act lost[] = {
+        {ACCEPT, NULL, 0}, {HEAR, SET_K, 0}, {HANG_UP, NULL, 0}, {END, NULL, 0}};
+    struct fake first;
+    struct fake second;
+    fake_start(&first, busy);
+    fake_start(&second, lost);
+    struct dht *dht = client_of(first.address, second.address);
+    assert_int_equal(dht_do(dht, &set_k, NULL), DHT_OUTCOME_UNKNOWN);
+    assert_non_null(strstr(dht_why(dht), second.address));
+    fake_end(&first);
+    fake_end(&second);
+    dht_close(dht);
+}
+
 static void busy_beyond_the_timeout_is_not_done(void **state)
 {
     (void)state;
@@ -879,6 +901,7 @@ int main(void)
         cmocka_unit_test(an_answer_nobody_asked_for_is_never_taken_for_the_next),
         cmocka_unit_test(a_value_whose_line_was_refused_ends_the_connection),
         cmocka_unit_test(busy_is_waited_for_at_the_door_and_inside),
+        cmocka_unit_test(a_loss_after_a_refusal_is_told_as_a_loss),
         cmocka_unit_test(busy_beyond_the_timeout_is_not_done),
         cmocka_unit_test(what_was_not_done_is_asked_of_the_next),
         cmocka_unit_test(in_a_run_a_key_not_done_costs_only_itself),
