@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#define FULL_BIN ARENA_BINS
-#define LINK_END UINT16_MAX
+#define FULL_BIN   ARENA_BINS
+#define LINK_END   UINT16_MAX
 #define UNIT_BYTES 8u /* chunk sizes and offsets are multiples of this */
 
 /* What is known of a page. It lies in the region's head, not in the page: heads of pages 64 KiB
@@ -21,7 +21,7 @@ struct arena_page {
 };
 
 _Static_assert(REGION_PAGES * sizeof(struct arena_page) <= REGION_OWNER_BYTES, "they fit the head");
-_Static_assert(ARENA_KINDS * ARENA_CLASSES_MAX <= UINT8_MAX, "a page's class fits its field");
+_Static_assert(ARENA_KINDS *ARENA_CLASSES_MAX <= UINT8_MAX, "a page's class fits its field");
 _Static_assert(PAGE_BYTES / UNIT_BYTES < LINK_END, "a unit fits a link");
 
 static struct arena_page *page_of(const void *chunk)
@@ -213,7 +213,7 @@ static bool can_compact(const struct arena_class *class, enum arena_need need)
         return false;
     if (need == ARENA_PRESSED)
         return true;
-    uint64_t chunk_count = (uint64_t)class->page_count * class->page_chunks;
+    uint64_t chunk_count = (uint64_t) class->page_count * class->page_chunks;
     return class->free_count >= 2 * class->page_chunks && class->free_count >= chunk_count / 4;
 }
 
@@ -325,8 +325,7 @@ void arena_close(struct arena *arena)
 {
     for (unsigned kind = 0; kind < ARENA_KINDS; kind++)
         for (unsigned index = 0; index < arena->class_count; index++)
-            ledger_give(arena->ledger,
-                        (size_t)arena->classes[kind][index].page_count * PAGE_BYTES);
+            ledger_give(arena->ledger, (size_t)arena->classes[kind][index].page_count * PAGE_BYTES);
     pages_close(&arena->pages);
     memset(arena, 0, sizeof(*arena));
 }

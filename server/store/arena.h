@@ -21,10 +21,10 @@
 
 #define ARENA_CHUNK_BYTES_MIN 24u
 #define ARENA_CHUNK_BYTES_MAX (PAGE_BYTES / 4)
-#define ARENA_KINDS 2u
-#define ARENA_CLASSES_MAX 120u
-#define ARENA_BINS 8u         /* of pages neither empty nor full; one more holds the full ones */
-#define ARENA_SPARE_PAGES 16u /* 1 MiB: saves most of the page faults when classes trade pages */
+#define ARENA_KINDS           2u
+#define ARENA_CLASSES_MAX     120u
+#define ARENA_BINS            8u /* of pages neither empty nor full; one more holds the full ones */
+#define ARENA_SPARE_PAGES     16u /* 1 MiB: saves most of the page faults when classes trade pages */
 
 struct arena_page;
 
@@ -34,8 +34,8 @@ struct arena_class {
     uint32_t page_chunks; /* chunks a page holds */
     uint32_t bin_scale;   /* bin of a page = its used chunks * this >> 16 */
     uint32_t page_count;
-    uint64_t free_count;  /* chunks not in use in all its pages */
-    uint32_t bin_mask;    /* bit b: bins[b] is not empty */
+    uint64_t free_count; /* chunks not in use in all its pages */
+    uint32_t bin_mask;   /* bit b: bins[b] is not empty */
     struct arena_page *bins[ARENA_BINS + 1];
 };
 
@@ -70,7 +70,7 @@ size_t arena_round(const struct arena *arena, size_t bytes);
 
 /* When arena_compact finds a class worth it. */
 enum arena_need {
-    ARENA_TIDY,  /* a quarter of its chunks lie idle: cheap, pays for itself */
+    ARENA_TIDY,   /* a quarter of its chunks lie idle: cheap, pays for itself */
     ARENA_PRESSED /* any page at all can be won */
 };
 

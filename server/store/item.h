@@ -33,7 +33,7 @@ enum {
     ITEM_LARGE = 1 << 6 /* no chunk of the arena */
 };
 
-#define ITEM_HEAD_BYTES offsetof(struct item, rest)
+#define ITEM_HEAD_BYTES  offsetof(struct item, rest)
 #define ITEM_LENGTH_BITS (32 - SLOT_BITS)
 #define ITEM_LENGTH_MASK ((1u << ITEM_LENGTH_BITS) - 1)
 

@@ -20,7 +20,8 @@ struct large {
 };
 
 void large_init(struct large *large, struct ledger *ledger);
-/* Frees what is kept, and the pages; all blocks up to 4 MiB are gone, others must have been freed. */
+/* Frees what is kept, and the pages; all blocks up to 4 MiB are gone, others must have been freed.
+ */
 void large_close(struct large *large);
 
 /* Takes a block of bytes bytes, aligned to 16; keep_bytes of the budget must be left over. NULL if

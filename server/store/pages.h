@@ -12,18 +12,18 @@
 #include "common/base.h"
 #include "server/store/ledger.h"
 
-#define PAGE_BYTES 65536u
-#define REGION_BYTES (16u * 1024 * 1024)
-#define REGION_PAGES (REGION_BYTES / PAGE_BYTES)
-#define REGION_OWNER_BYTES (7u * 1024)    /* room for the owner in a region's head */
-#define REGION_HEAD_BYTES (8u * 1024)     /* booked for each region */
-#define PAGES_RUN_MAX (REGION_PAGES / 4)  /* pages a run may have */
+#define PAGE_BYTES         65536u
+#define REGION_BYTES       (16u * 1024 * 1024)
+#define REGION_PAGES       (REGION_BYTES / PAGE_BYTES)
+#define REGION_OWNER_BYTES (7u * 1024)        /* room for the owner in a region's head */
+#define REGION_HEAD_BYTES  (8u * 1024)        /* booked for each region */
+#define PAGES_RUN_MAX      (REGION_PAGES / 4) /* pages a run may have */
 
 struct region {
     struct region *next;       /* all regions */
     struct region *next_roomy; /* those with free_count > 0 */
     uint32_t free_count;
-    uint64_t free[REGION_PAGES / 64]; /* bit: page is free. Page 0 is the head */
+    uint64_t free[REGION_PAGES / 64];            /* bit: page is free. Page 0 is the head */
     _Alignas(64) char owner[REGION_OWNER_BYTES]; /* zeroed at first */
 };
 

@@ -3,11 +3,11 @@
 #include "common/check.h"
 
 #define CRAWL_SLOTS_PER_WORK 16u /* a slot with nothing due costs this fraction of an item */
-#define CRAWL_PREFETCH 8u        /* entries ahead */
-#define EVICT_SAMPLE 16u
-#define EVICT_COUNT_MAX 16384u /* for one allocation; then it is refused after all */
-#define ALLOC_CRAWL_WORK 256u
-#define ALLOC_CRAWLS_MAX 32u /* for one allocation: some hundred microseconds */
+#define CRAWL_PREFETCH       8u  /* entries ahead */
+#define EVICT_SAMPLE         16u
+#define EVICT_COUNT_MAX      16384u /* for one allocation; then it is refused after all */
+#define ALLOC_CRAWL_WORK     256u
+#define ALLOC_CRAWLS_MAX     32u /* for one allocation: some hundred microseconds */
 
 /* Drops the dead of the crawl's slot from its entry on. Returns whether the slot is done; budget,
  * in visits, falls by what it cost. */

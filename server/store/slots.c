@@ -78,8 +78,7 @@ static void disturb_crawl(struct store *store, const struct slot *slot)
         store->crawl.is_disturbed = true;
 }
 
-void slots_set_table(struct store *store, struct slot *slot, struct table *table,
-                     uint32_t capacity)
+void slots_set_table(struct store *store, struct slot *slot, struct table *table, uint32_t capacity)
 {
     memset(table, 0, table_bytes(capacity));
     table->slot = (uint32_t)(slot - store->slots);
@@ -110,8 +109,8 @@ void slots_shrink(struct store *store, struct slot *slot)
     uint32_t capacity = slots_capacity_for(store, count + count / 4);
     if (capacity >= slot->capacity)
         return;
-    struct table *table = slots_alloc(store, KIND_TABLE, table_bytes(capacity),
-                                      slots_table_is_large(capacity), 0);
+    struct table *table =
+        slots_alloc(store, KIND_TABLE, table_bytes(capacity), slots_table_is_large(capacity), 0);
     if (table != NULL)
         slots_set_table(store, slot, table, capacity);
 }

@@ -198,8 +198,8 @@ static bool make_table_room(struct store *store, struct slot *slot)
     if (count * 5 <= (uint64_t)slot->capacity * 4)
         return true;
     uint32_t capacity = slots_capacity_for(store, count + count / 8);
-    struct table *table = reclaim_alloc(store, KIND_TABLE, table_bytes(capacity),
-                                        slots_table_is_large(capacity), 0);
+    struct table *table =
+        reclaim_alloc(store, KIND_TABLE, table_bytes(capacity), slots_table_is_large(capacity), 0);
     if (table != NULL)
         slots_set_table(store, slot, table, capacity);
     return slot->table != NULL && slot->table->count + 1 < slot->capacity;

@@ -11,9 +11,9 @@
 #include "common/digest.h"
 #include "server/store/item.h"
 
-#define TABLE_TAG_BITS 20
+#define TABLE_TAG_BITS     20
 #define TABLE_POINTER_BITS (64 - TABLE_TAG_BITS)
-#define TABLE_NONE UINT32_MAX /* no such entry */
+#define TABLE_NONE         UINT32_MAX /* no such entry */
 
 struct table {
     uint32_t count; /* entries in use: < capacity */

@@ -11,10 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define KEY_BYTES 32
+#define KEY_BYTES   32
 #define VALUE_BYTES 100
-#define BATCH 64u
-#define MIB (1024.0 * 1024.0)
+#define BATCH       64u
+#define MIB         (1024.0 * 1024.0)
 
 struct bench_key {
     char text[KEY_BYTES + 1];
@@ -131,16 +131,18 @@ static void measure_speed(uint64_t item_count)
 static void print_memory(const char *what, const struct store *store, const struct budget *budget)
 {
     const struct store_counters *counters = store_counters(store);
-    printf("  %-34s items %8" PRIu64 ", asked for %6.1f MiB, booked %6.1f, resident %6.1f (%.3f x limit"
+    printf("  %-34s items %8" PRIu64
+           ", asked for %6.1f MiB, booked %6.1f, resident %6.1f (%.3f x limit"
            "), refused %" PRIu64 "\n",
            what, counters->items, (double)counters->item_bytes / MIB,
            (double)budget->used_bytes / MIB, resident_mib(),
            resident_mib() * MIB / (double)budget->limit_bytes, counters->refused);
 }
 
-/* One pass over key_count keys with values of low … high bytes; prints the time of the longest put. */
-static void pass(struct store *store, uint64_t key_count, uint64_t put_count, size_t low, size_t high,
-                 uint64_t *random, const char *what, const struct budget *budget)
+/* One pass over key_count keys with values of low … high bytes; prints the time of the longest put.
+ */
+static void pass(struct store *store, uint64_t key_count, uint64_t put_count, size_t low,
+                 size_t high, uint64_t *random, const char *what, const struct budget *budget)
 {
     struct bench_key key;
     double longest_ns = 0;

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#define MIB (1024u * 1024)
+#define MIB        (1024u * 1024)
 #define CHUNKS_MAX 60000u
 
 struct fixture {
@@ -252,7 +252,8 @@ static void random_use_keeps_every_chunk(void **state)
         else if (step / 25000 % 2 == 0) /* else it is a time of giving, and pages get sparse */
             assert_true(take(fixture, number, number % 2, len));
         if (step % 50 == 0)
-            arena_compact(&fixture->arena, step % 100 == 0 ? ARENA_PRESSED : ARENA_TIDY, &move_count);
+            arena_compact(&fixture->arena, step % 100 == 0 ? ARENA_PRESSED : ARENA_TIDY,
+                          &move_count);
         if (step % 20000 == 0)
             arena_check(&fixture->arena);
     }

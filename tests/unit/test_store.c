@@ -341,6 +341,14 @@ static void an_item_expires_at_its_second(void **state)
     assert_int_equal(store_touch(store, &key, 200), ERR_NOT_FOUND);
     assert_int_equal(store_counters(store)->expired, 1);
     assert_int_equal(store_counters(store)->expired_unfetched, 1);
+    put_text(store, &key, "v", 200);
+    struct store_item item;
+    assert_true(store_get(store, &key, &item));
+    store_note(store, &item, STORE_MARK_FETCHED);
+    store_tell_time(store, 200);
+    tick_until_done(store);
+    assert_int_equal(store_counters(store)->expired, 2);
+    assert_int_equal(store_counters(store)->expired_unfetched, 1);
 }
 
 static void a_put_already_expired_removes_the_item(void **state)
@@ -435,8 +443,10 @@ static void a_tick_does_bounded_work(void **state)
     }
     store_tell_time(store, 10);
     uint64_t items = 5000;
-    while (store_tick(store, 100)) {
+    for (;;) {
+        bool has_more = store_tick(store, 100);
         assert_true(store_counters(store)->items >= items - 100);
+        assert_true(has_more);
         items = store_counters(store)->items;
         struct store_key key = key_at("other", 9, (uint32_t)(items * 37)); /* amid the crawl */
         put_text(store, &key, "v", 15);
@@ -510,6 +520,7 @@ static void a_later_flush_replaces_a_pending_one(void **state)
     store_tell_time(store, 100);
     assert_true(has(store, &key));
     store_flush(store, UINT32_MAX); /* beyond the clock's end */
+    store_tell_time(store, 101);
     assert_true(has(store, &key));
 }
 
@@ -805,6 +816,30 @@ static void a_slot_may_grow_large(void **state)
     assert_int_equal(store_counters(store)->items, 0);
 }
 
+static void a_table_shrinks_with_its_slot(void **state)
+{
+    struct fixture *fixture = *state;
+    char text[16];
+    for (uint32_t i = 0; i < 20000; i++) {
+        snprintf(text, sizeof(text), "%u", i);
+        struct store_key key = key_at(text, 9, i * 50);
+        put_text(fixture->store, &key, "v", STORE_NEVER);
+    }
+    struct slot *slot = &fixture->store->slots[9];
+    assert_in_range(slot->capacity, 20000 * 5 / 4, 20000 * 5 / 3);
+    for (uint32_t i = 0; i < 20000; i++) {
+        snprintf(text, sizeof(text), "%u", i);
+        struct store_key key = key_at(text, 9, i * 50);
+        assert_true(i % 1000 == 0 || store_delete(fixture->store, &key));
+    }
+    assert_in_range(slot->capacity, 21, 60);
+    for (uint32_t i = 0; i < 20000; i += 1000) {
+        snprintf(text, sizeof(text), "%u", i);
+        struct store_key key = key_at(text, 9, i * 50);
+        assert_value(fixture->store, &key, "v");
+    }
+}
+
 static bool count_visits(void *arg, struct span key, const struct store_item *item)
 {
     uint32_t *left = arg;
@@ -879,7 +914,7 @@ static void an_item_of_132_bytes_costs_20_more(void **state)
 
 /* The model: an array of keys, everything by the letter of store.h. */
 
-#define MODEL_KEYS 600u
+#define MODEL_KEYS  600u
 #define MODEL_SLOTS 5u
 
 struct model_item {
@@ -1015,8 +1050,15 @@ static void step_put(struct model *model, struct store *store, uint32_t number)
     }
     assert_int_equal(version, ++model->versions[model_slot(number)]);
     model_remove(item);
-    *item = (struct model_item){true, all, all_len, put.flags, put.expires_s, model->now_s,
-                                put.cas != 0 ? put.cas : version, version, put.marks};
+    *item = (struct model_item){true,
+                                all,
+                                all_len,
+                                put.flags,
+                                put.expires_s,
+                                model->now_s,
+                                put.cas != 0 ? put.cas : version,
+                                version,
+                                put.marks};
     if (put.expires_s != STORE_NEVER && put.expires_s <= model->now_s)
         model_remove(item);
 }
@@ -1142,8 +1184,9 @@ static uint64_t run_model(struct fixture *fixture, uint64_t seed, uint32_t step_
         uint64_t missing = 0;
         bool is_full = i % 64 == 0 || evicted != store_counters(fixture->store)->evicted;
         for (uint32_t key = 0; is_full && key < MODEL_KEYS; key++)
-            missing += !model_compare(model, fixture->store, key, fixture->budget.limit_bytes != 0 &&
-                                      evicted != store_counters(fixture->store)->evicted);
+            missing += !model_compare(model, fixture->store, key,
+                                      fixture->budget.limit_bytes != 0 &&
+                                          evicted != store_counters(fixture->store)->evicted);
         assert_true(missing <= store_counters(fixture->store)->evicted - evicted);
         assert_true(fixture->budget.used_bytes <= fixture->budget.limit_bytes);
         if (i % 64 == 0)
@@ -1217,6 +1260,7 @@ int main(void)
         TEST(the_item_being_replaced_is_not_evicted),
         TEST(keys_of_one_place_are_told_apart),
         TEST(a_slot_may_grow_large),
+        TEST(a_table_shrinks_with_its_slot),
         TEST(iterate_visits_live_items_above_a_version),
         TEST(drop_empties_one_slot),
         TEST(counters_count),
