@@ -8,8 +8,8 @@ set -eu
 
 build='gcc libc6-dev make pkg-config libevent-dev libjansson-dev libssl-dev libinih-dev libedit-dev
 libisal-dev'
-tests='libcmocka-dev bats memcached libmemcached-tools python3 python3-pymemcache netcat-openbsd
-telnet procps iproute2 clang libclang-rt-14-dev clang-tidy clang-format cppcheck shellcheck mandoc'
+tests='libcmocka-dev bats memcached libmemcached-tools libmemcached-dev python3 python3-pymemcache
+netcat-openbsd telnet procps iproute2 clang libclang-rt-14-dev clang-tidy clang-format cppcheck shellcheck mandoc'
 peers='redis-server nutcracker'
 
 say() {
@@ -78,7 +78,8 @@ if ! $as_root apt-get -q -o DPkg::Lock::Timeout=300 update >"$work/log" 2>&1; th
 fi
 # shellcheck disable=SC2086
 if ! $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
-    -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install $packages </dev/null >"$work/log" 2>&1; then
+    -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install $packages \
+    </dev/null >"$work/log" 2>&1; then
     tail -n 30 "$work/log" >&2
     say "apt-get install failed: see above"
     exit 1

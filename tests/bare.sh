@@ -23,16 +23,19 @@ log=$root.log
 number=0
 status=0
 
-# Runs a command in the root: own mounts and processes, so that nothing outlives it.
+# Runs a command in the root: own mounts and processes, so that nothing outlives it. The root is
+# mounted on itself because ip netns wants / to be a mount.
 # inside NETWORK COMMAND, NETWORK being yes or no
 inside() {
     local namespaces=(--mount --pid --fork --kill-child)
     [ "$1" = yes ] || namespaces+=(--net)
     # shellcheck disable=SC2016 # for the inner shell
     unshare "${namespaces[@]}" bash -c '
-        mount -t proc proc "$1/proc" && mount -t devpts devpts "$1/dev/pts" || exit 1
+        mount --bind "$1" "$1" && mount -t proc proc "$1/proc" &&
+            mount -t sysfs sysfs "$1/sys" && mount -t devpts devpts "$1/dev/pts" || exit 1
         [ "$2" = yes ] || ip link set lo up || exit 1
-        exec chroot "$1" env -i HOME=/root TERM=dumb LANG=C.UTF-8 ${http_proxy:+http_proxy="$http_proxy"} \
+        exec chroot "$1" env -i HOME=/root TERM=dumb LANG=C.UTF-8 \
+            ${http_proxy:+http_proxy="$http_proxy"} \
             PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
             bash -c "cd /dht && $3"' - "$root" "$1" "$2" </dev/null
 }

@@ -37,7 +37,8 @@ check "includes point down" tests/layers.sh
 check "clang-tidy" "${MAKE:-make}" -s -k -j2 tidy
 # internalAstError: this cppcheck stumbles over compound literals behind a question mark.
 check "cppcheck" cppcheck --quiet --std=c11 --enable=warning,performance,portability \
-    --inline-suppr --suppress=missingIncludeSystem --suppress=internalAstError --error-exitcode=1 -j2 -D_GNU_SOURCE -I. \
+    --inline-suppr --suppress=missingIncludeSystem --suppress=internalAstError \
+    --error-exitcode=1 -j2 -D_GNU_SOURCE -I. \
     common server client
 check "shellcheck" shellcheck --exclude=SC2317 "${scripts[@]}"
 check "manual pages" mandoc -T lint -W warning "${manuals[@]}"
