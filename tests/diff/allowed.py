@@ -49,7 +49,7 @@ STORAGE = {b"set", b"add", b"replace", b"append", b"prepend", b"cas"}
 OUR_WORDS = {b"put", b"remove", b"hello", b"config", b"get_membership_list", b"return_port"}
 THEIR_WORDS = {b"watch", b"lru", b"lru_crawler", b"slabs", b"cache_memlimit", b"shutdown", b"extstore",
                b"refresh_certs", b"misbehave", b"debugtime", b"flush_regex", b"bget"}
-NEWER_FLAGS = re.compile(rb" *(?:(?:ms|md|ma|mg) .*? (?:E\d|x|S)|ms .* s\b)")
+NEWER_FLAGS = re.compile(rb" *(?:(?:ms|md|ma|mg) .*? (?:E\d|x|S)|ms .* s)")
 STATS_SHARED = (b"settings", b"items", b"slabs", b"reset", b"foo", b"noreply")
 
 
@@ -115,6 +115,8 @@ ALLOWED = [
     Allowed("loose-base64", "base64 that is no whole number of groups is refused; memcached ignores the rest",
             _loose_base64),
     Allowed("arithmetic-ttl", "ma's T holds; memcached loses it where the number gets longer", _arithmetic_ttl),
+    Allowed("late-opaque-error", "an opaque that is too long is refused before anything is done; memcached's mg"
+            " and ma have done it", lambda line, _: re.match(rb" *m[ga] .* O[^ ]{32}", line) is not None),
     Allowed("huge-meta-numbers", "from 2^63 on memcached looks for a minus sign in whatever follows in its"
             " buffer, and refuses the number if there is one", _huge_meta_number),
     Allowed("long-lines", "over a KiB without newline memcached's answer depends on the packets",

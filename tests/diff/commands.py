@@ -336,7 +336,7 @@ class Generator:
         rng = self.rng
         flags = self.meta_flags((b"I", b"T3600", b"q", b"c", b"k"), ()) \
             if len(value) < DOUBTFUL_BYTES_MAX else b" c k"
-        flags = b"".join(b" " + f for f in flags.split() if f[:1] not in b"CMNs")
+        flags = b"".join(b" " + f for f in flags.split() if f[:1] not in b"CMNOs")
         kind = rng.choice(("ms", "ms", "md", "ma"))
         if kind == "ms":
             mode = rng.choice((b"", b"", b" MA", b" ME", b" MR", b" MP"))
@@ -369,7 +369,7 @@ class Generator:
     def make_big_value(self):
         """Values around the limit, on a key of their own; too large ones must be swallowed whole."""
         rng = self.rng
-        size = rng.choice((VALUE_BYTES_MAX - NEAR_LIMIT_BYTES - 1, VALUE_BYTES_MAX // 2, VALUE_BYTES_MAX + 1,
+        size = rng.choice((VALUE_BYTES_MAX - NEAR_LIMIT_BYTES - 1, 500000, VALUE_BYTES_MAX + 1,
                            VALUE_BYTES_MAX + 100000, 600000))
         word = rng.choice((b"set", b"set", b"add", b"replace", b"append", b"prepend", b"ms"))
         key = rng.choice((b"big", b"a"))

@@ -22,7 +22,7 @@ from commands import CAS_BOGUS, Generator, keys_of
 
 BATCH_MAX = 200
 KEY_BYTES_MAX = 250
-SHRINK_LIMIT_S = 60
+SHRINK_LIMIT_S = 30
 
 
 class Difference(Exception):
@@ -240,14 +240,14 @@ def report(options, make_judged, first, history, difference, reported):
         return
     reported.add(likeness)
     print_head(options, first + BATCH_MAX)
+    print("command: %s" % show(command.text()))
+    show_answers("memcached", difference.left)
+    show_answers("judged", difference.right)
+    sys.stdout.flush()
     needed = shrink(make_judged, history, position)
     print("history needed (%d commands):" % len(needed))
     for _, command in needed[-30:]:
         print("    %s" % show(command.text()))
-    final = differs(make_judged, needed)
-    difference = final[1] if final else difference
-    show_answers("memcached", difference.left)
-    show_answers("judged", difference.right)
     sys.stdout.flush()
 
 
