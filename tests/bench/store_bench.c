@@ -38,6 +38,7 @@ static void make_key(struct bench_key *at, uint64_t number)
     at->key = (struct store_key){span_of(at->text, KEY_BYTES), mix(number + 12345)};
 }
 
+/* CPU time: other processes of the machine do not count. */
 static double now_ns(void)
 {
     struct timespec time;
@@ -97,6 +98,16 @@ static double run(struct store *store, uint64_t item_count, uint64_t count, enum
     return ns / (double)count;
 }
 
+static void print_overhead(const char *when, const struct store *store, const struct budget *budget,
+                           double before_mib)
+{
+    double item_count = (double)store_counters(store)->items;
+    double payload = item_count * (KEY_BYTES + VALUE_BYTES);
+    printf("  overhead per item, %-11s  booked %.2f B, resident %.2f B\n", when,
+           ((double)budget->used_bytes - payload) / item_count,
+           ((resident_mib() - before_mib) * MIB - payload) / item_count);
+}
+
 static void measure_speed(uint64_t item_count)
 {
     struct budget budget = {.limit_bytes = SIZE_MAX};
@@ -110,12 +121,11 @@ static void measure_speed(uint64_t item_count)
         CHECK(put(store, &key.key, VALUE_BYTES) == ERR_OK);
     }
     double fill_ns = (now_ns() - start) / (double)item_count;
-    double payload = (double)item_count * (KEY_BYTES + VALUE_BYTES);
     printf("%" PRIu64 " items of %d B key, %d B value\n", item_count, KEY_BYTES, VALUE_BYTES);
-    printf("  overhead per item, booked   %8.2f B\n",
-           ((double)budget.used_bytes - payload) / (double)item_count);
-    printf("  overhead per item, resident %8.2f B\n",
-           ((resident_mib() - before_mib) * MIB - payload) / (double)item_count);
+    print_overhead("as filled", store, &budget, before_mib);
+    while (store_tick(store, 1000)) /* as the server does all the time */
+        ;
+    print_overhead("after ticks", store, &budget, before_mib);
     printf("  first put                   %8.0f ns\n", fill_ns);
     for (unsigned round = 0; round < 2; round++) {
         printf("  get, note, copy             %8.0f ns, prefetched %8.0f ns\n",
