@@ -107,6 +107,7 @@ char *bench_dialect_write_set(const struct bench_dialect *dialect, uint32_t numb
     out = write_piece(&dialect->set_head, out);
     out = bench_keys_write(dialect->keys, number, out);
     struct span tail = buf_span(&dialect->set_tail);
+    CHECK(tail.data != NULL);
     memcpy(out, tail.data, tail.len);
     return out + tail.len;
 }

@@ -65,7 +65,7 @@ static void watch(struct echo *echo, int fd)
         fail("epoll");
 }
 
-static void open_listener(struct echo *echo, int port)
+static void open_listener(struct echo *echo, long port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons((unsigned short)port),
@@ -209,7 +209,7 @@ int main(int argc, char **argv)
     make_tail(echo);
     /* A key and its space take 2 bytes at least; pages never written cost nothing. */
     echo->out = allocate(IN_BYTES / 2 * (sizeof("VALUE ") + echo->tail_bytes));
-    open_listener(echo, atoi(argv[1]));
+    open_listener(echo, strtol(argv[1], NULL, 10));
     for (;;) {
         struct epoll_event events[EVENTS_MAX];
         int count = epoll_wait(echo->epoll, events, EVENTS_MAX, -1);

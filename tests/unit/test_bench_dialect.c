@@ -94,7 +94,7 @@ static void keys_come_from_a_file(void **state)
     assert_int_equal(keys.count, 5);
     for (uint32_t i = 0; i < keys.count; i++) {
         assert_ptr_equal(bench_keys_write(&keys, i, out), out + 3);
-        assert_memory_equal(out, "abcdefghijklmno" + 3 * i, 3);
+        assert_memory_equal(out, &"abcdefghijklmno"[3 * i], 3);
     }
     bench_keys_close(&keys);
 }
