@@ -2,7 +2,8 @@
 
 A command is self-contained: whatever a wrong length makes a server swallow beyond its own data is
 covered by a filler of its own, never by the next command. Times are such that nothing expires or
-starts to matter while the run lasts: 0, negative, hours, or long past.
+starts to matter while the run lasts: 0, negative, hours, or long past. No number from 2^63 to 2^64 is stored:
+to memcached it is none if a minus sign happens to lie behind it in memory.
 """
 
 import base64
@@ -17,7 +18,7 @@ DOUBTFUL_BYTES_MAX = 900             # longer data comes with a sound line only:
                                      # read as a line, and one so long closes the connection
 
 BINARY_KEYS = [b"\x00\x01bin", b"two words", b"\xff" * 100, b"nul\0tab\t"]
-KEYS = [b"a", b"k2", b"counter", b"n2", b"key:with:colons", b"k\xc3\xa9y", b"7", b"-1",
+KEYS = [b"a", b"k2", b"counter", b"n2", b"key:with:colons", b"k\xc3\xa9y", b"7", b"m_1",
         b"L" * 250, b"noreply", b"x" * 100, b"0"]
 NUMBER_KEYS = [b"counter", b"n2", b"7"]
 BAD_KEYS = [b"L" * 251, b"M" * 300, b"k\x01", b"k\tt", b"k\x7f", b"", b"k\rr"]
@@ -27,12 +28,11 @@ TTLS = [b"0"] * 12 + [b"3600"] * 4 + [b"7200", b"100000", b"2592000", b"2592001"
 TTLS_BAD = [b"x", b"", b"1.5", b"99999999999999999999", b"0x10", b"12abc", b"--1"]
 FLAGS = [b"0"] * 6 + [b"1", b"32", b"65535", b"65536", b"4294967295", b"007"]
 FLAGS_BAD = [b"-1", b"4294967296", b"x", b"1e3", b"99999999999999999999", b"18446744073709551616"]
-DELTAS = [b"0", b"1", b"1", b"1", b"5", b"9", b"10", b"99", b"1000", b"9223372036854775808",
-          b"18446744073709551615"]
+DELTAS = [b"0", b"1", b"1", b"1", b"5", b"9", b"10", b"99", b"1000", b"1000000"]
+DELTAS_DOWN = DELTAS + [b"9223372036854775808", b"18446744073709551615"]
 DELTAS_BAD = [b"-1", b"x", b"18446744073709551616", b"1.5", b"", b"99999999999999999999999", b"1 2"]
-NUMBERS = [b"0", b"1", b"9", b"10", b"99", b"100", b"999", b"18446744073709551615",
-           b"18446744073709551614", b"9223372036854775807", b"18446744073709551616", b"007",
-           b"12 ", b" 12", b"12abc", b"-5", b"1.5", b"00000000000000000000001", b""]
+NUMBERS = [b"0", b"1", b"9", b"10", b"99", b"100", b"999", b"18446744073709551616", b"007", b"12 ", b" 12",
+           b"12abc", b"1.5", b"00000000000000000000001", b""]
 LENGTHS_BAD = [b"-1", b"-5", b"x", b"2147483647", b"2147483648", b"4294967296", b"1.5",
                b"99999999999999999999", b"-2147483648", b"", b"0x3", b"3x"]
 BAD_VERBS = [b"", b" ", b"g", b"ge", b"getx", b"sett", b"gett a", b"mx a", b"m", b"mgx a", b"xyzzy",
@@ -154,7 +154,7 @@ class Generator:
         rng = self.rng
         dice = rng.random()
         if key in NUMBER_KEYS and dice < 0.85:
-            return rng.choice(NUMBERS) if dice < 0.3 else b"%d" % rng.getrandbits(rng.choice((4, 10, 63)))
+            return rng.choice(NUMBERS) if dice < 0.3 else b"%d" % rng.getrandbits(rng.choice((4, 10, 30)))
         if dice < 0.20:
             return rng.choice(NUMBERS)
         if dice < 0.75:
@@ -167,7 +167,7 @@ class Generator:
             size = rng.choice((4096, 16383, 16384, 16385, 20000, 65536))
         if size and rng.random() < 0.05:
             return (b"\r\nEND\r\nVALUE a 0 1\r\n\0" * (size // 20 + 1))[:size]
-        return (b"%x" % rng.getrandbits(32) * (size // 4 + 1))[:size]
+        return (b"v%x" % rng.getrandbits(32) * (size // 2 + 1))[:size]
 
     def noreply(self):
         dice = self.rng.random()
@@ -178,6 +178,8 @@ class Generator:
     def storage(self, word, key=None):
         key = key or self.key()
         value = self.value(key)
+        if word in (b"append", b"prepend"):
+            value = short_number(value)
         if len(value) < DOUBTFUL_BYTES_MAX:
             flags, ttl = self.pick(FLAGS, FLAGS_BAD), self.pick(TTLS, TTLS_BAD)
         else:
@@ -225,7 +227,8 @@ class Generator:
 
     def arith(self, word):
         key = self.rng.choice(NUMBER_KEYS) if self.rng.random() < 0.7 else self.key()
-        return b"%s %s %s%s" % (word, key, self.pick(DELTAS, DELTAS_BAD), self.noreply()), b""
+        deltas = DELTAS if word == b"incr" else DELTAS_DOWN
+        return b"%s %s %s%s" % (word, key, self.pick(deltas, DELTAS_BAD), self.noreply()), b""
 
     def make_touch(self):
         return b"touch %s %s%s" % (self.key(), self.pick(TTLS, TTLS_BAD), self.noreply()), b""
@@ -306,7 +309,10 @@ class Generator:
             return b"ms %s %d T3600 F7 c" % (self.rng.choice(KEYS), len(value)), value + b"\r\n"
         specific = (lambda: self.ttl_flag(b"T"), lambda: b"F" + self.pick(FLAGS, FLAGS_BAD),
                     self.mode_flag, self.mode_flag, b"I", self.opaque_flag, b"C0", b"Cx")
-        return b"ms %s %d%s" % (key, len(value), self.meta_flags(specific, base)), value + b"\r\n"
+        flags = self.meta_flags(specific, base)
+        if b" M" in flags:
+            value = short_number(value)
+        return b"ms %s %d%s" % (key, len(value), flags), value + b"\r\n"
 
     def make_md(self):
         key, base = self.meta_key()
@@ -340,6 +346,7 @@ class Generator:
         kind = rng.choice(("ms", "ms", "md", "ma"))
         if kind == "ms":
             mode = rng.choice((b"", b"", b" MA", b" ME", b" MR", b" MP"))
+            value = short_number(value)
             return Command("ms", (b"ms %s %d C" % (key, len(value)), ref,
                                   mode + flags + b"\r\n" + value + b"\r\n"), key)
         return Command(kind, (b"%s %s C" % (kind.encode(), key), ref, flags + b"\r\n"), key)
@@ -397,7 +404,7 @@ class Generator:
         elif how == 4:
             words.insert(at, rng.choice((b"0", b"1", b"x", b"noreply", b"a")))
         elif how == 5:
-            words[at] = rng.choice((b"-1", b"x", b"99999999999999999999", b"+1", b"007", b"4294967296"))
+            words[at] = rng.choice((b"-1" if at != 1 else b"y", b"x", b"99999999999999999999", b"+1", b"007", b"4294967296"))
         elif how == 6:
             cut = rng.randrange(len(line) + 1)
             return line[:cut] + b"\0" + line[cut:]
@@ -408,9 +415,14 @@ class Generator:
         return b" ".join(words)
 
 
+def short_number(value):
+    """What is appended or prepended has one digit if it is a number: else it would make huge ones."""
+    return value.strip()[:1] if value.strip().isdigit() else value
+
+
 def keys_of(command):
     """(keys whose value it may fetch, keys whose number it may change), base64 decoded."""
-    line = command.text().split(b"\n", 1)[0].rstrip(b"\r")
+    line = command.text().split(b"\n", 1)[0].removesuffix(b"\r")
     words = [word for word in line.split(b" ") if word]
     if len(words) < 2:
         return (), ()
