@@ -110,7 +110,7 @@ static void op_place(struct node *node, struct op *op)
     op->key.position = digest_position(&op->digest);
     op->leader = node->ring.primary[position_slot(op->key.position)];
     if (op->leader == node->self)
-        store_prefetch_table(node->store, &op->key);
+        store_prefetch_slot(node->store, &op->key);
 }
 
 void node_submit(struct node *node, struct conn_id conn, struct session *session)
@@ -270,15 +270,28 @@ static void run_forwarded(struct node *node, struct op *op)
     answer_forward(node, op->asker.conn, op->number, touch_has_failed(op, answer), answer);
 }
 
+/* Brings the memory of all the batch's keys near, in stages: while one key's line is on its way, the
+ * next one's is asked for. */
+static void prefetch(const struct node *node)
+{
+    const struct op *local[BATCH_COUNT];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < node->batch_count; i++) {
+        const struct op *op = &node->batch[i];
+        if (!command_has_key(op->request.command) || op->leader != node->self)
+            continue;
+        store_prefetch_table(node->store, &op->key);
+        local[count++] = op;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        store_prefetch_item(node->store, &local[i]->key);
+}
+
 void node_flush(struct node *node)
 {
     CHECK(!node->is_flushing);
     node->is_flushing = true;
-    for (uint32_t i = 0; i < node->batch_count; i++) {
-        const struct op *op = &node->batch[i];
-        if (command_has_key(op->request.command) && op->leader == node->self)
-            store_prefetch_item(node->store, &op->key);
-    }
+    prefetch(node);
     for (uint32_t i = 0; i < node->batch_count; i++) {
         struct op *op = &node->batch[i];
         if (op->session)

@@ -99,8 +99,9 @@ bool store_tick(struct store *store, uint32_t work);
 /* Frees what was kept for sending (see above); call after the turn's sends. */
 void store_release(struct store *store);
 
-/* Prefetches, one stage ahead of use, to hide cache misses (speed.md 2): first the table's line,
- * then, once that is here, the item. Hints only; never wrong to leave out. */
+/* Prefetches, one stage ahead of use, to hide cache misses (three stages): first the slot, then its
+ * table's line, then the item. Hints only; never wrong to leave out. */
+void store_prefetch_slot(const struct store *store, const struct store_key *key);
 void store_prefetch_table(const struct store *store, const struct store_key *key);
 void store_prefetch_item(const struct store *store, const struct store_key *key);
 

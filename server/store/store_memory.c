@@ -94,6 +94,11 @@ void store_release(struct store *store)
 
 /* Reading */
 
+void store_prefetch_slot(const struct store *store, const struct store_key *key)
+{
+    __builtin_prefetch(&store->slots[position_slot(key->position)]);
+}
+
 void store_prefetch_table(const struct store *store, const struct store_key *key)
 {
     const struct slot *slot = &store->slots[position_slot(key->position)];
