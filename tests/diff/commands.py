@@ -135,7 +135,7 @@ class Generator:
             if announced > len(body) + SWALLOW_BYTES_MAX and announced < 2147483646:
                 return
             body += FILLER
-        if not is_allowed(line, body):
+        if line.split(b"\0", 1)[0].split()[:1] != [b"quit"] and not is_allowed(line, body):
             words = line.split(None, 2)
             key = words[1] if len(words) > 1 else None
             yield Command(kind, line + end + body, key, ends_batch)
