@@ -22,7 +22,6 @@ from commands import CAS_BOGUS, Generator, keys_of
 
 BATCH_MAX = 200
 KEY_BYTES_MAX = 250
-SHRINK_LIMIT_S = 30
 
 
 class Difference(Exception):
@@ -178,9 +177,9 @@ def concerns(command, keys):
         or any(key in command.text() for key in keys if key)
 
 
-def shrink(make_judged, history, position):
+def shrink(make_judged, history, position, limit_s):
     """Cuts the history before the differing command to what still makes it differ."""
-    limit = time.monotonic() + SHRINK_LIMIT_S
+    limit = time.monotonic() + limit_s
     needed = history[:position + 1]
     words = needed[-1][1].text().split(b"\r\n")[0].split()
     near = [entry for entry in needed if concerns(entry[1], set(words[1:2]))]
@@ -244,7 +243,7 @@ def report(options, make_judged, first, history, difference, reported):
     show_answers("memcached", difference.left)
     show_answers("judged", difference.right)
     sys.stdout.flush()
-    needed = shrink(make_judged, history, position)
+    needed = shrink(make_judged, history, position, options.shrink)
     print("history needed (%d commands):" % len(needed))
     for _, command in needed[-30:]:
         print("    %s" % show(command.text()))
@@ -269,6 +268,8 @@ def main():
     parser.add_argument("--tamper", choices=sorted(tamper.WAYS), help="with --self: falsify answers this way")
     parser.add_argument("--keep-going", type=int, default=1, metavar="N",
                         help="start afresh after a difference until N unlike ones are found (1)")
+    parser.add_argument("--shrink", type=float, default=30, metavar="SECONDS",
+                        help="how long to look for a shorter history (30)")
     options = parser.parse_args()
 
     def make_judged():

@@ -137,7 +137,7 @@ teardown() { end_all; }
 }
 
 @test "meta q hides what was expected and never an error" {
-    answers "$port" 'mg none q\r\nms a 1 q\r\n1\r\nmd a q\r\nmg a v v q\r\nms a 1 q Mx\r\n1\r\nms a 1 q ME\r\n1\r\nmn\r\n' \
+    answers "$port" 'mg none q\r\nms a 1 q\r\n1\r\nmd a q\r\nmg a v v q\r\nms a 1 q Mx\r\n1\r\nms a 1 q MR\r\n1\r\nmn\r\n' \
         'CLIENT_ERROR duplicate flag\r\nCLIENT_ERROR invalid mode for ms M token\r\nNS\r\nMN\r\n'
 }
 

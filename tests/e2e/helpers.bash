@@ -157,10 +157,6 @@ stat_of() {
     ask "$1" 'stats\r\n' | tr -d '\r' | sed -n "s/^STAT $2 //p"
 }
 
-stat_is() {
-    [ "$(stat_of "$1" "$2")" "$3" "$4" ]
-}
-
 kvcli() {
     in_net timeout 20 "$BIN/kvcli" -s "127.0.0.1:$port" "$@"
 }
