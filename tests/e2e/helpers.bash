@@ -2,7 +2,7 @@
 #
 # Each test has a directory of its own ($BATS_TEST_TMPDIR) and ends only what it started. Servers
 # close fd 3, else bats waits for them. BIN=build/asan tests the programs built there.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # members, port and status are for the tests
 
 repository=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 BIN=${BIN:-$repository}
