@@ -2,6 +2,9 @@
 
 #include "common/check.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 struct span outcome_error(enum outcome outcome)
 {
     switch (outcome) {
@@ -167,11 +170,11 @@ enum outcome executor_store(struct executor *executor, const struct store_key *k
     return put_new(executor, key, change, change->expires_s, &changed->cas);
 }
 
+#define ARITH_STACK_BYTES 64u /* a number is 20 digits; only padding is longer */
+
 /* memcached reads the value as a C string: a NUL ends it. */
 static bool value_is_number(struct span value, uint64_t *number)
 {
-    if (value.len == 0 || value.len > ARITH_BYTES_MAX)
-        return false;
     const char *nul = memchr(value.data, '\0', value.len);
     return number_parse_u64(span_of(value.data, nul ? (size_t)(nul - value.data) : value.len),
                             number);
@@ -193,7 +196,9 @@ enum outcome executor_arith(struct executor *executor, const struct store_key *k
     else
         *number = old + arith->delta;
 
-    char text[ARITH_BYTES_MAX];
+    char few[ARITH_STACK_BYTES];
+    char *text = item->value.len > sizeof(few) ? malloc(item->value.len) : few;
+    CHECK(text != NULL);
     size_t digits = (size_t)(number_format_decimal(text, *number) - text);
     bool in_place = digits <= item->value.len;
     size_t len = in_place ? item->value.len : digits;
@@ -204,6 +209,8 @@ enum outcome executor_arith(struct executor *executor, const struct store_key *k
                             .cas = arith->cas,
                             .marks = in_place ? item->marks : 0};
     enum outcome outcome = executor_put(executor, key, &put, cas);
+    if (text != few)
+        free(text);
     if (outcome == OUTCOME_DONE && arith->decreases)
         executor->stats->decr_hits++;
     else if (outcome == OUTCOME_DONE)

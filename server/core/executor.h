@@ -11,8 +11,6 @@
 #include "server/store/store.h"
 
 #define EXPTIME_RELATIVE_MAX_S (60 * 60 * 24 * 30) /* larger is a unix time */
-/* A longer value, padding included, is not a number. memcached's bound is half a megabyte. */
-#define ARITH_BYTES_MAX 1024u
 
 /* Where commands are carried out; the caller keeps the times current. */
 struct executor {
