@@ -62,16 +62,16 @@ static void conn_watch(struct conn *conn, int fd)
     CHECK(event_assign(&conn->readable, conn->shell->base, fd, EV_READ | EV_PERSIST, on_readable,
                        conn) == 0);
     CHECK(event_assign(&conn->writable, conn->shell->base, fd, EV_WRITE, on_writable, conn) == 0);
+    event_add(&conn->readable, NULL);
 }
 
-struct conn *conn_open(struct shell *shell, int fd, bool is_dialled)
+static struct conn *conn_open(struct shell *shell, bool is_dialled)
 {
     struct conn *conn = calloc(1, sizeof(*conn));
     CHECK(conn != NULL);
     conn->magic = CONN_MAGIC;
     conn->shell = shell;
     conn->is_dialled = is_dialled;
-    conn->is_connecting = is_dialled;
     conn->role = is_dialled ? CONN_PEER : CONN_CLIENT;
     conn->batch_max = 1; /* until the size of its answers is known */
     mark_active(conn);
@@ -83,18 +83,27 @@ struct conn *conn_open(struct shell *shell, int fd, bool is_dialled)
     shell->conn_count++;
     shell->client_count += !is_dialled;
     conn->fd = -1;
-    if (fd >= 0) {
-        conn_watch(conn, fd);
-        event_add(&conn->readable, NULL);
-    }
     return conn;
 }
 
-void conn_dialling(struct conn *conn, int fd)
+struct conn *conn_accept(struct shell *shell, int fd)
 {
-    CHECK(conn->is_connecting);
+    struct conn *conn = conn_open(shell, false);
     conn_watch(conn, fd);
-    event_add(&conn->writable, NULL);
+    return conn;
+}
+
+struct conn *conn_dial(struct shell *shell)
+{
+    return conn_open(shell, true);
+}
+
+void conn_connected(struct conn *conn, int fd)
+{
+    CHECK(conn->is_dialled && conn->fd < 0);
+    conn_watch(conn, fd);
+    node_connected(conn->shell->node, conn->id);
+    conn_touch(conn);
 }
 
 struct conn *conn_find(const struct shell *shell, struct conn_id id)
@@ -563,7 +572,7 @@ static void linger(struct conn *conn)
 
 void conn_settle(struct conn *conn)
 {
-    if (conn->state != CONN_CLOSED && !conn->is_connecting && !conn->is_writing) {
+    if (conn->state != CONN_CLOSED && conn->fd >= 0 && !conn->is_writing) {
         session_own_window(&conn->session);
         conn_send(conn);
     } else if (conn->state != CONN_CLOSED && conn->is_writing) {
@@ -581,20 +590,6 @@ void conn_settle(struct conn *conn)
         list_append(&conn->shell->ended, &conn->in_dirty);
 }
 
-static void connected(struct conn *conn)
-{
-    int error = 0;
-    socklen_t len = sizeof(error);
-    if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0) {
-        conn_end(conn, error == ECONNREFUSED ? "connection refused" : "it can't be reached");
-        return;
-    }
-    conn->is_connecting = false;
-    event_add(&conn->readable, NULL);
-    node_connected(conn->shell->node, conn->id);
-    conn_touch(conn);
-}
-
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
@@ -602,10 +597,6 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     struct conn *conn = conn_of(arg);
     shell_turn(conn->shell);
     conn->is_writing = false;
-    if (conn->state == CONN_CLOSED)
-        return;
-    if (conn->is_connecting)
-        connected(conn);
-    else
+    if (conn->state != CONN_CLOSED)
         conn_touch(conn);
 }

@@ -18,12 +18,11 @@ enum conn_role { CONN_CLIENT, CONN_PEER };
 
 struct conn {
     uint32_t magic;
-    int fd; /* -1: a dialled one whose name is still being looked up */
+    int fd; /* -1: dialled, and not there yet */
     struct conn_id id;
     enum conn_state state;
     enum conn_role role;
     bool is_dialled;
-    bool is_connecting; /* dialled, not there yet */
     bool is_paused;     /* input waits until answers have been taken */
     bool is_writing;    /* the write event is set */
     bool has_eof;       /* the other end has sent all it will */
@@ -42,10 +41,11 @@ struct conn {
     struct list in_resumed;
 };
 
-/* Takes fd (non-blocking). The connection is in the shell's table and reads, unless is_connecting. */
-struct conn *conn_open(struct shell *shell, int fd, bool is_dialled);
-/* A dialled connection: its socket, to be watched until it is connected. Takes fd. */
-void conn_dialling(struct conn *conn, int fd);
+/* A client's connection: takes fd (non-blocking); it is in the shell's table and reads. */
+struct conn *conn_accept(struct shell *shell, int fd);
+/* A connection to another node, to be given its socket by conn_connected. */
+struct conn *conn_dial(struct shell *shell);
+void conn_connected(struct conn *conn, int fd);
 /* The connection of an id, or NULL if it is gone or ended. */
 struct conn *conn_find(const struct shell *shell, struct conn_id id);
 /* Puts it among those looked at at the turn's end. */

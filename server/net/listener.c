@@ -16,15 +16,22 @@
 #include <unistd.h>
 
 #define BACKLOG 4096
+#define SOCKETS_MAX 8 /* addresses of one name */
 #define ACCEPTS_PER_TURN 64
 #define NO_DESCRIPTOR_PAUSE_MS 100
 #define BUSY_ANSWER "SERVER_ERROR busy, retry in 1000 ms\r\n"
 
+/* One of the addresses of the host listened on. */
+struct listening {
+    int fd;
+    struct event acceptable;
+};
+
 struct listener {
     struct shell *shell; /* borrowed */
-    int fd;
+    struct listening sockets[SOCKETS_MAX];
+    int count;
     int reserve_fd; /* given up for a moment to refuse a connection when there are no descriptors */
-    struct event acceptable;
     struct event pause;
 };
 
@@ -41,16 +48,17 @@ static void refuse(struct listener *listener, int fd, const char *reason)
 }
 
 /* No descriptor is left: use the reserved one to tell one client, then let others wait a little. */
-static void refuse_without_descriptor(struct listener *listener)
+static void refuse_without_descriptor(struct listener *listener, int listen_fd)
 {
     if (listener->reserve_fd >= 0)
         close(listener->reserve_fd);
-    int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0)
         refuse(listener, fd, "no file descriptor is left");
     listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     const struct timeval wait = {.tv_usec = NO_DESCRIPTOR_PAUSE_MS * 1000};
-    event_del(&listener->acceptable);
+    for (int i = 0; i < listener->count; i++)
+        event_del(&listener->sockets[i].acceptable);
     event_add(&listener->pause, &wait);
 }
 
@@ -65,7 +73,7 @@ static void accept_one(struct listener *listener, int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     shell->accepted_total++;
-    conn_open(shell, fd, false);
+    conn_accept(shell, fd);
 }
 
 static void on_acceptable(evutil_socket_t listen_fd, short what, void *arg)
@@ -78,7 +86,7 @@ static void on_acceptable(evutil_socket_t listen_fd, short what, void *arg)
         if (fd >= 0) {
             accept_one(listener, fd);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            refuse_without_descriptor(listener);
+            refuse_without_descriptor(listener, listen_fd);
             return;
         } else if (errno != ECONNABORTED && errno != EINTR) {
             return;
@@ -91,35 +99,32 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct listener *listener = arg;
-    event_add(&listener->acceptable, NULL);
+    for (int i = 0; i < listener->count; i++)
+        event_add(&listener->sockets[i].acceptable, NULL);
 }
 
-/* Binds and listens on the first of a host's addresses that allows it; -1 with errno set. */
-static int listen_on(const char *host, uint16_t port)
+/* A socket that listens on one address; -1 with errno set. */
+static int listen_on(const struct addrinfo *ai, uint16_t port)
 {
-    char service[8];
-    snprintf(service, sizeof(service), "%u", port);
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
-    struct addrinfo *found = NULL;
-    if (getaddrinfo(host, service, &hints, &found) != 0) {
-        errno = EADDRNOTAVAIL;
+    struct sockaddr_storage address = {0};
+    memcpy(&address, ai->ai_addr, ai->ai_addrlen);
+    if (ai->ai_family == AF_INET6)
+        ((struct sockaddr_in6 *)&address)->sin6_port = htons(port);
+    else
+        ((struct sockaddr_in *)&address)->sin_port = htons(port);
+    int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
         return -1;
-    }
-    int fd = -1, error = EADDRNOTAVAIL;
-    for (struct addrinfo *ai = found; ai && fd < 0; ai = ai->ai_next) {
-        fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        int on = 1;
-        if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-            bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
-            break;
-        error = errno;
-        if (fd >= 0)
-            close(fd);
-        fd = -1;
-    }
-    freeaddrinfo(found);
+    int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (ai->ai_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+    if (bind(fd, (struct sockaddr *)&address, ai->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+        return fd;
+    int error = errno;
+    close(fd);
     errno = error;
-    return fd;
+    return -1;
 }
 
 static void address_of(int fd, char *text, size_t size, uint16_t *port)
@@ -134,32 +139,68 @@ static void address_of(int fd, char *text, size_t size, uint16_t *port)
     *port = (uint16_t)strtoul(service, NULL, 10);
 }
 
-struct listener *listener_open(struct shell *shell, const char *host, uint16_t port,
-                               char *address, size_t address_size, uint16_t *port_got)
+static void watch(struct listener *listener, int fd)
 {
-    int fd = listen_on(host, port);
-    if (fd < 0)
+    struct listening *listening = &listener->sockets[listener->count++];
+    listening->fd = fd;
+    CHECK(event_assign(&listening->acceptable, listener->shell->base, fd, EV_READ | EV_PERSIST,
+                       on_acceptable, listener) == 0);
+    event_add(&listening->acceptable, NULL);
+}
+
+/* Listens on all of a host's addresses that this machine has, all on the port that the first got.
+ * Returns 0 or the errno of what failed. */
+static int listen_all(struct listener *listener, const struct addrinfo *found, uint16_t port,
+                      char *address, size_t address_size, uint16_t *port_got)
+{
+    int error = EADDRNOTAVAIL;
+    for (; found && listener->count < SOCKETS_MAX; found = found->ai_next) {
+        int fd = listen_on(found, listener->count > 0 ? *port_got : port);
+        if (fd < 0) {
+            error = errno;
+            if (error == EADDRNOTAVAIL || error == EAFNOSUPPORT)
+                continue; /* a name may have addresses that this machine has not */
+            return error;
+        }
+        if (listener->count == 0)
+            address_of(fd, address, address_size, port_got);
+        watch(listener, fd);
+    }
+    return listener->count > 0 ? 0 : error;
+}
+
+struct listener *listener_open(struct shell *shell, const char *host, uint16_t port, char *address,
+                               size_t address_size, uint16_t *port_got)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *found = NULL;
+    if (getaddrinfo(host, NULL, &hints, &found) != 0) {
+        errno = EADDRNOTAVAIL;
         return NULL;
+    }
     struct listener *listener = calloc(1, sizeof(*listener));
     CHECK(listener != NULL);
     listener->shell = shell;
-    listener->fd = fd;
     listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    address_of(fd, address, address_size, port_got);
-    CHECK(event_assign(&listener->acceptable, shell->base, fd, EV_READ | EV_PERSIST, on_acceptable,
-                       listener) == 0);
     CHECK(evtimer_assign(&listener->pause, shell->base, on_pause_over, listener) == 0);
-    event_add(&listener->acceptable, NULL);
-    return listener;
+    int error = listen_all(listener, found, port, address, address_size, port_got);
+    freeaddrinfo(found);
+    if (error == 0)
+        return listener;
+    listener_close(listener);
+    errno = error;
+    return NULL;
 }
 
 void listener_close(struct listener *listener)
 {
     if (!listener)
         return;
-    event_del(&listener->acceptable);
+    for (int i = 0; i < listener->count; i++) {
+        event_del(&listener->sockets[i].acceptable);
+        close(listener->sockets[i].fd);
+    }
     event_del(&listener->pause);
-    close(listener->fd);
     if (listener->reserve_fd >= 0)
         close(listener->reserve_fd);
     free(listener);

@@ -75,8 +75,8 @@ static void env_client_text(void *arg, struct conn_id id, char text[CLIENT_TEXT_
 static struct conn_id env_dial(void *arg, const char *name)
 {
     struct shell *shell = arg;
-    struct conn *conn = conn_open(shell, -1, true);
-    if (!dialler_dial(shell->dialler, conn, name))
+    struct conn *conn = conn_dial(shell);
+    if (!dialler_dial(shell->dialler, conn->id, name))
         conn_end(conn, NULL);
     return conn->state == CONN_CLOSED ? (struct conn_id){0} : conn->id;
 }
@@ -86,7 +86,7 @@ static void env_close(void *arg, struct conn_id id, bool after_sending)
     struct conn *conn = conn_find(arg, id);
     if (!conn)
         return;
-    if (after_sending && !conn->is_connecting)
+    if (after_sending && conn->fd >= 0)
         conn_drain(conn);
     else
         conn_end(conn, NULL);
