@@ -6,12 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ARRAY_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define ARRAY_COUNT(array)                  (sizeof(array) / sizeof((array)[0]))
 #define CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
-#define MUST_USE __attribute__((warn_unused_result))
-#define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
-#define LIKELY(condition) __builtin_expect(!!(condition), 1)
-#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define MUST_USE                            __attribute__((warn_unused_result))
+#define PRINTF_LIKE(text, first)            __attribute__((format(printf, text, first)))
+#define LIKELY(condition)                   __builtin_expect(!!(condition), 1)
+#define UNLIKELY(condition)                 __builtin_expect(!!(condition), 0)
 
 /* The instant a turn of the loop began. The core never asks for it: it is told. */
 struct moment {

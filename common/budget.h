@@ -17,8 +17,8 @@ static inline bool budget_fits(const struct budget *budget, size_t bytes)
     return bytes <= budget->limit_bytes && budget->used_bytes <= budget->limit_bytes - bytes;
 }
 
-/* What finishes something begun, an answer half sent or a request half read, may go beyond the bound by
- * a sixteenth and this much: a full store must not cut off its clients. */
+/* What finishes something begun, an answer half sent or a request half read, may go beyond the
+ * bound by a sixteenth and this much: a full store must not cut off its clients. */
 #define BUDGET_STRETCH_BYTES (8u * 1024 * 1024)
 
 static inline bool budget_stretches(const struct budget *budget, size_t bytes)

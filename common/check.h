@@ -8,10 +8,10 @@
 
 #include "common/base.h"
 
-#define CHECK(condition)                                        \
-    do {                                                        \
-        if (UNLIKELY(!(condition)))                             \
-            check_failed(__FILE__, __LINE__, #condition);       \
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (UNLIKELY(!(condition)))                                                                \
+            check_failed(__FILE__, __LINE__, #condition);                                          \
     } while (0)
 
 #ifdef CHECK_SLOW_ON
@@ -21,6 +21,7 @@
 #endif
 
 /* Prints file, line, condition to stderr, then aborts. */
-__attribute__((noreturn, cold)) void check_failed(const char *file, int line, const char *condition);
+__attribute__((noreturn, cold)) void check_failed(const char *file, int line,
+                                                  const char *condition);
 
 #endif

@@ -7,18 +7,18 @@
 
 #include "common/base.h"
 
-#define ERR_LIST(X)                                          \
-    X(OK, "success")                                         \
-    X(FULL, "a memory bound is reached")                     \
-    X(TOO_LARGE, "larger than its bound")                    \
-    X(NOT_FOUND, "not found")                                \
-    X(SYNTAX, "malformed")                                   \
-    X(CORRUPT, "checksum mismatch")                          \
-    X(IO, "input or output failed")                          \
-    X(CONNECT, "cannot connect")                             \
-    X(CLOSED, "the connection was closed")                   \
-    X(TIMEOUT, "timed out")                                  \
-    X(USAGE, "not a valid argument")                         \
+#define ERR_LIST(X)                                                                                \
+    X(OK, "success")                                                                               \
+    X(FULL, "a memory bound is reached")                                                           \
+    X(TOO_LARGE, "larger than its bound")                                                          \
+    X(NOT_FOUND, "not found")                                                                      \
+    X(SYNTAX, "malformed")                                                                         \
+    X(CORRUPT, "checksum mismatch")                                                                \
+    X(IO, "input or output failed")                                                                \
+    X(CONNECT, "cannot connect")                                                                   \
+    X(CLOSED, "the connection was closed")                                                         \
+    X(TIMEOUT, "timed out")                                                                        \
+    X(USAGE, "not a valid argument")                                                               \
     X(REFUSED, "refused by the server")
 
 enum err {

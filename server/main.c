@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 #define DESCRIPTORS_BESIDE_CONNECTIONS 256u
-#define DRAIN_MARGIN_MS 1000u
-#define PEERS_FILE_BYTES_MAX (4u * 1024 * 1024)
+#define DRAIN_MARGIN_MS                1000u
+#define PEERS_FILE_BYTES_MAX           (4u * 1024 * 1024)
 
 enum { EXIT_MACHINE = 1, EXIT_USAGE = 2 };
 
@@ -57,10 +57,10 @@ static int read_peers(const char *path, struct view *view)
 }
 
 /* As many descriptors as connections, peers and the rest need; fewer only cost connections. */
-static void raise_descriptors(uint32_t connections_max)
+static void raise_descriptors(uint32_t connections)
 {
     struct rlimit limit;
-    rlim_t wanted = (rlim_t)connections_max + DESCRIPTORS_BESIDE_CONNECTIONS;
+    rlim_t wanted = (rlim_t)connections + DESCRIPTORS_BESIDE_CONNECTIONS;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
         return;
     struct rlimit raised = {wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted};
@@ -94,8 +94,9 @@ static void log_start(struct server *server, const char *address)
              options->memory_bytes >> 20,
              options->evict ? "\"evict what was not used for longest\"" : "\"refuse writes\"");
     if (server->view.member_count > 1)
-        log_line(log, now, LOG_WARN, "unprotected",
-                 "reason=\"nodes do not authenticate each other: keep the port on a closed network\"");
+        log_line(
+            log, now, LOG_WARN, "unprotected",
+            "reason=\"nodes do not authenticate each other: keep the port on a closed network\"");
 }
 
 /* Listens, and settles under which name this node stands on the ring. 0 or an exit status. */
@@ -115,8 +116,8 @@ static int start(struct server *server)
     }
     if (self_complete(&server->view, host, port, name, error, sizeof(error)))
         return complain(EXIT_USAGE, error);
-    snprintf(server->log.node, sizeof(server->log.node), "%.*s",
-             (int)sizeof(server->log.node) - 1, name);
+    snprintf(server->log.node, sizeof(server->log.node), "%.*s", (int)sizeof(server->log.node) - 1,
+             name);
     const struct store_options store_options = {.budget = &server->budget,
                                                 .evict = options->evict,
                                                 .seed = shell_clock().mono_ms ^ (uint64_t)getpid()};
@@ -127,8 +128,8 @@ static int start(struct server *server)
                                               .op_timeout_ms = options->op_timeout_ms,
                                               .settings = server->settings.list,
                                               .settings_count = server->settings.count};
-    server->node = node_open(&node_options, &server->view, server->store, &server->shell.env,
-                             &server->log);
+    server->node =
+        node_open(&node_options, &server->view, server->store, &server->shell.env, &server->log);
     log_start(server, address);
     return 0;
 }
@@ -136,12 +137,13 @@ static int start(struct server *server)
 static int serve(struct server *server)
 {
     const struct options *options = &server->options;
-    raise_descriptors(options->connections_max);
+    raise_descriptors(options->connections_max + 3 * server->view.member_count);
     server->budget.limit_bytes = options->memory_bytes;
     server->log = (struct log){.level = options->verbosity > 0 ? LOG_DEBUG : LOG_INFO,
                                .sink = log_sink_stderr};
     const struct shell_options shell_options = {
         .connections_max = options->connections_max,
+        .nodes_max = 2 * (server->view.member_count > 0 ? server->view.member_count - 1 : 0),
         .idle_timeout_s = options->idle_timeout_s,
         .value_bytes_max = options->value_bytes_max,
         .drain_timeout_ms = options->op_timeout_ms + DRAIN_MARGIN_MS,

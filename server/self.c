@@ -85,10 +85,11 @@ static uint32_t find_line(const struct view *view, const char *listen_host, uint
                  "which with --advertise HOST:PORT",
                  port);
     else
-        snprintf(error, size,
-                 "%u lines of peers.txt have port %u and an address of this machine: say which with "
-                 "--advertise HOST:PORT or -l HOST",
-                 count, port);
+        snprintf(
+            error, size,
+            "%u lines of peers.txt have port %u and an address of this machine: say which with "
+            "--advertise HOST:PORT or -l HOST",
+            count, port);
     return UINT32_MAX;
 }
 

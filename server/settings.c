@@ -7,8 +7,8 @@
 #include <stdio.h>
 
 /* Adds one line; *used counts the bytes of text taken. */
-static void PRINTF_LIKE(4, 5) add(struct settings *settings, size_t *used, const char *name,
-                                  const char *format, ...)
+static void PRINTF_LIKE(4, 5)
+    add(struct settings *settings, size_t *used, const char *name, const char *format, ...)
 {
     CHECK(settings->count < SETTINGS_MAX);
     va_list args;

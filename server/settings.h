@@ -5,7 +5,7 @@
 #include "server/core/stats.h"
 #include "server/options.h"
 
-#define SETTINGS_MAX 24
+#define SETTINGS_MAX        24
 #define SETTINGS_TEXT_BYTES 1024
 
 struct settings {

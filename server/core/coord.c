@@ -28,9 +28,20 @@ void coord_init(struct coord *coord, struct links *links, uint32_t op_timeout_ms
         list_init(&coord->by_member[i]);
 }
 
+/* The asker's session waits for one answer of another node more, or one less. */
+static void count_remote(struct coord *coord, const struct asker *asker, bool is_more)
+{
+    struct session *session = coord->env->session(coord->env->shell, asker->conn);
+    if (!session)
+        return;
+    CHECK(is_more || session->remote_open > 0);
+    session->remote_open += is_more ? 1 : UINT32_MAX;
+}
+
 /* Takes a forward off every list; what becomes of its asker is the caller's to say. */
 static void forward_remove(struct coord *coord, struct forward *forward)
 {
+    count_remote(coord, &forward->asker, false);
     list_remove(&forward->by_deadline);
     list_remove(&forward->by_member);
     uint32_t place = (uint32_t)(forward->number % FORWARDS_MAX);
@@ -57,7 +68,8 @@ void coord_close(struct coord *coord)
 }
 
 /* A new forward to member, or NULL if there are too many. */
-static struct forward *forward_add(struct coord *coord, uint32_t member, struct moment now)
+static struct forward *forward_add(struct coord *coord, const struct asker *asker, uint32_t member,
+                                   struct moment now)
 {
     if (coord->count == FORWARDS_MAX)
         return NULL;
@@ -70,7 +82,9 @@ static struct forward *forward_add(struct coord *coord, uint32_t member, struct 
         .number = ++coord->rounds * FORWARDS_MAX + place,
         .deadline_ms = now.mono_ms + coord->op_timeout_ms,
         .member = member,
+        .asker = *asker,
     };
+    count_remote(coord, asker, true);
     coord->places[place] = forward;
     list_append(&coord->by_deadline, &forward->by_deadline);
     list_append(&coord->by_member[member], &forward->by_member);
@@ -127,7 +141,8 @@ static void forward_fail(struct coord *coord, struct forward *forward)
     free(forward);
 }
 
-/* The request as its coordinator is to parse it: the client's own bytes, or one key's of its line. */
+/* The request as its coordinator is to parse it: the client's own bytes, or one key's of its line.
+ */
 static struct span forward_text(struct coord *coord, const struct request *request)
 {
     if (request->part == PART_WHOLE)
@@ -187,8 +202,7 @@ static bool is_busy(const struct coord *coord, uint32_t member)
 static void asker_busy(struct coord *coord, const struct asker *asker)
 {
     char text[64];
-    int len =
-        snprintf(text, sizeof(text), "SERVER_ERROR busy, retry in %u ms\r\n", BUSY_RETRY_MS);
+    int len = snprintf(text, sizeof(text), "SERVER_ERROR busy, retry in %u ms\r\n", BUSY_RETRY_MS);
     asker_answer(coord->env, asker, span_of(text, (size_t)len));
 }
 
@@ -199,8 +213,7 @@ void coord_forward(struct coord *coord, const struct asker *asker, uint32_t memb
         asker_busy(coord, asker);
         return;
     }
-    struct forward *forward = forward_add(coord, member, now);
-    forward->asker = *asker;
+    struct forward *forward = forward_add(coord, asker, member, now);
     forward->is_write = request_is_write(request);
     if (!forward_send(coord, forward, asker->conn, request, digest, now))
         forward_fail(coord, forward);
@@ -220,7 +233,7 @@ void coord_flush_all(struct coord *coord, const struct asker *asker, const struc
             gather->done++;
             continue;
         }
-        struct forward *forward = forward_add(coord, i, now);
+        struct forward *forward = forward_add(coord, asker, i, now);
         if (!forward)
             continue; /* counted as not done */
         forward->gather = gather;
@@ -249,6 +262,7 @@ static void relay(struct coord *coord, const struct forward *forward, const stru
     if (!session)
         return;
     coord->stats->answers_relayed++;
+    session_note_remote(session, answer->body.len);
     reply_append(session_reply(session, asker->seq), answer->body);
     session_done(session, asker->seq, asker->part);
 }
@@ -280,15 +294,17 @@ void coord_lost(struct coord *coord, uint32_t member)
         forward_fail(coord, CONTAINER_OF(link, struct forward, by_member));
 }
 
-void coord_late(struct coord *coord, struct moment now)
+bool coord_late(struct coord *coord, struct moment now, uint32_t *member)
 {
-    struct list *link;
-    while ((link = list_first(&coord->by_deadline))) {
-        struct forward *forward = CONTAINER_OF(link, struct forward, by_deadline);
-        if (forward->deadline_ms > now.mono_ms)
-            return;
-        forward_fail(coord, forward);
-    }
+    struct list *link = list_first(&coord->by_deadline);
+    if (!link)
+        return false;
+    struct forward *forward = CONTAINER_OF(link, struct forward, by_deadline);
+    if (forward->deadline_ms > now.mono_ms)
+        return false;
+    *member = forward->member;
+    forward_fail(coord, forward);
+    return true;
 }
 
 uint64_t coord_deadline(const struct coord *coord)

@@ -1,22 +1,22 @@
 /* Coord: client requests on their way to the node that leads their key, until they are answered.
  *
- * A forward is answered exactly once: by its coordinator, or by this node when that cannot answer in
- * time. What never left this node, and reads, end as "not done" (safe to repeat); a write that left
- * and has no answer ends as "outcome unknown", and is never repeated here. Answers come in any order;
- * the client's session puts them right. A flush of the whole cluster is one request with one forward
- * a member.
+ * A forward is answered exactly once: by its coordinator, or by this node when that cannot answer
+ * in time. What never left this node, and reads, end as "not done" (safe to repeat); a write that
+ * left and has no answer ends as "outcome unknown", and is never repeated here. Answers come in any
+ * order; the client's session puts them right. A flush of the whole cluster is one request with one
+ * forward a member.
  *
- * Bounds: FORWARDS_MAX requests under way and LINK_BACKLOG_BYTES_MAX unsent bytes a link; above them
- * the answer is "busy". */
+ * Bounds: FORWARDS_MAX requests under way and LINK_BACKLOG_BYTES_MAX unsent bytes a link; above
+ * them the answer is "busy". */
 #ifndef DHT_SERVER_CORE_COORD_H
 #define DHT_SERVER_CORE_COORD_H
 
 #include "common/list.h"
 #include "server/core/links.h"
 
-#define FORWARDS_MAX 65536u
+#define FORWARDS_MAX           65536u
 #define LINK_BACKLOG_BYTES_MAX (256u * 1024 * 1024) /* two of the largest values */
-#define BUSY_RETRY_MS 100u
+#define BUSY_RETRY_MS          100u
 
 /* One client request's place: whose answer it is. */
 struct asker {
@@ -42,7 +42,7 @@ struct forward {
     uint32_t member;
     bool is_write;
     bool has_left;         /* it may have been executed */
-    struct asker asker;    /* unused if gather is set */
+    struct asker asker;    /* of a flush_all, gather's */
     struct gather *gather; /* owned by its last open forward */
 };
 
@@ -59,7 +59,7 @@ struct coord {
     uint32_t count;          /* forwards under way */
     struct list by_deadline; /* all have the same time-out, so this is a queue */
     struct list *by_member;
-    struct reply text;       /* scratch: a request as it is forwarded */
+    struct reply text; /* scratch: a request as it is forwarded */
 };
 
 void coord_init(struct coord *coord, struct links *links, uint32_t op_timeout_ms);
@@ -77,8 +77,8 @@ void coord_answered(struct coord *coord, uint32_t member, const struct message *
 void coord_left(struct coord *coord, uint32_t member);
 /* The member's link has ended: its forwards fail. */
 void coord_lost(struct coord *coord, uint32_t member);
-/* Fails what is due. */
-void coord_late(struct coord *coord, struct moment now);
+/* Fails one forward that is due. Returns whether there was one; member: out, whom it was for. */
+bool coord_late(struct coord *coord, struct moment now, uint32_t *member);
 /* When coord_late is due; UINT64_MAX if nothing is under way. */
 uint64_t coord_deadline(const struct coord *coord);
 

@@ -17,8 +17,9 @@ static const char *member_name(const struct links *links, uint32_t member)
     return links->view->members[member].name;
 }
 
-void links_init(struct links *links, const struct view *view, uint32_t self, uint32_t dial_timeout_ms,
-                const struct env *env, struct log *log, struct stats *stats)
+void links_init(struct links *links, const struct view *view, uint32_t self,
+                uint32_t dial_timeout_ms, const struct env *env, struct log *log,
+                struct stats *stats)
 {
     CHECK(self < view->member_count);
     *links = (struct links){
@@ -94,11 +95,12 @@ static void rest(struct link *link, const char *reason, struct moment now)
     link->rest_ms = link->rest_ms * 2 < REST_MS_MAX ? link->rest_ms * 2 : REST_MS_MAX;
 }
 
+/* Begins to connect. Returns false if not even that is possible: then the link rests. */
 static bool dial(struct links *links, struct link *link, struct moment now)
 {
     link->conn = links->env->dial(links->env->shell, member_name(links, link->member));
     if (link->conn.generation == 0) {
-        rest(link, "no connection can be opened", now);
+        links_end(links, link, "no connection can be opened", false, now);
         return false;
     }
     by_conn_set(links, link->conn, link);
@@ -225,8 +227,7 @@ static enum link_event accept_hello(struct links *links, struct conn_id conn,
         links_end(links, links->accepted[member], "replaced by a newer connection", false, now);
     struct link *link = calloc(1, sizeof(*link));
     CHECK(link != NULL);
-    *link = (struct link){
-        .state = LINK_UP, .member = member, .conn = conn};
+    *link = (struct link){.state = LINK_UP, .member = member, .conn = conn};
     links->accepted[member] = link;
     by_conn_set(links, conn, link);
     struct message welcome = {
@@ -382,8 +383,8 @@ void link_append(struct reply *out, struct message *message, struct span body)
     while (at < body.len) {
         size_t rest_len = body.len - at;
         size_t len = rest_len < FRAME_BODY_BYTES_MAX ? rest_len : FRAME_BODY_BYTES_MAX;
-        struct message part = {.kind = MESSAGE_PART, .PART = {.number = number},
-                               .body = span_of(body.data + at, len)};
+        struct message part = {
+            .kind = MESSAGE_PART, .PART = {.number = number}, .body = span_of(body.data + at, len)};
         message_append(out, &part);
         at += len;
     }

@@ -1,8 +1,8 @@
 /* Links: this node's connections with the other members, both ways.
  *
  * For each member one link is dialled on demand, to forward requests; each member may have one open
- * here in turn. A link carries frames once both ends have shown that they mean the same cluster: the
- * one who dialled says HELLO, the other WELCOME or REFUSED.
+ * here in turn. A link carries frames once both ends have shown that they mean the same cluster:
+ * the one who dialled says HELLO, the other WELCOME or REFUSED.
  *
  *     dialled:   RESTING --links_to--> DIALLING --connected--> GREETING --WELCOME--> UP
  *                   ^---------------- failed, refused, too late, closed -------------'
@@ -26,14 +26,14 @@ enum link_state { LINK_RESTING, LINK_DIALLING, LINK_GREETING, LINK_UP };
 
 struct link {
     enum link_state state;
-    bool is_dialled;         /* by this node; else it was accepted */
-    uint32_t member;         /* index of the other end in the view */
-    struct conn_id conn;     /* its connection; generation 0 while resting */
-    struct reply queue;      /* frames that wait for UP */
-    uint64_t deadline_ms;    /* DIALLING, GREETING: when to give up */
-    uint64_t rest_until_ms;  /* RESTING: no new dial before */
-    uint32_t rest_ms;        /* the next rest; grows with each failure */
-    const char *reason;      /* why it rests, for people; static */
+    bool is_dialled;        /* by this node; else it was accepted */
+    uint32_t member;        /* index of the other end in the view */
+    struct conn_id conn;    /* its connection; generation 0 while resting */
+    struct reply queue;     /* frames that wait for UP */
+    uint64_t deadline_ms;   /* DIALLING, GREETING: when to give up */
+    uint64_t rest_until_ms; /* RESTING: no new dial before */
+    uint32_t rest_ms;       /* the next rest; grows with each failure */
+    const char *reason;     /* why it rests, for people; static */
 
     /* A body that comes in PARTs: what its first message said, and what is there so far. */
     struct message parts_first;
@@ -42,21 +42,22 @@ struct link {
 };
 
 struct links {
-    const struct view *view;   /* borrowed */
-    uint32_t self;             /* this node's index */
-    uint64_t list_hash;        /* peers_hash of view */
-    const struct env *env;     /* borrowed */
-    struct log *log;           /* borrowed */
-    struct stats *stats;       /* borrowed */
+    const struct view *view; /* borrowed */
+    uint32_t self;           /* this node's index */
+    uint64_t list_hash;      /* peers_hash of view */
+    const struct env *env;   /* borrowed */
+    struct log *log;         /* borrowed */
+    struct stats *stats;     /* borrowed */
     uint32_t dial_timeout_ms;
-    struct link *dialled;      /* one a member */
-    struct link **accepted;    /* one a member, NULL if there is none */
-    struct link **by_conn;     /* by conn.index; NULL where no link */
+    struct link *dialled;   /* one a member */
+    struct link **accepted; /* one a member, NULL if there is none */
+    struct link **by_conn;  /* by conn.index; NULL where no link */
     uint32_t by_conn_capacity;
 };
 
-void links_init(struct links *links, const struct view *view, uint32_t self, uint32_t dial_timeout_ms,
-                const struct env *env, struct log *log, struct stats *stats);
+void links_init(struct links *links, const struct view *view, uint32_t self,
+                uint32_t dial_timeout_ms, const struct env *env, struct log *log,
+                struct stats *stats);
 void links_close(struct links *links);
 
 /* The link to a member, for frames to be appended to link_out: begins to dial if need

@@ -16,14 +16,19 @@
 /* Between two looks for expired items: when there was nothing more to do, and when there was. */
 #define STORE_TICK_IDLE_MS 500u
 #define STORE_TICK_BUSY_MS 10u
-#define STORE_TICK_ITEMS 2000u
+#define STORE_TICK_ITEMS   2000u
+/* The scratch answer's buffer is kept between forwards up to here. */
+#define ANSWER_KEPT_BYTES_MAX (64u * 1024)
+/* A value at the largest limit a node may have, with its command or answer line: another node's
+ * limit may be higher than this one's, which then answers that the value is too large. */
+#define PARTS_BYTES_MAX (128u * 1024 * 1024 + LINE_BYTES_MAX + KEY_BYTES_MAX)
 
 /* One request of the batch. */
 struct op {
     struct request request;
     struct digest digest;
-    struct store_key key; /* valid if the command has a key */
-    uint32_t leader;      /* member index of the key's primary */
+    struct store_key key;    /* valid if the command has a key */
+    uint32_t leader;         /* member index of the key's primary */
     struct session *session; /* a client's; NULL for a request another node has forwarded */
     struct asker asker;      /* a client's; of a forwarded one only conn */
     uint64_t number;         /* a forwarded one's */
@@ -217,7 +222,8 @@ static void run_client(struct node *node, struct op *op)
     }
 }
 
-/* Why a forwarded request can't be carried out here, or NULL. A forward is never forwarded again. */
+/* Why a forwarded request can't be carried out here, or NULL. A forward is never forwarded again.
+ */
 static const char *forwarded_refusal(const struct node *node, const struct op *op)
 {
     if (op->request.command == CMD_FLUSH_ALL)
@@ -243,6 +249,8 @@ static void answer_forward(struct node *node, struct conn_id conn, uint64_t numb
     if (session)
         link_append(&session->out, &answer, buf_span(&body->bytes));
     reply_consume(body, reply_len(body));
+    if (body->bytes.capacity > ANSWER_KEPT_BYTES_MAX)
+        reply_close(body);
 }
 
 static void refuse_forward(struct node *node, struct conn_id conn, uint64_t number,
@@ -270,8 +278,8 @@ static void run_forwarded(struct node *node, struct op *op)
     answer_forward(node, op->asker.conn, op->number, touch_has_failed(op, answer), answer);
 }
 
-/* Brings the memory of all the batch's keys near, in stages: while one key's line is on its way, the
- * next one's is asked for. */
+/* Brings the memory of all the batch's keys near, in stages: while one key's line is on its way,
+ * the next one's is asked for. */
 static void prefetch(const struct node *node)
 {
     const struct op *local[BATCH_COUNT];
@@ -329,9 +337,10 @@ static void forward_submit(struct node *node, struct conn_id conn, const struct 
     op->number = message->FORWARD.number;
     op->digest = message->FORWARD.digest;
     op_place(node, op);
-    log_line(node->log, node->now, LOG_DEBUG, "forward-served", "number=%llu client=%.*s command=%s",
-             (unsigned long long)op->number, (int)message->FORWARD.client.len,
-             message->FORWARD.client.data, command_word(request->command));
+    log_line(node->log, node->now, LOG_DEBUG, "forward-served",
+             "number=%llu client=%.*s command=%s", (unsigned long long)op->number,
+             (int)message->FORWARD.client.len, message->FORWARD.client.data,
+             command_word(request->command));
 }
 
 /* A FORWARD or ANSWER that is all there. */
@@ -362,15 +371,12 @@ static enum err take_message(struct node *node, struct link *link, const struct 
         return take_part(node, link, message);
     if (message->kind != (link->is_dialled ? MESSAGE_ANSWER : MESSAGE_FORWARD))
         return ERR_SYNTAX;
-    uint32_t total =
-        link->is_dialled ? message->ANSWER.total : message->FORWARD.total;
+    uint32_t total = link->is_dialled ? message->ANSWER.total : message->FORWARD.total;
     if (total == message->body.len) {
         take_whole(node, link, message);
         return ERR_OK;
     }
-    /* A value at its limit, its key and its command or answer line. */
-    uint32_t total_max = node->options.value_bytes_max + LINE_BYTES_MAX + KEY_BYTES_MAX;
-    return link_parts_begin(link, message, total, total_max);
+    return link_parts_begin(link, message, total, PARTS_BYTES_MAX);
 }
 
 static void link_lost(struct node *node, struct link *link, const char *reason)
@@ -458,12 +464,23 @@ void node_tick(struct node *node)
     struct link *late;
     while ((late = links_late(&node->links, node->now)))
         link_lost(node, late, "no answer in time");
-    coord_late(&node->coord, node->now);
+    /* Answers come in the order of the forwards, so all behind a late one are late too. Ending the
+     * link makes the other end drop what nobody waits for any more, instead of carrying it out
+     * first. */
+    uint32_t member;
+    while (coord_late(&node->coord, node->now, &member))
+        if (node->links.dialled[member].state == LINK_UP)
+            link_lost(node, &node->links.dialled[member], "an answer did not come in time");
     if (node->now.mono_ms >= node->store_tick_ms) {
         bool has_more = store_tick(node->store, STORE_TICK_ITEMS);
         node->store_tick_ms =
             node->now.mono_ms + (has_more ? STORE_TICK_BUSY_MS : STORE_TICK_IDLE_MS);
     }
+}
+
+bool node_has_link(const struct node *node, struct conn_id conn)
+{
+    return links_find(&node->links, conn) != NULL;
 }
 
 size_t node_forward_count(const struct node *node)

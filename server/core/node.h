@@ -1,11 +1,12 @@
-/* The node as a function of what happens to it: every event enters here and is routed to one module.
+/* The node as a function of what happens to it: every event enters here and is routed to one
+ * module.
  *
  * The seam takes batches (speed.md): within a turn of the loop the shell parses requests straight
  * into the node's batch; it is carried out when full or when node_flush is called, with the memory
  * of all its keys prefetched. Nothing here waits or recurses; env's functions only queue.
  *
- *     node_turn(now) { node_request, node_submit | node_frame | node_connected | node_disconnected }*
- *     node_flush  then the shell sends  then node_sent
+ *     node_turn(now) { node_request, node_submit | node_frame | node_connected | node_disconnected
+ * }* node_flush  then the shell sends  then node_sent
  *
  * Bytes a submitted request or frame borrows must stay until node_flush, or until node_batch_count
  * says 0. */
@@ -21,9 +22,9 @@
 struct node;
 
 struct node_options {
-    const char *name;         /* this node's line in the view */
-    uint32_t value_bytes_max; /* -I */
-    uint32_t op_timeout_ms;   /* a forwarded request is answered within this */
+    const char *name;                     /* this node's line in the view */
+    uint32_t value_bytes_max;             /* -I */
+    uint32_t op_timeout_ms;               /* a forwarded request is answered within this */
     const struct stats_setting *settings; /* for `stats settings`; borrowed for the node's life */
     size_t settings_count;
 };
@@ -56,8 +57,8 @@ void node_frame(struct node *node, struct conn_id conn, const struct frame *fram
 void node_frame_bad(struct node *node, struct conn_id conn, bool crc);
 /* A dialled connection is there. */
 void node_connected(struct node *node, struct conn_id conn);
-/* A peer's connection has ended, or could not be had; reason is for people, static. Connections that
- * were only ever a client's need not be told. */
+/* A peer's connection has ended, or could not be had; reason is for people, static. Connections
+ * that were only ever a client's need not be told. */
 void node_disconnected(struct node *node, struct conn_id conn, const char *reason);
 
 /* When node_tick wants to be called next: monotonic ms. */
@@ -65,6 +66,8 @@ uint64_t node_deadline(const struct node *node);
 /* Time passes: deadlines, retries, expired items. */
 void node_tick(struct node *node);
 
+/* Whether a connection is a link to another node. */
+bool node_has_link(const struct node *node, struct conn_id conn);
 /* Requests forwarded and not answered yet. */
 size_t node_forward_count(const struct node *node);
 struct stats *node_stats(struct node *node);

@@ -126,6 +126,13 @@ void session_fail(struct session *session, uint64_t seq, enum request_part part,
     session_done(session, seq, part);
 }
 
+void session_note_remote(struct session *session, size_t bytes)
+{
+    uint32_t before = session->remote_bytes ? session->remote_bytes : SESSION_REMOTE_BYTES_GUESS;
+    uint32_t fallen = before - before / 4;
+    session->remote_bytes = bytes > fallen ? (uint32_t)bytes : fallen;
+}
+
 void session_own_window(struct session *session)
 {
     if (LIKELY(session->window_bytes == 0))

@@ -1,9 +1,9 @@
 /* A session: the answers one client is owed, in the order it asked.
  *
- * Requests are numbered as they come. An answer to the oldest open request goes straight to out; one
- * that comes early (its predecessors are still with other nodes) waits in the window. Here also the
- * pieces of a retrieval line become one answer: END when every key has been answered, else the first
- * key's failure: never a silent miss.
+ * Requests are numbered as they come. An answer to the oldest open request goes straight to out;
+ * one that comes early (its predecessors are still with other nodes) waits in the window. Here also
+ * the pieces of a retrieval line become one answer: END when every key has been answered, else the
+ * first key's failure: never a silent miss.
  *
  * Invariant: answer_seq <= next_seq; the window holds only requests in (answer_seq, next_seq), and
  * the one at answer_seq is never done. A zeroed session is valid. Knows no sockets and no store. */
@@ -28,6 +28,8 @@ struct session {
     uint32_t window_capacity; /* a power of two, or 0 */
     size_t window_bytes;      /* in the window's done answers */
     struct buf line_error;    /* the current retrieval line's first failure; empty if none */
+    uint32_t remote_open;     /* requests that other nodes are to answer */
+    uint32_t remote_bytes;    /* what such an answer takes: a falling maximum; 0: none seen yet */
 };
 
 /* Where the answer of request seq is written; valid until the next call. A request is answered in
@@ -45,13 +47,27 @@ static inline uint64_t session_open_count(const struct session *session)
     return session->next_seq - session->answer_seq;
 }
 
+/* What a relayed answer is taken for before one has been seen. */
+#define SESSION_REMOTE_BYTES_GUESS (64u * 1024)
+
+/* Bytes that other nodes may be about to answer this client with, as far as one can tell. */
+static inline uint64_t session_remote_bytes(const struct session *session)
+{
+    uint32_t each = session->remote_bytes ? session->remote_bytes : SESSION_REMOTE_BYTES_GUESS;
+    return (uint64_t)each * session->remote_open;
+}
+
+/* An answer of so many bytes has been relayed. */
+void session_note_remote(struct session *session, size_t bytes);
+
 /* Bytes held for this client. */
 static inline size_t session_bytes(const struct session *session)
 {
     return reply_len(&session->out) + session->window_bytes;
 }
 
-/* Copies what waiting answers borrow: call before the turn's send frees it. Cheap if there is none. */
+/* Copies what waiting answers borrow: call before the turn's send frees it. Cheap if there is none.
+ */
 void session_own_window(struct session *session);
 void session_close(struct session *session);
 void session_check(const struct session *session);

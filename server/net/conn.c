@@ -12,15 +12,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define READ_BYTES (64u * 1024)          /* at most this much a connection and turn */
-#define SEND_PIECES_MAX 64               /* iovecs a call */
-#define SPARE_BYTES_MAX (64u * 1024)     /* a larger buffer is not kept for later */
-#define ANSWERS_HIGH_BYTES (1024u * 1024) /* above this a client's further input waits */
-#define ANSWERS_LOW_BYTES (256u * 1024)
-#define BATCH_MAX 64u
-#define OPEN_PER_BATCH 16u               /* requests under way: 16 × batch_max = 1,024 */
+#define READ_BYTES          (64u * 1024)   /* at most this much a connection and turn */
+#define SEND_PIECES_MAX     64             /* iovecs a call */
+#define SPARE_BYTES_MAX     (64u * 1024)   /* a larger buffer is not kept for later */
+#define ANSWERS_HIGH_BYTES  (1024u * 1024) /* above this a client's further input waits */
+#define ANSWERS_LOW_BYTES   (256u * 1024)
+#define BATCH_MAX           64u
+#define OPEN_PER_BATCH      16u           /* requests under way: 16 × batch_max = 1,024 */
 #define LARGE_ANSWERS_BYTES (256u * 1024) /* a batch that makes more makes the next one small */
-#define LINGER_MS 1000
+#define LINGER_MS           1000
+#define FINISH_READS_MAX                                                                           \
+    1024 /* a client that never stops sending does not keep a node from stopping */
 
 static struct conn *conn_of(void *arg)
 {
@@ -78,9 +80,11 @@ static struct conn *conn_open(struct shell *shell, bool is_dialled)
     conn->in.budget = shell->budget;
     conn->session.out.bytes.budget = shell->budget;
     conn->id.index = index_take(shell);
-    conn->id.generation = ++shell->generations[conn->id.index];
+    uint32_t *generation = &shell->generations[conn->id.index];
+    conn->id.generation = *generation = *generation + 1 != 0 ? *generation + 1 : 1;
     shell->conns[conn->id.index] = conn;
     shell->conn_count++;
+    shell->accepted_count += !is_dialled;
     shell->client_count += !is_dialled;
     conn->fd = -1;
     return conn;
@@ -167,7 +171,8 @@ void conn_free(struct conn *conn)
     shell->conns[conn->id.index] = NULL;
     shell->free_indices[shell->free_count++] = conn->id.index;
     shell->conn_count--;
-    shell->client_count -= !conn->is_dialled;
+    shell->accepted_count -= !conn->is_dialled;
+    shell->client_count -= conn->role == CONN_CLIENT;
     conn->magic = 0;
     free(conn);
 }
@@ -203,7 +208,8 @@ const char *conn_text(struct conn *conn)
 static bool must_wait(const struct conn *conn)
 {
     return !conn->is_dialled &&
-           (session_bytes(&conn->session) > ANSWERS_HIGH_BYTES ||
+           (session_bytes(&conn->session) + session_remote_bytes(&conn->session) >
+                ANSWERS_HIGH_BYTES ||
             session_open_count(&conn->session) >= OPEN_PER_BATCH * conn->batch_max);
 }
 
@@ -225,6 +231,12 @@ static void submit_error(struct conn *conn, struct request *request, struct span
 /* A request is there. Returns false if it ends this way of parsing. */
 static bool take_request(struct conn *conn, struct request *request)
 {
+    if (UNLIKELY(conn->is_over_limit) && request->command != CMD_HELLO) {
+        conn->shell->refused_total++;
+        submit_error(conn, request, SPAN_LITERAL(BUSY_ANSWER));
+        conn_drain(conn);
+        return false;
+    }
     switch (request->command) {
     case CMD_QUIT:
         conn_drain(conn);
@@ -235,11 +247,39 @@ static bool take_request(struct conn *conn, struct request *request)
             return true;
         }
         conn->role = CONN_PEER;
+        conn->shell->client_count--;
         return false;
     default:
         submit(conn);
         return true;
     }
+}
+
+/* What one pass over a connection's input has put into the node's batch. */
+struct batching {
+    uint32_t count;       /* since the batch was last carried out */
+    size_t answers_bytes; /* held for the connection then */
+};
+
+static struct batching batching_begin(const struct conn *conn)
+{
+    return (struct batching){.answers_bytes = session_bytes(&conn->session)};
+}
+
+/* Carries the batch out when this connection has put enough into it: little where its answers have
+ * been large, since all of a batch's answers are made before one of them is sent. */
+static void batching_bound(struct conn *conn, struct batching *batching)
+{
+    if (batching->count < conn->batch_max)
+        return;
+    node_flush(conn->shell->node);
+    size_t answers_bytes = session_bytes(&conn->session);
+    uint32_t twice = conn->batch_max * 2u;
+    if (answers_bytes > batching->answers_bytes + LARGE_ANSWERS_BYTES)
+        conn->batch_max = 1;
+    else
+        conn->batch_max = (uint8_t)(twice < BATCH_MAX ? twice : BATCH_MAX);
+    *batching = batching_begin(conn);
 }
 
 static void take_foreign(struct conn *conn, struct request *request)
@@ -258,7 +298,7 @@ static void refuse_body(struct conn *conn, const char *in, size_t len, size_t *c
     struct request *request = node_request(conn->shell->node);
     size_t need;
     if (request_parse(&conn->parser, &nothing, in, len, request, consumed, &need) != PARSE_DONE) {
-        conn_drain(conn); /* can't be: the same line has announced a body */
+        conn_drain(conn); /* no body but an endless line of keys */
         return;
     }
     bool noreply = request->noreply;
@@ -273,37 +313,31 @@ static size_t parse_requests(struct conn *conn, const char *in, size_t len)
     struct node *node = conn->shell->node;
     const struct request_limits limits = {.value_bytes_max = conn->shell->options.value_bytes_max};
     size_t at = 0;
-    size_t answers_before = session_bytes(&conn->session);
-    uint32_t batched = 0;
+    struct batching batching = batching_begin(conn);
     conn->in_need = 0;
-    while (at < len) {
-        if (batched == conn->batch_max) {
-            node_flush(node);
-            bool has_large = session_bytes(&conn->session) > answers_before + LARGE_ANSWERS_BYTES;
-            uint32_t twice = conn->batch_max * 2u;
-            conn->batch_max = (uint8_t)(has_large ? 1 : twice < BATCH_MAX ? twice : BATCH_MAX);
-            answers_before = session_bytes(&conn->session);
-            batched = 0;
-        }
+    while (at < len && conn->state == CONN_OPEN) {
+        batching_bound(conn, &batching);
         if (must_wait(conn)) {
             conn->is_paused = true;
             break;
         }
         struct request *request = node_request(node);
         size_t consumed = 0, need = 0;
-        enum parse result = request_parse(&conn->parser, &limits, in + at, len - at, request,
-                                          &consumed, &need);
+        enum parse result =
+            request_parse(&conn->parser, &limits, in + at, len - at, request, &consumed, &need);
         if (result == PARSE_DONE) {
             if (!take_request(conn, request))
                 return request->command == CMD_HELLO ? at : len;
             at += consumed;
-            batched++;
+            batching.count++;
             mark_active(conn);
         } else if (result == PARSE_CLOSE) {
             take_foreign(conn, request);
             return len;
         } else {
             at += consumed;
+            if (consumed > 0)
+                mark_active(conn); /* of a body that is swallowed */
             if (need > READ_BYTES && !budget_stretches(conn->shell->budget, need)) {
                 refuse_body(conn, in + at, len - at, &consumed);
                 at += consumed;
@@ -320,8 +354,10 @@ static size_t parse_frames(struct conn *conn, const char *in, size_t len)
 {
     struct node *node = conn->shell->node;
     size_t at = 0;
+    struct batching batching = batching_begin(conn);
     conn->in_need = 0;
     while (at < len && conn->state == CONN_OPEN) {
+        batching_bound(conn, &batching);
         if (must_wait(conn)) {
             conn->is_paused = true;
             break;
@@ -339,6 +375,7 @@ static size_t parse_frames(struct conn *conn, const char *in, size_t len)
         }
         node_frame(node, conn->id, &frame);
         at += consumed;
+        batching.count++;
     }
     return at;
 }
@@ -354,7 +391,7 @@ static size_t parse(struct conn *conn, const char *in, size_t len)
         stop_reading(conn);
         conn_touch(conn);
     } else if (conn->has_eof) {
-        if (conn->role == CONN_PEER)
+        if (conn->role == CONN_PEER && !conn->shell->is_stopping)
             conn_end(conn, "the other end closed it");
         else
             conn_drain(conn);
@@ -376,15 +413,29 @@ static void parse_kept(struct conn *conn)
 /* After a read of 0 or less. Returns whether the connection is to be parsed once more. */
 static bool read_ended(struct conn *conn, ssize_t got)
 {
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+    bool is_empty = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    if (got < 0 && errno == EINTR)
         return false;
-    if (got < 0) {
+    if (is_empty && !conn->shell->is_stopping)
+        return false;
+    if (got < 0 && !is_empty) {
         conn_end(conn, "the connection broke");
         return false;
     }
     conn->has_eof = true;
     stop_reading(conn);
     return true;
+}
+
+/* What has come of a body finds no memory to stay in. */
+static void refuse_kept(struct conn *conn)
+{
+    struct span in = buf_span(&conn->in);
+    size_t consumed = 0;
+    refuse_body(conn, in.data, in.len, &consumed);
+    node_flush(conn->shell->node);
+    buf_close(&conn->in);
+    conn->in_need = 0;
 }
 
 /* A large body: read to where it stays, as much as has been announced, never more room at a time
@@ -396,6 +447,10 @@ static void read_body(struct conn *conn)
     size_t step = len > READ_BYTES ? len : READ_BYTES;
     if (room > step)
         room = step;
+    if (!budget_stretches(conn->shell->budget, room)) {
+        refuse_kept(conn);
+        return;
+    }
     char *at = buf_reserve(&conn->in, room);
     ssize_t got = recv(conn->fd, at, room, 0);
     if (got > 0) {
@@ -425,11 +480,16 @@ static void read_arena(struct conn *conn)
     conn->shell->arena_used += len;
     node_stats(conn->shell->node)->bytes_read += len - kept.len;
     size_t done = parse(conn, at, len);
-    if (UNLIKELY(done < len))
-        buf_append(&conn->in, at + done, len - done);
+    if (LIKELY(done == len))
+        return;
+    buf_append(&conn->in, at + done, len - done);
+    if (conn->role == CONN_CLIENT && len - done > LINE_BYTES_MAX && !conn->is_paused &&
+        !budget_stretches(conn->shell->budget, 0))
+        refuse_kept(conn);
 }
 
-void conn_read(struct conn *conn)
+/* Reads once, and parses what there is. */
+static void conn_read(struct conn *conn)
 {
     if (UNLIKELY(conn->in_need > READ_BYTES))
         read_body(conn);
@@ -445,8 +505,20 @@ void conn_resume(struct conn *conn)
     CHECK(conn->is_paused);
     conn->is_paused = false;
     parse_kept(conn);
-    if (!conn->is_paused && conn->state == CONN_OPEN && !conn->has_eof)
+    if (conn->is_paused || conn->state != CONN_OPEN || conn->has_eof)
+        return;
+    if (conn->shell->is_stopping)
+        conn_finish(conn);
+    else
         event_add(&conn->readable, NULL);
+}
+
+void conn_finish(struct conn *conn)
+{
+    for (int i = 0; i < FINISH_READS_MAX && conn->state == CONN_OPEN && !conn->is_paused; i++)
+        conn_read(conn);
+    if (!conn->is_paused)
+        conn_drain(conn);
 }
 
 static void linger_on(struct conn *conn)
@@ -502,6 +574,17 @@ static void keep_spare(struct conn *conn)
     }
 }
 
+/* Memory is full, and this connection holds much of it by not reading. */
+static void drop_slow(struct conn *conn)
+{
+    if (conn->state == CONN_CLOSED || conn->role == CONN_PEER)
+        return; /* what a node is owed is bounded by its being paused */
+    log_line(conn->shell->log, conn->shell->now, LOG_WARN, "client-dropped",
+             "client=%s reason=\"it does not read its answers and memory is full\"",
+             conn_text(conn));
+    conn_end(conn, "memory is full");
+}
+
 /* One call's worth of what waits. Returns what the call does; len: out, what was offered. */
 static ssize_t send_some(int fd, const struct reply *out, size_t *len)
 {
@@ -532,6 +615,7 @@ static void conn_send(struct conn *conn)
         }
         if (sent > 0) {
             node_stats(conn->shell->node)->bytes_written += (uint64_t)sent;
+            mark_active(conn);
             reply_consume(out, (size_t)sent);
         }
         if (sent < (ssize_t)len)
@@ -542,11 +626,9 @@ static void conn_send(struct conn *conn)
         return;
     }
     if (out->borrowed_bytes > 0 && !budget_stretches(conn->shell->budget, reply_len(out))) {
-        log_line(conn->shell->log, conn->shell->now, LOG_WARN, "client-dropped",
-                 "client=%s reason=\"it does not read its answers and memory is full\"",
-                 conn_text(conn));
-        conn_end(conn, "memory is full");
-        return;
+        drop_slow(conn);
+        if (conn->state == CONN_CLOSED)
+            return;
     }
     reply_own(out);
     if (!conn->is_writing) {
@@ -579,12 +661,14 @@ void conn_settle(struct conn *conn)
         session_own_window(&conn->session);
         reply_own(&conn->session.out);
     }
+    if (session_bytes(&conn->session) > ANSWERS_HIGH_BYTES &&
+        !budget_stretches(conn->shell->budget, 0))
+        drop_slow(conn);
     if (conn->state == CONN_DRAINING && session_open_count(&conn->session) == 0 &&
         reply_len(&conn->session.out) == 0)
         linger(conn);
     if (conn->state == CONN_OPEN && conn->is_paused && !list_is_linked(&conn->in_resumed) &&
-        session_bytes(&conn->session) <= ANSWERS_LOW_BYTES &&
-        session_open_count(&conn->session) < OPEN_PER_BATCH * conn->batch_max)
+        session_bytes(&conn->session) <= ANSWERS_LOW_BYTES && !must_wait(conn))
         list_append(&conn->shell->resumed, &conn->in_resumed);
     if (conn->state == CONN_CLOSED && !list_is_linked(&conn->in_dirty))
         list_append(&conn->shell->ended, &conn->in_dirty);

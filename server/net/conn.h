@@ -1,6 +1,7 @@
 /* One connection: bytes in, requests or frames up, answers down in order.
  *
- *     OPEN --eof, quit, close after sending--> DRAINING --all sent--> LINGERING --eof, 1 s--> CLOSED
+ *     OPEN --eof, quit, close after sending--> DRAINING --all sent--> LINGERING --eof, 1 s-->
+ * CLOSED
  *       '------------------------ error, close at once -------------------------------------^
  *
  * OPEN reads unless paused (the client does not take its answers). DRAINING reads nothing more and
@@ -14,7 +15,8 @@
 enum conn_state { CONN_OPEN, CONN_DRAINING, CONN_LINGERING, CONN_CLOSED };
 enum conn_role { CONN_CLIENT, CONN_PEER };
 
-#define CONN_MAGIC 0x636f6e6eu
+#define CONN_MAGIC  0x636f6e6eu
+#define BUSY_ANSWER "SERVER_ERROR busy, retry in 1000 ms\r\n"
 
 struct conn {
     uint32_t magic;
@@ -23,11 +25,12 @@ struct conn {
     enum conn_state state;
     enum conn_role role;
     bool is_dialled;
-    bool is_paused;     /* input waits until answers have been taken */
-    bool is_writing;    /* the write event is set */
-    bool has_eof;       /* the other end has sent all it will */
-    uint8_t batch_max;  /* requests carried out at a time; falls where answers are large */
-    uint32_t active_s;  /* when a request, or a piece of a large value, last came */
+    bool is_paused;        /* input waits until answers have been taken */
+    bool is_writing;       /* the write event is set */
+    bool is_over_limit;    /* taken in case it is a node; a client is told that there is no place */
+    bool has_eof;          /* the other end has sent all it will */
+    uint8_t batch_max;     /* requests carried out at a time; falls where answers are large */
+    uint32_t active_s;     /* when a request, or a piece of a large value, last came */
     uint64_t linger_by_ms; /* LINGERING: ends at the latest then */
     struct shell *shell;
     struct event readable;
@@ -60,8 +63,8 @@ void conn_settle(struct conn *conn);
 void conn_free(struct conn *conn);
 /* Parses on where it was paused. */
 void conn_resume(struct conn *conn);
-/* Reads what has come already; before a graceful stop. */
-void conn_read(struct conn *conn);
+/* The node stops: takes what has come already, answers it, then ends. */
+void conn_finish(struct conn *conn);
 /* ip:port of the other end; "-" if unknown. */
 const char *conn_text(struct conn *conn);
 

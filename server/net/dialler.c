@@ -15,7 +15,8 @@
 
 /* Bytes that a peer's machine does not acknowledge for so long mean that it is gone. */
 #define PEER_UNACKED_MS_MAX 3000u
-/* How long one of a name's addresses may take while there is another (RFC 8305's delay), and the last. */
+/* How long one of a name's addresses may take while there is another (RFC 8305's delay), and the
+ * last. */
 #define NEXT_ADDRESS_MS 250u
 #define LAST_ADDRESS_MS 5000u
 
@@ -87,7 +88,8 @@ static bool connect_to(struct attempt *attempt, const struct evutil_addrinfo *ad
     unsigned unacked_ms = PEER_UNACKED_MS_MAX;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof(unacked_ms));
-    if (connect(fd, address->ai_addr, (socklen_t)address->ai_addrlen) != 0 && errno != EINPROGRESS) {
+    if (connect(fd, address->ai_addr, (socklen_t)address->ai_addrlen) != 0 &&
+        errno != EINPROGRESS) {
         int error = errno;
         close(fd);
         errno = error;
@@ -187,9 +189,8 @@ bool dialler_dial(struct dialler *dialler, struct conn_id conn, const char *name
         return false;
     char service[8];
     snprintf(service, sizeof(service), "%u", address.port);
-    struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC,
-                                    .ai_socktype = SOCK_STREAM,
-                                    .ai_flags = EVUTIL_AI_NUMERICHOST};
+    struct evutil_addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_NUMERICHOST};
     struct attempt *attempt = attempt_open(dialler, conn);
     if (evutil_getaddrinfo(address.host, service, &hints, &attempt->found) == 0) {
         attempt->next = attempt->found;

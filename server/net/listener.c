@@ -15,11 +15,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BACKLOG 4096
-#define SOCKETS_MAX 8 /* addresses of one name */
-#define ACCEPTS_PER_TURN 64
+#define BACKLOG                4096
+#define SOCKETS_MAX            8 /* addresses of one name */
+#define ACCEPTS_PER_TURN       64
 #define NO_DESCRIPTOR_PAUSE_MS 100
-#define BUSY_ANSWER "SERVER_ERROR busy, retry in 1000 ms\r\n"
 
 /* One of the addresses of the host listened on. */
 struct listening {
@@ -65,7 +64,8 @@ static void refuse_without_descriptor(struct listener *listener, int listen_fd)
 static void accept_one(struct listener *listener, int fd)
 {
     struct shell *shell = listener->shell;
-    if (shell->client_count >= shell->options.connections_max) {
+    uint32_t connections_max = shell->options.connections_max;
+    if (shell->client_count >= connections_max + shell->options.nodes_max) {
         refuse(listener, fd, "as many connections as -c allows");
         return;
     }
@@ -73,7 +73,8 @@ static void accept_one(struct listener *listener, int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     shell->accepted_total++;
-    conn_accept(shell, fd);
+    struct conn *conn = conn_accept(shell, fd);
+    conn->is_over_limit = shell->client_count > connections_max;
 }
 
 static void on_acceptable(evutil_socket_t listen_fd, short what, void *arg)

@@ -8,8 +8,8 @@
 /* Listens on host (an address, or a name with all its addresses of this machine) and port (0: any).
  * address: out, the first as got.
  * gives: release with listener_close. errors: NULL with errno set. */
-struct listener *listener_open(struct shell *shell, const char *host, uint16_t port,
-                               char *address, size_t address_size, uint16_t *port_got);
+struct listener *listener_open(struct shell *shell, const char *host, uint16_t port, char *address,
+                               size_t address_size, uint16_t *port_got);
 /* Stops accepting and frees. Accepts NULL. */
 void listener_close(struct listener *listener);
 

@@ -16,10 +16,10 @@
 /* Read bytes stay here until their batch is done; the start is used again as soon as it is, so that
  * it stays in the processor's cache. */
 #define ARENA_BYTES (1024u * 1024)
-/* Within a turn answers go out after so many connections have been read: enough to hide cache misses
- * behind each other, few enough that the kernel's side of each connection is still in the cache when
- * its answer is sent, and that clients work while others are served. Of 1, 4, 16 and no bound, 16
- * gave the most operations per CPU second on 50 connections. */
+/* Within a turn answers go out after so many connections have been read: enough to hide cache
+ * misses behind each other, few enough that the kernel's side of each connection is still in the
+ * cache when its answer is sent, and that clients work while others are served. Of 1, 4, 16 and no
+ * bound, 16 gave the most operations per CPU second on 50 connections. */
 #define READS_PER_SETTLE 16u
 
 struct moment shell_clock(void)
@@ -181,8 +181,8 @@ static void set_timer(struct shell *shell)
 {
     uint64_t deadline_ms = node_deadline(shell->node);
     if (deadline_ms >= shell->timer_ms)
-        return; /* it rings early enough */
-    uint64_t now_ms = shell->now.mono_ms;
+        return;                              /* it rings early enough */
+    uint64_t now_ms = shell_clock().mono_ms; /* the turn may have been long */
     uint64_t wait_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
     if (wait_ms > 60000)
         wait_ms = 60000;
@@ -212,7 +212,8 @@ static void on_idle_timer(evutil_socket_t fd, short what, void *arg)
     uint32_t now_s = (uint32_t)(shell->now.mono_ms / 1000);
     for (uint32_t i = 0; i < shell->conns_capacity; i++) {
         struct conn *conn = shell->conns[i];
-        if (conn && conn->role == CONN_CLIENT &&
+        if (conn && !conn->is_dialled && !node_has_link(shell->node, conn->id) &&
+            session_open_count(&conn->session) == 0 &&
             now_s - conn->active_s > shell->options.idle_timeout_s)
             conn_end(conn, "idle");
     }
@@ -248,12 +249,8 @@ static void stop_gracefully(struct shell *shell)
     shell->listener = NULL;
     for (uint32_t i = 0; i < shell->conns_capacity; i++) {
         struct conn *conn = shell->conns[i];
-        if (!conn || conn->is_dialled || conn->state != CONN_OPEN)
-            continue;
-        if (!conn->is_paused)
-            conn_read(conn);
-        node_flush(shell->node);
-        conn_drain(conn);
+        if (conn && !conn->is_dialled)
+            conn_finish(conn);
     }
 }
 
@@ -281,7 +278,7 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 static bool has_stopped(const struct shell *shell)
 {
     return shell->is_stopping &&
-           (shell->client_count == 0 || shell->now.mono_ms >= shell->stop_by_ms);
+           (shell->accepted_count == 0 || shell->now.mono_ms >= shell->stop_by_ms);
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */
@@ -344,16 +341,16 @@ void shell_run(struct shell *shell, struct node *node)
         event_add(&shell->idle_timer, &second);
     }
     shell_turn(shell);
-    while (!has_stopped(shell)) {
+    for (;;) {
         end_turn(shell);
+        if (has_stopped(shell))
+            break;
         set_timer(shell);
         resume_paused(shell);
-        event_base_loop(shell->base,
-                        EVLOOP_ONCE | (shell->in_turn ? EVLOOP_NONBLOCK : 0));
+        event_base_loop(shell->base, EVLOOP_ONCE | (shell->in_turn ? EVLOOP_NONBLOCK : 0));
     }
-    end_turn(shell);
     log_line(shell->log, shell->now, LOG_INFO, "stopped", "connections_left=%u",
-             shell->client_count);
+             shell->accepted_count);
 }
 
 void shell_close(struct shell *shell)

@@ -25,8 +25,9 @@ struct dialler;
 struct listener;
 
 struct shell_options {
-    uint32_t connections_max;
-    uint32_t idle_timeout_s; /* 0: never */
+    uint32_t connections_max; /* of clients */
+    uint32_t nodes_max;       /* so many more are taken in case they are other nodes */
+    uint32_t idle_timeout_s;  /* 0: never */
     uint32_t value_bytes_max;
     uint32_t drain_timeout_ms; /* how long a graceful stop waits */
 };
@@ -47,18 +48,20 @@ struct shell {
     uint32_t conns_capacity;
     uint32_t *free_indices; /* a stack */
     uint32_t free_count;
-    uint32_t conn_count;   /* open ones, peers' included */
-    uint32_t client_count; /* those accepted */
+    uint32_t conn_count; /* open ones, peers' included */
+    uint32_t accepted_count;
+    uint32_t client_count; /* those accepted that are no other node's */
     uint64_t accepted_total;
     uint64_t refused_total;
 
-    struct list dirty;   /* connections that may be owed bytes or have ended: looked at after the batch */
+    struct list
+        dirty; /* connections that may be owed bytes or have ended: looked at after the batch */
     struct list resumed; /* connections with input left that may be parsed on */
     struct list ended;   /* closed connections, to be freed at the turn's end */
     uint32_t read_count; /* connections read since answers were last sent */
     char *arena;         /* what was read this turn */
     size_t arena_used;
-    struct buf *spares;  /* buffers for answers, to be used again */
+    struct buf *spares; /* buffers for answers, to be used again */
     uint32_t spare_count;
 
     struct moment now;

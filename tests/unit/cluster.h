@@ -1,5 +1,5 @@
-/* Several nodes in one process, joined by connections made of buffers: for test_node.c, test_links.c
- * and test_coord.c. No clock, no sockets; whatever is to happen, a test says so. */
+/* Several nodes in one process, joined by connections made of buffers: for test_node.c,
+ * test_links.c and test_coord.c. No clock, no sockets; whatever is to happen, a test says so. */
 #ifndef DHT_TESTS_UNIT_CLUSTER_H
 #define DHT_TESTS_UNIT_CLUSTER_H
 
@@ -15,9 +15,9 @@
 
 #include <cmocka.h>
 
-#define CLUSTER_NODES_MAX 5
-#define CLUSTER_CONNS_MAX 32
-#define CLUSTER_VALUE_MAX (1024u * 1024)
+#define CLUSTER_NODES_MAX  5
+#define CLUSTER_CONNS_MAX  32
+#define CLUSTER_VALUE_MAX  (1024u * 1024)
 #define CLUSTER_TIMEOUT_MS 1000u
 
 struct cluster;
@@ -39,8 +39,8 @@ struct end {
 struct place {
     struct cluster *cluster;
     int number;
-    bool is_absent; /* nothing listens: dials are refused */
-    bool is_mute;   /* takes nothing in, answers nothing: stopped, or cut off */
+    bool is_absent;  /* nothing listens: dials are refused */
+    bool is_mute;    /* takes nothing in, answers nothing: stopped, or cut off */
     bool goes_mute;  /* from the next moment on */
     int frames_left; /* it goes mute once it has answered so many frames; 0: never */
     struct view view;
@@ -108,7 +108,8 @@ static inline struct session *cluster_session(void *arg, struct conn_id id)
     return end ? &end->session : NULL;
 }
 
-static inline void cluster_client_text(void *arg, struct conn_id id, char text[CLIENT_TEXT_BYTES_MAX])
+static inline void cluster_client_text(void *arg, struct conn_id id,
+                                       char text[CLIENT_TEXT_BYTES_MAX])
 {
     (void)arg;
     snprintf(text, CLIENT_TEXT_BYTES_MAX, "192.0.2.1:%u", id.index + 1024);
@@ -245,8 +246,8 @@ static inline bool end_take(struct place *place, struct end *end)
         if (end->is_client) {
             const struct request_limits limits = {.value_bytes_max = CLUSTER_VALUE_MAX};
             struct request *request = node_request(place->node);
-            enum parse result = request_parse(&end->parser, &limits, in.data, in.len, request,
-                                              &consumed, &need);
+            enum parse result =
+                request_parse(&end->parser, &limits, in.data, in.len, request, &consumed, &need);
             CHECK(result != PARSE_CLOSE);
             if (result == PARSE_DONE)
                 node_submit(place->node, id, &end->session);

@@ -90,20 +90,61 @@ static void an_answer_after_its_deadline_is_dropped(void **state)
     cluster_close(scene.cluster);
 }
 
-static void a_late_answer_is_not_taken_for_another_request_s(void **state)
+/* The numbers of forwards are never given twice, but their places are. */
+static void an_answer_to_a_former_request_is_not_taken_for_another_s(void **state)
+{
+    (void)state;
+    struct scene scene = scene_open(true); /* its flush_all had the first number */
+    struct place *place = &scene.cluster->places[0];
+    scene.cluster->places[1].is_mute = true;
+    say(&scene, "mg ", " s\r\n");
+    struct message stale = {.kind = MESSAGE_ANSWER, .ANSWER = {.number = FORWARDS_MAX, .total = 4}};
+    stale.body = SPAN_LITERAL("OK\r\n");
+    struct reply frame = {0};
+    message_append(&frame, &stale);
+    struct span bytes = buf_span(&frame.bytes);
+    for (int i = 0; i < CLUSTER_CONNS_MAX; i++)
+        if (place->ends[i].is_open && place->ends[i].peer_node == 1)
+            buf_append(&place->ends[i].in, bytes.data, bytes.len);
+    reply_close(&frame);
+    cluster_settle(scene.cluster);
+    client_hears(scene.client, "");
+    scene.cluster->places[1].is_mute = false;
+    cluster_settle(scene.cluster);
+    client_hears(scene.client, "EN\r\n");
+    cluster_close(scene.cluster);
+}
+
+static void a_late_answer_ends_the_link_and_what_is_queued_on_it(void **state)
 {
     (void)state;
     struct scene scene = scene_open(true);
     scene.cluster->places[1].is_mute = true;
     say(&scene, "set ", " 0 0 1\r\nx\r\n");
-    cluster_pass_ms(scene.cluster, CLUSTER_TIMEOUT_MS);
-    client_hears(scene.client, "SERVER_ERROR outcome unknown: " NO_ANSWER);
-    say(&scene, "mg ", " v"); /* takes the place that is free now */
-    say(&scene, "\r\nmg ", " s\r\n");
+    cluster_pass_ms(scene.cluster, CLUSTER_TIMEOUT_MS / 2);
+    say(&scene, "set ", " 0 0 1\r\ny\r\n");
+    cluster_pass_ms(scene.cluster, CLUSTER_TIMEOUT_MS / 2);
+    client_hears(scene.client, "SERVER_ERROR outcome unknown: " NO_ANSWER
+                               "SERVER_ERROR outcome unknown: " NO_ANSWER);
     scene.cluster->places[1].is_mute = false;
     cluster_settle(scene.cluster);
-    client_hears(scene.client, "VA 1\r\nx\r\nHD s1\r\n");
+    assert_int_equal(store_counters(scene.cluster->places[1].store)->items, 0);
+    cluster_pass_ms(scene.cluster, CLUSTER_TIMEOUT_MS);
+    say(&scene, "get ", "\r\n");
+    client_hears(scene.client, "END\r\n");
     cluster_close(scene.cluster);
+}
+
+static void large_answers_of_others_are_asked_for_a_few_at_a_time(void **state)
+{
+    (void)state;
+    struct session session = {.remote_open = 3};
+    assert_int_equal(session_remote_bytes(&session), 3 * SESSION_REMOTE_BYTES_GUESS);
+    session_note_remote(&session, 1000000);
+    assert_int_equal(session_remote_bytes(&session), 3000000);
+    for (int i = 0; i < 60; i++)
+        session_note_remote(&session, 100);
+    assert_int_equal(session_remote_bytes(&session), 300);
 }
 
 static void what_waited_for_the_link_has_left_once_it_is_up(void **state)
@@ -195,7 +236,9 @@ int main(void)
         cmocka_unit_test(a_read_that_left_without_answer_is_not_done),
         cmocka_unit_test(what_never_left_is_not_done_and_never_executed),
         cmocka_unit_test(an_answer_after_its_deadline_is_dropped),
-        cmocka_unit_test(a_late_answer_is_not_taken_for_another_request_s),
+        cmocka_unit_test(an_answer_to_a_former_request_is_not_taken_for_another_s),
+        cmocka_unit_test(a_late_answer_ends_the_link_and_what_is_queued_on_it),
+        cmocka_unit_test(large_answers_of_others_are_asked_for_a_few_at_a_time),
         cmocka_unit_test(what_waited_for_the_link_has_left_once_it_is_up),
         cmocka_unit_test(a_broken_link_ends_what_was_under_way_at_once),
         cmocka_unit_test(a_client_that_has_gone_harms_nothing),

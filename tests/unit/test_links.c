@@ -211,7 +211,7 @@ static void a_malformed_forward_is_answered_not_executed(void **state)
 {
     (void)state;
     static const char *const texts[] = {"get a b\r\n", "get a\r\nget b\r\n", "set a 0 0 5\r\nx\r\n",
-                                        "version\r\n", "quit\r\n", "get\r\n"};
+                                        "version\r\n", "quit\r\n",           "get\r\n"};
     struct cluster *cluster = cluster_open(2);
     struct end *end = stranger_open(cluster);
     struct message hello = hello_from(cluster, 1);

@@ -68,8 +68,8 @@ static void local_answers_wait_for_forwarded_ones_before_them(void **state)
     client_hears(client, "");
     cluster->places[1].is_mute = false;
     cluster_settle(cluster);
-    snprintf(text, sizeof(text), "VALUE %s 0 1\r\nt\r\nEND\r\nSTORED\r\nVALUE %s 0 1\r\nh\r\nEND\r\n",
-             there, here);
+    snprintf(text, sizeof(text),
+             "VALUE %s 0 1\r\nt\r\nEND\r\nSTORED\r\nVALUE %s 0 1\r\nh\r\nEND\r\n", there, here);
     client_hears(client, text);
     cluster_close(cluster);
 }
@@ -84,8 +84,8 @@ static void an_absent_line_costs_only_its_own_keys(void **state)
     key_led_by(cluster, 1, &from, here);
     place_stop(&cluster->places[2]);
     struct end *client = client_open(cluster, 0);
-    snprintf(text, sizeof(text), "set %s 0 0 1\r\nx\r\nset %s 0 0 1\r\ny\r\nget %s %s\r\n", gone, here,
-             here, gone);
+    snprintf(text, sizeof(text), "set %s 0 0 1\r\nx\r\nset %s 0 0 1\r\ny\r\nget %s %s\r\n", gone,
+             here, here, gone);
     client_say(cluster, client, text);
     snprintf(text, sizeof(text),
              "SERVER_ERROR not done: no answer from 10.0.0.3:11211\r\nSTORED\r\n"

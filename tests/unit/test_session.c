@@ -3,11 +3,11 @@
 
 #include "common/prng.h"
 
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <cmocka.h>
 
 static uint64_t ask(struct session *session)
 {
@@ -138,7 +138,9 @@ static void every_order_gives_the_same_bytes(void **state)
         for (uint32_t i = 0; i < COUNT; i++) {
             bool in_line = i > 0 && parts[i - 1] == PART_PIECE;
             uint64_t die = prng_below(&prng, 3);
-            parts[i] = die == 0 || i == COUNT - 1 ? PART_LAST : die == 1 || in_line ? PART_PIECE : PART_WHOLE;
+            parts[i] = die == 0 || i == COUNT - 1 ? PART_LAST
+                       : die == 1 || in_line      ? PART_PIECE
+                                                  : PART_WHOLE;
             fails[i] = prng_below(&prng, 5) == 0;
             ask(&ordered);
             ask(&shuffled);
