@@ -21,6 +21,8 @@
 #define OPEN_PER_BATCH      16u           /* requests under way: 16 × batch_max = 1,024 */
 #define LARGE_ANSWERS_BYTES (256u * 1024) /* a batch that makes more makes the next one small */
 #define LINGER_MS           1000
+#define HELLO_MS_MAX        1000 /* a connection above the limit proves in this time that it is a node's \
+                                  */
 #define FINISH_READS_MAX                                                                           \
     1024 /* a client that never stops sending does not keep a node from stopping */
 
@@ -100,6 +102,13 @@ struct conn *conn_accept(struct shell *shell, int fd)
 struct conn *conn_dial(struct shell *shell)
 {
     return conn_open(shell, true);
+}
+
+void conn_limit(struct conn *conn)
+{
+    const struct timeval limit = {.tv_sec = HELLO_MS_MAX / 1000};
+    conn->is_over_limit = true;
+    event_add(&conn->readable, &limit);
 }
 
 void conn_connected(struct conn *conn, int fd)
@@ -228,13 +237,18 @@ static void submit_error(struct conn *conn, struct request *request, struct span
     submit(conn);
 }
 
+static void refuse_over_limit(struct conn *conn, struct request *request)
+{
+    conn->shell->refused_total++;
+    submit_error(conn, request, SPAN_LITERAL(BUSY_ANSWER));
+    conn_drain(conn);
+}
+
 /* A request is there. Returns false if it ends this way of parsing. */
 static bool take_request(struct conn *conn, struct request *request)
 {
     if (UNLIKELY(conn->is_over_limit) && request->command != CMD_HELLO) {
-        conn->shell->refused_total++;
-        submit_error(conn, request, SPAN_LITERAL(BUSY_ANSWER));
-        conn_drain(conn);
+        refuse_over_limit(conn, request);
         return false;
     }
     switch (request->command) {
@@ -247,6 +261,8 @@ static bool take_request(struct conn *conn, struct request *request)
             return true;
         }
         conn->role = CONN_PEER;
+        conn->is_over_limit = false;
+        event_remove_timer(&conn->readable);
         conn->shell->client_count--;
         return false;
     default:
@@ -545,13 +561,22 @@ static void discard(struct conn *conn)
         linger_on(conn);
 }
 
+/* The time a connection had has passed: to hear its last answer, or to say that it is a node's. */
+static void on_silence(struct conn *conn)
+{
+    if (conn->state == CONN_OPEN && conn->is_over_limit)
+        refuse_over_limit(conn, node_request(conn->shell->node));
+    else if (conn->state == CONN_LINGERING)
+        conn_end(conn, NULL);
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     struct conn *conn = conn_of(arg);
     shell_turn(conn->shell);
-    if (conn->state == CONN_LINGERING && (what & EV_TIMEOUT))
-        conn_end(conn, NULL);
+    if (what & EV_TIMEOUT)
+        on_silence(conn);
     else if (conn->state == CONN_LINGERING)
         discard(conn);
     else if (conn->state == CONN_OPEN && !conn->is_paused)

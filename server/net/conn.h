@@ -46,6 +46,8 @@ struct conn {
 
 /* A client's connection: takes fd (non-blocking); it is in the shell's table and reads. */
 struct conn *conn_accept(struct shell *shell, int fd);
+/* It is above the limit of clients: it may stay only if it soon proves to be another node's. */
+void conn_limit(struct conn *conn);
 /* A connection to another node, to be given its socket by conn_connected. */
 struct conn *conn_dial(struct shell *shell);
 void conn_connected(struct conn *conn, int fd);

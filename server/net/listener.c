@@ -74,7 +74,8 @@ static void accept_one(struct listener *listener, int fd)
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     shell->accepted_total++;
     struct conn *conn = conn_accept(shell, fd);
-    conn->is_over_limit = shell->client_count > connections_max;
+    if (shell->client_count > connections_max)
+        conn_limit(conn);
 }
 
 static void on_acceptable(evutil_socket_t listen_fd, short what, void *arg)

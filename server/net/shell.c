@@ -283,6 +283,14 @@ static bool has_stopped(const struct shell *shell)
 
 /* --- the whole -------------------------------------------------------------------------------- */
 
+/* libevent's own words (a name server that fails) are not in the log's form; what becomes of a
+ * look-up is logged by the link that asked for it. */
+static void drop_libevent_line(int severity, const char *text)
+{
+    (void)severity;
+    (void)text;
+}
+
 void shell_init(struct shell *shell, const struct shell_options *options, struct budget *budget,
                 struct log *log)
 {
@@ -301,6 +309,7 @@ void shell_init(struct shell *shell, const struct shell_options *options, struct
                 .verbosity = env_verbosity},
     };
     shell->started_ms = shell->now.mono_ms;
+    event_set_log_callback(drop_libevent_line);
     list_init(&shell->dirty);
     list_init(&shell->resumed);
     list_init(&shell->ended);

@@ -2,14 +2,14 @@
 
 A command is self-contained: whatever a wrong length makes a server swallow beyond its own data is
 covered by a filler of its own, never by the next command. Times are such that nothing expires or
-starts to matter while the run lasts: 0, negative, hours, or long past. No number from 2^63 to 2^64 is stored:
-to memcached it is none if a minus sign happens to lie behind it in memory.
+starts to matter while the run lasts: 0, negative, hours, or long past. What else is not generated because
+memcached's answer would be luck: AVOIDED in allowed.py.
 """
 
 import base64
 import random
 
-from allowed import VALUE_BYTES_MAX, NEAR_LIMIT_BYTES, announced_bytes, is_allowed
+from allowed import ABSENT_KEY, VALUE_BYTES_MAX, NEAR_LIMIT_BYTES, announced_bytes, is_allowed
 
 CAS_BOGUS = b"9223372036854775000"  # no item will ever have it, and it is newer than any
 FILLER = b"mn\r\n" * 20              # what a too large announced length may swallow
@@ -165,7 +165,7 @@ class Generator:
             size = rng.randrange(300, 3000)
         else:
             size = rng.choice((4096, 16383, 16384, 16385, 20000, 65536))
-        if size and rng.random() < 0.05:
+        if size > len(b"\r\n") and rng.random() < 0.05:
             return (b"\r\nEND\r\nVALUE a 0 1\r\n\0" * (size // 20 + 1))[:size]
         return (b"v%x" % rng.getrandbits(32) * (size // 2 + 1))[:size]
 
@@ -292,7 +292,13 @@ class Generator:
     def opaque_flag(self):
         return b"O" + self.rng.choice(OPAQUES[:3])
 
+    def with_opaque(self, word):
+        """An opaque that may be too long, for an item that is never there: memcached acts, then errs."""
+        return b"%s %s O%s" % (word, ABSENT_KEY, self.rng.choice(OPAQUES)), b""
+
     def make_mg(self):
+        if self.rng.random() < 0.01:
+            return self.with_opaque(b"mg")
         key, base = self.meta_key()
         specific = (lambda: self.ttl_flag(b"N"), lambda: self.ttl_flag(b"T"), self.recache_flag,
                     self.opaque_flag, b"v", b"v", b"k", b"t")
@@ -321,6 +327,8 @@ class Generator:
 
     def make_ma(self):
         rng = self.rng
+        if rng.random() < 0.01:
+            return self.with_opaque(b"ma")
         if rng.random() < 0.6:
             key, base = rng.choice(NUMBER_KEYS), []
         else:
@@ -421,21 +429,22 @@ def short_number(value):
 
 
 def keys_of(command):
-    """(keys whose value it may fetch, keys whose number it may change), base64 decoded."""
-    line = command.text().split(b"\n", 1)[0].removesuffix(b"\r")
-    words = [word for word in line.split(b" ") if word]
-    if len(words) < 2:
-        return (), ()
-    if words[0] in (b"get", b"gets", b"gat", b"gats"):
-        return words[1:], ()
-    if words[0] in (b"incr", b"decr"):
-        return (), words[1:2]
-    if words[0] not in (b"mg", b"ma"):
-        return (), ()
-    key = words[1]
-    if b"b" in words[2:]:
+    """(keys a retrieval line asks for, those whose item its unsent answer holds, those whose number it
+    may change). Only mg holds: a retrieval sends what is unsent, all others copy what they show."""
+    line = command.text().split(b"\n", 1)[0].removesuffix(b"\r").split(b"\0", 1)[0]
+    word, *words = [word for word in line.split(b" ") if word] or [b""]
+    if word in (b"get", b"gets"):
+        return words, (), ()
+    if word in (b"gat", b"gats"):
+        return words[1:], (), ()
+    if word in (b"incr", b"decr"):
+        return (), (), words[:1]
+    if word not in (b"mg", b"ma") or not words:
+        return (), (), ()
+    key, *flags = words
+    if any(flag.startswith(b"b") for flag in flags):
         try:
-            key = base64.b64decode(key, validate=True)
+            key = base64.b64decode(key)
         except ValueError:
-            return (), ()
-    return (key,), (key,) if words[0] == b"ma" else ()
+            return (), (), ()
+    return ((), (key,), ()) if word == b"mg" else ((), (), (key,))
