@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include <cmocka.h>
+#include <openssl/evp.h>
 
 static void assert_digest(struct span bytes, const char *want)
 {
@@ -34,6 +35,22 @@ static void gives_the_published_digests(void **state)
     buf_close(&text);
 }
 
+/* Short and long keys are hashed by different code. */
+static void agrees_with_openssl_at_every_length(void **state)
+{
+    (void)state;
+    char bytes[300];
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (char)(i * 31 + 7);
+    for (size_t len = 0; len <= sizeof(bytes); len++) {
+        struct digest digest;
+        unsigned char want[EVP_MAX_MD_SIZE];
+        digest_of(span_of(bytes, len), &digest);
+        assert_int_equal(EVP_Digest(bytes, len, want, NULL, EVP_sha1(), NULL), 1);
+        assert_memory_equal(digest.bytes, want, DIGEST_BYTES);
+    }
+}
+
 static void position_is_the_first_64_bits_and_slot_the_first_14(void **state)
 {
     (void)state;
@@ -52,6 +69,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_the_published_digests),
+        cmocka_unit_test(agrees_with_openssl_at_every_length),
         cmocka_unit_test(position_is_the_first_64_bits_and_slot_the_first_14),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
