@@ -783,9 +783,79 @@ static enum parse parse_long_line(struct call *call)
     return close_with(call, LINE_TOO_LONG);
 }
 
+/* ---- The commonest lines ---- */
+
+#define PLAIN_DIGITS_MAX 9 /* of them any number fits 32 bits */
+
+/* Reads a number of plain digits and the byte end behind it. Returns where that ends; 0 if there is
+ * anything else. */
+static size_t plain_number(struct span in, size_t at, char end, uint32_t *number)
+{
+    uint32_t sum = 0;
+    size_t stop = at + PLAIN_DIGITS_MAX < in.len ? at + PLAIN_DIGITS_MAX : in.len - 1;
+    size_t start = at;
+    for (; at < stop; at++) {
+        unsigned digit = (unsigned char)in.data[at] - (unsigned)'0';
+        if (digit > 9)
+            break;
+        sum = sum * 10 + digit;
+    }
+    *number = sum;
+    return at > start && in.data[at] == end ? at + 1 : 0;
+}
+
+/*  set <key> <flags> <exptime> <bytes>\r\n    from the first space behind the key on */
+static bool parse_plain_set(struct call *call, struct span key, size_t at, enum parse *result)
+{
+    struct span in = call->in;
+    struct request *request = call->request;
+    uint32_t flags, exptime, body_bytes;
+    if ((at = plain_number(in, at + 1, ' ', &flags)) == 0 || at >= in.len ||
+        (at = plain_number(in, at, ' ', &exptime)) == 0 || at >= in.len ||
+        (at = plain_number(in, at, '\r', &body_bytes)) == 0 || at >= in.len || in.data[at] != '\n')
+        return false;
+    request->command = CMD_SET;
+    request->key = key;
+    request->flags = flags;
+    request->exptime = exptime;
+    call->line_bytes = at + 1;
+    *result = take_body(call, (int32_t)body_bytes);
+    return true;
+}
+
+/* Reads, in one pass, exactly "get <key>\r\n" and "set <key> <flags> <exptime> <bytes>\r\n": lower
+ * case, one space apart, short plain numbers. Returns false, having changed nothing, for any other
+ * line; the general way would read these to the same end. */
+static bool parse_plain(struct call *call, enum parse *result)
+{
+    struct span in = call->in;
+    const size_t key_at = sizeof("get ") - 1;
+    if (in.len < sizeof("get k\r\n") - 1)
+        return false;
+    bool is_get = memcmp(in.data, "get ", key_at) == 0;
+    if (!is_get && memcmp(in.data, "set ", key_at) != 0)
+        return false;
+    size_t end = find_blank(in, key_at);
+    struct span key = span_of(in.data + key_at, end - key_at);
+    if (key.len == 0 || key.len > KEY_BYTES_MAX || end + 1 >= in.len)
+        return false;
+    if (!is_get)
+        return in.data[end] == ' ' && parse_plain_set(call, key, end, result);
+    if (in.data[end] != '\r' || in.data[end + 1] != '\n')
+        return false;
+    call->request->command = CMD_GET;
+    call->request->part = PART_LAST;
+    call->request->key = key;
+    *result = done(call, end + 2);
+    return true;
+}
+
 static enum parse parse_line(struct call *call)
 {
     struct span in = call->in;
+    enum parse result;
+    if (LIKELY(parse_plain(call, &result)))
+        return result;
     if (UNLIKELY(in.len == 0))
         return more(call, 1);
     if (UNLIKELY((unsigned char)in.data[0] == 0x80)) /* memcached's binary protocol */

@@ -22,16 +22,9 @@ bool item_fields_large(const struct item_fields *fields)
            item_fields_bytes(fields) > ARENA_CHUNK_BYTES_MAX;
 }
 
-void item_write_head(struct item *item, const struct item_fields *fields)
+/* The fields that an item of this layout has beside its key and value. */
+static void write_optional(struct item *item, uint8_t layout, const struct item_fields *fields)
 {
-    uint8_t layout = item_fields_layout(fields);
-    uint32_t value_bytes = (uint32_t)(fields->head.len + fields->tail.len);
-    bool large = item_fields_large(fields);
-    item->version = fields->version;
-    item->accessed_s = fields->accessed_s;
-    item->size_word = large ? value_bytes : fields->slot << ITEM_LENGTH_BITS | value_bytes;
-    item->key_bytes = (uint8_t)fields->key.len;
-    item->bits = (uint8_t)(layout | fields->marks | (large ? ITEM_LARGE : 0));
     char *at = item->rest;
     if (layout & ITEM_HAS_FLAGS) {
         memcpy(at, &fields->flags, sizeof(fields->flags));
@@ -43,6 +36,19 @@ void item_write_head(struct item *item, const struct item_fields *fields)
     }
     if (layout & ITEM_HAS_CAS)
         memcpy(at, &fields->cas, sizeof(fields->cas));
+}
+
+void item_write_head(struct item *item, const struct item_fields *fields)
+{
+    uint8_t layout = item_fields_layout(fields);
+    uint32_t value_bytes = (uint32_t)(fields->head.len + fields->tail.len);
+    bool large = item_fields_large(fields);
+    item->version = fields->version;
+    item->accessed_s = fields->accessed_s;
+    item->size_word = large ? value_bytes : fields->slot << ITEM_LENGTH_BITS | value_bytes;
+    item->key_bytes = (uint8_t)fields->key.len;
+    item->bits = (uint8_t)(layout | fields->marks | (large ? ITEM_LARGE : 0));
+    write_optional(item, layout, fields);
 }
 
 static void copy(char *to, struct span from)
@@ -60,6 +66,20 @@ void item_write(struct item *item, const struct item_fields *fields)
     copy(value, fields->head);
     copy(value + fields->head.len, fields->tail);
     memcpy(value + fields->head.len + fields->tail.len, "\r\n", 2);
+}
+
+void item_write_value(struct item *item, const struct item_fields *fields)
+{
+    uint8_t layout = item->bits & ITEM_LAYOUT;
+    CHECK(fields->head.len == item_value_bytes(item));
+    item->version = fields->version;
+    item->accessed_s = fields->accessed_s;
+    item->bits = (uint8_t)((item->bits & ~ITEM_MARKS) | fields->marks);
+    if (UNLIKELY(layout != 0))
+        write_optional(item, layout, fields);
+    if (fields->head.len > 0)
+        memcpy(item->rest + item_key_offset(layout) + item->key_bytes, fields->head.data,
+               fields->head.len);
 }
 
 void item_write_over(struct item *item, const struct item_fields *fields)

@@ -106,6 +106,9 @@ bool item_fields_large(const struct item_fields *fields);
 void item_write_head(struct item *item, const struct item_fields *fields);
 /* Writes the whole item; nothing in fields lies in its memory. */
 void item_write(struct item *item, const struct item_fields *fields);
+/* Gives an item of the same key, layout and value length all that fields say anew; head lies
+ * elsewhere. */
+void item_write_value(struct item *item, const struct item_fields *fields);
 /* Writes the whole item over an older one, of which at most one of head and tail is a part. */
 void item_write_over(struct item *item, const struct item_fields *fields);
 /* Fills a view. */

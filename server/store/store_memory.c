@@ -281,10 +281,23 @@ static bool add(struct store *store, struct slot *slot, uint32_t tag, struct ite
     return true;
 }
 
+/* Whether old need only be given another value of the same length, from elsewhere. */
+static bool has_same_shape(const struct item *old, const struct item_fields *fields)
+{
+    return !(old->bits & ITEM_LARGE) && fields->tail.len == 0 &&
+           fields->head.len == item_value_bytes(old) &&
+           item_fields_layout(fields) == (old->bits & ITEM_LAYOUT) &&
+           !is_inside(old, item_bytes(old), fields->head);
+}
+
 /* Puts another item in the place of old. */
 static bool replace(struct store *store, struct slot *slot, const struct store_key *key,
                     struct item *old, struct item_fields *fields)
 {
+    if (LIKELY(has_same_shape(old, fields))) {
+        item_write_value(old, fields);
+        return true;
+    }
     bool fits = can_write_over(store, old, fields);
     size_t bytes = item_fields_bytes(fields);
     if (fits && arena_round(&store->arena, bytes) == arena_chunk_bytes(&store->arena, old)) {

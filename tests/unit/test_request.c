@@ -1,6 +1,7 @@
 /* The request parser: every command and every refusal as memcached 1.6.18 has them (its answers
  * were taken from the wire), each read whole and cut at every byte. tests/request_story.h says how
  * a story reads. */
+#include "common/prng.h"
 #include "tests/request_story.h"
 
 #include <setjmp.h>
@@ -717,6 +718,61 @@ static void commands_have_their_first_word(void **state)
     assert_string_equal(command_word(CMD_INVALID), "?");
 }
 
+static struct buf told(const char *word, struct span rest)
+{
+    struct story_feed feed = {.limits = {.value_bytes_max = 100}};
+    struct buf bytes = {0};
+    buf_append(&bytes, word, strlen(word));
+    buf_append(&bytes, rest.data, rest.len);
+    story_feed(&feed, buf_span(&bytes));
+    buf_close(&bytes);
+    return story_end(&feed);
+}
+
+static const char *any(struct prng *prng, const char *const *list, size_t count)
+{
+    /* The first, which is the plain one, most of the time. */
+    return list[prng_below(prng, 3) > 0 ? 0 : prng_below(prng, count)];
+}
+
+#define ANY(prng, ...)                                                                             \
+    any(prng, (const char *const[]){__VA_ARGS__}, ARRAY_COUNT(((const char *const[]){__VA_ARGS__})))
+
+/* Plain lines are read by code of their own, but only with their word in lower case: so a line that
+ * differs in nothing else must be read the same. Made so that most are plain but for one thing. */
+static void plain_lines_are_read_as_all_others(void **state)
+{
+    (void)state;
+    struct prng prng;
+    prng_init(&prng, 5);
+    int done = 0;
+    for (int i = 0; i < 100000; i++) {
+        struct buf rest = {0};
+        buf_printf(&rest, "%s%s", ANY(&prng, " ", "", "  ", "\t"),
+                   ANY(&prng, "key", "", "k\rr", "HTTP/1.1", "\xc3\xa9", "k\x7fk", "/"));
+        if (prng_below(&prng, 3) == 0)
+            for (size_t len = prng_below(&prng, 260); len > 0; len--)
+                buf_append(&rest, "k", 1);
+        bool is_get = prng_below(&prng, 3) == 0;
+        for (int number = 0; number < 3 && !is_get; number++)
+            buf_printf(&rest, "%s%s", ANY(&prng, " ", "", "  ", "\t"),
+                       ANY(&prng, "3", "0", "007", "-1", "+3", "3:", "/3", "", "x", "999999999",
+                           "0000000003", "4294967299", "2147483648"));
+        buf_printf(&rest, "%s",
+                   ANY(&prng, "\r\n", "\n", "\r", "\r\r\n", " \r\n", "\rx\n", " noreply\r\n",
+                       " HTTP/1.1\r\n"));
+        buf_printf(&rest, "%s", ANY(&prng, "abc\r\n", "abc\n", "ab\r\n", "abcd\r\n", ""));
+        struct buf lower = told(is_get ? "get" : "set", buf_span(&rest));
+        struct buf upper = told(is_get ? "GeT" : "SeT", buf_span(&rest));
+        assert_true(span_equal(buf_span(&lower), buf_span(&upper)));
+        done += lower.data[0] == 'g' || lower.data[0] == 's';
+        buf_close(&lower);
+        buf_close(&upper);
+        buf_close(&rest);
+    }
+    assert_in_range(done, 10000, 90000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -724,6 +780,7 @@ int main(void)
         cmocka_unit_test(words_are_separated_by_spaces_alone),
         cmocka_unit_test(a_nul_ends_the_line),
         cmocka_unit_test(words_are_known_in_either_case),
+        cmocka_unit_test(plain_lines_are_read_as_all_others),
         cmocka_unit_test(a_retrieval_is_given_out_key_by_key),
         cmocka_unit_test(a_store_has_a_line_and_a_body),
         cmocka_unit_test(a_bare_lf_ends_a_body_too),
