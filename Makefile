@@ -106,7 +106,7 @@ test:                  ## everything that takes minutes: lint, unit, fuzz replay
 	tests/run.sh build lint unit fuzz-replay e2e
 
 test-long:             ## the same, then all of it again on a bare Debian (needs root)
-	tests/run.sh build lint unit fuzz-replay e2e bare
+	DIFF_COUNT=1000000 BATS_TEST_TIMEOUT=600 tests/run.sh build lint unit fuzz-replay e2e bare
 
 unit:                  ## unit tests under the sanitizers
 	tests/run.sh unit

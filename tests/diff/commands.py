@@ -12,6 +12,7 @@ import random
 from allowed import ABSENT_KEY, VALUE_BYTES_MAX, NEAR_LIMIT_BYTES, announced_bytes, is_allowed
 
 CAS_BOGUS = b"9223372036854775000"  # no item will ever have it, and it is newer than any
+CAS_HUGE = b"C18446744073709551615"
 FILLER = b"mn\r\n" * 20              # what a too large announced length may swallow
 SWALLOW_BYTES_MAX = 60
 DOUBTFUL_BYTES_MAX = 900             # longer data comes with a sound line only: a refused line's data is
@@ -314,7 +315,7 @@ class Generator:
         if len(value) >= DOUBTFUL_BYTES_MAX:
             return b"ms %s %d T3600 F7 c" % (self.rng.choice(KEYS), len(value)), value + b"\r\n"
         specific = (lambda: self.ttl_flag(b"T"), lambda: b"F" + self.pick(FLAGS, FLAGS_BAD),
-                    self.mode_flag, self.mode_flag, b"I", self.opaque_flag, b"C0", b"Cx")
+                    self.mode_flag, self.mode_flag, b"I", self.opaque_flag, b"C0", CAS_HUGE, b"Cx")
         flags = self.meta_flags(specific, base)
         if b" M" in flags:
             value = short_number(value)
@@ -322,13 +323,16 @@ class Generator:
 
     def make_md(self):
         key, base = self.meta_key()
-        specific = (b"I", b"I", lambda: self.ttl_flag(b"T"), self.opaque_flag, b"C0", b"q", b"Cx")
+        specific = (b"I", b"I", lambda: self.ttl_flag(b"T"), self.opaque_flag, b"C0", CAS_HUGE, b"q", b"Cx")
         return b"md " + key + self.meta_flags(specific, base), b""
 
     def make_ma(self):
         rng = self.rng
-        if rng.random() < 0.01:
+        dice = rng.random()
+        if dice < 0.01:
             return self.with_opaque(b"ma")
+        if dice < 0.03:
+            return b"ma %s MD v D%s" % (rng.choice(NUMBER_KEYS), rng.choice(DELTAS_DOWN[-2:])), b""
         if rng.random() < 0.6:
             key, base = rng.choice(NUMBER_KEYS), []
         else:
@@ -357,6 +361,8 @@ class Generator:
             value = short_number(value)
             return Command("ms", (b"ms %s %d C" % (key, len(value)), ref,
                                   mode + flags + b"\r\n" + value + b"\r\n"), key)
+        if kind == "ma" and b" T" in flags:
+            flags += b" MD"  # arithmetic-ttl in allowed.py
         return Command(kind, (b"%s %s C" % (kind.encode(), key), ref, flags + b"\r\n"), key)
 
     # -- what a client should never send -----------------------------------------------------------
