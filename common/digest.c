@@ -1,5 +1,5 @@
 /* The low-level calls are deprecated in favour of EVP, which costs several times more per short
- * key (design.md); they are not going away in the OpenSSL this project is built against. */
+ * key; they are not going away in the OpenSSL this project is built against. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "common/digest.h"
 
@@ -7,7 +7,7 @@
 
 _Static_assert(DIGEST_BYTES == SHA_DIGEST_LENGTH, "SHA-1 gives 20 bytes");
 
-#define BLOCK_BYTES SHA_CBLOCK
+#define BLOCK_BYTES     SHA_CBLOCK
 #define SHORT_BYTES_MAX (BLOCK_BYTES - 1 - 8) /* with the padding's first byte and the length */
 
 static void put_word(uint8_t *to, uint32_t word)
@@ -16,8 +16,8 @@ static void put_word(uint8_t *to, uint32_t word)
     memcpy(to, &word, sizeof(word));
 }
 
-/* Most keys fit one block. Padding it here (FIPS 180-4, 5.1.1) and having it transformed at once costs
- * half of what the general calls do, which also wipe the context for the sake of secrets. */
+/* Most keys fit one block. Padding it here (FIPS 180-4, 5.1.1) and having it transformed at once
+ * costs half of what the general calls do, which also wipe the context for the sake of secrets. */
 static void digest_short(struct span bytes, struct digest *digest)
 {
     uint8_t block[BLOCK_BYTES] = {0};

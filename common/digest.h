@@ -14,7 +14,7 @@ struct digest {
     uint8_t bytes[DIGEST_BYTES]; /* as SHA-1 gives them: bytes[0] is the most significant */
 };
 
-/* SHA-1 of bytes. Source: design.md "Ring and slots" (low-level OpenSSL, context on the stack). */
+/* SHA-1 of bytes. Low-level OpenSSL, context on the stack. */
 void digest_of(struct span bytes, struct digest *digest);
 
 /* The key's position on the ring: the first 64 bits, big-endian. */

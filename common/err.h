@@ -1,4 +1,4 @@
-/* The one table of error codes and their texts: the world's failures (style.md "Errors").
+/* The one table of error codes and their texts: the world's failures.
  *
  * Our own mistakes are CHECKs; a sender's mistakes are data (an answer or a counted drop), never
  * an err. 0 is success. */

@@ -25,14 +25,16 @@ static inline bool conn_id_equal(struct conn_id a, struct conn_id b)
 struct env {
     void *shell; /* first argument of every function */
 
-    /* The session of a connection, or NULL if that is gone. Whoever asks is about to append to out. */
+    /* The session of a connection, or NULL if that is gone. Whoever asks is about to append to out.
+     */
     struct session *(*session)(void *shell, struct conn_id conn);
     /* The client's address as text, ip:port, for forwards and the log; "-" if it is gone. */
     void (*client_text)(void *shell, struct conn_id conn, char text[CLIENT_TEXT_BYTES_MAX]);
     /* Begins to connect to a node by its name; node_connected or node_disconnected follows later.
      * generation 0: no connection can be had now. */
     struct conn_id (*dial)(void *shell, const char *name);
-    /* Closes a connection: after what waits in out has been sent, or at once. No event of it follows. */
+    /* Closes a connection: after what waits in out has been sent, or at once. No event of it
+     * follows. */
     void (*close)(void *shell, struct conn_id conn, bool after_sending);
     /* Fills in what only the process knows, for stats. */
     void (*gauges)(void *shell, struct stats_gauges *gauges);

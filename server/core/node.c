@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Requests carried out together. From 32 on there is nothing more to hide (speed.md 2). */
+/* Requests carried out together. From 32 on there is nothing more to hide. */
 #define BATCH_COUNT 64u
 /* Between two looks for expired items: when there was nothing more to do, and when there was. */
 #define STORE_TICK_IDLE_MS 500u

@@ -1,7 +1,7 @@
 /* The node as a function of what happens to it: every event enters here and is routed to one
  * module.
  *
- * The seam takes batches (speed.md): within a turn of the loop the shell parses requests straight
+ * The seam takes batches: within a turn of the loop the shell parses requests straight
  * into the node's batch; it is carried out when full or when node_flush is called, with the memory
  * of all its keys prefetched. Nothing here waits or recurses; env's functions only queue.
  *

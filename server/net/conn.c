@@ -21,8 +21,9 @@
 #define OPEN_PER_BATCH      16u           /* requests under way: 16 × batch_max = 1,024 */
 #define LARGE_ANSWERS_BYTES (256u * 1024) /* a batch that makes more makes the next one small */
 #define LINGER_MS           1000
-#define HELLO_MS_MAX        1000 /* a connection above the limit proves in this time that it is a node's \
-                                  */
+#define HELLO_MS_MAX                                                                               \
+    1000 /* a connection above the limit proves in this time that it is a node's                   \
+          */
 #define FINISH_READS_MAX                                                                           \
     1024 /* a client that never stops sending does not keep a node from stopping */
 
@@ -190,7 +191,7 @@ const char *conn_text(struct conn *conn)
 {
     if (conn->client_text)
         return conn->client_text;
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t len = sizeof(address);
     char host[INET6_ADDRSTRLEN];
     if (conn->fd < 0 || getpeername(conn->fd, (struct sockaddr *)&address, &len) != 0)

@@ -131,7 +131,7 @@ static int listen_on(const struct addrinfo *ai, uint16_t port)
 
 static void address_of(int fd, char *text, size_t size, uint16_t *port)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t len = sizeof(address);
     char host[NI_MAXHOST], service[NI_MAXSERV];
     CHECK(getsockname(fd, (struct sockaddr *)&address, &len) == 0);

@@ -13,7 +13,7 @@
  *    A value of at least REPLY_BORROW_BYTES_MIN bytes moreover stays where it is, even if replaced
  *    or deleted, until store_release, so that it can be sent without a copy.
  *  - Versions: each slot numbers its writes from 1 within the epoch: version = epoch << 40 | seq.
- *    Integer order is (epoch, seq) order (replication.md "Terms"). */
+ *    Integer order is (epoch, seq) order. */
 #ifndef DHT_SERVER_STORE_STORE_H
 #define DHT_SERVER_STORE_STORE_H
 
