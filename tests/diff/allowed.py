@@ -56,6 +56,7 @@ OUR_WORDS = {b"put", b"remove", b"hello", b"config", b"get_membership_list", b"r
 THEIR_WORDS = {b"watch", b"lru", b"lru_crawler", b"slabs", b"cache_memlimit", b"shutdown", b"extstore",
                b"refresh_certs", b"misbehave", b"debugtime", b"flush_regex", b"bget"}
 NEWER_FLAGS = re.compile(rb" *(?:(?:ms|md|ma|mg) .*? (?:E\d|x|S)|ms .* s)")
+CAS_BETWEEN = re.compile(rb" *m[sda] [^\0]* C0*[1-9]\d{0,17}(?!\d)", re.DOTALL)
 STATS_SHARED = (b"settings", b"items", b"slabs", b"reset", b"foo", b"noreply")
 
 
@@ -135,6 +136,8 @@ ALLOWED = [
             " thus never when counting down", _arithmetic_ttl),
     Allowed("late-opaque-error", "an opaque that is too long is refused before anything is done; memcached's mg"
             " and ma have done it, unless there is no item", _late_opaque_error),
+    Allowed("cas-order", "a C between memcached's cas uniques and ours is newer to one, older to the other; those"
+            " seen, 0 and the largest are sent", lambda line, _: CAS_BETWEEN.match(line) is not None),
     Allowed("long-lines", "over a KiB without newline memcached's answer depends on the packets",
             lambda line, _: len(line) > LINE_BYTES_MAX and not _may_be_long(line)),
 ]

@@ -11,7 +11,7 @@ TIME_SLACK_S = 2  # two servers' clocks tick at different moments
 ME = re.compile(rb"ME (.+) exp=(-?\d+) la=(\d+) cas=(\d+) fetch=(yes|no) cls=\S+ size=\d+$")
 TIME_FLAG = re.compile(rb" ([tl])(-?\d+)(?= |$)")
 CAS_FLAG = re.compile(rb" c(\d+)(?= |$)")
-KEY_FLAG = re.compile(rb" k(\S+)")
+KEY_FLAG = re.compile(rb" k([^ ]+)")  # a tab belongs to the key
 BASE64_KEY = re.compile(rb" k([A-Za-z0-9+/]+=*) b(?= |$)")
 META = {b"HD", b"VA", b"EN", b"NF", b"NS", b"EX"}
 
