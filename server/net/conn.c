@@ -2,11 +2,9 @@
 
 #include "common/check.h"
 #include "common/frame.h"
+#include "server/net/sockname.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -191,21 +189,13 @@ const char *conn_text(struct conn *conn)
 {
     if (conn->client_text)
         return conn->client_text;
-    struct sockaddr_storage address = {0};
-    socklen_t len = sizeof(address);
-    char host[INET6_ADDRSTRLEN];
-    if (conn->fd < 0 || getpeername(conn->fd, (struct sockaddr *)&address, &len) != 0)
-        return "-";
+    struct sockaddr_storage storage = {0};
+    struct sockaddr *address = (struct sockaddr *)&storage;
+    socklen_t len = sizeof(storage);
     char text[CLIENT_TEXT_BYTES_MAX];
-    if (address.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address;
-        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
-        snprintf(text, sizeof(text), "[%s]:%u", host, ntohs(v6->sin6_port));
-    } else {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address;
-        inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
-        snprintf(text, sizeof(text), "%s:%u", host, ntohs(v4->sin_port));
-    }
+    if (conn->fd < 0 || getpeername(conn->fd, address, &len) != 0 ||
+        !sockname_format(address, len, text, sizeof(text), NULL))
+        return "-";
     conn->client_text = strdup(text);
     CHECK(conn->client_text != NULL);
     return conn->client_text;

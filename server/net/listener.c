@@ -2,14 +2,13 @@
 
 #include "common/check.h"
 #include "server/net/conn.h"
+#include "server/net/sockname.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -131,14 +130,11 @@ static int listen_on(const struct addrinfo *ai, uint16_t port)
 
 static void address_of(int fd, char *text, size_t size, uint16_t *port)
 {
-    struct sockaddr_storage address = {0};
-    socklen_t len = sizeof(address);
-    char host[NI_MAXHOST], service[NI_MAXSERV];
-    CHECK(getsockname(fd, (struct sockaddr *)&address, &len) == 0);
-    CHECK(getnameinfo((struct sockaddr *)&address, len, host, sizeof(host), service,
-                      sizeof(service), NI_NUMERICHOST | NI_NUMERICSERV) == 0);
-    snprintf(text, size, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, service);
-    *port = (uint16_t)strtoul(service, NULL, 10);
+    struct sockaddr_storage storage = {0};
+    struct sockaddr *address = (struct sockaddr *)&storage;
+    socklen_t len = sizeof(storage);
+    CHECK(getsockname(fd, address, &len) == 0);
+    CHECK(sockname_format(address, len, text, size, port));
 }
 
 static void watch(struct listener *listener, int fd)
