@@ -3,11 +3,12 @@
 
 #include "common/prng.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 static uint64_t ask(struct session *session)
 {
