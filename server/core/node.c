@@ -13,6 +13,9 @@
 
 /* Requests carried out together. From 32 on there is nothing more to hide. */
 #define BATCH_COUNT 64u
+/* How many requests before its use a key's place and its item are asked for. */
+#define PREFETCH_TABLE_AHEAD 24u
+#define PREFETCH_ITEM_AHEAD  12u
 /* Between two looks for expired items: when there was nothing more to do, and when there was. */
 #define STORE_TICK_IDLE_MS 500u
 #define STORE_TICK_BUSY_MS 10u
@@ -278,30 +281,42 @@ static void run_forwarded(struct node *node, struct op *op)
     answer_forward(node, op->asker.conn, op->number, touch_has_failed(op, answer), answer);
 }
 
-/* Brings the memory of all the batch's keys near, in stages: while one key's line is on its way,
- * the next one's is asked for. */
-static void prefetch(const struct node *node)
+static bool is_local(const struct node *node, const struct op *op)
 {
-    const struct op *local[BATCH_COUNT];
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < node->batch_count; i++) {
-        const struct op *op = &node->batch[i];
-        if (!command_has_key(op->request.command) || op->leader != node->self)
-            continue;
-        store_prefetch_table(node->store, &op->key);
-        local[count++] = op;
-    }
-    for (uint32_t i = 0; i < count; i++)
-        store_prefetch_item(node->store, &local[i]->key);
+    return command_has_key(op->request.command) && op->leader == node->self;
+}
+
+/* Brings the memory of the keys behind op i near, in stages: a table's line so many requests before
+ * its item, an item so many before its use. Asked for one by one while others are carried out, they
+ * keep memory busy without waiting for it. */
+static void prefetch_ahead(const struct node *node, uint32_t i)
+{
+    uint32_t table = i + PREFETCH_TABLE_AHEAD, item = i + PREFETCH_ITEM_AHEAD;
+    if (table < node->batch_count && is_local(node, &node->batch[table]))
+        store_prefetch_table(node->store, &node->batch[table].key);
+    if (item < node->batch_count && is_local(node, &node->batch[item]))
+        store_prefetch_item(node->store, &node->batch[item].key);
+}
+
+/* The same for the requests at the batch's beginning, which nothing precedes. */
+static void prefetch_first(const struct node *node)
+{
+    for (uint32_t i = 0; i < PREFETCH_TABLE_AHEAD && i < node->batch_count; i++)
+        if (is_local(node, &node->batch[i]))
+            store_prefetch_table(node->store, &node->batch[i].key);
+    for (uint32_t i = 0; i < PREFETCH_ITEM_AHEAD && i < node->batch_count; i++)
+        if (is_local(node, &node->batch[i]))
+            store_prefetch_item(node->store, &node->batch[i].key);
 }
 
 void node_flush(struct node *node)
 {
     CHECK(!node->is_flushing);
     node->is_flushing = true;
-    prefetch(node);
+    prefetch_first(node);
     for (uint32_t i = 0; i < node->batch_count; i++) {
         struct op *op = &node->batch[i];
+        prefetch_ahead(node, i);
         if (op->session)
             run_client(node, op);
         else
