@@ -123,7 +123,7 @@ next_commands() {
 ${bold}The cluster is yours.${plain} Ask any node for any key:
   ./kvcli -s $first put colour blue
   ./kvcli -s $last get colour
-  ./kvcli -s $first                     an interactive session
+  ./kvcli -s $first repl                an interactive session
   telnet ${first/:/ }                      memcached's protocol by hand
 Stop one node: its keys are lost, commands for them say so at once, all others go on.
   kill \$(cat $run/$port.pid)
