@@ -1,0 +1,42 @@
+#!/usr/bin/env bats
+# Nodes known by names that have several addresses.
+
+load helpers
+
+setup() {
+    members=()
+    make_net
+    [ -n "$netns" ] || skip "a hosts file of the test's own needs root"
+    hosts=/etc/netns/$netns # what ip netns exec lays over /etc
+    mkdir -p "$hosts"
+    printf '::1 many.test\n127.0.0.9 many.test\n127.0.0.1 many.test localhost\n' >"$hosts/hosts"
+    printf 'many.test:%s\n' "${ports[@]}" >"$BATS_TEST_TMPDIR/peers.txt"
+}
+
+teardown() {
+    end_all
+    [ -z "${hosts-}" ] || rm -r "$hosts"
+}
+
+@test "a node is reached although it listens on one of its name's addresses only" {
+    local index i
+    for index in 0 1 2; do
+        start_member "$index" -l 127.0.0.1
+    done
+    for i in {1..12}; do
+        answers "${ports[0]}" "set key$i 0 0 1\r\nx\r\n" 'STORED\r\n'
+    done
+    [ "$(stat_of "${ports[0]}" forwards_sent)" -gt 0 ]
+    [ "$(stat_of "${ports[0]}" forward_failures)" -eq 0 ]
+}
+
+@test "a node listens on all addresses of its name" {
+    start_member 0
+    run in_net /usr/bin/python3 -c '
+import socket, sys
+for host in ("::1", "127.0.0.1", "127.0.0.9"):
+    with socket.create_connection((host, int(sys.argv[1])), 5) as client:
+        client.sendall(b"mn\r\n")
+        print(client.recv(16))' "${ports[0]}"
+    [ "$output" = "$(printf "%s\n" "b'MN\\r\\n'" "b'MN\\r\\n'" "b'MN\\r\\n'")" ]
+}
