@@ -23,7 +23,7 @@
     X(SWITCH, evict, 0, "evict", "", "no", 0, 0,                                                   \
       "when memory is full drop what was not used for longest, instead of refusing writes")        \
     X(COUNT, connections_max, 'c', "connections", "COUNT", "10000", 1, 1000000,                    \
-      "connections at a time; one more is told that the server is busy")                           \
+      "connections of clients at a time; one more is told that the server is busy")                           \
     X(SECONDS, idle_timeout_s, 0, "idle-timeout", "SECONDS", "0", 0, 31536000,                     \
       "close a client's connection after this long without a request; 0: never")                   \
     X(MILLISECONDS, op_timeout_ms, 0, "op-timeout", "MS", "1s", 1, 3600000,                        \

@@ -289,6 +289,14 @@ static void batching_bound(struct conn *conn, struct batching *batching)
     *batching = batching_begin(conn);
 }
 
+/* Whether more of a connection's input may be taken now; if not, it is paused. */
+static bool may_go_on(struct conn *conn, struct batching *batching)
+{
+    batching_bound(conn, batching);
+    conn->is_paused = must_wait(conn);
+    return !conn->is_paused;
+}
+
 static void take_foreign(struct conn *conn, struct request *request)
 {
     if (request->error.len > 0)
@@ -323,11 +331,8 @@ static size_t parse_requests(struct conn *conn, const char *in, size_t len)
     struct batching batching = batching_begin(conn);
     conn->in_need = 0;
     while (at < len && conn->state == CONN_OPEN) {
-        batching_bound(conn, &batching);
-        if (must_wait(conn)) {
-            conn->is_paused = true;
+        if (!may_go_on(conn, &batching))
             break;
-        }
         struct request *request = node_request(node);
         size_t consumed = 0, need = 0;
         enum parse result =
@@ -364,11 +369,8 @@ static size_t parse_frames(struct conn *conn, const char *in, size_t len)
     struct batching batching = batching_begin(conn);
     conn->in_need = 0;
     while (at < len && conn->state == CONN_OPEN) {
-        batching_bound(conn, &batching);
-        if (must_wait(conn)) {
-            conn->is_paused = true;
+        if (!may_go_on(conn, &batching))
             break;
-        }
         struct frame frame;
         size_t consumed, need;
         enum frame_parse result = frame_parse(in + at, len - at, &frame, &consumed, &need);

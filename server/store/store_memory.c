@@ -394,18 +394,28 @@ static enum err rewrite(struct store *store, struct slot *slot, const struct sto
     return ERR_OK;
 }
 
+/* The key's live item, or NULL, and its fields with the next version. The key is the caller's, so
+ * that it stays when the item moves. */
+static struct item *read_live(struct store *store, struct slot *slot, const struct store_key *key,
+                              uint32_t *index, struct item_fields *fields)
+{
+    struct item *item = find_live(store, slot, key, index);
+    if (item == NULL)
+        return NULL;
+    item_read(item, position_slot(key->position), fields);
+    fields->key = key->bytes;
+    fields->version = next_version(slot);
+    return item;
+}
+
 enum err store_touch(struct store *store, const struct store_key *key, uint32_t expires_s)
 {
-    uint32_t number = position_slot(key->position);
-    struct slot *slot = &store->slots[number];
+    struct slot *slot = &store->slots[position_slot(key->position)];
+    struct item_fields fields;
     uint32_t index;
-    struct item *item = find_live(store, slot, key, &index);
+    struct item *item = read_live(store, slot, key, &index, &fields);
     if (item == NULL)
         return ERR_NOT_FOUND;
-    struct item_fields fields;
-    item_read(item, number, &fields);
-    fields.key = key->bytes;
-    fields.version = next_version(slot);
     fields.expires_s = expires_s;
     if (expires_s == STORE_NEVER || expires_s > store->now_s)
         return rewrite(store, slot, key, item, &fields);
@@ -418,16 +428,12 @@ enum err store_touch(struct store *store, const struct store_key *key, uint32_t 
 enum err store_mark(struct store *store, const struct store_key *key, uint64_t cas, uint8_t marks)
 {
     CHECK((marks & ~ITEM_MARKS) == 0);
-    uint32_t number = position_slot(key->position);
-    struct slot *slot = &store->slots[number];
+    struct slot *slot = &store->slots[position_slot(key->position)];
+    struct item_fields fields;
     uint32_t index;
-    struct item *item = find_live(store, slot, key, &index);
+    struct item *item = read_live(store, slot, key, &index, &fields);
     if (item == NULL)
         return ERR_NOT_FOUND;
-    struct item_fields fields;
-    item_read(item, number, &fields);
-    fields.key = key->bytes;
-    fields.version = next_version(slot);
     fields.cas = cas != 0 ? cas : fields.version;
     fields.marks = marks;
     return rewrite(store, slot, key, item, &fields);
