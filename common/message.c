@@ -13,6 +13,7 @@
 #define FIELD_BYTES_MAX_HEX64  HEX64_DIGITS
 #define FIELD_BYTES_MAX_DIGEST (2 * DIGEST_BYTES)
 #define FIELD_BYTES_MAX_TOKEN  TOKEN_BYTES_MAX
+#define FIELD_BYTES_MAX_WORD   MESSAGE_WORD_BYTES_MAX
 #define FIELD(type, name)      +1 + FIELD_BYTES_MAX_##type
 #define MESSAGE(word, fields)                                                                      \
     _Static_assert(sizeof(#word) fields <= FRAME_HEADER_BYTES_MAX - 32, #word " fits a frame");
@@ -46,9 +47,9 @@ static bool take_field(struct span *rest, struct span *field)
     return true;
 }
 
-static bool is_token(struct span text)
+static bool is_token(struct span text, size_t len_max)
 {
-    if (text.len == 0 || text.len > TOKEN_BYTES_MAX)
+    if (text.len == 0 || text.len > len_max)
         return false;
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.data[i];
@@ -93,7 +94,13 @@ static bool parse_DIGEST(struct span field, struct digest *digest)
 static bool parse_TOKEN(struct span field, struct span *token)
 {
     *token = field;
-    return is_token(field);
+    return is_token(field, TOKEN_BYTES_MAX);
+}
+
+static bool parse_WORD(struct span field, struct span *word)
+{
+    *word = field;
+    return is_token(field, MESSAGE_WORD_BYTES_MAX);
 }
 
 /* clang-format off */
@@ -169,9 +176,16 @@ static char *format_DIGEST(char *to, struct digest digest)
 
 static char *format_TOKEN(char *to, struct span token)
 {
-    CHECK(is_token(token));
+    CHECK(is_token(token, TOKEN_BYTES_MAX));
     memcpy(to, token.data, token.len);
     return to + token.len;
+}
+
+static char *format_WORD(char *to, struct span word)
+{
+    CHECK(is_token(word, MESSAGE_WORD_BYTES_MAX));
+    memcpy(to, word.data, word.len);
+    return to + word.len;
 }
 
 /* clang-format off */

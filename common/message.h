@@ -21,6 +21,9 @@ enum message_kind {
 #define MESSAGE_TYPE_HEX64  uint64_t
 #define MESSAGE_TYPE_DIGEST struct digest
 #define MESSAGE_TYPE_TOKEN  struct span
+#define MESSAGE_TYPE_WORD   struct span
+
+#define MESSAGE_WORD_BYTES_MAX 63u /* an ip:port fits */
 
 #define FIELD(type, name) MESSAGE_TYPE_##type name;
 #define MESSAGE(word, fields)                                                                      \
@@ -31,7 +34,8 @@ enum message_kind {
 #undef MESSAGE
 #undef FIELD
 
-/* One message. TOKEN fields and body borrow from the frame (parse) or the caller (format). */
+/* One message. TOKEN and WORD fields and body borrow from the frame (parse) or the caller (format).
+ */
 struct message {
     enum message_kind kind;
     union {

@@ -1,8 +1,12 @@
 /* The one table of node-to-node messages: MESSAGE(word, id) and its fields in wire order.
  * Everything that parses, formats or documents a message is made from this list.
  *
- * Field types: U64, U32 (decimal), HEX64 (16 hex digits), DIGEST (40 hex digits), TOKEN (1 to
- * ADDRESS_TEXT_BYTES_MAX-1 bytes without spaces or control characters). Each message has a body. */
+ * Field types: U64, U32 (decimal), HEX64 (16 hex digits), DIGEST (40 hex digits), TOKEN (a name: 1 to
+ * ADDRESS_TEXT_BYTES_MAX-1 bytes without spaces or control characters), WORD (the same, at most
+ * MESSAGE_WORD_BYTES_MAX). Each message has a body, at most FRAME_BODY_BYTES_MAX.
+ *
+ * In this order: the handshake, on every connection; what data connections carry; what control
+ * connections carry, questions and answers side by side. */
 
 /* clang-format off */
 
@@ -26,7 +30,7 @@ MESSAGE(REFUSED,
  * or its first part if total exceeds one frame; PARTs with the rest follow at once. */
 MESSAGE(FORWARD,
     FIELD(U64, number)        /* the sender's request number, never given twice on a connection */
-    FIELD(TOKEN, client)      /* ip:port of the client */
+    FIELD(WORD, client)       /* ip:port of the client */
     FIELD(U32, deadline_ms)   /* how long the sender will wait for the answer */
     FIELD(DIGEST, digest)     /* SHA-1 of the key: nobody hashes again; zeros if there is none */
     FIELD(U32, total))        /* bytes of the whole request */
@@ -38,5 +42,44 @@ MESSAGE(ANSWER,
 /* The next part of the FORWARD or ANSWER this connection is in the middle of. */
 MESSAGE(PART,
     FIELD(U64, number))
+
+/* Asks for what the receiver knows of the members and the sender does not. Body: lines of news that
+ * the sender tells in the same breath. */
+MESSAGE(GET_MEMBERSHIP_LIST,
+    FIELD(U64, number)        /* the asker's, comes back in MEMBERS */
+    FIELD(U32, inc)           /* the sender's own incarnation */
+    FIELD(U64, hb)            /* and heartbeat: proof that it lives */
+    FIELD(U64, since_boot)    /* the receiver's boot when version since was heard; 0: never */
+    FIELD(U64, since)         /* the receiver's last version that the sender has seen */
+    FIELD(HEX64, viewhash))   /* of the members as the sender sees them */
+/* Body: lines of news, those changed after the asked version, oldest first. */
+MESSAGE(MEMBERS,
+    FIELD(U64, number)
+    FIELD(U32, inc)
+    FIELD(U64, hb)
+    FIELD(U64, version)       /* the last change told here */
+    FIELD(U64, newest)        /* the last there is: if above version, ask on at once */
+    FIELD(HEX64, viewhash)
+    FIELD(U32, count))        /* members the sender knows */
+/* Body: lines of news, told when they happen. LEAVE is NEWS of the sender's own end. */
+MESSAGE(NEWS,
+    FIELD(U64, number))       /* 0: no HEARD wanted */
+MESSAGE(HEARD,
+    FIELD(U64, number))
+/* Are you there? Body: a line of news with the suspicion of the receiver, if there is one. */
+MESSAGE(PING,
+    FIELD(U64, number))
+MESSAGE(PONG,
+    FIELD(U64, number)
+    FIELD(U32, inc)
+    FIELD(U64, hb))
+/* Asks the receiver to try whether another node is there. */
+MESSAGE(PROBE,
+    FIELD(U64, number)
+    FIELD(TOKEN, name)
+    FIELD(U64, boot))
+MESSAGE(PROBED,
+    FIELD(U64, number)
+    FIELD(WORD, result))      /* ok, refused, silent, stalled or unknown */
 
 /* clang-format on */

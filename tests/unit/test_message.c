@@ -76,10 +76,46 @@ static void every_message_reads_as_documented(void **state)
     assert_header(&part, "PART 0");
 }
 
+static void every_control_message_reads_as_documented(void **state)
+{
+    (void)state;
+    struct message get = {.kind = MESSAGE_GET_MEMBERSHIP_LIST,
+                          .GET_MEMBERSHIP_LIST = {.number = 7,
+                                                  .inc = UINT32_MAX,
+                                                  .hb = 9,
+                                                  .since_boot = UINT64_MAX,
+                                                  .since = 0,
+                                                  .viewhash = 0xfe},
+                          .body = SPAN_LITERAL("a line of news\n")};
+    assert_header(&get, "GET_MEMBERSHIP_LIST 7 4294967295 9 18446744073709551615 0 "
+                        "00000000000000fe");
+    struct message members = {
+        .kind = MESSAGE_MEMBERS,
+        .MEMBERS = {
+            .number = 7, .inc = 1, .hb = 2, .version = 3, .newest = 4, .viewhash = 5, .count = 6}};
+    assert_header(&members, "MEMBERS 7 1 2 3 4 0000000000000005 6");
+    struct message news = {.kind = MESSAGE_NEWS, .NEWS = {.number = 0}};
+    assert_header(&news, "NEWS 0");
+    struct message heard = {.kind = MESSAGE_HEARD, .HEARD = {.number = 8}};
+    assert_header(&heard, "HEARD 8");
+    struct message ping = {.kind = MESSAGE_PING, .PING = {.number = 9}};
+    assert_header(&ping, "PING 9");
+    struct message pong = {.kind = MESSAGE_PONG, .PONG = {.number = 9, .inc = 1, .hb = 2}};
+    assert_header(&pong, "PONG 9 1 2");
+    struct message probe = {.kind = MESSAGE_PROBE,
+                            .PROBE = {.number = 3, .name = SPAN_LITERAL("c:3"), .boot = 17}};
+    assert_header(&probe, "PROBE 3 c:3 17");
+    struct message probed = {.kind = MESSAGE_PROBED,
+                             .PROBED = {.number = 3, .result = SPAN_LITERAL("silent")}};
+    assert_header(&probed, "PROBED 3 silent");
+}
+
 static void every_kind_has_its_word(void **state)
 {
     (void)state;
-    static const char *const words[] = {"HELLO", "WELCOME", "REFUSED", "FORWARD", "ANSWER", "PART"};
+    static const char *const words[] = {
+        "HELLO",   "WELCOME", "REFUSED", "FORWARD", "ANSWER", "PART",  "GET_MEMBERSHIP_LIST",
+        "MEMBERS", "NEWS",    "HEARD",   "PING",    "PONG",   "PROBE", "PROBED"};
     assert_int_equal(ARRAY_COUNT(words), MESSAGE_KIND_COUNT);
     for (size_t i = 0; i < ARRAY_COUNT(words); i++)
         assert_string_equal(message_word((enum message_kind)i), words[i]);
@@ -196,6 +232,19 @@ static void a_token_has_at_most_an_address_bytes(void **state)
     }
 }
 
+static void a_word_is_shorter(void **state)
+{
+    (void)state;
+    struct message message;
+    char header[128];
+    const int bytes_max = MESSAGE_WORD_BYTES_MAX;
+    for (int len = bytes_max - 1; len < bytes_max + 3; len++) {
+        int bytes = snprintf(header, sizeof(header), "PROBED 1 %0*d", len, 0);
+        enum err want = len <= bytes_max ? ERR_OK : ERR_SYNTAX;
+        assert_int_equal(parse(span_of(header, (size_t)bytes), &message), want);
+    }
+}
+
 static void the_longest_message_fits_a_frame(void **state)
 {
     (void)state;
@@ -283,6 +332,8 @@ static void a_message_that_nobody_could_read_is_never_made(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         struct message refused = {.kind = MESSAGE_REFUSED, .REFUSED = {bad[i], 1}};
         assert_checked(append_message, &refused);
+        struct message probed = {.kind = MESSAGE_PROBED, .PROBED = {1, bad[i]}};
+        assert_checked(append_message, &probed);
     }
     struct message unknown = {.kind = MESSAGE_KIND_COUNT};
     assert_checked(append_message, &unknown);
@@ -292,10 +343,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_message_reads_as_documented),
+        cmocka_unit_test(every_control_message_reads_as_documented),
         cmocka_unit_test(every_kind_has_its_word),
         cmocka_unit_test(every_field_is_read),
         cmocka_unit_test(malformed_headers_are_refused),
         cmocka_unit_test(a_token_has_at_most_an_address_bytes),
+        cmocka_unit_test(a_word_is_shorter),
         cmocka_unit_test(the_longest_message_fits_a_frame),
         cmocka_unit_test(a_message_that_nobody_could_read_is_never_made),
         cmocka_unit_test(what_is_sent_is_received),
