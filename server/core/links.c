@@ -100,7 +100,7 @@ static bool dial(struct links *links, struct link *link, struct moment now)
 {
     link->conn = links->env->dial(links->env->shell, member_name(links, link->member));
     if (link->conn.generation == 0) {
-        links_end(links, link, "no connection can be opened", false, now);
+        links_end(links, link, disconnect_text(DISCONNECT_LOCAL), false, now);
         return false;
     }
     by_conn_set(links, link->conn, link);

@@ -457,11 +457,17 @@ void node_connected(struct node *node, struct conn_id conn)
         links_connected(&node->links, link);
 }
 
-void node_disconnected(struct node *node, struct conn_id conn, const char *reason)
+void node_disconnected(struct node *node, struct conn_id conn, enum disconnect why)
 {
     struct link *link = links_find(&node->links, conn);
     if (link)
-        link_lost(node, link, reason);
+        link_lost(node, link, disconnect_text(why));
+}
+
+void node_client_line(struct node *node, struct conn_id conn, struct span line)
+{
+    (void)line;
+    node->env->close(node->env->shell, conn, false); /* nobody waits for what it says */
 }
 
 uint64_t node_deadline(const struct node *node)

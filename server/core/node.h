@@ -57,9 +57,13 @@ void node_frame(struct node *node, struct conn_id conn, const struct frame *fram
 void node_frame_bad(struct node *node, struct conn_id conn, bool crc);
 /* A dialled connection is there. */
 void node_connected(struct node *node, struct conn_id conn);
-/* A peer's connection has ended, or could not be had; reason is for people, static. Connections
+/* A connection that the node dialled, or another node's, has ended or could not be had. Connections
  * that were only ever a client's need not be told. */
-void node_disconnected(struct node *node, struct conn_id conn, const char *reason);
+void node_disconnected(struct node *node, struct conn_id conn, enum disconnect why);
+/* A line has come on a connection of dial_client, without its line end; borrowed. A client that
+ * says more than CLIENT_LINE_BYTES_MAX without a line end has its connection closed by the shell:
+ * node_disconnected follows. */
+void node_client_line(struct node *node, struct conn_id conn, struct span line);
 
 /* When node_tick wants to be called next: monotonic ms. */
 uint64_t node_deadline(const struct node *node);

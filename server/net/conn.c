@@ -2,11 +2,14 @@
 
 #include "common/check.h"
 #include "common/frame.h"
+#include "server/net/evidence.h"
 #include "server/net/sockname.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -68,14 +71,15 @@ static void conn_watch(struct conn *conn, int fd)
     event_add(&conn->readable, NULL);
 }
 
-static struct conn *conn_open(struct shell *shell, bool is_dialled)
+static struct conn *conn_open(struct shell *shell, enum conn_role role)
 {
+    bool is_dialled = role != CONN_CLIENT; /* an accepted one is a client's until it says HELLO */
     struct conn *conn = calloc(1, sizeof(*conn));
     CHECK(conn != NULL);
     conn->magic = CONN_MAGIC;
     conn->shell = shell;
     conn->is_dialled = is_dialled;
-    conn->role = is_dialled ? CONN_PEER : CONN_CLIENT;
+    conn->role = role;
     conn->batch_max = 1; /* until the size of its answers is known */
     mark_active(conn);
     conn->in.budget = shell->budget;
@@ -93,14 +97,15 @@ static struct conn *conn_open(struct shell *shell, bool is_dialled)
 
 struct conn *conn_accept(struct shell *shell, int fd)
 {
-    struct conn *conn = conn_open(shell, false);
+    struct conn *conn = conn_open(shell, CONN_CLIENT);
     conn_watch(conn, fd);
     return conn;
 }
 
-struct conn *conn_dial(struct shell *shell)
+struct conn *conn_dial(struct shell *shell, enum conn_role role)
 {
-    return conn_open(shell, true);
+    CHECK(role != CONN_CLIENT);
+    return conn_open(shell, role);
 }
 
 void conn_limit(struct conn *conn)
@@ -153,14 +158,21 @@ void conn_drain(struct conn *conn)
     conn_touch(conn);
 }
 
-void conn_end(struct conn *conn, const char *reason)
+void conn_end(struct conn *conn)
 {
     if (conn->state == CONN_CLOSED)
         return;
     conn->state = CONN_CLOSED;
     conn_touch(conn);
-    if (conn->role == CONN_PEER && reason)
-        node_disconnected(conn->shell->node, conn->id, reason);
+}
+
+void conn_lost(struct conn *conn, enum disconnect why)
+{
+    if (conn->state == CONN_CLOSED)
+        return;
+    conn_end(conn);
+    if (conn->role != CONN_CLIENT)
+        node_disconnected(conn->shell->node, conn->id, why);
 }
 
 void conn_free(struct conn *conn)
@@ -183,6 +195,14 @@ void conn_free(struct conn *conn)
     shell->client_count -= conn->role == CONN_CLIENT;
     conn->magic = 0;
     free(conn);
+}
+
+uint64_t conn_unacked(const struct conn *conn)
+{
+    int in_socket = 0;
+    if (conn->fd >= 0 && ioctl(conn->fd, SIOCOUTQ, &in_socket) != 0)
+        in_socket = 0;
+    return (uint64_t)in_socket + reply_len(&conn->session.out);
 }
 
 const char *conn_text(struct conn *conn)
@@ -389,6 +409,26 @@ static size_t parse_frames(struct conn *conn, const char *in, size_t len)
     return at;
 }
 
+/* What a client says on a connection made to it. */
+static size_t parse_lines(struct conn *conn, const char *in, size_t len)
+{
+    size_t at = 0;
+    while (at < len && conn->state == CONN_OPEN) {
+        const char *stop = memchr(in + at, '\n', len - at);
+        size_t line_len = stop ? (size_t)(stop - in) - at : len - at;
+        if (line_len > CLIENT_LINE_BYTES_MAX + 1) {
+            conn_lost(conn, DISCONNECT_RESET);
+            break;
+        }
+        if (!stop)
+            break;
+        bool has_cr = line_len > 0 && stop[-1] == '\r';
+        node_client_line(conn->shell->node, conn->id, span_of(in + at, line_len - has_cr));
+        at += line_len + 1;
+    }
+    return at;
+}
+
 static size_t parse(struct conn *conn, const char *in, size_t len)
 {
     size_t at = 0;
@@ -396,12 +436,14 @@ static size_t parse(struct conn *conn, const char *in, size_t len)
         at = parse_requests(conn, in, len);
     if (conn->role == CONN_PEER && conn->state == CONN_OPEN)
         at += parse_frames(conn, in + at, len - at);
+    if (conn->role == CONN_RAW && conn->state == CONN_OPEN)
+        at += parse_lines(conn, in + at, len - at);
     if (conn->is_paused) {
         stop_reading(conn);
         conn_touch(conn);
     } else if (conn->has_eof) {
-        if (conn->role == CONN_PEER && !conn->shell->is_stopping)
-            conn_end(conn, "the other end closed it");
+        if (conn->role != CONN_CLIENT && !conn->shell->is_stopping)
+            conn_lost(conn, DISCONNECT_CLOSED);
         else
             conn_drain(conn);
     }
@@ -428,7 +470,7 @@ static bool read_ended(struct conn *conn, ssize_t got)
     if (is_empty && !conn->shell->is_stopping)
         return false;
     if (got < 0 && !is_empty) {
-        conn_end(conn, "the connection broke");
+        conn_lost(conn, evidence_of(errno));
         return false;
     }
     conn->has_eof = true;
@@ -534,7 +576,7 @@ static void linger_on(struct conn *conn)
 {
     uint64_t now_ms = conn->shell->now.mono_ms;
     if (now_ms >= conn->linger_by_ms) {
-        conn_end(conn, NULL);
+        conn_end(conn);
         return;
     }
     uint64_t left_ms = conn->linger_by_ms - now_ms;
@@ -549,7 +591,7 @@ static void discard(struct conn *conn)
     char *at = shell_arena(conn->shell, READ_BYTES);
     ssize_t got = recv(conn->fd, at, READ_BYTES, 0);
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
-        conn_end(conn, NULL);
+        conn_end(conn);
     else
         linger_on(conn);
 }
@@ -560,7 +602,7 @@ static void on_silence(struct conn *conn)
     if (conn->state == CONN_OPEN && conn->is_over_limit)
         refuse_over_limit(conn, node_request(conn->shell->node));
     else if (conn->state == CONN_LINGERING)
-        conn_end(conn, NULL);
+        conn_end(conn);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -600,7 +642,7 @@ static void drop_slow(struct conn *conn)
     log_line(conn->shell->log, conn->shell->now, LOG_WARN, "client-dropped",
              "client=%s reason=\"it does not read its answers and memory is full\"",
              conn_text(conn));
-    conn_end(conn, "memory is full");
+    conn_end(conn);
 }
 
 /* One call's worth of what waits. Returns what the call does; len: out, what was offered. */
@@ -628,7 +670,7 @@ static void conn_send(struct conn *conn)
         size_t len;
         ssize_t sent = send_some(conn->fd, out, &len);
         if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
-            conn_end(conn, "the connection broke");
+            conn_lost(conn, evidence_of(errno));
             return;
         }
         if (sent > 0) {
@@ -659,7 +701,7 @@ static void conn_send(struct conn *conn)
 static void linger(struct conn *conn)
 {
     if (conn->has_eof || shutdown(conn->fd, SHUT_WR) != 0) {
-        conn_end(conn, NULL);
+        conn_end(conn);
         return;
     }
     conn->state = CONN_LINGERING;

@@ -13,7 +13,11 @@
 #include "server/net/shell.h"
 
 enum conn_state { CONN_OPEN, CONN_DRAINING, CONN_LINGERING, CONN_CLOSED };
-enum conn_role { CONN_CLIENT, CONN_PEER };
+enum conn_role {
+    CONN_CLIENT,
+    CONN_PEER, /* another node's, or dialled to one */
+    CONN_RAW   /* dialled to a client, for direct answers: lines come, anything goes */
+};
 
 #define CONN_MAGIC  0x636f6e6eu
 #define BUSY_ANSWER "SERVER_ERROR busy, retry in 1000 ms\r\n"
@@ -48,8 +52,9 @@ struct conn {
 struct conn *conn_accept(struct shell *shell, int fd);
 /* It is above the limit of clients: it may stay only if it soon proves to be another node's. */
 void conn_limit(struct conn *conn);
-/* A connection to another node, to be given its socket by conn_connected. */
-struct conn *conn_dial(struct shell *shell);
+/* A connection to another node (CONN_PEER) or to a client (CONN_RAW), to be given its socket by
+ * conn_connected. */
+struct conn *conn_dial(struct shell *shell, enum conn_role role);
 void conn_connected(struct conn *conn, int fd);
 /* The connection of an id, or NULL if it is gone or ended. */
 struct conn *conn_find(const struct shell *shell, struct conn_id id);
@@ -57,8 +62,10 @@ struct conn *conn_find(const struct shell *shell, struct conn_id id);
 void conn_touch(struct conn *conn);
 /* Answers everything received, then ends. */
 void conn_drain(struct conn *conn);
-/* Ends it at once; reason is told to the node if it is a peer's, unless NULL. */
-void conn_end(struct conn *conn, const char *reason);
+/* Ends it at once, as this side wants it. */
+void conn_end(struct conn *conn);
+/* It has ended, or could not be had: the node is told, unless it was a client's. */
+void conn_lost(struct conn *conn, enum disconnect why);
 /* Sends what is owed, lets paused input go on, puts what has ended among shell->ended. */
 void conn_settle(struct conn *conn);
 /* Frees one that has ended; at the turn's end only, never inside its own callback. */
@@ -67,6 +74,8 @@ void conn_free(struct conn *conn);
 void conn_resume(struct conn *conn);
 /* The node stops: takes what has come already, answers it, then ends. */
 void conn_finish(struct conn *conn);
+/* Bytes that the other end's machine has not acknowledged, those not sent yet included. */
+uint64_t conn_unacked(const struct conn *conn);
 /* ip:port of the other end; "-" if unknown. */
 const char *conn_text(struct conn *conn);
 

@@ -2,6 +2,7 @@
 
 #include "common/address.h"
 #include "common/check.h"
+#include "server/net/evidence.h"
 
 #include <errno.h>
 #include <event2/dns.h>
@@ -19,6 +20,9 @@
  * last. */
 #define NEXT_ADDRESS_MS 250u
 #define LAST_ADDRESS_MS 5000u
+/* For a client's address, so that Linux sends it one SYN: the second would follow after 1 s. */
+#define CLIENT_MS_MAX   950u
+#define CLIENT_PORT_MIN 1024u
 
 struct dialler {
     struct shell *shell;    /* borrowed */
@@ -34,7 +38,10 @@ struct attempt {
     struct evutil_addrinfo *found;      /* owned; NULL while the name is being looked up */
     const struct evutil_addrinfo *next; /* of found, to be tried */
     int fd;                             /* connecting; -1: none */
-    struct event connected;
+    unsigned last_ms;                   /* how long the last address may take */
+    int error;                          /* errno of what failed last */
+    enum disconnect why;                /* what it came to, once that is to be told */
+    struct event connected;             /* fd is; or, without one, why is to be told */
 };
 
 struct dialler *dialler_open(struct shell *shell)
@@ -48,10 +55,10 @@ struct dialler *dialler_open(struct shell *shell)
 
 static void attempt_drop_socket(struct attempt *attempt)
 {
-    if (attempt->fd < 0)
-        return;
-    event_del(&attempt->connected);
-    close(attempt->fd);
+    if (event_initialized(&attempt->connected))
+        event_del(&attempt->connected);
+    if (attempt->fd >= 0)
+        close(attempt->fd);
     attempt->fd = -1;
 }
 
@@ -78,24 +85,25 @@ void dialler_close(struct dialler *dialler)
 
 static void on_connected(evutil_socket_t fd, short what, void *arg);
 
-/* Begins to connect to one address. Returns false with errno set. */
+/* Begins to connect to one address. Returns false with the attempt's error set. */
 static bool connect_to(struct attempt *attempt, const struct evutil_addrinfo *address, bool is_last)
 {
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
+    if (fd < 0) {
+        attempt->error = errno;
         return false;
+    }
     int on = 1;
     unsigned unacked_ms = PEER_UNACKED_MS_MAX;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof(unacked_ms));
     if (connect(fd, address->ai_addr, (socklen_t)address->ai_addrlen) != 0 &&
         errno != EINPROGRESS) {
-        int error = errno;
+        attempt->error = errno;
         close(fd);
-        errno = error;
         return false;
     }
-    unsigned wait_ms = is_last ? LAST_ADDRESS_MS : NEXT_ADDRESS_MS;
+    unsigned wait_ms = is_last ? attempt->last_ms : NEXT_ADDRESS_MS;
     const struct timeval wait = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
     attempt->fd = fd;
     CHECK(event_assign(&attempt->connected, attempt->dialler->shell->base, fd, EV_WRITE,
@@ -104,7 +112,8 @@ static bool connect_to(struct attempt *attempt, const struct evutil_addrinfo *ad
     return true;
 }
 
-/* Goes on to the next address that can be tried. Returns false with errno set if there is none. */
+/* Goes on to the next address that can be tried. Returns false if there is none: the
+ * attempt's error tells what became of the last. */
 static bool connect_next(struct attempt *attempt)
 {
     while (attempt->next) {
@@ -117,12 +126,22 @@ static bool connect_next(struct attempt *attempt)
 }
 
 /* Ends an attempt that has come to nothing, and the connection that waited for it. */
-static void attempt_fail(struct attempt *attempt, const char *reason)
+static void attempt_fail(struct attempt *attempt, enum disconnect why)
 {
     struct conn *conn = conn_find(attempt->dialler->shell, attempt->conn);
     attempt_free(attempt);
     if (conn)
-        conn_end(conn, reason);
+        conn_lost(conn, why);
+}
+
+/* The socket of an attempt is connected, or can't be: what it says. */
+static int socket_error(int fd, short what)
+{
+    int error = ETIMEDOUT;
+    socklen_t len = sizeof(error);
+    if ((what & EV_WRITE) && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+        error = errno;
+    return error;
 }
 
 static void on_connected(evutil_socket_t fd, short what, void *arg)
@@ -130,45 +149,74 @@ static void on_connected(evutil_socket_t fd, short what, void *arg)
     struct attempt *attempt = arg;
     shell_turn(attempt->dialler->shell);
     struct conn *conn = conn_find(attempt->dialler->shell, attempt->conn);
-    int error = ETIMEDOUT;
-    socklen_t len = sizeof(error);
-    if ((what & EV_WRITE) && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
-        error = errno;
+    attempt->error = socket_error(fd, what);
     if (!conn) {
         attempt_free(attempt);
-    } else if (error == 0) {
+    } else if (attempt->error == 0) {
         attempt->fd = -1; /* the connection's from here on */
         attempt_free(attempt);
         conn_connected(conn, fd);
     } else {
         attempt_drop_socket(attempt);
         if (!connect_next(attempt))
-            attempt_fail(attempt,
-                         error == ECONNREFUSED ? "connection refused" : "it can't be reached");
+            attempt_fail(attempt, evidence_of(attempt->error));
     }
+}
+
+static void on_failed(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct attempt *attempt = arg;
+    shell_turn(attempt->dialler->shell);
+    attempt_fail(attempt, attempt->why);
+}
+
+/* Lets the loop tell it: whoever dials is not called back meanwhile. */
+static void attempt_fail_later(struct attempt *attempt, enum disconnect why)
+{
+    const struct timeval now = {0};
+    attempt->why = why;
+    CHECK(evtimer_assign(&attempt->connected, attempt->dialler->shell->base, on_failed, attempt) ==
+          0);
+    evtimer_add(&attempt->connected, &now);
 }
 
 static void on_found(int result, struct evutil_addrinfo *found, void *arg)
 {
     struct attempt *attempt = arg;
-    shell_turn(attempt->dialler->shell);
     attempt->found = found;
     attempt->next = found;
     if (result != 0)
-        attempt_fail(attempt, "its name is not known");
+        attempt_fail_later(attempt, DISCONNECT_NAME);
     else if (!conn_find(attempt->dialler->shell, attempt->conn))
         attempt_free(attempt);
     else if (!connect_next(attempt))
-        attempt_fail(attempt, "it can't be reached");
+        attempt_fail_later(attempt, evidence_of(attempt->error));
 }
 
-static struct attempt *attempt_open(struct dialler *dialler, struct conn_id conn)
+/* Begins with addresses that needed no look-up. Returns false if this machine can't. */
+static bool attempt_begin(struct attempt *attempt)
+{
+    attempt->next = attempt->found;
+    if (connect_next(attempt))
+        return true;
+    enum disconnect why = evidence_of(attempt->error);
+    if (why == DISCONNECT_LOCAL)
+        attempt_free(attempt);
+    else
+        attempt_fail_later(attempt, why);
+    return why != DISCONNECT_LOCAL;
+}
+
+static struct attempt *attempt_open(struct dialler *dialler, struct conn_id conn, unsigned last_ms)
 {
     struct attempt *attempt = calloc(1, sizeof(*attempt));
     CHECK(attempt != NULL);
     attempt->dialler = dialler;
     attempt->conn = conn;
     attempt->fd = -1;
+    attempt->last_ms = last_ms;
     list_append(&dialler->attempts, &attempt->in_attempts);
     return attempt;
 }
@@ -181,31 +229,47 @@ static bool dns_ready(struct dialler *dialler)
     return dialler->dns != NULL;
 }
 
+/* Fills found if host is an address. */
+static bool find_numeric(const struct address *address, struct evutil_addrinfo **found)
+{
+    char service[8];
+    const struct evutil_addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_NUMERICHOST};
+    snprintf(service, sizeof(service), "%u", address->port);
+    return evutil_getaddrinfo(address->host, service, &hints, found) == 0;
+}
+
 bool dialler_dial(struct dialler *dialler, struct conn_id conn, const char *name)
 {
     struct address address;
     const char *why;
     if (address_parse(span_of_string(name), &address, &why))
         return false;
-    char service[8];
-    snprintf(service, sizeof(service), "%u", address.port);
-    struct evutil_addrinfo hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_NUMERICHOST};
-    struct attempt *attempt = attempt_open(dialler, conn);
-    if (evutil_getaddrinfo(address.host, service, &hints, &attempt->found) == 0) {
-        attempt->next = attempt->found;
-        bool is_begun = connect_next(attempt);
-        if (!is_begun)
-            attempt_free(attempt);
-        return is_begun;
-    }
+    struct attempt *attempt = attempt_open(dialler, conn, LAST_ADDRESS_MS);
+    if (find_numeric(&address, &attempt->found))
+        return attempt_begin(attempt);
     attempt->found = NULL;
     if (!dns_ready(dialler)) {
         attempt_free(attempt);
         return false;
     }
-    hints.ai_flags = 0;
-    /* The answer may come before this returns: then the connection may have ended already. */
+    char service[8];
+    const struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    snprintf(service, sizeof(service), "%u", address.port);
+    /* The answer may come before this returns. */
     evdns_getaddrinfo(dialler->dns, address.host, service, &hints, on_found, attempt);
     return true;
+}
+
+bool dialler_dial_client(struct dialler *dialler, struct conn_id conn, const char *text)
+{
+    struct address address;
+    struct evutil_addrinfo *found;
+    const char *why;
+    if (address_parse(span_of_string(text), &address, &why) || address.port < CLIENT_PORT_MIN ||
+        !find_numeric(&address, &found))
+        return false;
+    struct attempt *attempt = attempt_open(dialler, conn, CLIENT_MS_MAX);
+    attempt->found = found;
+    return attempt_begin(attempt);
 }

@@ -9,8 +9,13 @@ struct dialler *dialler_open(struct shell *shell);
 /* Ends look-ups under way. Accepts NULL. */
 void dialler_close(struct dialler *dialler);
 /* Begins to connect to name (host:port) for a connection that has no socket yet, trying the name's
- * addresses in turn. What becomes of it the connection learns by conn_connected or conn_end.
+ * addresses in turn. What becomes of it the connection learns by conn_connected or conn_lost.
  * Returns false if it can't even begin. */
 MUST_USE bool dialler_dial(struct dialler *dialler, struct conn_id conn, const char *name);
+
+/* The same to a client's numeric address ip:port, with a port that no privileged service has; it
+ * has 1 s. */
+MUST_USE bool dialler_dial_client(struct dialler *dialler, struct conn_id conn,
+                                  const char *address);
 
 #endif

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -75,9 +76,18 @@ static void env_client_text(void *arg, struct conn_id id, char text[CLIENT_TEXT_
 static struct conn_id env_dial(void *arg, const char *name)
 {
     struct shell *shell = arg;
-    struct conn *conn = conn_dial(shell);
+    struct conn *conn = conn_dial(shell, CONN_PEER);
     if (!dialler_dial(shell->dialler, conn->id, name))
-        conn_end(conn, NULL);
+        conn_end(conn);
+    return conn->state == CONN_CLOSED ? (struct conn_id){0} : conn->id;
+}
+
+static struct conn_id env_dial_client(void *arg, const char *address)
+{
+    struct shell *shell = arg;
+    struct conn *conn = conn_dial(shell, CONN_RAW);
+    if (!dialler_dial_client(shell->dialler, conn->id, address))
+        conn_end(conn);
     return conn->state == CONN_CLOSED ? (struct conn_id){0} : conn->id;
 }
 
@@ -89,7 +99,20 @@ static void env_close(void *arg, struct conn_id id, bool after_sending)
     if (after_sending && conn->fd >= 0)
         conn_drain(conn);
     else
-        conn_end(conn, NULL);
+        conn_end(conn);
+}
+
+static uint64_t env_unacked(void *arg, struct conn_id id)
+{
+    const struct conn *conn = conn_find(arg, id);
+    return conn ? conn_unacked(conn) : 0;
+}
+
+static void env_entropy(void *arg, void *bytes, size_t len)
+{
+    (void)arg;
+    CHECK(len <= 256); /* so much comes whole */
+    CHECK(getrandom(bytes, len, 0) == (ssize_t)len);
 }
 
 static uint64_t microseconds(struct timeval time)
@@ -215,7 +238,7 @@ static void on_idle_timer(evutil_socket_t fd, short what, void *arg)
         if (conn && !conn->is_dialled && !node_has_link(shell->node, conn->id) &&
             session_open_count(&conn->session) == 0 &&
             now_s - conn->active_s > shell->options.idle_timeout_s)
-            conn_end(conn, "idle");
+            conn_end(conn);
     }
     const struct timeval second = {.tv_sec = 1};
     event_add(&shell->idle_timer, &second);
@@ -252,6 +275,19 @@ static void stop_gracefully(struct shell *shell)
         if (conn && !conn->is_dialled)
             conn_finish(conn);
     }
+}
+
+static void env_end(void *arg, enum node_end why)
+{
+    struct shell *shell = arg;
+    if (shell->has_ended)
+        return;
+    shell->has_ended = true;
+    shell->end = why;
+    log_line(shell->log, shell->now, why == NODE_END_LEFT ? LOG_INFO : LOG_WARN, "stopping",
+             "reason=\"%s\" connections=%u",
+             why == NODE_END_LEFT ? "left the cluster" : "another process is the node of this name",
+             shell->client_count);
 }
 
 static void on_signal(evutil_socket_t number, short what, void *arg)
@@ -304,7 +340,11 @@ void shell_init(struct shell *shell, const struct shell_options *options, struct
                 .session = env_session,
                 .client_text = env_client_text,
                 .dial = env_dial,
+                .dial_client = env_dial_client,
                 .close = env_close,
+                .unacked = env_unacked,
+                .entropy = env_entropy,
+                .end = env_end,
                 .gauges = env_gauges,
                 .verbosity = env_verbosity},
     };
@@ -352,6 +392,11 @@ void shell_run(struct shell *shell, struct node *node)
     shell_turn(shell);
     for (;;) {
         end_turn(shell);
+        if (shell->has_ended && !shell->is_stopping) {
+            shell_turn(shell);
+            stop_gracefully(shell);
+            continue;
+        }
         if (has_stopped(shell))
             break;
         set_timer(shell);
@@ -369,7 +414,7 @@ void shell_close(struct shell *shell)
     shell->is_stopping = true;
     for (uint32_t i = 0; i < shell->conns_capacity; i++)
         if (shell->conns[i])
-            conn_end(shell->conns[i], NULL);
+            conn_end(shell->conns[i]);
     struct list *link;
     while ((link = list_first(&shell->dirty))) {
         list_remove(link);

@@ -74,6 +74,8 @@ struct shell {
     bool is_stopping;
     uint64_t stop_by_ms;
     int signal_number; /* what ended it; 0 while running */
+    bool has_ended;    /* the node has asked to stop */
+    enum node_end end; /* why */
 };
 
 /* Prepares a shell: base, env table; no node yet. Failure stops the process. */

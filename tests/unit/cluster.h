@@ -5,6 +5,7 @@
 
 #include "common/check.h"
 #include "common/peers.h"
+#include "common/prng.h"
 #include "common/ring.h"
 #include "server/core/node.h"
 
@@ -26,6 +27,7 @@ struct cluster;
 struct end {
     bool is_open;
     bool is_client;
+    bool is_raw; /* dialled to a client, for direct answers: the test is that client */
     bool is_connecting;
     bool is_closing; /* after what is in out has been taken */
     struct conn_id id;
@@ -34,6 +36,7 @@ struct end {
     struct buf in;
     int peer_node; /* the other end; -1: the test */
     int peer_index;
+    char dialled[CLIENT_TEXT_BYTES_MAX]; /* is_raw: whom */
 };
 
 struct place {
@@ -51,6 +54,10 @@ struct place {
     struct node *node;
     struct end ends[CLUSTER_CONNS_MAX];
     uint32_t generation;
+    struct prng entropy;
+    bool clients_refuse; /* dials to clients come to nothing */
+    bool has_ended;      /* the node has asked to stop */
+    enum node_end end;
 };
 
 struct cluster {
@@ -97,7 +104,7 @@ static inline void end_close(struct place *place, struct end *end)
         buf_close(&other->in);
         other->is_open = false;
         node_turn(there->node, place->cluster->now);
-        node_disconnected(there->node, id, "the other end closed it");
+        node_disconnected(there->node, id, DISCONNECT_CLOSED);
         node_flush(there->node);
     }
 }
@@ -125,6 +132,36 @@ static inline struct conn_id cluster_dial(void *arg, const char *name)
             end->peer_node = i;
     CHECK(end->peer_node >= 0);
     return end->id;
+}
+
+/* The test is the client: its end is the one that the node talks to. */
+static inline struct conn_id cluster_dial_client(void *arg, const char *address)
+{
+    struct end *end = end_open(arg);
+    end->is_raw = true;
+    end->is_connecting = true;
+    snprintf(end->dialled, sizeof(end->dialled), "%s", address);
+    return end->id;
+}
+
+static inline uint64_t cluster_unacked(void *arg, struct conn_id id)
+{
+    struct end *end = end_find(arg, id);
+    return end ? reply_len(&end->session.out) : 0;
+}
+
+static inline void cluster_entropy(void *arg, void *bytes, size_t len)
+{
+    struct place *place = arg;
+    for (size_t i = 0; i < len; i++)
+        ((uint8_t *)bytes)[i] = (uint8_t)prng_next(&place->entropy);
+}
+
+static inline void cluster_end(void *arg, enum node_end why)
+{
+    struct place *place = arg;
+    place->has_ended = true;
+    place->end = why;
 }
 
 static inline void cluster_close_conn(void *arg, struct conn_id id, bool after_sending)
@@ -162,13 +199,18 @@ static inline void place_start(struct place *place, const char *list)
 {
     struct peers_error error;
     assert_int_equal(peers_parse(span_of_string(list), &place->view, &error), ERR_OK);
+    prng_init(&place->entropy, (uint64_t)place->number + 1);
     place->budget = (struct budget){.limit_bytes = 64u << 20};
     place->log = (struct log){.level = LOG_DEBUG, .sink = cluster_sink};
     place->env = (struct env){.shell = place,
                               .session = cluster_session,
                               .client_text = cluster_client_text,
                               .dial = cluster_dial,
+                              .dial_client = cluster_dial_client,
                               .close = cluster_close_conn,
+                              .unacked = cluster_unacked,
+                              .entropy = cluster_entropy,
+                              .end = cluster_end,
                               .gauges = cluster_gauges,
                               .verbosity = cluster_verbosity};
     const struct store_options store_options = {.budget = &place->budget, .seed = 1};
@@ -235,9 +277,31 @@ static inline struct end *client_open(struct cluster *cluster, int node)
     return end;
 }
 
+/* What the client has said on a connection made to it: the lines that are whole. */
+static inline bool end_take_lines(struct place *place, struct end *end)
+{
+    struct conn_id id = end->id;
+    bool has_done = false;
+    const char *stop;
+    while (end_find(place, id) == end && buf_len(&end->in) > 0 &&
+           (stop = memchr(buf_span(&end->in).data, '\n', buf_len(&end->in)))) {
+        struct span in = buf_span(&end->in);
+        size_t len = (size_t)(stop - in.data);
+        struct span line = span_of(in.data, len > 0 && stop[-1] == '\r' ? len - 1 : len);
+        node_client_line(place->node, id, line);
+        node_flush(place->node);
+        has_done = true;
+        if (end_find(place, id) == end)
+            buf_consume(&end->in, len + 1);
+    }
+    return has_done;
+}
+
 /* What has come on an end, as far as it goes. Returns whether anything was done. */
 static inline bool end_take(struct place *place, struct end *end)
 {
+    if (end->is_raw)
+        return end_take_lines(place, end);
     bool has_done = false;
     struct conn_id id = end->id;
     while (end_find(place, id) == end && buf_len(&end->in) > 0) {
@@ -274,6 +338,17 @@ static inline bool end_take(struct place *place, struct end *end)
 /* Moves what an end has to say to the other end, unless one of them is mute. */
 static inline bool end_carry(struct place *place, struct end *end)
 {
+    if (end->is_connecting && end->is_raw) {
+        end->is_connecting = false;
+        if (place->clients_refuse) {
+            struct conn_id id = end->id;
+            end_close(place, end);
+            node_disconnected(place->node, id, DISCONNECT_REFUSED);
+        } else {
+            node_connected(place->node, end->id);
+        }
+        return true;
+    }
     if (end->is_connecting) {
         struct place *there = &place->cluster->places[end->peer_node];
         if (there->is_mute)
@@ -283,7 +358,7 @@ static inline bool end_carry(struct place *place, struct end *end)
             struct conn_id id = end->id;
             end->peer_node = -1;
             end_close(place, end);
-            node_disconnected(place->node, id, "connection refused");
+            node_disconnected(place->node, id, DISCONNECT_REFUSED);
             return true;
         }
         struct end *other = end_open(there);

@@ -1,0 +1,14 @@
+#include "server/core/env.h"
+
+#include "common/check.h"
+
+const char *disconnect_text(enum disconnect why)
+{
+    static const char *const texts[] = {
+#define DISCONNECT_TEXT(name, text) text,
+        DISCONNECT_LIST(DISCONNECT_TEXT)
+#undef DISCONNECT_TEXT
+    };
+    CHECK((size_t)why < ARRAY_COUNT(texts));
+    return texts[why];
+}
