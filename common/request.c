@@ -11,7 +11,7 @@
 #include "common/check.h"
 #include "common/number.h"
 
-#define WORD_BYTES_MAX        9u  /* "flush_all", "verbosity" */
+#define WORD_BYTES_MAX        19u /* "get_membership_list" */
 #define META_ARGUMENTS_MAX    18u /* key, length and flags of a meta line */
 #define ARGUMENTS_MAX         19u /* words looked at: one more than any command may have */
 #define OPAQUE_WORD_BYTES_MAX 32u /* with its O */
@@ -185,6 +185,12 @@ bool request_is_write(const struct request *request)
     case CMD_VERSION:
     case CMD_VERBOSITY:
     case CMD_QUIT:
+    case CMD_CONFIG:
+    case CMD_MEMBERSHIP:
+    case CMD_RING:
+    case CMD_LEAVE:
+    case CMD_SHUTDOWN:
+    case CMD_RETURN_PORT:
     case CMD_HELLO:
     case CMD_COUNT:
         return false;
@@ -459,6 +465,37 @@ static enum parse parse_verbosity(struct call *call, const struct arguments *arg
     return done(call, call->line_bytes);
 }
 
+/*  ring [<hash>]
+ * hash = 16(lower case hexadecimal digit) */
+static enum parse parse_ring(struct call *call, const struct arguments *arguments)
+{
+    struct request *request = call->request;
+    if (arguments->count > 1)
+        return refuse(call, UNKNOWN);
+    request->has_ring = arguments->count == 1;
+    if (request->has_ring && !number_parse_hex(arguments->word[0], 16, &request->number))
+        return refuse(call, BAD_FORMAT);
+    return done(call, call->line_bytes);
+}
+
+/*  return_port <port> */
+static enum parse parse_return_port(struct call *call, const struct arguments *arguments)
+{
+    struct request *request = call->request;
+    if (arguments->count != 1)
+        return refuse(call, UNKNOWN);
+    if (!number_parse_decimal(arguments->word[0], UINT16_MAX, &request->number) ||
+        request->number == 0)
+        return refuse(call, BAD_FORMAT);
+    return done(call, call->line_bytes);
+}
+
+/* Commands that are a word and nothing more: other words are for a later version to mean. */
+static enum parse parse_bare(struct call *call, const struct arguments *arguments)
+{
+    return arguments->count > 0 ? refuse(call, UNKNOWN) : done(call, call->line_bytes);
+}
+
 /* From the first to the end of the last of some words; empty if there are none. */
 static struct span words_from(const struct arguments *arguments, size_t first, struct span rest)
 {
@@ -480,6 +517,15 @@ static enum parse parse_node(struct call *call, struct span rest, const struct a
         return parse_flush_all(call, arguments);
     case CMD_VERBOSITY:
         return parse_verbosity(call, arguments);
+    case CMD_RING:
+        return parse_ring(call, arguments);
+    case CMD_RETURN_PORT:
+        return parse_return_port(call, arguments);
+    case CMD_LEAVE:
+    case CMD_MEMBERSHIP:
+        return parse_bare(call, arguments);
+    case CMD_CONFIG:
+    case CMD_SHUTDOWN:
     case CMD_STATS:
         request->words = words_from(arguments, 0, rest);
         return done(call, call->line_bytes);

@@ -25,6 +25,7 @@ enum command {
     CMD_DELETE, CMD_INCR, CMD_DECR, CMD_TOUCH,
     CMD_META_GET, CMD_META_SET, CMD_META_DELETE, CMD_META_ARITH, CMD_META_DEBUG,
     CMD_META_NOOP, CMD_FLUSH_ALL, CMD_STATS, CMD_VERSION, CMD_VERBOSITY, CMD_QUIT,
+    CMD_CONFIG, CMD_MEMBERSHIP, CMD_RING, CMD_LEAVE, CMD_SHUTDOWN, CMD_RETURN_PORT,
     /* clang-format on */
     CMD_HELLO, /* the connection becomes a peer's: the line is a frame header (frame.h) */
     CMD_COUNT
@@ -49,15 +50,18 @@ struct request {
     bool noreply;      /* classic: no byte of answer. Never set for meta (q is in meta_seen) */
     bool too_large;    /* the announced value exceeds the limit: value is empty; it is swallowed */
     bool has_delay;    /* flush_all: a number was given, in exptime */
+    bool has_ring;     /* ring: a hash was given, in number */
     bool key_base64;   /* meta b: the line's key is base64; key is what it decodes to */
     uint32_t flags;    /* client flags: STORE, CAS; meta F */
     int64_t exptime;   /* as sent: STORE, CAS, RETOUCH, TOUCH; meta T; flush_all's delay */
-    uint64_t number;   /* CAS: cas unique; ARITH: delta; VERBOSITY: level */
+    uint64_t number;   /* CAS: cas unique; ARITH: delta; VERBOSITY: level; RING: the client's hash;
+                          RETURN_PORT: 1 … 65,535 */
     struct span key;   /* 1 … KEY_BYTES_MAX bytes; empty where the family has none */
     struct span value; /* STORE, CAS, ms: the body without its line end */
     struct span line;  /* the request as received, body and line ends included; of a retrieval of
                           several keys the part consumed: forward "<word> [<exptime>] <key>" */
-    struct span words; /* STATS: the rest of the line, e.g. "settings", trimmed; HELLO: all of it */
+    struct span words; /* STATS, CONFIG, SHUTDOWN: the rest of the line, e.g. "settings", trimmed;
+                          HELLO: all of it */
     struct span error; /* CMD_INVALID: the answer with its \r\n, a static text; empty after a
                           noreply: no answer. Its part is PART_WHOLE, in the midst of keys too */
 

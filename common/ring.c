@@ -1,5 +1,6 @@
 #include "common/ring.h"
 
+#include "common/buf.h"
 #include "common/check.h"
 #include "common/number.h"
 
@@ -307,4 +308,15 @@ void ring_place(const struct view *view, struct ring *ring)
     place_primaries(view, ring);
     free(positions->all);
     free(positions);
+}
+
+uint64_t ring_hash(const struct view *view)
+{
+    struct buf text = {0};
+    struct digest digest;
+    for (uint32_t i = 0; i < view->member_count; i++)
+        buf_printf(&text, "%s %u\n", view->members[i].name, (unsigned)view->members[i].weight);
+    digest_of(buf_span(&text), &digest);
+    buf_close(&text);
+    return digest_position(&digest);
 }

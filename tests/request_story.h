@@ -94,6 +94,8 @@ static void story_request(struct buf *story, const struct request *request)
         story_span(story, request->words);
         buf_printf(story, ")");
     }
+    if (request->has_ring)
+        buf_printf(story, " has_ring");
     if (request->has_delay)
         buf_printf(story, " has_delay");
     if (request->noreply)

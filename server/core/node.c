@@ -4,6 +4,7 @@
 #include "common/peers.h"
 #include "common/ring.h"
 #include "common/version.h"
+#include "server/core/admin.h"
 #include "server/core/command.h"
 #include "server/core/coord.h"
 #include "server/core/links.h"
@@ -42,6 +43,7 @@ struct node {
     const struct view *view; /* borrowed */
     uint32_t self;
     struct ring ring;
+    uint64_t ring_hash;
     struct store *store; /* borrowed */
     const struct env *env;
     struct log *log;
@@ -71,6 +73,7 @@ struct node *node_open(const struct node_options *options, const struct view *vi
     node->env = env;
     node->log = log;
     ring_place(view, &node->ring);
+    node->ring_hash = ring_hash(view);
     links_init(&node->links, view, node->self, options->op_timeout_ms, env, log, &node->stats);
     coord_init(&node->coord, &node->links, options->op_timeout_ms);
     node->executor = (struct executor){
@@ -121,17 +124,33 @@ static void op_place(struct node *node, struct op *op)
         store_prefetch_slot(node->store, &op->key);
 }
 
+/* A client that follows the ring has asked a node that does not lead the key: if the ring is not
+ * the one it was told last, a line before the answer says so. It takes a number of the session's,
+ * so that it keeps its place. */
+static void tell_ring(struct node *node, struct session *session)
+{
+    if (session->ring_told == node->ring_hash)
+        return;
+    uint64_t seq = session->next_seq++;
+    admin_ring_notice(session_reply(session, seq), node->ring_hash);
+    session_done(session, seq, PART_WHOLE);
+    session->ring_told = node->ring_hash;
+}
+
 void node_submit(struct node *node, struct conn_id conn, struct session *session)
 {
     struct op *op = &node->batch[node->batch_count++];
     op->session = session;
+    if (command_has_key(op->request.command))
+        digest_of(op->request.key, &op->digest);
+    op_place(node, op);
+    bool is_elsewhere = command_has_key(op->request.command) && op->leader != node->self;
+    if (UNLIKELY(session->follows_ring) && is_elsewhere && op->request.part == PART_WHOLE)
+        tell_ring(node, session);
     op->asker = (struct asker){.conn = conn,
                                .seq = session->next_seq++,
                                .part = op->request.part,
                                .noreply = op->request.noreply};
-    if (command_has_key(op->request.command))
-        digest_of(op->request.key, &op->digest);
-    op_place(node, op);
 }
 
 size_t node_batch_count(const struct node *node)
@@ -147,6 +166,39 @@ void node_stats_append(struct node *node, struct span words, struct reply *out)
     gauges.settings = node->options.settings;
     gauges.settings_count = node->options.settings_count;
     stats_append(out, &node->stats, &gauges, words);
+}
+
+static struct admin_ring ring_now(const struct node *node)
+{
+    return (struct admin_ring){.members = node->view, .hash = node->ring_hash, .changes = 1};
+}
+
+static void run_ring(struct node *node, const struct op *op, struct reply *out)
+{
+    struct admin_ring ring = ring_now(node);
+    op->session->follows_ring |= op->request.has_ring;
+    op->session->ring_told = ring.hash;
+    admin_ring(out, &ring);
+}
+
+/* Commands about the cluster; what stops the node is done after its answer. */
+static void run_admin(struct node *node, const struct op *op, struct reply *out)
+{
+    const struct request *request = &op->request;
+    struct admin_ring ring;
+    switch (request->command) {
+    case CMD_CONFIG:
+        ring = ring_now(node);
+        admin_config(out, &ring, request->words);
+        break;
+    case CMD_RING:
+        run_ring(node, op, out);
+        break;
+    default:
+        CHECK(request->command == CMD_SHUTDOWN);
+        reply_append(out, admin_shutdown_refusal(false, request->words));
+        break;
+    }
 }
 
 /* Commands that the node asked answers itself. */
@@ -168,6 +220,16 @@ static void run_node_command(struct node *node, const struct op *op)
         break;
     case CMD_STATS:
         node_stats_append(node, request->words, out);
+        break;
+    case CMD_CONFIG:
+    case CMD_RING:
+    case CMD_SHUTDOWN:
+        run_admin(node, op, out);
+        break;
+    case CMD_MEMBERSHIP:
+    case CMD_LEAVE:
+    case CMD_RETURN_PORT:
+        reply_append(out, SPAN_LITERAL("ERROR\r\n"));
         break;
     case CMD_FLUSH_ALL:
         command_flush(&node->executor, request);

@@ -30,6 +30,8 @@ struct session {
     struct buf line_error;    /* the current retrieval line's first failure; empty if none */
     uint32_t remote_open;     /* requests that other nodes are to answer */
     uint32_t remote_bytes;    /* what such an answer takes: a falling maximum; 0: none seen yet */
+    bool follows_ring;        /* the client is told when a forward shows it to have an old ring */
+    uint64_t ring_told;       /* the hash it was told last */
 };
 
 /* Where the answer of request seq is written; valid until the next call. A request is answered in

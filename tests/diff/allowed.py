@@ -53,8 +53,9 @@ def announced_bytes(line):
 
 
 STORAGE = {b"set", b"add", b"replace", b"append", b"prepend", b"cas"}
-OUR_WORDS = {b"put", b"remove", b"hello", b"config", b"get_membership_list", b"return_port"}
-THEIR_WORDS = {b"watch", b"lru", b"lru_crawler", b"slabs", b"cache_memlimit", b"shutdown", b"extstore",
+OUR_WORDS = {b"put", b"remove", b"hello", b"config", b"get_membership_list", b"return_port",
+             b"ring", b"leave"}
+THEIR_WORDS = {b"watch", b"lru", b"lru_crawler", b"slabs", b"cache_memlimit", b"extstore",
                b"refresh_certs", b"misbehave", b"debugtime", b"flush_regex", b"bget"}
 NEWER_FLAGS = re.compile(rb" *(?:(?:ms|md|ma|mg) .*? (?:E\d|x|S)|ms .* s)")
 CAS_BETWEEN = re.compile(rb" *m[sda] [^\0]* C0*[1-9]\d{0,17}(?!\d)", re.DOTALL)

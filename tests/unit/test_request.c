@@ -150,7 +150,8 @@ static void words_are_known_in_either_case(void **state)
         {"mx a\r\n", "!ERROR"},
         {"mgx a\r\n", "!ERROR"},
         {"set k 0 0 1 NOREPLY\r\na\r\n", "set k [a]"},
-        {"shutdown\r\n", "!ERROR"},
+        {"Get_Membership_List\r\n", "get_membership_list"},
+        {"get_membership_lists\r\n", "!ERROR"},
     };
     CHECK_CASES(cases);
 }
@@ -365,6 +366,28 @@ static void the_node_itself_answers_these(void **state)
         {"verbosity x\r\n", FORMAT},
         {"verbosity -1\r\n", FORMAT},
         {"verbosity noreply\r\n", "!"},
+        {"config get cluster\r\n", "config (get cluster)"},
+        {"config\r\n", "config"},
+        {"get_membership_list\r\n", "get_membership_list"},
+        {"get_membership_list 1\r\n", "!ERROR"},
+        {"leave\r\n", "leave"},
+        {"leave now\r\n", "!ERROR"},
+        {"shutdown\r\n", "shutdown"},
+        {"shutdown graceful \r\n", "shutdown (graceful)"},
+        {"ring\r\n", "ring"},
+        {"ring 0123456789abcdef\r\n", "ring number=81985529216486895 has_ring"},
+        {"ring 0000000000000000\r\n", "ring has_ring"},
+        {"ring 0123456789ABCDEF\r\n", FORMAT},
+        {"ring 0123456789abcde\r\n", FORMAT},
+        {"ring 0123456789abcdef0\r\n", FORMAT},
+        {"ring 0123456789abcdef x\r\n", "!ERROR"},
+        {"return_port 65535\r\n", "return_port number=65535"},
+        {"return_port 65536\r\n", FORMAT},
+        {"return_port 0\r\n", FORMAT},
+        {"return_port -1\r\n", FORMAT},
+        {"return_port 01\r\n", FORMAT},
+        {"return_port\r\n", "!ERROR"},
+        {"return_port 1 2\r\n", "!ERROR"},
         {"hello\r\n", "!ERROR"},
         {"HELLO 1 1 data a:1\r\n", "hello (HELLO 1 1 data a:1<0d><0a>)"},
     };
@@ -691,9 +714,22 @@ static void writes_are_those_that_may_change_something(void **state)
                                          "cas k 0 0 0 0\r\n\r\n",
                                          "replace k 0 0 0\r\n\r\n",
                                          "prepend k 0 0 0\r\n\r\n"};
-    static const char *const reads[] = {
-        "get a\r\n",   "gets a\r\n", "mg a v k t\r\n", "me a\r\n",        "mn\r\n",
-        "version\r\n", "stats\r\n",  "quit\r\n",       "verbosity 1\r\n", "foo\r\n"};
+    static const char *const reads[] = {"get a\r\n",
+                                        "gets a\r\n",
+                                        "mg a v k t\r\n",
+                                        "me a\r\n",
+                                        "mn\r\n",
+                                        "version\r\n",
+                                        "stats\r\n",
+                                        "quit\r\n",
+                                        "verbosity 1\r\n",
+                                        "foo\r\n",
+                                        "config get cluster\r\n",
+                                        "get_membership_list\r\n",
+                                        "ring\r\n",
+                                        "leave\r\n",
+                                        "shutdown\r\n",
+                                        "return_port 2000\r\n"};
     struct request_limits limits = {.value_bytes_max = VALUE_BYTES_MAX};
     for (size_t i = 0; i < ARRAY_COUNT(writes) + ARRAY_COUNT(reads); i++) {
         bool is_write = i < ARRAY_COUNT(writes);

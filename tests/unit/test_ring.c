@@ -547,9 +547,23 @@ static void groups_prefer_distinct_hosts(void **state)
     free(ring);
 }
 
+/* The number is Python's: hashlib.sha1(b"a:1 1\nb:2 7\n").hexdigest()[:16]. */
+static void a_ring_is_named_by_its_members_and_weights(void **state)
+{
+    (void)state;
+    struct view view;
+    view_of(&view, "%s", "b:2\na:1");
+    uint64_t even = ring_hash(&view);
+    view.members[1].weight = 7;
+    assert_int_equal(ring_hash(&view), 0x719921b5a99f3a2a);
+    assert_int_not_equal(ring_hash(&view), even);
+    view_close(&view);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_ring_is_named_by_its_members_and_weights),
         cmocka_unit_test(places_as_it_always_did),
         cmocka_unit_test(agrees_with_the_slow_placement),
         cmocka_unit_test(stays_balanced_and_moves_little),

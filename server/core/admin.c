@@ -1,0 +1,89 @@
+#include "server/core/admin.h"
+
+#include "common/check.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* "<host>|<ip>|<port>": an IPv6 address without its brackets. A name stands in both places, for
+ * clients that take the second. */
+static void config_member(struct buf *list, const char *name)
+{
+    const char *colon = strrchr(name, ':');
+    CHECK(colon != NULL);
+    int host_len = (int)(colon - name);
+    if (name[0] == '[') {
+        name++;
+        host_len -= 2;
+    }
+    buf_printf(list, "%.*s|%.*s|%s", host_len, name, host_len, name, colon + 1);
+}
+
+/* The value of the item that auto discovery reads. */
+static void config_value(struct buf *list, const struct admin_ring *ring)
+{
+    buf_printf(list, "%" PRIu64 "\n", ring->changes);
+    for (uint32_t i = 0; ring->members && i < ring->members->member_count; i++) {
+        if (i > 0)
+            buf_append(list, " ", 1);
+        config_member(list, ring->members->members[i].name);
+    }
+    buf_append(list, "\n", 1);
+}
+
+/* Takes the next word off words; empty if there is none. */
+static struct span word_take(struct span *words)
+{
+    const char *space = words->len > 0 ? memchr(words->data, ' ', words->len) : NULL;
+    struct span word = span_of(words->data, space ? (size_t)(space - words->data) : words->len);
+    size_t taken = word.len;
+    while (taken < words->len && words->data[taken] == ' ')
+        taken++;
+    *words = span_of(words->data + taken, words->len - taken);
+    return word;
+}
+
+void admin_config(struct reply *out, const struct admin_ring *ring, struct span words)
+{
+    struct span verb = word_take(&words), item = word_take(&words);
+    if (!span_equal(verb, SPAN_LITERAL("get")) || item.len == 0 || words.len > 0) {
+        reply_append(out, SPAN_LITERAL("ERROR\r\n"));
+        return;
+    }
+    if (span_equal(item, SPAN_LITERAL("cluster"))) {
+        struct buf value = {0};
+        config_value(&value, ring);
+        reply_printf(out, "CONFIG cluster 0 %zu\r\n", buf_len(&value));
+        reply_append(out, buf_span(&value));
+        reply_append(out, SPAN_LITERAL("\r\n"));
+        buf_close(&value);
+    }
+    reply_append(out, SPAN_LITERAL("END\r\n"));
+}
+
+void admin_ring(struct reply *out, const struct admin_ring *ring)
+{
+    uint32_t count = ring->members ? ring->members->member_count : 0;
+    reply_printf(out, "RING %016" PRIx64 " %" PRIu32 "\r\n", ring->hash, count);
+}
+
+void admin_ring_notice(struct reply *out, uint64_t hash)
+{
+    reply_printf(out, "RING %016" PRIx64 "\r\n", hash);
+}
+
+void admin_membership(struct reply *out, uint64_t version, struct span json)
+{
+    reply_printf(out, "MEMBERSHIP %" PRIu64 " %zu\r\n", version, json.len);
+    reply_append(out, json);
+    reply_append(out, SPAN_LITERAL("\r\nEND\r\n"));
+}
+
+struct span admin_shutdown_refusal(bool can_shutdown, struct span words)
+{
+    if (!can_shutdown)
+        return SPAN_LITERAL("ERROR: shutdown not enabled\r\n");
+    if (words.len > 0 && !span_equal(words, SPAN_LITERAL("graceful")))
+        return SPAN_LITERAL("CLIENT_ERROR invalid shutdown mode\r\n");
+    return span_of(NULL, 0);
+}
