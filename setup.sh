@@ -9,7 +9,7 @@ set -eu
 build='gcc libc6-dev make pkg-config libevent-dev libjansson-dev libssl-dev libinih-dev libedit-dev
 libisal-dev'
 tests='libcmocka-dev bats memcached libmemcached-tools libmemcached-dev python3 python3-pymemcache
-netcat-openbsd telnet procps iproute2 clang libclang-rt-14-dev clang-tidy clang-format cppcheck shellcheck mandoc'
+netcat-openbsd telnet procps iproute2 nftables openssh-client openssh-server clang libclang-rt-14-dev clang-tidy clang-format cppcheck shellcheck mandoc'
 peers='redis-server nutcracker'
 
 say() {
@@ -62,8 +62,9 @@ if [ "$(id -u)" -ne 0 ]; then
     as_root=sudo
 fi
 
-# The memcached and redis of the tests are started by the tests. Debian's packages would start
-# theirs too, on the usual ports: this policy says no while we install, unless there is one.
+# The memcached, redis and sshd of the tests are started by the tests. Debian's packages would start
+# theirs too, on the usual ports: this policy says no while we install, unless there is one, and what
+# we brought is not started at the next boot either.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
     trap '$as_root rm -f "$policy"; rm -rf "$work"' EXIT
@@ -84,6 +85,15 @@ if ! $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-reco
     say "apt-get install failed: see above"
     exit 1
 fi
+
+for package in $packages; do
+    case $package in
+    openssh-server) service=ssh ;;
+    memcached | redis-server | nutcracker | nftables) service=$package ;;
+    *) continue ;;
+    esac
+    ! command -v systemctl >/dev/null || $as_root systemctl -q --no-reload disable "$service" >"$work/log" 2>&1 || true
+done
 
 packages=$(missing)
 if [ -n "$packages" ]; then

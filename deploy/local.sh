@@ -535,11 +535,14 @@ wait_all() {
 }
 
 command_stop() {
+    local node
     take_lock
     need_cluster
     need_nodes "$@"
     signal_all TERM
-    signal_all CONT # one that was paused gets to know
+    for node in "${nodes[@]}"; do
+        process_signal "$dir/$node/process" CONT # one that is paused has to wake up for it
+    done
     wait_all "$leave_limit_ms"
 }
 
@@ -590,12 +593,13 @@ command_on() {
 }
 
 command_loss() {
-    local percent=${1-} node
+    local percent=${1-} node chance=''
     take_lock
     need_cluster
     need_namespaces loss
     [[ $percent =~ ^[0-9]{1,3}$ ]] && [ "$percent" -le 100 ] || die 2 "loss PERCENT [N…]: 0 to 100"
     command -v nft >/dev/null || die 1 "loss needs nft (Debian's package nftables)"
+    [ "$percent" -eq 100 ] || chance="numgen random mod 100 < $percent"
     parse_nodes "${@:2}"
     for node in "${nodes[@]}"; do
         in_namespace "$node"
@@ -606,7 +610,7 @@ command_loss() {
 table inet dht_loss {
     chain input {
         type filter hook input priority 0;
-        iifname != "lo" numgen random mod 100 < $percent drop
+        iifname != "lo" $chance drop
     }
 }
 TEXT
