@@ -150,6 +150,15 @@ enum err message_parse(const struct frame *frame, struct message *message)
     return is_good ? ERR_OK : ERR_SYNTAX;
 }
 
+bool message_hello_versions(const struct frame *frame, uint32_t *oldest, uint32_t *newest)
+{
+    enum message_kind kind;
+    struct span rest, field;
+    return frame->header.len > 0 && parse_kind(frame->header, &kind, &rest) &&
+           kind == MESSAGE_HELLO && take_field(&rest, &field) && parse_U32(field, oldest) &&
+           take_field(&rest, &field) && parse_U32(field, newest);
+}
+
 /* Formatting. Each function writes at to and returns the end of what it wrote. */
 
 static char *format_U64(char *to, uint64_t value)

@@ -34,6 +34,15 @@ enum message_kind {
 #undef MESSAGE
 #undef FIELD
 
+/* What an ANSWER means. */
+enum answer_status {
+    ANSWER_DONE,       /* the body is the answer */
+    ANSWER_REFUSED,    /* nothing was carried out; the body says why */
+    ANSWER_NOT_LEADER, /* the same, because another node leads the key: to be asked anew */
+    ANSWER_DIRECT,     /* the client has been answered directly */
+    ANSWER_STATUS_COUNT
+};
+
 /* One message. TOKEN and WORD fields and body borrow from the frame (parse) or the caller (format).
  */
 struct message {
@@ -49,6 +58,9 @@ struct message {
 /* Parses a frame that frame_parse accepted.
  * errors  ERR_SYNTAX: unknown word, missing, surplus or malformed field. */
 MUST_USE enum err message_parse(const struct frame *frame, struct message *message);
+/* The versions that a HELLO of any version of the protocol names.
+ * Returns false if the frame is no HELLO, or does not name them. */
+bool message_hello_versions(const struct frame *frame, uint32_t *oldest, uint32_t *newest);
 /* Appends the message as one frame (body at most FRAME_BODY_BYTES_MAX). */
 void message_append(struct reply *out, const struct message *message);
 /* The same, with what body holds as the body: borrowed pieces stay borrowed, body is left closed.

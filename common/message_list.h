@@ -10,22 +10,29 @@
 
 /* clang-format off */
 
-/* HELLO opens a connection; answered by WELCOME or REFUSED (then the connection closes). */
+/* HELLO opens a connection; answered by WELCOME or REFUSED (then the connection closes). The two
+ * versions come first in every version of the protocol. */
 MESSAGE(HELLO,
     FIELD(U32, oldest)        /* protocol versions spoken, oldest … newest */
     FIELD(U32, newest)
-    FIELD(TOKEN, kind)        /* "data"; "control" comes with gossip */
+    FIELD(WORD, kind)         /* data, control, or self: who answers under my name? */
+    FIELD(WORD, cluster)      /* only nodes of one cluster speak with each other */
+    FIELD(WORD, gossip)       /* and with one strategy */
     FIELD(TOKEN, from)        /* the sender's name */
-    FIELD(TOKEN, to)          /* whom it believes to have reached */
-    FIELD(HEX64, list))       /* peers_hash of its list */
+    FIELD(HEX64, generation)  /* the birth of its data */
+    FIELD(U64, boot)          /* rises with each of its starts */
+    FIELD(TOKEN, to))         /* whom it believes to have reached */
 MESSAGE(WELCOME,
     FIELD(U32, version)       /* the highest common protocol version: it is used from here on */
     FIELD(TOKEN, from)
-    FIELD(HEX64, list))
+    FIELD(HEX64, generation)
+    FIELD(U64, boot))
 /* Body: the reason, for people. */
 MESSAGE(REFUSED,
+    FIELD(WORD, why)          /* version, cluster, gossip, kind, name, self, boot or full */
     FIELD(TOKEN, from)
-    FIELD(HEX64, list))
+    FIELD(HEX64, generation)
+    FIELD(U64, boot))
 /* One client request for a key the receiver coordinates. Body: the request as a client sends it,
  * or its first part if total exceeds one frame; PARTs with the rest follow at once. */
 MESSAGE(FORWARD,
@@ -33,11 +40,13 @@ MESSAGE(FORWARD,
     FIELD(WORD, client)       /* ip:port of the client */
     FIELD(U32, deadline_ms)   /* how long the sender will wait for the answer */
     FIELD(DIGEST, digest)     /* SHA-1 of the key: nobody hashes again; zeros if there is none */
+    FIELD(HEX64, ring)        /* hash of the ring that the sender chose the receiver by */
+    FIELD(WORD, direct)       /* "-", or where the client takes answers: <port>,<token> */
     FIELD(U32, total))        /* bytes of the whole request */
 /* The answer to FORWARD number. Body as a client gets it (retrievals: without END). */
 MESSAGE(ANSWER,
     FIELD(U64, number)
-    FIELD(U32, failed)        /* 1: not executed, the body says why; 0: body is the answer */
+    FIELD(U32, status)        /* enum answer_status */
     FIELD(U32, total))
 /* The next part of the FORWARD or ANSWER this connection is in the middle of. */
 MESSAGE(PART,

@@ -87,9 +87,8 @@ static void log_start(struct server *server, const char *address)
     struct log *log = &server->log;
     struct moment now = shell_clock();
     const struct options *options = &server->options;
-    log_line(log, now, LOG_INFO, "listening",
-             "address=%s version=%s members=%" PRIu32 " list=%016" PRIx64, address, DHT_VERSION,
-             server->view.member_count, peers_hash(&server->view));
+    log_line(log, now, LOG_INFO, "listening", "address=%s version=%s members=%" PRIu32, address,
+             DHT_VERSION, server->view.member_count);
     log_line(log, now, LOG_INFO, "memory", "limit_mib=%" PRIu64 " when_full=%s",
              options->memory_bytes >> 20,
              options->evict ? "\"evict what was not used for longest\"" : "\"refuse writes\"");
@@ -123,13 +122,20 @@ static int start(struct server *server)
                                                 .seed = shell_clock().mono_ms ^ (uint64_t)getpid()};
     server->store = store_open(&store_options);
     settings_fill(&server->settings, options, host, port);
+    uint64_t generation;
+    server->shell.env.entropy(&server->shell, &generation, sizeof(generation));
     const struct node_options node_options = {.name = name,
+                                              .cluster = "dht",
+                                              .gossip = "random",
+                                              .generation = generation,
+                                              .boot = (uint64_t)shell_clock().unix_ms,
+                                              .weight = 1,
+                                              .seeds = &server->view,
                                               .value_bytes_max = options->value_bytes_max,
                                               .op_timeout_ms = options->op_timeout_ms,
                                               .settings = server->settings.list,
                                               .settings_count = server->settings.count};
-    server->node =
-        node_open(&node_options, &server->view, server->store, &server->shell.env, &server->log);
+    server->node = node_open(&node_options, server->store, &server->shell.env, &server->log);
     log_start(server, address);
     return 0;
 }

@@ -1,7 +1,6 @@
 #include "server/core/coord.h"
 
 #include "common/check.h"
-#include "common/number.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,14 +17,10 @@ void coord_init(struct coord *coord, struct links *links, uint32_t op_timeout_ms
         .op_timeout_ms = op_timeout_ms,
         .places = calloc(FORWARDS_MAX, sizeof(struct forward *)),
         .free_places = calloc(FORWARDS_MAX, sizeof(uint32_t)),
-        .by_member = calloc(links->view->member_count, sizeof(struct list)),
     };
     CHECK(coord->places != NULL);
     CHECK(coord->free_places != NULL);
-    CHECK(coord->by_member != NULL);
     list_init(&coord->by_deadline);
-    for (uint32_t i = 0; i < links->view->member_count; i++)
-        list_init(&coord->by_member[i]);
 }
 
 /* The asker's session waits for one answer of another node more, or one less. */
@@ -43,7 +38,7 @@ static void forward_remove(struct coord *coord, struct forward *forward)
 {
     count_remote(coord, &forward->asker, false);
     list_remove(&forward->by_deadline);
-    list_remove(&forward->by_member);
+    list_remove(&forward->by_peer);
     uint32_t place = (uint32_t)(forward->number % FORWARDS_MAX);
     coord->places[place] = NULL;
     coord->free_places[coord->free_count++] = place;
@@ -62,13 +57,12 @@ void coord_close(struct coord *coord)
     }
     free(coord->places);
     free(coord->free_places);
-    free(coord->by_member);
     reply_close(&coord->text);
     *coord = (struct coord){0};
 }
 
 /* A new forward to member, or NULL if there are too many. */
-static struct forward *forward_add(struct coord *coord, const struct asker *asker, uint32_t member,
+static struct forward *forward_add(struct coord *coord, const struct asker *asker, uint32_t peer,
                                    struct moment now)
 {
     if (coord->count == FORWARDS_MAX)
@@ -81,13 +75,13 @@ static struct forward *forward_add(struct coord *coord, const struct asker *aske
     *forward = (struct forward){
         .number = ++coord->rounds * FORWARDS_MAX + place,
         .deadline_ms = now.mono_ms + coord->op_timeout_ms,
-        .member = member,
+        .peer = peer,
         .asker = *asker,
     };
     count_remote(coord, asker, true);
     coord->places[place] = forward;
     list_append(&coord->by_deadline, &forward->by_deadline);
-    list_append(&coord->by_member[member], &forward->by_member);
+    list_append(&coord->links->peers[peer]->forwards, &forward->by_peer);
     coord->count++;
     return forward;
 }
@@ -134,7 +128,7 @@ static void forward_fail(struct coord *coord, struct forward *forward)
         char text[FAILURE_BYTES_MAX];
         int len = snprintf(text, sizeof(text), "SERVER_ERROR %s: no answer from %s\r\n",
                            is_unknown ? "outcome unknown" : "not done",
-                           coord->links->view->members[forward->member].name);
+                           links_name(coord->links, forward->peer));
         coord->stats->unknown_outcomes += is_unknown;
         asker_answer(coord->env, &forward->asker, span_of(text, (size_t)len));
     }
@@ -166,8 +160,8 @@ static bool forward_send(struct coord *coord, struct forward *forward, struct co
                          const struct request *request, const struct digest *digest,
                          struct moment now)
 {
-    const char *reason;
-    struct link *link = links_to(coord->links, forward->member, now, &reason);
+    enum disconnect why;
+    struct link *link = links_to(coord->links, forward->peer, LANE_DATA, now, &why);
     if (!link)
         return false;
     struct reply *out = link_out(coord->links, link);
@@ -180,7 +174,8 @@ static bool forward_send(struct coord *coord, struct forward *forward, struct co
         .FORWARD = {.number = forward->number,
                     .client = span_of_string(client_text),
                     .deadline_ms = coord->op_timeout_ms,
-                    .digest = *digest},
+                    .digest = *digest,
+                    .direct = SPAN_LITERAL("-")},
     };
     link_append(out, &message, forward_text(coord, request));
     forward->has_left = link->state == LINK_UP;
@@ -188,11 +183,11 @@ static bool forward_send(struct coord *coord, struct forward *forward, struct co
     return true;
 }
 
-static bool is_busy(const struct coord *coord, uint32_t member)
+static bool is_busy(const struct coord *coord, uint32_t peer)
 {
     if (coord->count >= FORWARDS_MAX)
         return true;
-    struct link *link = &coord->links->dialled[member];
+    struct link *link = links_dialled(coord->links, peer, LANE_DATA);
     if (link->state == LINK_RESTING)
         return false;
     const struct reply *out = link_out(coord->links, link);
@@ -206,34 +201,34 @@ static void asker_busy(struct coord *coord, const struct asker *asker)
     asker_answer(coord->env, asker, span_of(text, (size_t)len));
 }
 
-void coord_forward(struct coord *coord, const struct asker *asker, uint32_t member,
+void coord_forward(struct coord *coord, const struct asker *asker, uint32_t peer,
                    const struct request *request, const struct digest *digest, struct moment now)
 {
-    if (UNLIKELY(is_busy(coord, member))) {
+    if (UNLIKELY(is_busy(coord, peer))) {
         asker_busy(coord, asker);
         return;
     }
-    struct forward *forward = forward_add(coord, asker, member, now);
+    struct forward *forward = forward_add(coord, asker, peer, now);
     forward->is_write = request_is_write(request);
     if (!forward_send(coord, forward, asker->conn, request, digest, now))
         forward_fail(coord, forward);
 }
 
-void coord_flush_all(struct coord *coord, const struct asker *asker, const struct request *request,
-                     struct moment now)
+void coord_flush_all(struct coord *coord, const struct asker *asker, const struct route *route,
+                     const struct request *request, struct moment now)
 {
-    const struct view *view = coord->links->view;
+    const struct view *view = &route->view;
     struct gather *gather = malloc(sizeof(*gather));
     CHECK(gather != NULL);
     /* One more is open than there are members, so that failures at once don't end it early. */
     *gather = (struct gather){.asker = *asker, .members = view->member_count, .open = 1};
     static const struct digest no_key;
     for (uint32_t i = 0; i < view->member_count; i++) {
-        if (i == coord->links->self) {
+        if (route->peers[i] == PEER_SELF) {
             gather->done++;
             continue;
         }
-        struct forward *forward = forward_add(coord, asker, i, now);
+        struct forward *forward = forward_add(coord, asker, route->peers[i], now);
         if (!forward)
             continue; /* counted as not done */
         forward->gather = gather;
@@ -249,10 +244,10 @@ void coord_flush_all(struct coord *coord, const struct asker *asker, const struc
 static void relay(struct coord *coord, const struct forward *forward, const struct message *answer)
 {
     const struct asker *asker = &forward->asker;
-    if (answer->ANSWER.failed) {
+    if (answer->ANSWER.status != ANSWER_DONE) {
         char reason[128], text[FAILURE_BYTES_MAX + 128];
         int len = snprintf(text, sizeof(text), "SERVER_ERROR not done: %s says %s\r\n",
-                           coord->links->view->members[forward->member].name,
+                           links_name(coord->links, forward->peer),
                            log_quote(answer->body.data, answer->body.len, reason, sizeof(reason)));
         coord->stats->forward_failures++;
         asker_answer(coord->env, asker, span_of(text, (size_t)len));
@@ -267,34 +262,34 @@ static void relay(struct coord *coord, const struct forward *forward, const stru
     session_done(session, asker->seq, asker->part);
 }
 
-void coord_answered(struct coord *coord, uint32_t member, const struct message *answer)
+void coord_answered(struct coord *coord, uint32_t peer, const struct message *answer)
 {
     struct forward *forward = coord->places[answer->ANSWER.number % FORWARDS_MAX];
-    if (!forward || forward->number != answer->ANSWER.number || forward->member != member)
+    if (!forward || forward->number != answer->ANSWER.number || forward->peer != peer)
         return; /* it came after its deadline */
     forward_remove(coord, forward);
     if (forward->gather)
-        gather_count(coord, forward->gather, !answer->ANSWER.failed);
+        gather_count(coord, forward->gather, answer->ANSWER.status == ANSWER_DONE);
     else
         relay(coord, forward, answer);
     free(forward);
 }
 
-void coord_left(struct coord *coord, uint32_t member)
+void coord_left(struct coord *coord, uint32_t peer)
 {
-    struct list *head = &coord->by_member[member];
+    struct list *head = &coord->links->peers[peer]->forwards;
     for (struct list *link = head->next; link != head; link = link->next)
-        CONTAINER_OF(link, struct forward, by_member)->has_left = true;
+        CONTAINER_OF(link, struct forward, by_peer)->has_left = true;
 }
 
-void coord_lost(struct coord *coord, uint32_t member)
+void coord_lost(struct coord *coord, uint32_t peer)
 {
     struct list *link;
-    while ((link = list_first(&coord->by_member[member])))
-        forward_fail(coord, CONTAINER_OF(link, struct forward, by_member));
+    while ((link = list_first(&coord->links->peers[peer]->forwards)))
+        forward_fail(coord, CONTAINER_OF(link, struct forward, by_peer));
 }
 
-bool coord_late(struct coord *coord, struct moment now, uint32_t *member)
+bool coord_late(struct coord *coord, struct moment now, uint32_t *peer)
 {
     struct list *link = list_first(&coord->by_deadline);
     if (!link)
@@ -302,7 +297,7 @@ bool coord_late(struct coord *coord, struct moment now, uint32_t *member)
     struct forward *forward = CONTAINER_OF(link, struct forward, by_deadline);
     if (forward->deadline_ms > now.mono_ms)
         return false;
-    *member = forward->member;
+    *peer = forward->peer;
     forward_fail(coord, forward);
     return true;
 }

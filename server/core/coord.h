@@ -12,7 +12,7 @@
 #define DHT_SERVER_CORE_COORD_H
 
 #include "common/list.h"
-#include "server/core/links.h"
+#include "server/core/route.h"
 
 #define FORWARDS_MAX           65536u
 #define LINK_BACKLOG_BYTES_MAX (256u * 1024 * 1024) /* two of the largest values */
@@ -36,10 +36,10 @@ struct gather {
 
 struct forward {
     struct list by_deadline;
-    struct list by_member;
+    struct list by_peer;
     uint64_t number;
     uint64_t deadline_ms;
-    uint32_t member;
+    uint32_t peer;
     bool is_write;
     bool has_left;         /* it may have been executed */
     struct asker asker;    /* of a flush_all, gather's */
@@ -58,27 +58,26 @@ struct coord {
     uint64_t rounds;         /* makes numbers unique: number = rounds * FORWARDS_MAX + place */
     uint32_t count;          /* forwards under way */
     struct list by_deadline; /* all have the same time-out, so this is a queue */
-    struct list *by_member;
-    struct reply text; /* scratch: a request as it is forwarded */
+    struct reply text;       /* scratch: a request as it is forwarded */
 };
 
 void coord_init(struct coord *coord, struct links *links, uint32_t op_timeout_ms);
 void coord_close(struct coord *coord);
 
 /* Sends a client's request to the member that leads its key; answers at once if that can't be. */
-void coord_forward(struct coord *coord, const struct asker *asker, uint32_t member,
+void coord_forward(struct coord *coord, const struct asker *asker, uint32_t peer,
                    const struct request *request, const struct digest *digest, struct moment now);
 /* Sends a flush_all to all other members; this node has carried it out already. */
-void coord_flush_all(struct coord *coord, const struct asker *asker, const struct request *request,
-                     struct moment now);
+void coord_flush_all(struct coord *coord, const struct asker *asker, const struct route *route,
+                     const struct request *request, struct moment now);
 /* A whole answer has come over a member's dialled link. */
-void coord_answered(struct coord *coord, uint32_t member, const struct message *answer);
+void coord_answered(struct coord *coord, uint32_t peer, const struct message *answer);
 /* The member's link is up: what was queued has left. */
-void coord_left(struct coord *coord, uint32_t member);
+void coord_left(struct coord *coord, uint32_t peer);
 /* The member's link has ended: its forwards fail. */
-void coord_lost(struct coord *coord, uint32_t member);
-/* Fails one forward that is due. Returns whether there was one; member: out, whom it was for. */
-bool coord_late(struct coord *coord, struct moment now, uint32_t *member);
+void coord_lost(struct coord *coord, uint32_t peer);
+/* Fails one forward that is due. Returns whether there was one; peer: out, whom it was for. */
+bool coord_late(struct coord *coord, struct moment now, uint32_t *peer);
 /* When coord_late is due; UINT64_MAX if nothing is under way. */
 uint64_t coord_deadline(const struct coord *coord);
 

@@ -23,7 +23,7 @@ static inline bool conn_id_equal(struct conn_id a, struct conn_id b)
 #define CLIENT_TEXT_BYTES_MAX 64u /* [ipv6]:port and NUL */
 
 /* How a connection ended, or why it could not be had: what the kernel saw, told apart as far as it
- * tells a process that is gone from a machine that is. */
+ * tells a process that is gone from a machine that is. The last two are the handshake's. */
 #define DISCONNECT_LIST(X)                                                                         \
     X(REFUSED, "connection refused")          /* nothing listens there */                          \
     X(CLOSED, "the other end closed it")      /* a FIN */                                          \
@@ -31,7 +31,9 @@ static inline bool conn_id_equal(struct conn_id a, struct conn_id b)
     X(TIMEOUT, "its machine does not answer") /* to a SYN, or to bytes sent, for too long */       \
     X(UNREACHABLE, "it can't be reached")     /* no way to its machine */                          \
     X(NAME, "its name is not known")          /* it could not be looked up */                      \
-    X(LOCAL, "no connection can be opened")   /* here: no descriptor, no memory */
+    X(LOCAL, "no connection can be opened")   /* here: no descriptor, no memory */                 \
+    X(STRANGER, "it is another node")         /* what answers there is not who was meant */        \
+    X(DENIED, "it refuses this node")         /* it is there, and will not speak with this one */
 
 enum disconnect {
 #define DISCONNECT_ENUM(name, text) DISCONNECT_##name,

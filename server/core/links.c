@@ -1,9 +1,9 @@
 #include "server/core/links.h"
 
 #include "common/check.h"
-#include "common/peers.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,54 +12,199 @@
 #define REST_MS_MIN 50u
 #define REST_MS_MAX 1000u
 
-static const char *member_name(const struct links *links, uint32_t member)
+_Static_assert(PEERS_MAX < PEER_NONE, "an index is never taken for none");
+
+/* --- peers ------------------------------------------------------------------------------------ */
+
+/* FNV-1a. */
+static uint64_t hash_text(uint64_t hash, struct span text)
 {
-    return links->view->members[member].name;
+    for (size_t i = 0; i < text.len; i++)
+        hash = (hash ^ (uint8_t)text.data[i]) * 0x100000001b3u;
+    return hash;
+}
+#define HASH_BEGIN 0xcbf29ce484222325u
+
+static uint16_t *bucket_of(const struct links *links, struct span name)
+{
+    return &links->buckets[hash_text(HASH_BEGIN, name) % LINKS_BUCKETS];
 }
 
-void links_init(struct links *links, const struct view *view, uint32_t self,
-                uint32_t dial_timeout_ms, const struct env *env, struct log *log,
-                struct stats *stats)
+uint32_t links_find_peer(const struct links *links, struct span name)
 {
-    CHECK(self < view->member_count);
-    *links = (struct links){
-        .view = view,
-        .self = self,
-        .list_hash = peers_hash(view),
-        .env = env,
-        .log = log,
-        .stats = stats,
-        .dial_timeout_ms = dial_timeout_ms,
-        .dialled = calloc(view->member_count, sizeof(struct link)),
-        .accepted = calloc(view->member_count, sizeof(struct link *)),
-    };
-    CHECK(links->dialled != NULL);
-    CHECK(links->accepted != NULL);
-    for (uint32_t i = 0; i < view->member_count; i++) {
-        links->dialled[i].is_dialled = true;
-        links->dialled[i].member = i;
-        links->dialled[i].rest_ms = REST_MS_MIN;
+    uint32_t index = *bucket_of(links, name);
+    while (index != PEER_NONE) {
+        const struct peer *peer = links->peers[index];
+        if (span_equal(name, span_of_string(peer->name)))
+            return index;
+        index = peer->next_in_bucket;
     }
+    return PEER_NONE;
+}
+
+static uint32_t free_index(struct links *links)
+{
+    for (uint32_t i = 0; i < links->peers_end && links->peer_count < links->peers_end; i++)
+        if (!links->peers[i])
+            return i;
+    if (links->peers_end == links->peers_capacity) {
+        links->peers_capacity = links->peers_capacity ? 2 * links->peers_capacity : 16;
+        links->peers = realloc(links->peers, links->peers_capacity * sizeof(struct peer *));
+        CHECK(links->peers != NULL);
+    }
+    links->peers[links->peers_end] = NULL;
+    return links->peers_end++;
+}
+
+uint32_t links_peer(struct links *links, const char *name)
+{
+    struct span text = span_of_string(name);
+    uint32_t found = links_find_peer(links, text);
+    if (found != PEER_NONE)
+        return found;
+    if (links->peer_count == PEERS_MAX)
+        return PEER_NONE;
+    struct peer *peer = calloc(1, sizeof(*peer));
+    CHECK(peer != NULL);
+    CHECK(text.len < sizeof(peer->name));
+    memcpy(peer->name, name, text.len + 1);
+    peer->index = free_index(links);
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
+        peer->dialled[lane] = (struct link){.lane = (enum lane)lane,
+                                            .peer = peer->index,
+                                            .is_dialled = true,
+                                            .rest_ms = REST_MS_MIN};
+        peer->accepted[lane] = (struct link){.lane = (enum lane)lane, .peer = peer->index};
+    }
+    list_init(&peer->forwards);
+    uint16_t *bucket = bucket_of(links, text);
+    peer->next_in_bucket = *bucket;
+    *bucket = (uint16_t)peer->index;
+    links->peers[peer->index] = peer;
+    links->peer_count++;
+    return peer->index;
+}
+
+static struct peer *peer_at(const struct links *links, uint32_t index)
+{
+    CHECK(index < links->peers_end);
+    CHECK(links->peers[index] != NULL);
+    return links->peers[index];
+}
+
+const char *links_name(const struct links *links, uint32_t peer)
+{
+    return peer_at(links, peer)->name;
+}
+
+void links_hold(struct links *links, uint32_t peer)
+{
+    peer_at(links, peer)->holds++;
+}
+
+void links_release(struct links *links, uint32_t peer)
+{
+    CHECK(peer_at(links, peer)->holds > 0);
+    links->peers[peer]->holds--;
 }
 
 static void link_clear(struct link *link)
 {
     reply_close(&link->queue);
-    buf_close(&link->parts);
+    link_parts_end(link);
+    list_remove(&link->in_pending);
+}
+
+static void peer_free(struct links *links, struct peer *peer)
+{
+    uint16_t *bucket = bucket_of(links, span_of_string(peer->name));
+    if (*bucket == peer->index) {
+        *bucket = (uint16_t)peer->next_in_bucket;
+    } else {
+        struct peer *before = links->peers[*bucket];
+        while (before->next_in_bucket != peer->index)
+            before = links->peers[before->next_in_bucket];
+        before->next_in_bucket = peer->next_in_bucket;
+    }
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {
+        link_clear(&peer->dialled[lane]);
+        link_clear(&peer->accepted[lane]);
+    }
+    links->peers[peer->index] = NULL;
+    links->peer_count--;
+    free(peer);
+}
+
+static bool is_unused(const struct peer *peer)
+{
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
+        if (peer->dialled[lane].state != LINK_RESTING || peer->accepted[lane].state != LINK_RESTING)
+            return false;
+    return peer->holds == 0 && list_is_empty(&peer->forwards);
+}
+
+void links_sweep(struct links *links)
+{
+    if (links->news_taken < links->news_count)
+        return; /* they name peers */
+    for (uint32_t i = PEER_SELF + 1; i < links->peers_end; i++)
+        if (links->peers[i] && is_unused(links->peers[i]))
+            peer_free(links, links->peers[i]);
+}
+
+/* --- the whole -------------------------------------------------------------------------------- */
+
+void links_init(struct links *links, const struct links_identity *identity,
+                uint32_t dial_timeout_ms, const struct env *env, struct log *log,
+                struct stats *stats)
+{
+    *links = (struct links){
+        .identity = *identity,
+        .env = env,
+        .log = log,
+        .stats = stats,
+        .dial_timeout_ms = dial_timeout_ms,
+        .buckets = malloc(LINKS_BUCKETS * sizeof(uint16_t)),
+    };
+    CHECK(links->buckets != NULL);
+    for (uint32_t i = 0; i < LINKS_BUCKETS; i++)
+        links->buckets[i] = PEER_NONE;
+    list_init(&links->pending);
+    uint32_t self = links_peer(links, identity->name);
+    CHECK(self == PEER_SELF);
+    links_hold(links, self);
 }
 
 void links_close(struct links *links)
 {
-    for (uint32_t i = 0; links->view && i < links->view->member_count; i++) {
-        link_clear(&links->dialled[i]);
-        if (links->accepted[i])
-            link_clear(links->accepted[i]);
-        free(links->accepted[i]);
-    }
-    free(links->dialled);
-    free(links->accepted);
+    for (uint32_t i = 0; i < links->peers_end; i++)
+        if (links->peers[i])
+            peer_free(links, links->peers[i]);
+    free(links->peers);
+    free(links->buckets);
     free(links->by_conn);
+    free(links->news);
     *links = (struct links){0};
+}
+
+static void news_append(struct links *links, struct link_news news)
+{
+    if (links->news_count == links->news_capacity) {
+        links->news_capacity = links->news_capacity ? 2 * links->news_capacity : 16;
+        links->news = realloc(links->news, links->news_capacity * sizeof(*links->news));
+        CHECK(links->news != NULL);
+    }
+    links->news[links->news_count++] = news;
+}
+
+bool links_take_news(struct links *links, struct link_news *news)
+{
+    if (LIKELY(links->news_taken == links->news_count))
+        return false;
+    *news = links->news[links->news_taken++];
+    if (links->news_taken == links->news_count)
+        links->news_taken = links->news_count = 0;
+    return true;
 }
 
 /* Connections are looked up once a frame: by index, the generation tells a stale number apart. */
@@ -86,39 +231,47 @@ struct link *links_find(const struct links *links, struct conn_id conn)
     return link && conn_id_equal(link->conn, conn) ? link : NULL;
 }
 
-static void rest(struct link *link, const char *reason, struct moment now)
+/* --- the dialled side ------------------------------------------------------------------------- */
+
+struct link *links_dialled(const struct links *links, uint32_t peer, enum lane lane)
 {
-    link->state = LINK_RESTING;
-    link->conn = (struct conn_id){0};
-    link->reason = reason;
-    link->rest_until_ms = now.mono_ms + link->rest_ms;
-    link->rest_ms = link->rest_ms * 2 < REST_MS_MAX ? link->rest_ms * 2 : REST_MS_MAX;
+    CHECK(lane < LANE_COUNT);
+    return &peer_at(links, peer)->dialled[lane];
 }
 
 /* Begins to connect. Returns false if not even that is possible: then the link rests. */
 static bool dial(struct links *links, struct link *link, struct moment now)
 {
-    link->conn = links->env->dial(links->env->shell, member_name(links, link->member));
+    link->conn = links->env->dial(links->env->shell, links_name(links, link->peer));
     if (link->conn.generation == 0) {
-        links_end(links, link, disconnect_text(DISCONNECT_LOCAL), false, now);
+        links_end(links, link, DISCONNECT_LOCAL, NULL, now);
         return false;
     }
     by_conn_set(links, link->conn, link);
     link->state = LINK_DIALLING;
     link->deadline_ms = now.mono_ms + links->dial_timeout_ms;
+    list_append(&links->pending, &link->in_pending);
     return true;
 }
 
-struct link *links_to(struct links *links, uint32_t member, struct moment now, const char **reason)
+struct link *links_to(struct links *links, uint32_t peer, enum lane lane, struct moment now,
+                      enum disconnect *why)
 {
-    CHECK(member != links->self);
-    struct link *link = &links->dialled[member];
+    CHECK((peer == PEER_SELF) == (lane == LANE_SELF));
+    struct link *link = links_dialled(links, peer, lane);
     if (LIKELY(link->state != LINK_RESTING))
         return link;
     if (now.mono_ms >= link->rest_until_ms && dial(links, link, now))
         return link;
-    *reason = link->reason;
+    *why = link->why;
     return NULL;
+}
+
+void links_wake(struct links *links, uint32_t peer, enum lane lane)
+{
+    struct link *link = links_dialled(links, peer, lane);
+    link->rest_until_ms = 0;
+    link->rest_ms = REST_MS_MIN;
 }
 
 struct reply *link_out(const struct links *links, struct link *link)
@@ -129,216 +282,419 @@ struct reply *link_out(const struct links *links, struct link *link)
     return session ? &session->out : NULL;
 }
 
+uint64_t links_unacked(const struct links *links, uint32_t peer)
+{
+    const struct link *link = links_dialled(links, peer, LANE_CONTROL);
+    return link->state == LINK_UP ? links->env->unacked(links->env->shell, link->conn) : 0;
+}
+
+static struct span kind_of(enum lane lane)
+{
+    static const struct span kinds[LANE_COUNT] = {
+        [LANE_DATA] = {"data", 4}, [LANE_CONTROL] = {"control", 7}, [LANE_SELF] = {"self", 4}};
+    return kinds[lane];
+}
+
 void links_connected(struct links *links, struct link *link)
 {
     CHECK(link->state == LINK_DIALLING);
     struct session *session = links->env->session(links->env->shell, link->conn);
     CHECK(session != NULL);
+    const struct links_identity *own = &links->identity;
     struct message hello = {
         .kind = MESSAGE_HELLO,
         .HELLO = {.oldest = PROTOCOL_OLDEST,
                   .newest = PROTOCOL_NEWEST,
-                  .kind = SPAN_LITERAL("data"),
-                  .from = span_of_string(member_name(links, links->self)),
-                  .to = span_of_string(member_name(links, link->member)),
-                  .list = links->list_hash},
+                  .kind = kind_of(link->lane),
+                  .cluster = span_of_string(own->cluster),
+                  .gossip = span_of_string(own->gossip),
+                  .from = span_of_string(own->name),
+                  .generation = own->generation,
+                  .boot = own->boot,
+                  .to = span_of_string(links_name(links, link->peer))},
     };
     message_append(&session->out, &hello);
     link->state = LINK_GREETING;
 }
 
-void links_end(struct links *links, struct link *link, const char *reason, bool after_sending,
-               struct moment now)
+/* Takes the link off its connection, which is closed. */
+static void detach(struct links *links, struct link *link)
 {
+    links->up_count -= link->state == LINK_UP;
     if (link->conn.generation != 0) {
         if (links_find(links, link->conn) == link)
             links->by_conn[link->conn.index] = NULL;
-        links->env->close(links->env->shell, link->conn, after_sending);
+        links->env->close(links->env->shell, link->conn, false);
     }
-    /* One line for a link that is lost, one for the first failure to have it; retries are quiet. */
-    if (link->state == LINK_UP || !link->reason || strcmp(link->reason, reason) != 0)
-        log_line(links->log, now, LOG_WARN, "link-down", "member=%s direction=%s reason=\"%s\"",
-                 member_name(links, link->member), link->is_dialled ? "out" : "in", reason);
     link_clear(link);
-    if (link->is_dialled) {
-        rest(link, reason, now);
-        return;
-    }
-    if (links->accepted[link->member] == link)
-        links->accepted[link->member] = NULL;
-    free(link);
+    link->state = LINK_RESTING;
+    link->conn = (struct conn_id){0};
 }
 
-/* Closes a connection that asked for a link it may not have, telling it why. */
-static void refuse(struct links *links, struct conn_id conn, const struct message_HELLO *hello,
-                   const char *reason, struct moment now)
+static void rest(struct link *link, enum disconnect why, const char *reason, struct moment now)
 {
-    char from[ADDRESS_TEXT_BYTES_MAX];
-    log_line(links->log, now, LOG_WARN, "peer-refused",
-             "from=%s list=%016" PRIx64 " own_list=%016" PRIx64 " reason=\"%s\"",
-             log_quote(hello->from.data, hello->from.len, from, sizeof(from)), hello->list,
-             links->list_hash, reason);
+    link->why = why;
+    link->reason = reason;
+    link->rest_until_ms = now.mono_ms + link->rest_ms;
+    link->rest_ms = link->rest_ms * 2 < REST_MS_MAX ? link->rest_ms * 2 : REST_MS_MAX;
+}
+
+/* Lanes of gossip come and go: what that means for a member is gossip's to log. */
+static enum log_level lane_level(enum lane lane, enum log_level level)
+{
+    return lane == LANE_DATA ? level : LOG_DEBUG;
+}
+
+void links_end(struct links *links, struct link *link, enum disconnect why, const char *reason,
+               struct moment now)
+{
+    if (!reason)
+        reason = disconnect_text(why);
+    bool was_up = link->state == LINK_UP;
+    /* One line for a link that is lost, one for the first failure to have it; retries are quiet. */
+    if (was_up || !link->reason || strcmp(link->reason, reason) != 0)
+        log_line(links->log, now, lane_level(link->lane, LOG_WARN), "link-down",
+                 "member=%s lane=%s direction=%s reason=\"%s\"", links_name(links, link->peer),
+                 kind_of(link->lane).data, link->is_dialled ? "out" : "in", reason);
+    detach(links, link);
+    news_append(links, (struct link_news){.change = LINK_ENDED,
+                                          .peer = link->peer,
+                                          .lane = link->lane,
+                                          .is_dialled = link->is_dialled,
+                                          .was_up = was_up,
+                                          .why = why,
+                                          .boot = link->boot});
+    if (link->is_dialled)
+        rest(link, why, reason, now);
+}
+
+void links_drop(struct links *links, uint32_t peer, enum lane lane, struct moment now)
+{
+    struct link *link = links_dialled(links, peer, lane);
+    if (link->state == LINK_RESTING)
+        return;
+    if (lane == LANE_DATA)
+        links_end(links, link, DISCONNECT_LOCAL, "not wanted any more", now);
+    else
+        detach(links, link);
+    links_wake(links, peer, lane);
+    link->reason = NULL;
+}
+
+/* --- the handshake ---------------------------------------------------------------------------- */
+
+/* A link is up: the process at the other end has said who it is. Links with an older process of the
+ * same name lead nowhere, even if nobody has closed them. */
+static void came_up(struct links *links, struct link *link, uint64_t generation, uint64_t boot,
+                    struct moment now)
+{
+    struct peer *peer = peer_at(links, link->peer);
+    link->state = LINK_UP;
+    link->boot = boot;
+    list_remove(&link->in_pending);
+    links->up_count++;
+    peer->generation = generation;
+    peer->boot = boot;
+    for (uint32_t i = 0; i < 2 * LANE_COUNT; i++) {
+        struct link *other = i < LANE_COUNT ? &peer->dialled[i] : &peer->accepted[i - LANE_COUNT];
+        if (other->state == LINK_UP && other->boot < boot)
+            links_end(links, other, DISCONNECT_CLOSED, "its node has started again", now);
+    }
+    news_append(links, (struct link_news){.change = LINK_CAME_UP,
+                                          .peer = link->peer,
+                                          .lane = link->lane,
+                                          .is_dialled = link->is_dialled,
+                                          .generation = generation,
+                                          .boot = boot});
+    log_line(links->log, now, lane_level(link->lane, LOG_INFO), "link-up",
+             "member=%s lane=%s direction=%s boot=%" PRIu64, peer->name, kind_of(link->lane).data,
+             link->is_dialled ? "out" : "in", boot);
+}
+
+/* Why a HELLO is refused: a word for the other node, a text for people. */
+struct refusal {
+    const char *why;
+    const char *text;
+};
+
+/* Whether this has not been logged lately: a node that is refused asks again and again. */
+static bool is_new_refusal(struct links *links, struct span from, const char *why)
+{
+    uint64_t hash = hash_text(hash_text(HASH_BEGIN, span_of_string(why)), from) | 1;
+    for (uint32_t i = 0; i < REFUSALS_MEMORY; i++)
+        if (links->refusals[i] == hash)
+            return false;
+    links->refusals[links->refusals_next++ % REFUSALS_MEMORY] = hash;
+    return true;
+}
+
+/* The sender is welcome again: refusing it once more would be news. */
+static void forget_refusal(struct links *links, struct span from, const char *why)
+{
+    uint64_t hash = hash_text(hash_text(HASH_BEGIN, span_of_string(why)), from) | 1;
+    for (uint32_t i = 0; i < REFUSALS_MEMORY; i++)
+        if (links->refusals[i] == hash)
+            links->refusals[i] = 0;
+}
+
+/* Closes a connection that asked for a link it may not have, telling it why. from: whom the log
+ * names. said: what is wrong with it, for the log. */
+static void refuse(struct links *links, struct conn_id conn, struct span from, struct span said,
+                   const struct refusal *refusal, struct moment now)
+{
+    char name[ADDRESS_TEXT_BYTES_MAX], what[2 * MESSAGE_WORD_BYTES_MAX];
+    char address[CLIENT_TEXT_BYTES_MAX];
+    links->env->client_text(links->env->shell, conn, address);
+    if (is_new_refusal(links, from, refusal->why))
+        log_line(links->log, now, LOG_WARN, "peer-refused",
+                 "from=%s address=%s said=%s reason=\"%s\"",
+                 log_quote(from.data, from.len, name, sizeof(name)), address,
+                 log_quote(said.data, said.len, what, sizeof(what)), refusal->text);
     links->stats->peers_refused++;
     struct session *session = links->env->session(links->env->shell, conn);
     if (session) {
         struct message refused = {
             .kind = MESSAGE_REFUSED,
-            .REFUSED = {.from = span_of_string(member_name(links, links->self)),
-                        .list = links->list_hash},
-            .body = span_of_string(reason),
+            .REFUSED = {.why = span_of_string(refusal->why),
+                        .from = span_of_string(links->identity.name),
+                        .generation = links->identity.generation,
+                        .boot = links->identity.boot},
+            .body = span_of_string(refusal->text),
         };
         message_append(&session->out, &refused);
     }
     links->env->close(links->env->shell, conn, true);
 }
 
-/* Why a HELLO can't be accepted, or NULL; member is whom it comes from. */
-static const char *hello_refusal(const struct links *links, const struct message_HELLO *hello,
-                                 uint32_t *member)
+static const struct refusal refusals[] = {
+    {"version", "no protocol version in common"},
+    {"cluster", "a node of another cluster: --cluster must be the same"},
+    {"gossip", "another gossip strategy: --gossip must be the same"},
+    {"kind", "unknown kind of connection"},
+    {"name", "not the node that was meant"},
+    {"self", "the sender bears the name of this node"},
+    {"boot", "a later process of that name is known"},
+    {"full", "too many nodes"},
+};
+enum { BY_VERSION, BY_CLUSTER, BY_GOSSIP, BY_KIND, BY_NAME, BY_SELF, BY_BOOT, BY_FULL };
+
+static bool is_version_common(uint32_t oldest, uint32_t newest)
 {
-    if (hello->oldest > PROTOCOL_NEWEST || hello->newest < PROTOCOL_OLDEST)
-        return "no protocol version in common";
-    if (hello->list != links->list_hash)
-        return "another peers.txt: the lists must name the same nodes";
-    if (!span_equal(hello->kind, SPAN_LITERAL("data")))
-        return "unknown kind of connection";
-    if (!span_equal(hello->to, span_of_string(member_name(links, links->self))))
-        return "not the node that was meant";
+    return oldest <= newest && oldest <= PROTOCOL_NEWEST && newest >= PROTOCOL_OLDEST;
+}
+
+bool links_refuse_version(struct links *links, struct conn_id conn, const struct frame *frame,
+                          struct moment now)
+{
+    uint32_t oldest, newest;
+    if (!message_hello_versions(frame, &oldest, &newest) || is_version_common(oldest, newest))
+        return false;
+    char address[CLIENT_TEXT_BYTES_MAX], versions[32];
+    links->env->client_text(links->env->shell, conn, address);
+    int len = snprintf(versions, sizeof(versions), "%u..%u", oldest, newest);
+    /* Its port is another one with every retry. */
+    const char *port = strrchr(address, ':');
+    size_t host_len = port ? (size_t)(port - address) : strlen(address);
+    refuse(links, conn, span_of(address, host_len), span_of(versions, (size_t)len),
+           &refusals[BY_VERSION], now);
+    return true;
+}
+
+static bool lane_parse(struct span kind, enum lane *lane)
+{
+    for (uint32_t i = 0; i < LANE_COUNT; i++) {
+        *lane = (enum lane)i;
+        if (span_equal(kind, kind_of(*lane)))
+            return true;
+    }
+    return false;
+}
+
+/* Why a HELLO can't be accepted, or NULL; said is the field that is to blame. */
+static const struct refusal *hello_refusal(const struct links *links,
+                                           const struct message_HELLO *hello, uint64_t boot_known,
+                                           enum lane *lane, struct span *said)
+{
+    const struct links_identity *own = &links->identity;
+    *said = hello->kind;
+    if (!is_version_common(hello->oldest, hello->newest))
+        return &refusals[BY_VERSION];
+    if (!lane_parse(hello->kind, lane))
+        return &refusals[BY_KIND];
+    *said = hello->cluster;
+    if (!span_equal(hello->cluster, span_of_string(own->cluster)))
+        return &refusals[BY_CLUSTER];
+    *said = hello->to;
+    if (!span_equal(hello->to, span_of_string(own->name)))
+        return &refusals[BY_NAME];
+    if (*lane == LANE_SELF)
+        return NULL;
+    *said = hello->gossip;
+    if (!span_equal(hello->gossip, span_of_string(own->gossip)))
+        return &refusals[BY_GOSSIP];
+    *said = hello->from;
+    if (span_equal(hello->from, span_of_string(own->name)))
+        return &refusals[BY_SELF];
+    return hello->boot < boot_known ? &refusals[BY_BOOT] : NULL;
+}
+
+static void say_welcome(struct links *links, struct conn_id conn, const struct message_HELLO *hello)
+{
+    struct session *session = links->env->session(links->env->shell, conn);
+    if (!session)
+        return;
+    struct message welcome = {
+        .kind = MESSAGE_WELCOME,
+        .WELCOME = {.version = hello->newest < PROTOCOL_NEWEST ? hello->newest : PROTOCOL_NEWEST,
+                    .from = span_of_string(links->identity.name),
+                    .generation = links->identity.generation,
+                    .boot = links->identity.boot},
+    };
+    message_append(&session->out, &welcome);
+}
+
+static void accept_hello(struct links *links, struct conn_id conn,
+                         const struct message_HELLO *hello, uint64_t boot_known, struct moment now)
+{
+    enum lane lane = LANE_DATA;
+    struct span said;
+    const struct refusal *refusal = hello_refusal(links, hello, boot_known, &lane, &said);
+    if (!refusal && lane == LANE_SELF) {
+        say_welcome(links, conn, hello);
+        links->env->close(links->env->shell, conn, true);
+        return;
+    }
     char from[ADDRESS_TEXT_BYTES_MAX];
     CHECK(hello->from.len < sizeof(from));
     memcpy(from, hello->from.data, hello->from.len);
     from[hello->from.len] = '\0';
-    *member = peers_find(links->view, from);
-    if (*member == UINT32_MAX || *member == links->self)
-        return "the sender is no other line of peers.txt";
-    return NULL;
-}
-
-static enum link_event accept_hello(struct links *links, struct conn_id conn,
-                                    const struct message_HELLO *hello, struct moment now)
-{
-    uint32_t member = UINT32_MAX;
-    const char *reason = hello_refusal(links, hello, &member);
-    if (reason) {
-        refuse(links, conn, hello, reason, now);
-        return LINK_NOTHING;
+    uint32_t peer = refusal ? PEER_NONE : links_peer(links, from);
+    if (!refusal && peer == PEER_NONE)
+        refusal = &refusals[BY_FULL];
+    if (refusal) {
+        refuse(links, conn, hello->from, said, refusal, now);
+        return;
     }
-    if (links->accepted[member])
-        links_end(links, links->accepted[member], "replaced by a newer connection", false, now);
-    struct link *link = calloc(1, sizeof(*link));
-    CHECK(link != NULL);
-    *link = (struct link){.state = LINK_UP, .member = member, .conn = conn};
-    links->accepted[member] = link;
+    struct link *link = &links->peers[peer]->accepted[lane];
+    if (link->state == LINK_UP)
+        detach(links, link); /* the newer connection is the one that counts */
+    for (size_t i = 0; i < ARRAY_COUNT(refusals); i++)
+        forget_refusal(links, hello->from, refusals[i].why);
+    link->conn = conn;
     by_conn_set(links, conn, link);
-    struct message welcome = {
-        .kind = MESSAGE_WELCOME,
-        .WELCOME = {.version = hello->newest < PROTOCOL_NEWEST ? hello->newest : PROTOCOL_NEWEST,
-                    .from = span_of_string(member_name(links, links->self)),
-                    .list = links->list_hash},
-    };
-    struct session *session = links->env->session(links->env->shell, conn);
-    if (session)
-        message_append(&session->out, &welcome);
-    log_line(links->log, now, LOG_INFO, "link-up", "member=%s direction=in",
-             member_name(links, member));
-    return LINK_NOTHING;
+    say_welcome(links, conn, hello);
+    came_up(links, link, hello->generation, hello->boot, now);
 }
 
-static enum link_event welcomed(struct links *links, struct link *link,
-                                const struct message_WELCOME *welcome, struct moment now)
+static void take_welcome(struct links *links, struct link *link,
+                         const struct message_WELCOME *welcome, uint64_t boot_known,
+                         struct moment now)
 {
-    if (welcome->version < PROTOCOL_OLDEST || welcome->version > PROTOCOL_NEWEST ||
-        welcome->list != links->list_hash ||
-        !span_equal(welcome->from, span_of_string(member_name(links, link->member)))) {
-        links_end(links, link, "its welcome is not the one expected", false, now);
-        return LINK_ENDED;
+    if (welcome->version < PROTOCOL_OLDEST || welcome->version > PROTOCOL_NEWEST) {
+        links_end(links, link, DISCONNECT_DENIED, "its welcome is not the one expected", now);
+        return;
     }
-    link->state = LINK_UP;
+    if (!span_equal(welcome->from, span_of_string(links_name(links, link->peer))) ||
+        (link->lane != LANE_SELF && welcome->boot < boot_known)) {
+        links_end(links, link, DISCONNECT_STRANGER, NULL, now);
+        return;
+    }
     link->rest_ms = REST_MS_MIN;
     link->reason = NULL;
+    came_up(links, link, welcome->generation, welcome->boot, now);
     struct reply *out = link_out(links, link);
     CHECK(out != NULL);
     reply_move(out, &link->queue);
-    log_line(links->log, now, LOG_INFO, "link-up", "member=%s direction=out",
-             member_name(links, link->member));
-    return LINK_CAME_UP;
 }
 
-enum link_event links_handshake(struct links *links, struct link *link, struct conn_id conn,
-                                const struct message *message, struct moment now)
+/* What answers there is not the node that was meant, or is it and will not have this one. */
+static enum disconnect refusal_class(struct span why)
 {
-    if (!link) {
-        if (message->kind == MESSAGE_HELLO)
-            return accept_hello(links, conn, &message->HELLO, now);
+    bool is_stranger =
+        span_equal(why, SPAN_LITERAL("cluster")) || span_equal(why, SPAN_LITERAL("name"));
+    return is_stranger ? DISCONNECT_STRANGER : DISCONNECT_DENIED;
+}
+
+static void take_refused(struct links *links, struct link *link, const struct message *message,
+                         struct moment now)
+{
+    const struct message_REFUSED *refused = &message->REFUSED;
+    static const char *const denied = "it refuses this node, see its log";
+    char reason[128], from[ADDRESS_TEXT_BYTES_MAX];
+    if (!link->reason || strcmp(link->reason, denied) != 0)
+        log_line(links->log, now, LOG_WARN, "refused-by-peer",
+                 "member=%s lane=%s from=%s reason=%s", links_name(links, link->peer),
+                 kind_of(link->lane).data,
+                 log_quote(refused->from.data, refused->from.len, from, sizeof(from)),
+                 log_quote(message->body.data, message->body.len, reason, sizeof(reason)));
+    link->rest_ms = REST_MS_MAX;
+    links_end(links, link, refusal_class(refused->why), denied, now);
+    if (span_equal(refused->why, span_of_string(refusals[BY_BOOT].why)))
+        links->news[links->news_count - 1].is_superseded = true;
+}
+
+void links_handshake(struct links *links, struct link *link, struct conn_id conn,
+                     const struct message *message, uint64_t boot_known, struct moment now)
+{
+    if (!link && message->kind == MESSAGE_HELLO)
+        accept_hello(links, conn, &message->HELLO, boot_known, now);
+    else if (!link)
         links->env->close(links->env->shell, conn, false);
-        return LINK_NOTHING;
-    }
-    if (link->state == LINK_GREETING && message->kind == MESSAGE_WELCOME)
-        return welcomed(links, link, &message->WELCOME, now);
-    if (link->state == LINK_GREETING && message->kind == MESSAGE_REFUSED) {
-        char reason[128];
-        if (!link->reason)
-            log_line(links->log, now, LOG_WARN, "refused-by-peer",
-                     "member=%s list=%016" PRIx64 " own_list=%016" PRIx64 " reason=%s",
-                     member_name(links, link->member), message->REFUSED.list, links->list_hash,
-                     log_quote(message->body.data, message->body.len, reason, sizeof(reason)));
-        link->rest_ms = REST_MS_MAX;
-        links_end(links, link, "it refuses this node, see its log", false, now);
-        return LINK_ENDED;
-    }
-    links_end(links, link, "a message out of place", false, now);
-    return LINK_ENDED;
+    else if (link->state == LINK_GREETING && message->kind == MESSAGE_WELCOME)
+        take_welcome(links, link, &message->WELCOME, boot_known, now);
+    else if (link->state == LINK_GREETING && message->kind == MESSAGE_REFUSED)
+        take_refused(links, link, message, now);
+    else
+        links_end(links, link, DISCONNECT_DENIED, "a message out of place", now);
 }
 
-struct link *links_late(struct links *links, struct moment now)
+/* --- time ------------------------------------------------------------------------------------- */
+
+static struct link *first_pending(const struct links *links)
 {
-    for (uint32_t i = 0; i < links->view->member_count; i++) {
-        struct link *link = &links->dialled[i];
-        if ((link->state == LINK_DIALLING || link->state == LINK_GREETING) &&
-            now.mono_ms >= link->deadline_ms)
-            return link;
-    }
-    return NULL;
+    struct list *first = list_first(&links->pending);
+    return first ? CONTAINER_OF(first, struct link, in_pending) : NULL;
 }
 
-uint32_t links_up_count(const struct links *links)
+struct link *links_late(const struct links *links, struct moment now)
 {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < links->view->member_count; i++)
-        count += (links->dialled[i].state == LINK_UP) + (links->accepted[i] != NULL);
-    return count;
+    struct link *link = first_pending(links);
+    return link && now.mono_ms >= link->deadline_ms ? link : NULL;
 }
 
 uint64_t links_deadline(const struct links *links)
 {
-    uint64_t earliest = UINT64_MAX;
-    for (uint32_t i = 0; i < links->view->member_count; i++) {
-        const struct link *link = &links->dialled[i];
-        if ((link->state == LINK_DIALLING || link->state == LINK_GREETING) &&
-            link->deadline_ms < earliest)
-            earliest = link->deadline_ms;
-    }
-    return earliest;
+    const struct link *link = first_pending(links);
+    return link ? link->deadline_ms : UINT64_MAX;
+}
+
+/* --- bodies ----------------------------------------------------------------------------------- */
+
+/* Copies a text that first borrows to where it stays. */
+static void parts_keep(struct span *text, char to[MESSAGE_WORD_BYTES_MAX])
+{
+    CHECK(text->len <= MESSAGE_WORD_BYTES_MAX);
+    memcpy(to, text->data, text->len);
+    text->data = to;
 }
 
 enum err link_parts_begin(struct link *link, const struct message *first, uint32_t total,
                           uint32_t total_max)
 {
-    if (link->parts.capacity > 0 || total <= first->body.len)
+    if (link->parts || total <= first->body.len)
         return ERR_SYNTAX;
     if (total > total_max)
         return ERR_TOO_LARGE;
-    link->parts_first = *first;
+    struct parts *parts = calloc(1, sizeof(*parts));
+    CHECK(parts != NULL);
+    link->parts = parts;
+    parts->first = *first;
     if (first->kind == MESSAGE_FORWARD) {
-        struct span client = first->FORWARD.client;
-        if (client.len >= sizeof(link->parts_client))
-            return ERR_SYNTAX;
-        memcpy(link->parts_client, client.data, client.len);
-        link->parts_first.FORWARD.client = span_of(link->parts_client, client.len);
+        parts_keep(&parts->first.FORWARD.client, parts->client);
+        parts_keep(&parts->first.FORWARD.direct, parts->direct);
     }
-    link->parts_first.body = span_of(NULL, total);
-    buf_append(&link->parts, first->body.data, first->body.len);
-    buf_reserve(&link->parts, 1); /* under way, even if the first frame's body was empty */
+    parts->first.body = span_of(NULL, total);
+    buf_append(&parts->body, first->body.data, first->body.len);
     return ERR_OK;
 }
 
@@ -349,20 +705,26 @@ static uint64_t parts_number(const struct message *first)
 
 enum err link_parts_add(struct link *link, const struct message *part, bool *whole)
 {
-    size_t total = link->parts_first.body.len;
-    if (link->parts.capacity == 0 || part->PART.number != parts_number(&link->parts_first) ||
-        part->body.len > total - buf_len(&link->parts))
+    struct parts *parts = link->parts;
+    if (!parts || part->PART.number != parts_number(&parts->first))
         return ERR_SYNTAX;
-    buf_append(&link->parts, part->body.data, part->body.len);
-    *whole = buf_len(&link->parts) == total;
+    size_t total = parts->first.body.len;
+    if (part->body.len > total - buf_len(&parts->body))
+        return ERR_SYNTAX;
+    buf_append(&parts->body, part->body.data, part->body.len);
+    *whole = buf_len(&parts->body) == total;
     if (*whole)
-        link->parts_first.body = buf_span(&link->parts);
+        parts->first.body = buf_span(&parts->body);
     return ERR_OK;
 }
 
 void link_parts_end(struct link *link)
 {
-    buf_close(&link->parts);
+    if (!link->parts)
+        return;
+    buf_close(&link->parts->body);
+    free(link->parts);
+    link->parts = NULL;
 }
 
 void link_append(struct reply *out, struct message *message, struct span body)

@@ -1,103 +1,199 @@
-/* Links: this node's connections with the other members, both ways.
+/* Links: this node's connections with other nodes, both ways, and the nodes themselves by index.
  *
- * For each member one link is dialled on demand, to forward requests; each member may have one open
- * here in turn. A link carries frames once both ends have shown that they mean the same cluster:
- * the one who dialled says HELLO, the other WELCOME or REFUSED.
+ * Another node is a peer: known by its name, and here by an index that stays while anybody uses it.
+ * To each peer one connection a lane is dialled on demand: DATA carries requests and answers,
+ * CONTROL what gossip and the detector say, so that neither waits for the other. Each peer may have
+ * one open here in turn. A connection carries frames once both ends have shown that they mean the
+ * same cluster: who dialled says HELLO, the other WELCOME or REFUSED.
  *
  *     dialled:   RESTING --links_to--> DIALLING --connected--> GREETING --WELCOME--> UP
  *                   ^---------------- failed, refused, too late, closed -------------'
- *     accepted:  (first frame) --HELLO ok--> UP --closed--> (gone)
+ *     accepted:  (none) --HELLO ok--> UP --closed, or a newer one--> (none)
  *
- * Frames for a link that is not UP yet wait in its queue and are dropped with it: what was queued
- * has never left. Knows nothing of requests. */
+ * A third lane, SELF, has one use: it asks who answers under this node's own name.
+ *
+ * What happens to a link is news, which the node takes with links_take_news: nothing here calls
+ * upwards. Knows nothing of requests, of gossip, or of who stands on the ring. */
 #ifndef DHT_SERVER_CORE_LINKS_H
 #define DHT_SERVER_CORE_LINKS_H
 
-#include "common/digest.h"
+#include "common/list.h"
 #include "common/log.h"
 #include "common/message.h"
 #include "common/view.h"
 #include "server/core/env.h"
 
-#define PROTOCOL_OLDEST 1u
-#define PROTOCOL_NEWEST 1u
+#define PROTOCOL_OLDEST 2u
+#define PROTOCOL_NEWEST 2u
+
+/* Peers known at a time: every member, and as many that come and go. */
+#define PEERS_MAX (2 * VIEW_MEMBERS_MAX)
+#define PEER_SELF 0u         /* this node's own index */
+#define PEER_NONE UINT16_MAX /* no peer */
+
+enum lane { LANE_DATA, LANE_CONTROL, LANE_SELF };
+#define LANE_COUNT 3u
 
 enum link_state { LINK_RESTING, LINK_DIALLING, LINK_GREETING, LINK_UP };
 
+/* A body that comes in PARTs: what its first message said, and what is there so far. */
+struct parts {
+    struct message first;
+    char client[MESSAGE_WORD_BYTES_MAX]; /* of a FORWARD: the texts that first borrows */
+    char direct[MESSAGE_WORD_BYTES_MAX];
+    struct buf body;
+};
+
 struct link {
-    enum link_state state;
+    enum link_state state; /* an accepted one is UP, or RESTING: there is none */
+    enum lane lane;
     bool is_dialled;        /* by this node; else it was accepted */
-    uint32_t member;        /* index of the other end in the view */
+    uint32_t peer;          /* the other end */
+    uint64_t boot;          /* UP: of the process at the other end */
     struct conn_id conn;    /* its connection; generation 0 while resting */
-    struct reply queue;     /* frames that wait for UP */
-    uint64_t deadline_ms;   /* DIALLING, GREETING: when to give up */
+    struct reply queue;     /* frames that wait for UP; dropped with the link: they never left */
+    struct list in_pending; /* DIALLING, GREETING */
+    uint64_t deadline_ms;   /* then: when to give up */
     uint64_t rest_until_ms; /* RESTING: no new dial before */
     uint32_t rest_ms;       /* the next rest; grows with each failure */
-    const char *reason;     /* why it rests, for people; static */
-
-    /* A body that comes in PARTs: what its first message said, and what is there so far. */
-    struct message parts_first;
-    char parts_client[CLIENT_TEXT_BYTES_MAX];
-    struct buf parts;
+    enum disconnect why;    /* why it rests; valid if reason is set */
+    const char *reason;     /* the same for people; static; NULL after success */
+    struct parts *parts;    /* a body under way, or NULL */
 };
+
+struct peer {
+    char name[ADDRESS_TEXT_BYTES_MAX];
+    uint32_t index;
+    uint32_t next_in_bucket; /* PEER_NONE: the last */
+    uint32_t holds;          /* who wants it to stay, links apart */
+    uint64_t generation;     /* as last greeted; 0 before */
+    uint64_t boot;           /* the same */
+    struct link dialled[LANE_COUNT];
+    struct link accepted[LANE_COUNT];
+    struct list forwards; /* the data lane's user's (coord): requests on dialled[LANE_DATA] */
+};
+
+/* Who this node is; borrowed texts. */
+struct links_identity {
+    const char *name;    /* host:port, normal form */
+    const char *cluster; /* only nodes of one cluster speak with each other */
+    const char *gossip;  /* and with one strategy */
+    uint64_t generation; /* the birth of its data */
+    uint64_t boot;       /* rises with every start */
+};
+
+enum link_change {
+    LINK_CAME_UP, /* what was queued has left */
+    LINK_ENDED    /* or could not be had; its connection is closed */
+};
+
+struct link_news {
+    enum link_change change;
+    uint32_t peer;
+    enum lane lane;
+    bool is_dialled;
+    bool was_up;         /* ENDED: it had been UP */
+    bool is_superseded;  /* ENDED: the other end knows a later process of this node's name */
+    enum disconnect why; /* ENDED */
+    uint64_t generation; /* CAME_UP: of the process at the other end; as it said */
+    uint64_t boot;
+};
+
+#define LINKS_BUCKETS   4096u
+#define REFUSALS_MEMORY 64u
 
 struct links {
-    const struct view *view; /* borrowed */
-    uint32_t self;           /* this node's index */
-    uint64_t list_hash;      /* peers_hash of view */
-    const struct env *env;   /* borrowed */
-    struct log *log;         /* borrowed */
-    struct stats *stats;     /* borrowed */
+    struct links_identity identity;
+    const struct env *env; /* borrowed */
+    struct log *log;       /* borrowed */
+    struct stats *stats;   /* borrowed */
     uint32_t dial_timeout_ms;
-    struct link *dialled;   /* one a member */
-    struct link **accepted; /* one a member, NULL if there is none */
-    struct link **by_conn;  /* by conn.index; NULL where no link */
+    struct peer **peers; /* by index; NULL is free; [PEER_SELF] is this node */
+    uint32_t peers_end;  /* one past the highest index ever used */
+    uint32_t peers_capacity;
+    uint32_t peer_count;
+    uint16_t *buckets;     /* peers by the hash of their name: the first of each chain */
+    struct link **by_conn; /* by conn.index; NULL where no link */
     uint32_t by_conn_capacity;
+    struct list pending; /* links DIALLING or GREETING, by deadline: all wait equally long */
+    uint32_t up_count;   /* links that are UP, both ways */
+    struct link_news *news;
+    uint32_t news_count, news_taken, news_capacity;
+    uint64_t refusals[REFUSALS_MEMORY]; /* hashes of (who, why) already logged */
+    uint32_t refusals_next;
 };
 
-void links_init(struct links *links, const struct view *view, uint32_t self,
+void links_init(struct links *links, const struct links_identity *identity,
                 uint32_t dial_timeout_ms, const struct env *env, struct log *log,
                 struct stats *stats);
 void links_close(struct links *links);
 
-/* The link to a member, for frames to be appended to link_out: begins to dial if need
- * be. NULL: it rests after a failure; reason says why. */
-struct link *links_to(struct links *links, uint32_t member, struct moment now, const char **reason);
+/* --- peers ------------------------------------------------------------------------------------ */
+
+/* The index of the node of that name (normal form), which is remembered from now on; PEER_SELF for
+ * this node's own. PEER_NONE: there are PEERS_MAX already. The index is good until the turn ends,
+ * and then as long as it is held or has a link or a forward. */
+uint32_t links_peer(struct links *links, const char *name);
+/* The index of a name that is remembered, or PEER_NONE. */
+uint32_t links_find_peer(const struct links *links, struct span name);
+const char *links_name(const struct links *links, uint32_t peer);
+/* Keeps a peer's index, once for each call; release undoes one. */
+void links_hold(struct links *links, uint32_t peer);
+void links_release(struct links *links, uint32_t peer);
+/* Forgets every peer that nobody holds, has no link and no forward. Call between turns' events. */
+void links_sweep(struct links *links);
+
+/* --- links ------------------------------------------------------------------------------------ */
+
+/* The dialled link to a peer: begins to dial if need be. NULL: it rests after a failure; why says
+ * of which kind. PEER_SELF has LANE_SELF only, others have the two other lanes only (CHECKed). */
+struct link *links_to(struct links *links, uint32_t peer, enum lane lane, struct moment now,
+                      enum disconnect *why);
+/* The same link as it is; dials nothing. Never NULL. */
+struct link *links_dialled(const struct links *links, uint32_t peer, enum lane lane);
+/* Ends a rest: the next links_to dials. */
+void links_wake(struct links *links, uint32_t peer, enum lane lane);
+/* Closes a dialled link that is not wanted any more, without a rest. News only of LANE_DATA. */
+void links_drop(struct links *links, uint32_t peer, enum lane lane, struct moment now);
 /* Where frames for this link go now: its queue, or its connection. NULL: the connection is gone. */
 struct reply *link_out(const struct links *links, struct link *link);
+/* Bytes of the dialled control link that the other machine has not acknowledged; 0 if none is up.
+ */
+uint64_t links_unacked(const struct links *links, uint32_t peer);
 /* The link of a connection; for an accepted connection of no link yet, NULL. */
 struct link *links_find(const struct links *links, struct conn_id conn);
-
-/* What a frame or a connection's event did to a link. */
-enum link_event {
-    LINK_NOTHING, /* nothing the requests on it need to know */
-    LINK_CAME_UP, /* what was queued has left */
-    LINK_ENDED    /* and its connection is being closed; link may be freed: use member only */
-};
 
 /* The dialled connection stands: says HELLO. */
 void links_connected(struct links *links, struct link *link);
 /* A frame of the handshake has come (HELLO, WELCOME, REFUSED), on a connection that has no link yet
- * if link is NULL. Any other frame out of place ends the link. */
-enum link_event links_handshake(struct links *links, struct link *link, struct conn_id conn,
-                                const struct message *message, struct moment now);
-/* Ends a link and closes its connection, at once unless after_sending. A dialled one rests, an
- * accepted one is freed. reason: static, for people. */
-void links_end(struct links *links, struct link *link, const char *reason, bool after_sending,
+ * if link is NULL. Any other frame out of place ends the link.
+ *
+ * boot_known  the highest boot known of the sender's name; a process of a lower one is refused. */
+void links_handshake(struct links *links, struct link *link, struct conn_id conn,
+                     const struct message *message, uint64_t boot_known, struct moment now);
+/* A first frame has come that is no message of this version: if it is a HELLO of versions that are
+ * not spoken here, refuses it and returns true. */
+bool links_refuse_version(struct links *links, struct conn_id conn, const struct frame *frame,
+                          struct moment now);
+/* Ends a link and closes its connection at once. reason: static, for people; NULL: what why says.
+ */
+void links_end(struct links *links, struct link *link, enum disconnect why, const char *reason,
                struct moment now);
 /* The first dialled link whose deadline has passed, or NULL. The caller ends it. */
-struct link *links_late(struct links *links, struct moment now);
-/* Links that are up, both ways. */
-uint32_t links_up_count(const struct links *links);
+struct link *links_late(const struct links *links, struct moment now);
 /* The earliest deadline of a dialled link; UINT64_MAX if none. */
 uint64_t links_deadline(const struct links *links);
+/* Takes the oldest news not taken yet. Returns whether there was any. */
+bool links_take_news(struct links *links, struct link_news *news);
+
+/* --- bodies ----------------------------------------------------------------------------------- */
 
 /* Takes the first message of a body in parts (total > its body's length).
  * Errors: ERR_TOO_LARGE total over the bound; ERR_SYNTAX one is under way already. */
 MUST_USE enum err link_parts_begin(struct link *link, const struct message *first, uint32_t total,
                                    uint32_t total_max);
-/* Adds a PART. whole: out, true when the body is complete: parts_first then describes it, with body
- * set; valid until link_parts_end. Errors: ERR_SYNTAX: not the body under way, or too long. */
+/* Adds a PART. whole: out, true when the body is complete: parts->first then describes it, with
+ * body set; valid until link_parts_end. Errors: ERR_SYNTAX: not the body under way, or too long. */
 MUST_USE enum err link_parts_add(struct link *link, const struct message *part, bool *whole);
 void link_parts_end(struct link *link);
 

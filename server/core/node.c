@@ -1,14 +1,12 @@
 #include "server/core/node.h"
 
 #include "common/check.h"
-#include "common/peers.h"
-#include "common/ring.h"
 #include "common/version.h"
 #include "server/core/admin.h"
 #include "server/core/command.h"
 #include "server/core/coord.h"
-#include "server/core/links.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +30,7 @@ struct op {
     struct request request;
     struct digest digest;
     struct store_key key;    /* valid if the command has a key */
-    uint32_t leader;         /* member index of the key's primary */
+    uint32_t leader;         /* peer index of the key's primary */
     struct session *session; /* a client's; NULL for a request another node has forwarded */
     struct asker asker;      /* a client's; of a forwarded one only conn */
     uint64_t number;         /* a forwarded one's */
@@ -40,10 +38,7 @@ struct op {
 
 struct node {
     struct node_options options;
-    const struct view *view; /* borrowed */
-    uint32_t self;
-    struct ring ring;
-    uint64_t ring_hash;
+    struct route route;
     struct store *store; /* borrowed */
     const struct env *env;
     struct log *log;
@@ -60,22 +55,53 @@ struct node {
     struct op batch[BATCH_COUNT];
 };
 
-struct node *node_open(const struct node_options *options, const struct view *view,
-                       struct store *store, const struct env *env, struct log *log)
+/* Where name stands, or would, among the members. */
+static uint32_t view_place(const struct view *view, const char *name)
+{
+    uint32_t at = 0;
+    while (at < view->member_count && strcmp(view->members[at].name, name) < 0)
+        at++;
+    return at;
+}
+
+/* The ring of the seeds and this node. */
+static void place_seeds(struct node *node)
+{
+    const struct view *seeds = node->options.seeds;
+    struct view view = {.epoch = 1};
+    view.members = calloc(seeds->member_count + 1, sizeof(*view.members));
+    CHECK(view.members != NULL);
+    uint32_t at = view_place(seeds, node->options.name);
+    bool is_seed =
+        at < seeds->member_count && strcmp(seeds->members[at].name, node->options.name) == 0;
+    memcpy(view.members, seeds->members, at * sizeof(*view.members));
+    memcpy(view.members + at + 1, seeds->members + at + is_seed,
+           (seeds->member_count - at - is_seed) * sizeof(*view.members));
+    snprintf(view.members[at].name, sizeof(view.members[at].name), "%s", node->options.name);
+    view.members[at].weight = node->options.weight;
+    view.members[at].is_up = true;
+    view.member_count = seeds->member_count + 1 - is_seed;
+    route_place(&node->route, &node->links, &view);
+}
+
+struct node *node_open(const struct node_options *options, struct store *store,
+                       const struct env *env, struct log *log)
 {
     struct node *node = calloc(1, sizeof(*node));
     CHECK(node != NULL);
     node->options = *options;
-    node->view = view;
-    node->self = peers_find(view, options->name);
-    CHECK(node->self != UINT32_MAX);
     node->store = store;
     node->env = env;
     node->log = log;
-    ring_place(view, &node->ring);
-    node->ring_hash = ring_hash(view);
-    links_init(&node->links, view, node->self, options->op_timeout_ms, env, log, &node->stats);
+    const struct links_identity identity = {.name = options->name,
+                                            .cluster = options->cluster,
+                                            .gossip = options->gossip,
+                                            .generation = options->generation,
+                                            .boot = options->boot};
+    links_init(&node->links, &identity, options->op_timeout_ms, env, log, &node->stats);
+    route_init(&node->route);
     coord_init(&node->coord, &node->links, options->op_timeout_ms);
+    place_seeds(node);
     node->executor = (struct executor){
         .store = store, .stats = &node->stats, .value_bytes_max = options->value_bytes_max};
     return node;
@@ -86,6 +112,7 @@ void node_close(struct node *node)
     if (!node)
         return;
     coord_close(&node->coord);
+    route_close(&node->route, &node->links);
     links_close(&node->links);
     reply_close(&node->answer);
     free(node);
@@ -119,8 +146,8 @@ static void op_place(struct node *node, struct op *op)
         return;
     op->key.bytes = op->request.key;
     op->key.position = digest_position(&op->digest);
-    op->leader = node->ring.primary[position_slot(op->key.position)];
-    if (op->leader == node->self)
+    op->leader = route_leader(&node->route, op->key.position);
+    if (op->leader == PEER_SELF)
         store_prefetch_slot(node->store, &op->key);
 }
 
@@ -129,12 +156,12 @@ static void op_place(struct node *node, struct op *op)
  * so that it keeps its place. */
 static void tell_ring(struct node *node, struct session *session)
 {
-    if (session->ring_told == node->ring_hash)
+    if (session->ring_told == node->route.hash)
         return;
     uint64_t seq = session->next_seq++;
-    admin_ring_notice(session_reply(session, seq), node->ring_hash);
+    admin_ring_notice(session_reply(session, seq), node->route.hash);
     session_done(session, seq, PART_WHOLE);
-    session->ring_told = node->ring_hash;
+    session->ring_told = node->route.hash;
 }
 
 void node_submit(struct node *node, struct conn_id conn, struct session *session)
@@ -144,7 +171,7 @@ void node_submit(struct node *node, struct conn_id conn, struct session *session
     if (command_has_key(op->request.command))
         digest_of(op->request.key, &op->digest);
     op_place(node, op);
-    bool is_elsewhere = command_has_key(op->request.command) && op->leader != node->self;
+    bool is_elsewhere = command_has_key(op->request.command) && op->leader != PEER_SELF;
     if (UNLIKELY(session->follows_ring) && is_elsewhere && op->request.part == PART_WHOLE)
         tell_ring(node, session);
     op->asker = (struct asker){.conn = conn,
@@ -162,7 +189,7 @@ void node_stats_append(struct node *node, struct span words, struct reply *out)
 {
     struct stats_gauges gauges = {.store = store_counters(node->store)};
     node->env->gauges(node->env->shell, &gauges);
-    gauges.curr_peers = links_up_count(&node->links);
+    gauges.curr_peers = node->links.up_count;
     gauges.settings = node->options.settings;
     gauges.settings_count = node->options.settings_count;
     stats_append(out, &node->stats, &gauges, words);
@@ -170,7 +197,9 @@ void node_stats_append(struct node *node, struct span words, struct reply *out)
 
 static struct admin_ring ring_now(const struct node *node)
 {
-    return (struct admin_ring){.members = node->view, .hash = node->ring_hash, .changes = 1};
+    const struct route *route = &node->route;
+    return (struct admin_ring){
+        .members = &route->view, .hash = route->hash, .changes = route->changes};
 }
 
 static void run_ring(struct node *node, const struct op *op, struct reply *out)
@@ -233,8 +262,8 @@ static void run_node_command(struct node *node, const struct op *op)
         break;
     case CMD_FLUSH_ALL:
         command_flush(&node->executor, request);
-        if (node->view->member_count > 1) {
-            coord_flush_all(&node->coord, &op->asker, request, node->now);
+        if (node->route.view.member_count > 1) {
+            coord_flush_all(&node->coord, &op->asker, &node->route, request, node->now);
             return;
         }
         if (!request->noreply)
@@ -280,7 +309,7 @@ static void run_client(struct node *node, struct op *op)
 {
     if (!command_has_key(op->request.command)) {
         run_node_command(node, op);
-    } else if (LIKELY(op->leader == node->self)) {
+    } else if (LIKELY(op->leader == PEER_SELF)) {
         run_local(node, op);
     } else {
         coord_forward(&node->coord, &op->asker, op->leader, &op->request, &op->digest, node->now);
@@ -289,23 +318,25 @@ static void run_client(struct node *node, struct op *op)
 
 /* Why a forwarded request can't be carried out here, or NULL. A forward is never forwarded again.
  */
-static const char *forwarded_refusal(const struct node *node, const struct op *op)
+static const char *forwarded_refusal(const struct op *op, enum answer_status *status)
 {
+    *status = ANSWER_REFUSED;
     if (op->request.command == CMD_FLUSH_ALL)
         return NULL;
     if (!command_has_key(op->request.command))
         return "it is no command on a key";
-    return op->leader == node->self ? NULL : "it does not lead this key";
+    *status = ANSWER_NOT_LEADER;
+    return op->leader == PEER_SELF ? NULL : "it does not lead this key";
 }
 
 /* Sends what is in body, and empties it; borrowed pieces stay borrowed if one frame holds all. */
-static void answer_forward(struct node *node, struct conn_id conn, uint64_t number, bool failed,
-                           struct reply *body)
+static void answer_forward(struct node *node, struct conn_id conn, uint64_t number,
+                           enum answer_status status, struct reply *body)
 {
     struct session *session = node->env->session(node->env->shell, conn);
     struct message answer = {
         .kind = MESSAGE_ANSWER,
-        .ANSWER = {.number = number, .failed = failed, .total = (uint32_t)reply_len(body)}};
+        .ANSWER = {.number = number, .status = status, .total = (uint32_t)reply_len(body)}};
     if (session && body->piece_count > 0 && reply_len(body) <= FRAME_BODY_BYTES_MAX) {
         message_append_reply(&session->out, &answer, body);
         return;
@@ -319,17 +350,18 @@ static void answer_forward(struct node *node, struct conn_id conn, uint64_t numb
 }
 
 static void refuse_forward(struct node *node, struct conn_id conn, uint64_t number,
-                           const char *reason)
+                           enum answer_status status, const char *reason)
 {
     reply_append(&node->answer, span_of_string(reason));
-    answer_forward(node, conn, number, true, &node->answer);
+    answer_forward(node, conn, number, status, &node->answer);
 }
 
 static void run_forwarded(struct node *node, struct op *op)
 {
-    const char *refusal = forwarded_refusal(node, op);
+    enum answer_status status;
+    const char *refusal = forwarded_refusal(op, &status);
     if (refusal) {
-        refuse_forward(node, op->asker.conn, op->number, refusal);
+        refuse_forward(node, op->asker.conn, op->number, status, refusal);
         return;
     }
     struct reply *answer = &node->answer;
@@ -340,12 +372,13 @@ static void run_forwarded(struct node *node, struct op *op)
         command_execute(&node->executor, &op->request, &op->key, answer);
     }
     node->stats.forwards_served++;
-    answer_forward(node, op->asker.conn, op->number, touch_has_failed(op, answer), answer);
+    answer_forward(node, op->asker.conn, op->number,
+                   touch_has_failed(op, answer) ? ANSWER_REFUSED : ANSWER_DONE, answer);
 }
 
-static bool is_local(const struct node *node, const struct op *op)
+static bool is_local(const struct op *op)
 {
-    return command_has_key(op->request.command) && op->leader == node->self;
+    return command_has_key(op->request.command) && op->leader == PEER_SELF;
 }
 
 /* Brings the memory of the keys behind op i near, in stages: a table's line so many requests before
@@ -354,9 +387,9 @@ static bool is_local(const struct node *node, const struct op *op)
 static void prefetch_ahead(const struct node *node, uint32_t i)
 {
     uint32_t table = i + PREFETCH_TABLE_AHEAD, item = i + PREFETCH_ITEM_AHEAD;
-    if (table < node->batch_count && is_local(node, &node->batch[table]))
+    if (table < node->batch_count && is_local(&node->batch[table]))
         store_prefetch_table(node->store, &node->batch[table].key);
-    if (item < node->batch_count && is_local(node, &node->batch[item]))
+    if (item < node->batch_count && is_local(&node->batch[item]))
         store_prefetch_item(node->store, &node->batch[item].key);
 }
 
@@ -364,10 +397,10 @@ static void prefetch_ahead(const struct node *node, uint32_t i)
 static void prefetch_first(const struct node *node)
 {
     for (uint32_t i = 0; i < PREFETCH_TABLE_AHEAD && i < node->batch_count; i++)
-        if (is_local(node, &node->batch[i]))
+        if (is_local(&node->batch[i]))
             store_prefetch_table(node->store, &node->batch[i].key);
     for (uint32_t i = 0; i < PREFETCH_ITEM_AHEAD && i < node->batch_count; i++)
-        if (is_local(node, &node->batch[i]))
+        if (is_local(&node->batch[i]))
             store_prefetch_item(node->store, &node->batch[i].key);
 }
 
@@ -405,7 +438,8 @@ static void forward_submit(struct node *node, struct conn_id conn, const struct 
         request_parse(&parser, &limits, text.data, text.len, request, &consumed, &need);
     bool is_whole = result == PARSE_DONE && (consumed == text.len || request->too_large);
     if (!is_whole || request->part == PART_PIECE) {
-        refuse_forward(node, conn, message->FORWARD.number, "the forward is malformed");
+        refuse_forward(node, conn, message->FORWARD.number, ANSWER_REFUSED,
+                       "the forward is malformed");
         return;
     }
     struct op *op = &node->batch[node->batch_count++];
@@ -426,7 +460,7 @@ static void take_whole(struct node *node, struct link *link, const struct messag
     if (message->kind == MESSAGE_FORWARD)
         forward_submit(node, link->conn, message);
     else
-        coord_answered(&node->coord, link->member, message);
+        coord_answered(&node->coord, link->peer, message);
 }
 
 static enum err take_part(struct node *node, struct link *link, const struct message *part)
@@ -435,7 +469,7 @@ static enum err take_part(struct node *node, struct link *link, const struct mes
     enum err err = link_parts_add(link, part, &is_whole);
     if (err || !is_whole)
         return err;
-    take_whole(node, link, &link->parts_first);
+    take_whole(node, link, &link->parts->first);
     node_flush(node); /* what was submitted borrows from the parts */
     link_parts_end(link);
     return ERR_OK;
@@ -456,13 +490,26 @@ static enum err take_message(struct node *node, struct link *link, const struct 
     return link_parts_begin(link, message, total, PARTS_BYTES_MAX);
 }
 
-static void link_lost(struct node *node, struct link *link, const char *reason)
+/* Tells every module what has happened to the links. */
+static void tell_news(struct node *node)
 {
-    uint32_t member = link->member;
-    bool is_dialled = link->is_dialled;
-    links_end(&node->links, link, reason, false, node->now);
-    if (is_dialled)
-        coord_lost(&node->coord, member);
+    struct link_news news;
+    while (links_take_news(&node->links, &news)) {
+        if (news.lane != LANE_DATA || !news.is_dialled)
+            continue;
+        if (news.change == LINK_CAME_UP)
+            coord_left(&node->coord, news.peer);
+        else
+            coord_lost(&node->coord, news.peer);
+    }
+}
+
+/* A message on a link that is up: what it may carry is its lane's affair. */
+static void take_linked(struct node *node, struct link *link, const struct message *message)
+{
+    if (link->lane != LANE_DATA || message->kind > MESSAGE_PART ||
+        take_message(node, link, message))
+        links_end(&node->links, link, DISCONNECT_DENIED, "a message it may not send", node->now);
 }
 
 void node_frame(struct node *node, struct conn_id conn, const struct frame *frame)
@@ -470,27 +517,15 @@ void node_frame(struct node *node, struct conn_id conn, const struct frame *fram
     struct message message;
     struct link *link = links_find(&node->links, conn);
     if (message_parse(frame, &message)) {
-        node_frame_bad(node, conn, false);
+        if (link || !links_refuse_version(&node->links, conn, frame, node->now))
+            node_frame_bad(node, conn, false);
         return;
     }
-    if (link && link->state == LINK_UP && message.kind >= MESSAGE_FORWARD) {
-        if (take_message(node, link, &message))
-            link_lost(node, link, "a message it may not send");
-        return;
-    }
-    uint32_t member = link ? link->member : UINT32_MAX;
-    bool is_dialled = link && link->is_dialled;
-    switch (links_handshake(&node->links, link, conn, &message, node->now)) {
-    case LINK_CAME_UP:
-        coord_left(&node->coord, member);
-        break;
-    case LINK_ENDED:
-        if (is_dialled)
-            coord_lost(&node->coord, member);
-        break;
-    case LINK_NOTHING:
-        break;
-    }
+    if (link && link->state == LINK_UP && message.kind >= MESSAGE_FORWARD)
+        take_linked(node, link, &message);
+    else
+        links_handshake(&node->links, link, conn, &message, 0, node->now);
+    tell_news(node);
 }
 
 void node_frame_bad(struct node *node, struct conn_id conn, bool crc)
@@ -502,7 +537,8 @@ void node_frame_bad(struct node *node, struct conn_id conn, bool crc)
         node->stats.frames_malformed++;
     struct link *link = links_find(&node->links, conn);
     if (link) {
-        link_lost(node, link, reason);
+        links_end(&node->links, link, DISCONNECT_DENIED, reason, node->now);
+        tell_news(node);
         return;
     }
     char client[CLIENT_TEXT_BYTES_MAX];
@@ -523,7 +559,8 @@ void node_disconnected(struct node *node, struct conn_id conn, enum disconnect w
 {
     struct link *link = links_find(&node->links, conn);
     if (link)
-        link_lost(node, link, disconnect_text(why));
+        links_end(&node->links, link, why, NULL, node->now);
+    tell_news(node);
 }
 
 void node_client_line(struct node *node, struct conn_id conn, struct span line)
@@ -546,14 +583,20 @@ void node_tick(struct node *node)
 {
     struct link *late;
     while ((late = links_late(&node->links, node->now)))
-        link_lost(node, late, "no answer in time");
+        links_end(&node->links, late, DISCONNECT_TIMEOUT, "no answer in time", node->now);
+    tell_news(node);
     /* Answers come in the order of the forwards, so all behind a late one are late too. Ending the
      * link makes the other end drop what nobody waits for any more, instead of carrying it out
      * first. */
-    uint32_t member;
-    while (coord_late(&node->coord, node->now, &member))
-        if (node->links.dialled[member].state == LINK_UP)
-            link_lost(node, &node->links.dialled[member], "an answer did not come in time");
+    uint32_t peer;
+    while (coord_late(&node->coord, node->now, &peer)) {
+        struct link *link = links_dialled(&node->links, peer, LANE_DATA);
+        if (link->state == LINK_UP)
+            links_end(&node->links, link, DISCONNECT_TIMEOUT, "an answer did not come in time",
+                      node->now);
+        tell_news(node);
+    }
+    links_sweep(&node->links);
     if (node->now.mono_ms >= node->store_tick_ms) {
         bool has_more = store_tick(node->store, STORE_TICK_ITEMS);
         node->store_tick_ms =

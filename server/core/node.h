@@ -22,17 +22,23 @@
 struct node;
 
 struct node_options {
-    const char *name;                     /* this node's line in the view */
-    uint32_t value_bytes_max;             /* -I */
-    uint32_t op_timeout_ms;               /* a forwarded request is answered within this */
+    const char *name;         /* this node's, host:port in normal form */
+    const char *cluster;      /* its cluster's name: 1 to MESSAGE_WORD_BYTES_MAX bytes */
+    const char *gossip;       /* the strategy's name: the same */
+    uint64_t generation;      /* the birth of its data: random */
+    uint64_t boot;            /* higher with every start under this name */
+    uint32_t weight;          /* 1 … VIEW_WEIGHT_MAX */
+    const struct view *seeds; /* the lines of peers.txt; the own name may be among them */
+    uint32_t value_bytes_max; /* -I */
+    uint32_t op_timeout_ms;   /* a forwarded request is answered within this */
     const struct stats_setting *settings; /* for `stats settings`; borrowed for the node's life */
     size_t settings_count;
 };
 
-/* Creates a node. view, store, env and log are borrowed for its life; view must hold the name.
+/* Creates a node. Texts, seeds, store, env and log are borrowed for its life.
  * gives: release with node_close. */
-struct node *node_open(const struct node_options *options, const struct view *view,
-                       struct store *store, const struct env *env, struct log *log);
+struct node *node_open(const struct node_options *options, struct store *store,
+                       const struct env *env, struct log *log);
 /* Frees the node, not what it borrows. Accepts NULL. */
 void node_close(struct node *node);
 

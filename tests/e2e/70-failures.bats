@@ -89,17 +89,6 @@ kill_member() {
     answers "${ports[1]}" "get $third\r\n" "VALUE $third 0 1\r\n9\r\nEND\r\n"
 }
 
-@test "nodes whose peers.txt differ refuse each other, and both say so" {
-    kill_member 2
-    printf '127.0.0.1:%s\n' "${ports[@]}" 7999 >"$BATS_TEST_TMPDIR/peers.txt"
-    start_member 2
-    wire timed "${ports[0]}" 10 "get $third\r\n" 'SERVER_ERROR not done: '
-    answers "${ports[0]}" "get $first $second\r\n" "VALUE $first 0 1\r\n1\r\nVALUE $second 0 1\r\n1\r\nEND\r\n"
-    wait_until 10 grep -E 'warn.*refuse' "$BATS_TEST_TMPDIR/member0.log"
-    wait_until 10 grep -E 'warn.*(refuse|list)' "$BATS_TEST_TMPDIR/member2.log"
-    [ "$(stat_of "${ports[2]}" peers_refused)" -ge 1 ]
-}
-
 @test "a bit flipped between nodes closes the connection, is counted, and nothing wrong is answered" {
     # Node 2 listens elsewhere; its own address is the proxy's.
     local behind=7012

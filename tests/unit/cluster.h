@@ -49,11 +49,13 @@ struct place {
     struct view view;
     struct budget budget;
     struct log log;
+    struct buf lines; /* what has been logged */
     struct env env;
     struct store *store;
     struct node *node;
     struct end ends[CLUSTER_CONNS_MAX];
     uint32_t generation;
+    uint64_t boot; /* starts so far */
     struct prng entropy;
     bool clients_refuse; /* dials to clients come to nothing */
     bool has_ended;      /* the node has asked to stop */
@@ -189,9 +191,21 @@ static inline void cluster_verbosity(void *arg, uint64_t level)
 
 static inline void cluster_sink(void *arg, const char *line, size_t len)
 {
-    (void)arg;
-    (void)line;
-    (void)len;
+    struct place *place = arg;
+    buf_append(&place->lines, line, len);
+}
+
+/* How many lines of a place's log hold this text. */
+static inline int place_logged(const struct place *place, const char *text)
+{
+    int count = 0;
+    struct span lines = buf_span(&place->lines);
+    while (lines.len > 0) {
+        size_t len = (size_t)((char *)memchr(lines.data, '\n', lines.len) - lines.data) + 1;
+        count += memmem(lines.data, len, text, strlen(text)) != NULL;
+        lines = span_of(lines.data + len, lines.len - len);
+    }
+    return count;
 }
 
 /* Starts a place's node with an empty store, on the given list. */
@@ -201,7 +215,7 @@ static inline void place_start(struct place *place, const char *list)
     assert_int_equal(peers_parse(span_of_string(list), &place->view, &error), ERR_OK);
     prng_init(&place->entropy, (uint64_t)place->number + 1);
     place->budget = (struct budget){.limit_bytes = 64u << 20};
-    place->log = (struct log){.level = LOG_DEBUG, .sink = cluster_sink};
+    place->log = (struct log){.level = LOG_DEBUG, .sink = cluster_sink, .arg = place};
     place->env = (struct env){.shell = place,
                               .session = cluster_session,
                               .client_text = cluster_client_text,
@@ -215,10 +229,17 @@ static inline void place_start(struct place *place, const char *list)
                               .verbosity = cluster_verbosity};
     const struct store_options store_options = {.budget = &place->budget, .seed = 1};
     place->store = store_open(&store_options);
+    place->boot++;
     const struct node_options options = {.name = place->cluster->names[place->number],
+                                         .cluster = "dht",
+                                         .gossip = "random",
+                                         .generation = 1000 * place->boot + place->number,
+                                         .boot = place->boot,
+                                         .weight = 1,
+                                         .seeds = &place->view,
                                          .value_bytes_max = CLUSTER_VALUE_MAX,
                                          .op_timeout_ms = CLUSTER_TIMEOUT_MS};
-    place->node = node_open(&options, &place->view, place->store, &place->env, &place->log);
+    place->node = node_open(&options, place->store, &place->env, &place->log);
     node_turn(place->node, place->cluster->now);
     place->is_absent = false;
 }
@@ -264,9 +285,11 @@ static inline struct cluster *cluster_open(int count)
 
 static inline void cluster_close(struct cluster *cluster)
 {
-    for (int i = 0; i < cluster->count; i++)
+    for (int i = 0; i < cluster->count; i++) {
         if (cluster->places[i].node)
             place_stop(&cluster->places[i]);
+        buf_close(&cluster->places[i].lines);
+    }
     free(cluster);
 }
 

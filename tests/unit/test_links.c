@@ -9,11 +9,6 @@ static struct end *stranger_open(struct cluster *cluster)
     return end_open(&cluster->places[0]);
 }
 
-static uint64_t own_hash(const struct cluster *cluster)
-{
-    return peers_hash(&cluster->places[0].view);
-}
-
 static void say(struct cluster *cluster, struct end *end, const struct message *message)
 {
     struct reply frame = {0};
@@ -28,15 +23,26 @@ static struct message hello_from(const struct cluster *cluster, int node)
 {
     return (struct message){.kind = MESSAGE_HELLO,
                             .HELLO = {.oldest = 1,
-                                      .newest = 1,
+                                      .newest = PROTOCOL_NEWEST,
                                       .kind = SPAN_LITERAL("data"),
+                                      .cluster = SPAN_LITERAL("dht"),
+                                      .gossip = SPAN_LITERAL("random"),
                                       .from = span_of_string(cluster->names[node]),
-                                      .to = span_of_string(cluster->names[0]),
-                                      .list = own_hash(cluster)}};
+                                      .generation = 77,
+                                      .boot = 5,
+                                      .to = span_of_string(cluster->names[0])}};
 }
 
+struct heard {
+    enum message_kind kind;
+    char body[256];
+    char why[MESSAGE_WORD_BYTES_MAX + 1]; /* of a REFUSED */
+    uint64_t boot;                        /* of a WELCOME */
+    uint32_t status;                      /* of an ANSWER */
+};
+
 /* The next message that node 0 has sent on end. */
-static enum message_kind hear(struct end *end, char *body, size_t size)
+static struct heard hear(struct end *end)
 {
     struct frame frame;
     struct message message;
@@ -44,12 +50,52 @@ static enum message_kind hear(struct end *end, char *body, size_t size)
     struct span out = buf_span(&end->session.out.bytes);
     assert_int_equal(frame_parse(out.data, out.len, &frame, &consumed, &need), FRAME_DONE);
     assert_int_equal(message_parse(&frame, &message), ERR_OK);
-    snprintf(body, size, "%.*s", (int)message.body.len, message.body.data);
+    struct heard heard = {.kind = message.kind};
+    snprintf(heard.body, sizeof(heard.body), "%.*s", (int)message.body.len, message.body.data);
+    if (message.kind == MESSAGE_REFUSED)
+        snprintf(heard.why, sizeof(heard.why), "%.*s", (int)message.REFUSED.why.len,
+                 message.REFUSED.why.data);
+    if (message.kind == MESSAGE_WELCOME)
+        heard.boot = message.WELCOME.boot;
+    if (message.kind == MESSAGE_ANSWER)
+        heard.status = message.ANSWER.status;
     reply_consume(&end->session.out, consumed);
-    return message.kind;
+    return heard;
 }
 
-static void a_member_of_the_same_list_is_welcome(void **state)
+/* What node 0 says to a first message. Said by hand: what is refused is closed once it has been
+ * told why. */
+static struct heard say_first(struct cluster *cluster, struct end *end, struct span header)
+{
+    struct reply bytes = {0};
+    frame_append(&bytes, header, span_of(NULL, 0));
+    struct frame frame;
+    size_t consumed, need;
+    assert_int_equal(frame_parse(bytes.bytes.data, reply_len(&bytes), &frame, &consumed, &need),
+                     FRAME_DONE);
+    node_turn(cluster->places[0].node, cluster->now);
+    node_frame(cluster->places[0].node, end->id, &frame);
+    reply_close(&bytes);
+    struct heard heard = hear(end);
+    assert_true(end->is_closing || heard.kind == MESSAGE_WELCOME);
+    cluster_settle(cluster);
+    return heard;
+}
+
+static struct heard say_hello(struct cluster *cluster, struct end *end, const struct message *hello)
+{
+    struct reply bytes = {0};
+    message_append(&bytes, hello);
+    struct frame frame;
+    size_t consumed, need;
+    assert_int_equal(frame_parse(bytes.bytes.data, reply_len(&bytes), &frame, &consumed, &need),
+                     FRAME_DONE);
+    struct heard heard = say_first(cluster, end, frame.header);
+    reply_close(&bytes);
+    return heard;
+}
+
+static void a_node_of_the_same_cluster_is_welcome(void **state)
 {
     (void)state;
     struct cluster *cluster = cluster_open(3);
@@ -57,33 +103,37 @@ static void a_member_of_the_same_list_is_welcome(void **state)
     struct message hello = hello_from(cluster, 1);
     hello.HELLO.newest = 9;
     say(cluster, end, &hello);
-    char body[256];
-    assert_int_equal(hear(end, body, sizeof(body)), MESSAGE_WELCOME);
+    assert_int_equal(hear(end).kind, MESSAGE_WELCOME);
     assert_true(end->is_open);
     cluster_close(cluster);
 }
 
 struct refusal {
-    const char *what;
+    const char *why;
     void (*spoil)(struct message_HELLO *hello);
     const char *reason;
 };
 
-static void spoil_list(struct message_HELLO *hello)
+static void spoil_cluster(struct message_HELLO *hello)
 {
-    hello->list ^= 1;
+    hello->cluster = SPAN_LITERAL("other");
+}
+static void spoil_gossip(struct message_HELLO *hello)
+{
+    hello->gossip = SPAN_LITERAL("round-robin");
 }
 static void spoil_version(struct message_HELLO *hello)
 {
-    hello->oldest = hello->newest = 2;
+    hello->oldest = hello->newest = PROTOCOL_NEWEST + 1;
+}
+static void spoil_versions(struct message_HELLO *hello)
+{
+    hello->oldest = PROTOCOL_NEWEST;
+    hello->newest = PROTOCOL_NEWEST - 1;
 }
 static void spoil_to(struct message_HELLO *hello)
 {
     hello->to = SPAN_LITERAL("10.0.0.2:11211");
-}
-static void spoil_from(struct message_HELLO *hello)
-{
-    hello->from = SPAN_LITERAL("10.9.9.9:11211");
 }
 static void spoil_self(struct message_HELLO *hello)
 {
@@ -98,12 +148,13 @@ static void every_other_hello_is_refused_with_its_reason(void **state)
 {
     (void)state;
     static const struct refusal refusals[] = {
-        {"list", spoil_list, "another peers.txt: the lists must name the same nodes"},
         {"version", spoil_version, "no protocol version in common"},
-        {"to", spoil_to, "not the node that was meant"},
-        {"from", spoil_from, "the sender is no other line of peers.txt"},
-        {"itself", spoil_self, "the sender is no other line of peers.txt"},
+        {"version", spoil_versions, "no protocol version in common"},
+        {"cluster", spoil_cluster, "a node of another cluster: --cluster must be the same"},
+        {"gossip", spoil_gossip, "another gossip strategy: --gossip must be the same"},
         {"kind", spoil_kind, "unknown kind of connection"},
+        {"name", spoil_to, "not the node that was meant"},
+        {"self", spoil_self, "the sender bears the name of this node"},
     };
     struct cluster *cluster = cluster_open(3);
     struct stats *stats = node_stats(cluster->places[0].node);
@@ -111,23 +162,303 @@ static void every_other_hello_is_refused_with_its_reason(void **state)
         struct end *end = stranger_open(cluster);
         struct message hello = hello_from(cluster, 1);
         refusals[i].spoil(&hello.HELLO);
-        /* Said by hand: what is refused is closed once it has been told why. */
-        struct reply frame = {0};
-        message_append(&frame, &hello);
-        struct frame parsed;
-        size_t consumed, need;
-        struct span bytes = buf_span(&frame.bytes);
-        assert_int_equal(frame_parse(bytes.data, bytes.len, &parsed, &consumed, &need), FRAME_DONE);
-        node_turn(cluster->places[0].node, cluster->now);
-        node_frame(cluster->places[0].node, end->id, &parsed);
-        reply_close(&frame);
-        char body[256];
-        assert_int_equal(hear(end, body, sizeof(body)), MESSAGE_REFUSED);
-        assert_string_equal(body, refusals[i].reason);
-        assert_true(end->is_closing);
+        struct heard heard = say_hello(cluster, end, &hello);
+        assert_int_equal(heard.kind, MESSAGE_REFUSED);
+        assert_string_equal(heard.why, refusals[i].why);
+        assert_string_equal(heard.body, refusals[i].reason);
+        assert_false(end->is_open);
         assert_int_equal(stats->peers_refused, i + 1);
-        cluster_settle(cluster);
     }
+    cluster_close(cluster);
+}
+
+static void a_hello_of_other_versions_need_not_even_parse(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    struct heard heard = say_first(cluster, stranger_open(cluster),
+                                   SPAN_LITERAL("HELLO 1 1 data a:1 b:2 0123456789abcdef"));
+    assert_int_equal(heard.kind, MESSAGE_REFUSED);
+    assert_string_equal(heard.why, "version");
+    heard = say_first(cluster, stranger_open(cluster), SPAN_LITERAL("HELLO 7 9 what ever"));
+    assert_string_equal(heard.why, "version");
+    assert_int_equal(node_stats(cluster->places[0].node)->peers_refused, 2);
+    assert_int_equal(node_stats(cluster->places[0].node)->frames_malformed, 0);
+    /* One that names this version must be whole. */
+    struct end *end = stranger_open(cluster);
+    struct reply bytes = {0};
+    frame_append(&bytes, SPAN_LITERAL("HELLO 2 2 data a:1"), span_of(NULL, 0));
+    buf_append(&end->in, bytes.bytes.data, reply_len(&bytes));
+    reply_close(&bytes);
+    cluster_settle(cluster);
+    assert_false(end->is_open);
+    assert_int_equal(node_stats(cluster->places[0].node)->frames_malformed, 1);
+    cluster_close(cluster);
+}
+
+static void a_refusal_is_logged_once_and_counted_each_time(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    struct place *place = &cluster->places[0];
+    struct message foreign = hello_from(cluster, 1);
+    foreign.HELLO.cluster = SPAN_LITERAL("other");
+    for (int i = 0; i < 5; i++)
+        say_hello(cluster, stranger_open(cluster), &foreign);
+    assert_int_equal(node_stats(place->node)->peers_refused, 5);
+    assert_int_equal(place_logged(place, " peer-refused "), 1);
+    assert_int_equal(place_logged(place, "said=other reason=\"a node of another cluster"), 1);
+    /* Another reason is news, and so is the first one after a welcome. */
+    struct message other = hello_from(cluster, 1);
+    other.HELLO.gossip = SPAN_LITERAL("sequence-check");
+    say_hello(cluster, stranger_open(cluster), &other);
+    assert_int_equal(place_logged(place, " peer-refused "), 2);
+    struct message good = hello_from(cluster, 1);
+    assert_int_equal(say_hello(cluster, stranger_open(cluster), &good).kind, MESSAGE_WELCOME);
+    say_hello(cluster, stranger_open(cluster), &foreign);
+    assert_int_equal(place_logged(place, " peer-refused "), 3);
+    cluster_close(cluster);
+}
+
+static void who_asks_for_this_name_is_told_and_gets_no_link(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    struct end *end = stranger_open(cluster);
+    struct message hello = hello_from(cluster, 0);
+    hello.HELLO.kind = SPAN_LITERAL("self");
+    struct heard heard = say_hello(cluster, end, &hello);
+    assert_int_equal(heard.kind, MESSAGE_WELCOME);
+    assert_int_equal(heard.boot, 1);
+    assert_false(end->is_open);
+    assert_int_equal(node_stats(cluster->places[0].node)->peers_refused, 0);
+    cluster_close(cluster);
+}
+
+static void each_lane_has_a_connection_of_its_own(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    struct message hello = hello_from(cluster, 1);
+    struct end *data = stranger_open(cluster);
+    say(cluster, data, &hello);
+    struct end *control = stranger_open(cluster);
+    hello.HELLO.kind = SPAN_LITERAL("control");
+    say(cluster, control, &hello);
+    assert_true(data->is_open && control->is_open);
+    cluster_close(cluster);
+}
+
+static void a_node_that_has_started_again_closes_its_former_connections(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    struct message hello = hello_from(cluster, 1);
+    hello.HELLO.kind = SPAN_LITERAL("control");
+    struct end *control = stranger_open(cluster);
+    say(cluster, control, &hello);
+    hello.HELLO.kind = SPAN_LITERAL("data");
+    struct end *same = stranger_open(cluster);
+    say(cluster, same, &hello);
+    assert_true(control->is_open);
+    hello.HELLO.boot++;
+    struct end *again = stranger_open(cluster);
+    say(cluster, again, &hello);
+    assert_true(again->is_open);
+    assert_false(control->is_open);
+    assert_false(same->is_open);
+    cluster_close(cluster);
+}
+
+/* Links of a place without a node: for what a node does not show. */
+static void bare_links(struct links *links, struct place *place, struct stats *stats)
+{
+    const struct links_identity identity = {
+        .name = "10.0.0.1:11211", .cluster = "dht", .gossip = "random", .boot = 9};
+    links_init(links, &identity, 1000, &place->env, &place->log, stats);
+}
+
+static void a_peer_is_remembered_as_long_as_it_is_held(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    struct stats stats = {0};
+    struct links links;
+    bare_links(&links, &cluster->places[0], &stats);
+    assert_int_equal(links_peer(&links, "10.0.0.1:11211"), PEER_SELF);
+    uint32_t first = links_peer(&links, "a:1"), second = links_peer(&links, "b:2");
+    assert_int_not_equal(first, second);
+    assert_int_equal(links_peer(&links, "a:1"), first);
+    links_hold(&links, first);
+    links_hold(&links, first);
+    links_sweep(&links);
+    assert_int_equal(links_find_peer(&links, SPAN_LITERAL("b:2")), PEER_NONE);
+    assert_string_equal(links_name(&links, first), "a:1");
+    links_release(&links, first);
+    links_sweep(&links);
+    assert_int_equal(links_find_peer(&links, SPAN_LITERAL("a:1")), first);
+    links_release(&links, first);
+    links_sweep(&links);
+    assert_int_equal(links_find_peer(&links, SPAN_LITERAL("a:1")), PEER_NONE);
+    assert_int_equal(links_find_peer(&links, SPAN_LITERAL("10.0.0.1:11211")), PEER_SELF);
+    links_close(&links);
+    cluster_close(cluster);
+}
+
+static void peers_have_a_bound_and_their_places_are_used_again(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(1);
+    struct stats stats = {0};
+    struct links links;
+    bare_links(&links, &cluster->places[0], &stats);
+    char name[32];
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t i = 1; i < PEERS_MAX; i++) {
+            snprintf(name, sizeof(name), "n%u-%d:1", i, round);
+            assert_int_not_equal(links_peer(&links, name), PEER_NONE);
+        }
+        assert_int_equal(links_peer(&links, "one.more:1"), PEER_NONE);
+        assert_int_equal(links_find_peer(&links, span_of_string(name)), links_peer(&links, name));
+        links_sweep(&links);
+        assert_int_equal(links.peer_count, 1);
+    }
+    links_close(&links);
+    cluster_close(cluster);
+}
+
+static void an_older_process_of_a_name_is_refused(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    struct place *place = &cluster->places[0];
+    struct stats stats = {0};
+    struct links links;
+    bare_links(&links, place, &stats);
+    struct message hello = hello_from(cluster, 1);
+    struct end *end = stranger_open(cluster);
+    links_handshake(&links, NULL, end->id, &hello, hello.HELLO.boot + 1, cluster->now);
+    struct heard heard = hear(end);
+    assert_int_equal(heard.kind, MESSAGE_REFUSED);
+    assert_string_equal(heard.why, "boot");
+    end = stranger_open(cluster);
+    links_handshake(&links, NULL, end->id, &hello, hello.HELLO.boot, cluster->now);
+    assert_int_equal(hear(end).kind, MESSAGE_WELCOME);
+    struct link_news news;
+    assert_true(links_take_news(&links, &news));
+    assert_int_equal(news.change, LINK_CAME_UP);
+    assert_int_equal(news.boot, hello.HELLO.boot);
+    assert_false(news.is_dialled);
+    assert_false(links_take_news(&links, &news));
+    links_close(&links);
+    cluster_close(cluster);
+}
+
+/* Dials peer b:2 and lets the connection come to stand. */
+static struct link *greeting_link(struct links *links, struct cluster *cluster)
+{
+    enum disconnect why;
+    struct link *link =
+        links_to(links, links_peer(links, cluster->names[1]), LANE_CONTROL, cluster->now, &why);
+    assert_non_null(link);
+    links_connected(links, link);
+    return link;
+}
+
+static void what_answers_a_hello_decides_how_the_link_ends(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    struct stats stats = {0};
+    struct links links;
+    bare_links(&links, &cluster->places[0], &stats);
+    struct span name = span_of_string(cluster->names[1]);
+    const struct {
+        struct message message;
+        enum disconnect why;
+        bool is_superseded;
+    } cases[] = {
+        {{.kind = MESSAGE_WELCOME, .WELCOME = {.version = 1, .from = name, .boot = 9}},
+         DISCONNECT_DENIED,
+         false},
+        {{.kind = MESSAGE_WELCOME,
+          .WELCOME = {.version = PROTOCOL_NEWEST, .from = SPAN_LITERAL("z:9"), .boot = 9}},
+         DISCONNECT_STRANGER,
+         false},
+        {{.kind = MESSAGE_WELCOME,
+          .WELCOME = {.version = PROTOCOL_NEWEST, .from = name, .boot = 7}},
+         DISCONNECT_STRANGER,
+         false},
+        {{.kind = MESSAGE_REFUSED, .REFUSED = {.why = SPAN_LITERAL("cluster"), .from = name}},
+         DISCONNECT_STRANGER,
+         false},
+        {{.kind = MESSAGE_REFUSED, .REFUSED = {.why = SPAN_LITERAL("name"), .from = name}},
+         DISCONNECT_STRANGER,
+         false},
+        {{.kind = MESSAGE_REFUSED, .REFUSED = {.why = SPAN_LITERAL("gossip"), .from = name}},
+         DISCONNECT_DENIED,
+         false},
+        {{.kind = MESSAGE_REFUSED, .REFUSED = {.why = SPAN_LITERAL("boot"), .from = name}},
+         DISCONNECT_DENIED,
+         true},
+        {{.kind = MESSAGE_PONG, .PONG = {.number = 1}}, DISCONNECT_DENIED, false},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct link *link = greeting_link(&links, cluster);
+        links_handshake(&links, link, link->conn, &cases[i].message, 8, cluster->now);
+        assert_int_equal(link->state, LINK_RESTING);
+        struct link_news news;
+        assert_true(links_take_news(&links, &news));
+        assert_int_equal(news.change, LINK_ENDED);
+        assert_int_equal(news.why, cases[i].why);
+        assert_false(news.was_up);
+        assert_true(news.is_superseded == cases[i].is_superseded);
+        enum disconnect why;
+        assert_null(links_to(&links, link->peer, LANE_CONTROL, cluster->now, &why));
+        assert_int_equal(why, cases[i].why);
+        links_wake(&links, link->peer, LANE_CONTROL);
+    }
+    struct link *link = greeting_link(&links, cluster);
+    struct message welcome = {
+        .kind = MESSAGE_WELCOME,
+        .WELCOME = {.version = PROTOCOL_NEWEST, .from = name, .generation = 3, .boot = 8}};
+    links_handshake(&links, link, link->conn, &welcome, 8, cluster->now);
+    assert_int_equal(link->state, LINK_UP);
+    assert_int_equal(links.up_count, 1);
+    struct link_news news;
+    assert_true(links_take_news(&links, &news));
+    assert_int_equal(news.change, LINK_CAME_UP);
+    assert_true(news.is_dialled);
+    assert_int_equal(news.generation, 3);
+    links_drop(&links, link->peer, LANE_CONTROL, cluster->now);
+    assert_false(links_take_news(&links, &news)); /* gossip wanted it so */
+    assert_int_equal(links.up_count, 0);
+    links_close(&links);
+    cluster_close(cluster);
+}
+
+static void a_link_that_does_not_come_up_is_late(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    struct stats stats = {0};
+    struct links links;
+    bare_links(&links, &cluster->places[0], &stats);
+    struct moment now = cluster->now;
+    assert_true(links_deadline(&links) == UINT64_MAX);
+    struct link *first = greeting_link(&links, cluster);
+    now.mono_ms += 10;
+    enum disconnect why;
+    struct link *second = links_to(&links, first->peer, LANE_DATA, now, &why);
+    assert_true(links_deadline(&links) == cluster->now.mono_ms + 1000);
+    now.mono_ms = cluster->now.mono_ms + 999;
+    assert_null(links_late(&links, now));
+    now.mono_ms++;
+    assert_ptr_equal(links_late(&links, now), first);
+    links_end(&links, first, DISCONNECT_TIMEOUT, NULL, now);
+    assert_null(links_late(&links, now));
+    assert_true(links_deadline(&links) == second->deadline_ms);
+    links_close(&links);
     cluster_close(cluster);
 }
 
@@ -151,10 +482,14 @@ static void messages_out_of_place_close_the_link(void **state)
         {.kind = MESSAGE_ANSWER, .ANSWER = {.number = 1}},
         {.kind = MESSAGE_PART, .PART = {.number = 1}},
         {.kind = MESSAGE_FORWARD,
-         .FORWARD = {.number = 1, .client = SPAN_LITERAL("-"), .total = UINT32_MAX},
+         .FORWARD = {.number = 1,
+                     .client = SPAN_LITERAL("-"),
+                     .direct = SPAN_LITERAL("-"),
+                     .total = UINT32_MAX},
          .body = SPAN_LITERAL("get k\r\n")},
         {.kind = MESSAGE_FORWARD,
-         .FORWARD = {.number = 1, .client = SPAN_LITERAL("-"), .total = 3},
+         .FORWARD =
+             {.number = 1, .client = SPAN_LITERAL("-"), .direct = SPAN_LITERAL("-"), .total = 3},
          .body = SPAN_LITERAL("get k\r\n")},
     };
     for (size_t i = 0; i < ARRAY_COUNT(messages); i++) {
@@ -189,20 +524,23 @@ static void a_forward_is_never_forwarded_again(void **state)
     struct end *end = stranger_open(cluster);
     struct message hello = hello_from(cluster, 1);
     say(cluster, end, &hello);
-    char body[256], key[32], text[64];
-    assert_int_equal(hear(end, body, sizeof(body)), MESSAGE_WELCOME);
+    char key[32], text[64];
+    assert_int_equal(hear(end).kind, MESSAGE_WELCOME);
     int from = 0;
     key_led_by(cluster, 2, &from, key);
     snprintf(text, sizeof(text), "get %s\r\n", key);
     struct message forward = {.kind = MESSAGE_FORWARD,
-                              .FORWARD = {.number = 5, .client = SPAN_LITERAL("192.0.2.7:99")}};
+                              .FORWARD = {.number = 5,
+                                          .client = SPAN_LITERAL("192.0.2.7:99"),
+                                          .direct = SPAN_LITERAL("-")}};
     digest_of(span_of_string(key), &forward.FORWARD.digest);
     struct reply frames = {0};
     link_append(&frames, &forward, span_of_string(text));
     reply_close(&frames);
     say(cluster, end, &forward);
-    assert_int_equal(hear(end, body, sizeof(body)), MESSAGE_ANSWER);
-    assert_string_equal(body, "it does not lead this key");
+    struct heard heard = hear(end);
+    assert_int_equal(heard.kind, MESSAGE_ANSWER);
+    assert_int_equal(heard.status, ANSWER_NOT_LEADER);
     assert_int_equal(node_forward_count(cluster->places[0].node), 0);
     cluster_close(cluster);
 }
@@ -216,18 +554,20 @@ static void a_malformed_forward_is_answered_not_executed(void **state)
     struct end *end = stranger_open(cluster);
     struct message hello = hello_from(cluster, 1);
     say(cluster, end, &hello);
-    char body[256];
-    assert_int_equal(hear(end, body, sizeof(body)), MESSAGE_WELCOME);
+    assert_int_equal(hear(end).kind, MESSAGE_WELCOME);
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
-        struct message forward = {.kind = MESSAGE_FORWARD,
-                                  .FORWARD = {.number = i, .client = SPAN_LITERAL("-")}};
+        struct message forward = {
+            .kind = MESSAGE_FORWARD,
+            .FORWARD = {.number = i, .client = SPAN_LITERAL("-"), .direct = SPAN_LITERAL("-")}};
         struct reply frames = {0};
         link_append(&frames, &forward, span_of_string(texts[i]));
         reply_close(&frames);
         say(cluster, end, &forward);
-        assert_int_equal(hear(end, body, sizeof(body)), MESSAGE_ANSWER);
-        assert_true(strcmp(body, "the forward is malformed") == 0 ||
-                    strcmp(body, "it is no command on a key") == 0);
+        struct heard heard = hear(end);
+        assert_int_equal(heard.kind, MESSAGE_ANSWER);
+        assert_int_equal(heard.status, ANSWER_REFUSED);
+        assert_true(strcmp(heard.body, "the forward is malformed") == 0 ||
+                    strcmp(heard.body, "it is no command on a key") == 0);
     }
     assert_int_equal(node_stats(cluster->places[0].node)->forwards_served, 0);
     cluster_close(cluster);
@@ -241,7 +581,9 @@ static void a_wrong_checksum_closes_the_link_and_is_counted(void **state)
     struct message hello = hello_from(cluster, 1);
     say(cluster, end, &hello);
     struct reply frame = {0};
-    struct message forward = {.kind = MESSAGE_FORWARD, .FORWARD = {.client = SPAN_LITERAL("-")}};
+    struct message forward = {
+        .kind = MESSAGE_FORWARD,
+        .FORWARD = {.client = SPAN_LITERAL("-"), .direct = SPAN_LITERAL("-")}};
     link_append(&frame, &forward, SPAN_LITERAL("flush_all\r\n"));
     struct span bytes = buf_span(&frame.bytes);
     buf_append(&end->in, bytes.data, bytes.len);
@@ -254,38 +596,27 @@ static void a_wrong_checksum_closes_the_link_and_is_counted(void **state)
     cluster_close(cluster);
 }
 
-static void nodes_of_different_lists_refuse_each_other(void **state)
-{
-    (void)state;
-    struct cluster *cluster = cluster_open(2);
-    place_stop(&cluster->places[1]);
-    place_start(&cluster->places[1], "10.0.0.1:11211\n10.0.0.2:11211\n10.0.0.3:11211\n");
-    int from = 0;
-    char key[32], text[64];
-    key_led_by(cluster, 0, &from, key);
-    struct end *client = client_open(cluster, 0);
-    for (int led = 0; led < 20; led++) {
-        snprintf(text, sizeof(text), "set k%d 0 0 1 noreply\r\nx\r\n", led);
-        client_say(cluster, client, text);
-    }
-    assert_true(node_stats(cluster->places[1].node)->peers_refused > 0);
-    assert_int_equal(store_counters(cluster->places[1].store)->items, 0);
-    assert_true(node_stats(cluster->places[0].node)->forward_failures > 0);
-    cluster_close(cluster);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_member_of_the_same_list_is_welcome),
+        cmocka_unit_test(a_node_of_the_same_cluster_is_welcome),
         cmocka_unit_test(every_other_hello_is_refused_with_its_reason),
+        cmocka_unit_test(a_hello_of_other_versions_need_not_even_parse),
+        cmocka_unit_test(a_refusal_is_logged_once_and_counted_each_time),
+        cmocka_unit_test(who_asks_for_this_name_is_told_and_gets_no_link),
+        cmocka_unit_test(each_lane_has_a_connection_of_its_own),
+        cmocka_unit_test(a_node_that_has_started_again_closes_its_former_connections),
+        cmocka_unit_test(a_peer_is_remembered_as_long_as_it_is_held),
+        cmocka_unit_test(peers_have_a_bound_and_their_places_are_used_again),
+        cmocka_unit_test(an_older_process_of_a_name_is_refused),
+        cmocka_unit_test(what_answers_a_hello_decides_how_the_link_ends),
+        cmocka_unit_test(a_link_that_does_not_come_up_is_late),
         cmocka_unit_test(a_frame_before_hello_closes_the_connection),
         cmocka_unit_test(messages_out_of_place_close_the_link),
         cmocka_unit_test(a_newer_connection_of_a_member_closes_the_older),
         cmocka_unit_test(a_forward_is_never_forwarded_again),
         cmocka_unit_test(a_malformed_forward_is_answered_not_executed),
         cmocka_unit_test(a_wrong_checksum_closes_the_link_and_is_counted),
-        cmocka_unit_test(nodes_of_different_lists_refuse_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

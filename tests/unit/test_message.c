@@ -47,29 +47,39 @@ static void every_message_reads_as_documented(void **state)
                             .HELLO = {.oldest = 1,
                                       .newest = UINT32_MAX,
                                       .kind = SPAN_LITERAL("data"),
+                                      .cluster = SPAN_LITERAL("c"),
+                                      .gossip = SPAN_LITERAL("random"),
                                       .from = SPAN_LITERAL("a:1"),
-                                      .to = SPAN_LITERAL("[::1]:2"),
-                                      .list = 0xabc}};
-    assert_header(&hello, "HELLO 1 4294967295 data a:1 [::1]:2 0000000000000abc");
-    struct message welcome = {
-        .kind = MESSAGE_WELCOME,
-        .WELCOME = {.version = 0, .from = SPAN_LITERAL("b:2"), .list = UINT64_MAX}};
-    assert_header(&welcome, "WELCOME 0 b:2 ffffffffffffffff");
+                                      .generation = 0xabc,
+                                      .boot = 17,
+                                      .to = SPAN_LITERAL("[::1]:2")}};
+    assert_header(&hello, "HELLO 1 4294967295 data c random a:1 0000000000000abc 17 [::1]:2");
+    struct message welcome = {.kind = MESSAGE_WELCOME,
+                              .WELCOME = {.version = 0,
+                                          .from = SPAN_LITERAL("b:2"),
+                                          .generation = UINT64_MAX,
+                                          .boot = UINT64_MAX}};
+    assert_header(&welcome, "WELCOME 0 b:2 ffffffffffffffff 18446744073709551615");
     struct message refused = {.kind = MESSAGE_REFUSED,
-                              .REFUSED = {.from = SPAN_LITERAL("b:2"), .list = 1},
-                              .body = SPAN_LITERAL("another list of peers")};
-    assert_header(&refused, "REFUSED b:2 0000000000000001");
+                              .REFUSED = {.why = SPAN_LITERAL("cluster"),
+                                          .from = SPAN_LITERAL("b:2"),
+                                          .generation = 1,
+                                          .boot = 2},
+                              .body = SPAN_LITERAL("another cluster")};
+    assert_header(&refused, "REFUSED cluster b:2 0000000000000001 2");
     struct message forward = {.kind = MESSAGE_FORWARD,
                               .FORWARD = {.number = UINT64_MAX,
                                           .client = SPAN_LITERAL("10.0.0.1:5555"),
                                           .deadline_ms = 990,
                                           .digest = digest_of_abc,
+                                          .ring = 0xf00d,
+                                          .direct = SPAN_LITERAL("-"),
                                           .total = 9},
                               .body = SPAN_LITERAL("get abc\r\n")};
     assert_header(&forward, "FORWARD 18446744073709551615 10.0.0.1:5555 990 "
-                            "a9993e364706816aba3e25717850c26c9cd0d89d 9");
+                            "a9993e364706816aba3e25717850c26c9cd0d89d 000000000000f00d - 9");
     struct message answer = {.kind = MESSAGE_ANSWER,
-                             .ANSWER = {.number = 5, .failed = 1, .total = 3},
+                             .ANSWER = {.number = 5, .status = ANSWER_REFUSED, .total = 3},
                              .body = SPAN_LITERAL("\0\r\n")};
     assert_header(&answer, "ANSWER 5 1 3");
     struct message part = {.kind = MESSAGE_PART, .PART = {.number = 0}};
@@ -138,7 +148,8 @@ static void every_field_is_read(void **state)
     (void)state;
     struct message message;
     struct frame frame = {.header = SPAN_LITERAL("FORWARD 18446744073709551615 c:5 4294967295 "
-                                                 "a9993e364706816aba3e25717850c26c9cd0d89d 0"),
+                                                 "a9993e364706816aba3e25717850c26c9cd0d89d "
+                                                 "000000000000000e 5000,t 0"),
                           .body = SPAN_LITERAL("body")};
     assert_int_equal(message_parse(&frame, &message), ERR_OK);
     assert_int_equal(message.kind, MESSAGE_FORWARD);
@@ -146,9 +157,11 @@ static void every_field_is_read(void **state)
     assert_true(span_equal(message.FORWARD.client, SPAN_LITERAL("c:5")));
     assert_true(message.FORWARD.deadline_ms == UINT32_MAX);
     assert_memory_equal(&message.FORWARD.digest, &digest_of_abc, sizeof(digest_of_abc));
+    assert_true(message.FORWARD.ring == 14);
+    assert_true(span_equal(message.FORWARD.direct, SPAN_LITERAL("5000,t")));
     assert_int_equal(message.FORWARD.total, 0);
     assert_true(span_equal(message.body, SPAN_LITERAL("body")));
-    frame.header = SPAN_LITERAL("HELLO 1 2 data a:1 b:2 0123456789abcdef");
+    frame.header = SPAN_LITERAL("HELLO 1 2 data c g a:1 0123456789abcdef 3 b:2");
     assert_int_equal(message_parse(&frame, &message), ERR_OK);
     assert_int_equal(message.kind, MESSAGE_HELLO);
     assert_int_equal(message.HELLO.oldest, 1);
@@ -156,7 +169,10 @@ static void every_field_is_read(void **state)
     assert_true(span_equal(message.HELLO.kind, SPAN_LITERAL("data")));
     assert_true(span_equal(message.HELLO.from, SPAN_LITERAL("a:1")));
     assert_true(span_equal(message.HELLO.to, SPAN_LITERAL("b:2")));
-    assert_true(message.HELLO.list == 0x0123456789abcdef);
+    assert_true(span_equal(message.HELLO.cluster, SPAN_LITERAL("c")));
+    assert_true(span_equal(message.HELLO.gossip, SPAN_LITERAL("g")));
+    assert_true(message.HELLO.generation == 0x0123456789abcdef);
+    assert_true(message.HELLO.boot == 3);
 }
 
 static void malformed_headers_are_refused(void **state)
@@ -195,20 +211,20 @@ static void malformed_headers_are_refused(void **state)
         CASE("ANSWER 1 0 -1"),
         CASE("ANSWER 1 0 "),
         /* HEX64 */
-        CASE("REFUSED a:1 0"),
-        CASE("REFUSED a:1 00000000000000000"),
-        CASE("REFUSED a:1 000000000000000G"),
-        CASE("REFUSED a:1 000000000000000A"),
+        CASE("REFUSED w a:1 0 1"),
+        CASE("REFUSED w a:1 00000000000000000 1"),
+        CASE("REFUSED w a:1 000000000000000G 1"),
+        CASE("REFUSED w a:1 000000000000000A 1"),
         /* TOKEN */
-        CASE("REFUSED a\x01 0000000000000000"),
-        CASE("REFUSED a\x7f 0000000000000000"),
-        CASE("REFUSED  0000000000000000"),
-        CASE("REFUSED a\t 0000000000000000"),
+        CASE("REFUSED w a\x01 0000000000000000 1"),
+        CASE("REFUSED w a\x7f 0000000000000000 1"),
+        CASE("REFUSED w  0000000000000000 1"),
+        CASE("REFUSED w a\t 0000000000000000 1"),
         /* DIGEST */
-        CASE("FORWARD 1 c:5 9 a9993e364706816aba3e25717850c26c9cd0d89 0"),
-        CASE("FORWARD 1 c:5 9 a9993e364706816aba3e25717850c26c9cd0d89d0 0"),
-        CASE("FORWARD 1 c:5 9 a9993e364706816aba3e25717850c26c9cd0d8-d 0"),
-        CASE("FORWARD 1 c:5 9 A9993E364706816ABA3E25717850C26C9CD0D89D 0"),
+        CASE("FORWARD 1 c:5 9 a9993e364706816aba3e25717850c26c9cd0d89 0000000000000000 - 0"),
+        CASE("FORWARD 1 c:5 9 a9993e364706816aba3e25717850c26c9cd0d89d0 0000000000000000 - 0"),
+        CASE("FORWARD 1 c:5 9 a9993e364706816aba3e25717850c26c9cd0d8-d 0000000000000000 - 0"),
+        CASE("FORWARD 1 c:5 9 A9993E364706816ABA3E25717850C26C9CD0D89D 0000000000000000 - 0"),
 #undef CASE
     };
     struct message message;
@@ -216,7 +232,23 @@ static void malformed_headers_are_refused(void **state)
         if (parse(bad[i], &message) != ERR_SYNTAX)
             fail_msg("accepted: %s", bad[i].data);
     assert_int_equal(parse(SPAN_LITERAL("PART 1"), &message), ERR_OK);
-    assert_int_equal(parse(SPAN_LITERAL("REFUSED a 0000000000000000"), &message), ERR_OK);
+    assert_int_equal(parse(SPAN_LITERAL("REFUSED w a 0000000000000000 1"), &message), ERR_OK);
+}
+
+static void the_versions_of_a_hello_are_read_whatever_follows(void **state)
+{
+    (void)state;
+    uint32_t oldest, newest;
+    struct frame frame = {.header = SPAN_LITERAL("HELLO 1 7 data a:1 b:2 0123456789abcdef")};
+    assert_true(message_hello_versions(&frame, &oldest, &newest));
+    assert_int_equal(oldest, 1);
+    assert_int_equal(newest, 7);
+    static const struct span others[] = {
+        {"", 0}, {"HELLO", 5}, {"HELLO 1", 7}, {"HELLO 1 x", 9}, {"WELCOME 1 2", 11}};
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
+        frame.header = others[i];
+        assert_false(message_hello_versions(&frame, &oldest, &newest));
+    }
 }
 
 static void a_token_has_at_most_an_address_bytes(void **state)
@@ -226,7 +258,7 @@ static void a_token_has_at_most_an_address_bytes(void **state)
     char header[400];
     const int size = ADDRESS_TEXT_BYTES_MAX;
     for (int len = size - 3; len < size + 3; len++) {
-        int bytes = snprintf(header, sizeof(header), "REFUSED %0*d 0000000000000000", len, 0);
+        int bytes = snprintf(header, sizeof(header), "REFUSED w %0*d 0000000000000000 1", len, 0);
         enum err want = len < size ? ERR_OK : ERR_SYNTAX;
         assert_int_equal(parse(span_of(header, (size_t)bytes), &message), want);
     }
@@ -251,10 +283,12 @@ static void the_longest_message_fits_a_frame(void **state)
     char name[ADDRESS_TEXT_BYTES_MAX - 1];
     memset(name, 'n', sizeof(name));
     struct span longest = span_of(name, sizeof(name));
+    struct span word = span_of(name, MESSAGE_WORD_BYTES_MAX);
     char *body = calloc(1, FRAME_BODY_BYTES_MAX);
-    struct message hello = {.kind = MESSAGE_HELLO,
-                            .HELLO = {UINT32_MAX, UINT32_MAX, longest, longest, longest, 1},
-                            .body = span_of(body, FRAME_BODY_BYTES_MAX)};
+    struct message hello = {
+        .kind = MESSAGE_HELLO,
+        .HELLO = {UINT32_MAX, UINT32_MAX, word, word, word, longest, 1, UINT64_MAX, longest},
+        .body = span_of(body, FRAME_BODY_BYTES_MAX)};
     struct reply out = {0};
     message_append(&out, &hello);
     struct frame frame;
@@ -280,6 +314,8 @@ static void what_is_sent_is_received(void **state)
         sent.FORWARD.number = prng_next(&prng) >> prng_below(&prng, 64);
         sent.FORWARD.client = span_of("abcdefghij", 1 + prng_below(&prng, 10));
         sent.FORWARD.deadline_ms = (uint32_t)(prng_next(&prng) >> (32 + prng_below(&prng, 32)));
+        sent.FORWARD.ring = prng_next(&prng);
+        sent.FORWARD.direct = span_of("1024,abcdef", 1 + prng_below(&prng, 11));
         for (size_t j = 0; j < DIGEST_BYTES; j++)
             sent.FORWARD.digest.bytes[j] = (uint8_t)prng_next(&prng);
         sent.FORWARD.total = (uint32_t)prng_next(&prng);
@@ -294,6 +330,8 @@ static void what_is_sent_is_received(void **state)
         assert_true(span_equal(received.FORWARD.client, sent.FORWARD.client));
         assert_true(received.FORWARD.deadline_ms == sent.FORWARD.deadline_ms);
         assert_memory_equal(&received.FORWARD.digest, &sent.FORWARD.digest, sizeof(struct digest));
+        assert_true(received.FORWARD.ring == sent.FORWARD.ring);
+        assert_true(span_equal(received.FORWARD.direct, sent.FORWARD.direct));
         assert_true(received.FORWARD.total == sent.FORWARD.total);
         reply_consume(&out, consumed);
         assert_int_equal(reply_len(&out), 0);
@@ -330,7 +368,8 @@ static void a_message_that_nobody_could_read_is_never_made(void **state)
     const struct span bad[] = {
         {NULL, 0}, {"a b", 3}, {"a\r\n", 3}, {"a\0", 2}, {long_name, sizeof(long_name)}};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
-        struct message refused = {.kind = MESSAGE_REFUSED, .REFUSED = {bad[i], 1}};
+        struct message refused = {.kind = MESSAGE_REFUSED,
+                                  .REFUSED = {SPAN_LITERAL("w"), bad[i], 1, 1}};
         assert_checked(append_message, &refused);
         struct message probed = {.kind = MESSAGE_PROBED, .PROBED = {1, bad[i]}};
         assert_checked(append_message, &probed);
@@ -346,6 +385,7 @@ int main(void)
         cmocka_unit_test(every_control_message_reads_as_documented),
         cmocka_unit_test(every_kind_has_its_word),
         cmocka_unit_test(every_field_is_read),
+        cmocka_unit_test(the_versions_of_a_hello_are_read_whatever_follows),
         cmocka_unit_test(malformed_headers_are_refused),
         cmocka_unit_test(a_token_has_at_most_an_address_bytes),
         cmocka_unit_test(a_word_is_shorter),
