@@ -78,6 +78,9 @@ struct env {
     void (*entropy)(void *shell, void *bytes, size_t len);
     /* The process is to stop: what is in flight is finished, then it exits. */
     void (*end)(void *shell, enum node_end why);
+    /* This node goes on under a later boot (the others hold the one it had for dead): it is
+     * recorded, so that the next start takes a higher one. */
+    void (*keep_boot)(void *shell, uint64_t boot);
     /* Fills in what only the process knows, for stats. */
     void (*gauges)(void *shell, struct stats_gauges *gauges);
     /* A client asked for this log level (verbosity). */

@@ -1,0 +1,171 @@
+/* Gossip: who is a member of the cluster and who is alive; membership.md as messages and timers.
+ *
+ * Each round asks one member for what it knows (pull), tells it this node's news in the same breath
+ * (push), and takes its answer as proof of life; news that cannot wait is pushed at once. The
+ * judgement is spread over four modules: members (who is known, what beats what), detector (how
+ * long a suspicion lasts), rumor (what is to be told how often), targets (whom to ask next). This
+ * one drives them on the control lane of links.
+ *
+ * Nothing here decides who owns a key: node asks for the ring's members. Nothing calls upwards:
+ * node polls. No clock: gossip_tick is due at gossip_deadline, and every event brings the time. */
+#ifndef DHT_SERVER_CORE_GOSSIP_H
+#define DHT_SERVER_CORE_GOSSIP_H
+
+#include "common/member_list.h"
+#include "common/prng.h"
+#include "server/core/detector.h"
+#include "server/core/gossip_options.h"
+#include "server/core/links.h"
+#include "server/core/members.h"
+#include "server/core/rumor.h"
+#include "server/core/targets.h"
+
+/* What a gossip is made of. Everything is borrowed until gossip_close. */
+struct gossip_setup {
+    const char *strategy;     /* "random": a name that targets_find knows (CHECKed) */
+    const struct view *seeds; /* peers.txt: may lack this node's own name, may be empty */
+    uint32_t weight;          /* on the ring, 1 … VIEW_WEIGHT_MAX */
+    struct gossip_options options;
+    struct links *links; /* its identity says who this node is; boot is raised there */
+    const struct env *env;
+    struct log *log;
+    struct stats *stats;
+    uint64_t seed; /* of this module's random choices */
+};
+
+#define PROBES_MAX        64u /* exchanges and checks of this node's own under way */
+#define HELPER_PROBES_MAX 64u /* checks for others under way */
+#define HELPERS           3u  /* asked about a member that is mute here */
+#define SEED_DIALS_MAX    3u  /* seeds dialled at once while joining */
+
+/* What this node does about one other until it knows. */
+enum probe_kind {
+    PROBE_EXCHANGE, /* a question for its list: GET_MEMBERSHIP_LIST */
+    PROBE_CHECK,    /* it is dialled after its connection ended, or pinged */
+    PROBE_HELP      /* a PING on behalf of another: its finding goes there */
+};
+
+enum probe_stage { PROBE_FREE, PROBE_ASKED, PROBE_INDIRECT, PROBE_RETRY };
+
+struct probe {
+    enum probe_kind kind;
+    enum probe_stage stage;
+    struct record *target;
+    uint64_t number;
+    uint64_t since; /* EXCHANGE: the cursor it asked from */
+    uint64_t sent_ms;
+    uint64_t due_ms;   /* when the stage is over */
+    uint32_t retries;  /* EXCHANGE: connections that failed under it */
+    bool is_redialled; /* its connection was slow and has been tried anew */
+    bool has_lost;     /* own evidence is a connection that broke or was refused */
+    enum evidence evidence;
+    uint32_t helper_count;
+    struct {
+        uint32_t peer;
+        enum finding finding;
+    } helpers[HELPERS];
+    uint32_t asker; /* HELP: the peer that asked */
+    uint64_t asker_number;
+};
+
+/* A line of peers.txt that is not this node. */
+struct seed {
+    const char *name;  /* borrowed from the view */
+    uint64_t next_ms;  /* not dialled before */
+    uint32_t pause_ms; /* the next pause; grows with each failure */
+    bool is_dialling;
+    bool has_failed;
+};
+
+struct gossip {
+    struct members members;
+    struct rumors rumors;
+    struct targets targets;
+    const struct strategy *strategy;
+    struct isolation isolation;
+    struct prng prng;
+    struct gossip_options options;
+    struct links *links; /* borrowed, as what follows */
+    const struct env *env;
+    struct log *log;
+    struct stats *stats;
+
+    struct record **by_peer; /* by links' index; NULL: no record */
+    uint32_t by_peer_capacity;
+    struct seed *seeds;
+    uint32_t seed_count;
+    uint32_t seed_next;                                  /* rejoin: whose turn it is */
+    struct probe probes[PROBES_MAX + HELPER_PROBES_MAX]; /* own ones, then for others */
+    uint32_t probe_count;
+
+    uint64_t number; /* of the last question */
+    uint64_t round;
+    uint64_t round_ms; /* when the next round is due */
+    uint64_t push_ms;  /* when unpushed rumors go out; UINT64_MAX: there are none */
+    uint64_t rejoin_ms;
+    uint64_t suspect_ms; /* the earliest end of a suspicion; UINT64_MAX */
+    uint64_t join_until_ms;
+    uint64_t whole_ms;          /* no whole list is asked for, because of a mismatch, before */
+    uint64_t isolated_since_ms; /* 0: is not */
+    uint64_t tick_ms;           /* when gossip_tick was called last; 0: never */
+    uint64_t leave_until_ms;
+    uint64_t leave_number;
+    uint32_t leave_waits; /* acknowledgements that are missing */
+    uint32_t heartbeat_at;
+    uint32_t sweep_at; /* members: where the next look goes on */
+    uint8_t health;
+    bool has_joined;
+    bool is_leaving;
+    bool is_duplicate;
+    struct buf body; /* scratch: lines under construction */
+};
+
+void gossip_init(struct gossip *gossip, const struct gossip_setup *setup);
+void gossip_close(struct gossip *gossip);
+
+/* --- events ----------------------------------------------------------------------------------- */
+
+/* A link of LANE_CONTROL or LANE_SELF has come up or ended: every link_news of those lanes. */
+void gossip_link(struct gossip *gossip, const struct link_news *news, struct moment now);
+/* A message of a control connection that is up (message.kind from GET_MEMBERSHIP_LIST on). What is
+ * to be answered is appended to out, the connection it came on.
+ * errors  ERR_SYNTAX: a malformed line, or a message out of place: the link is to be ended. */
+MUST_USE enum err gossip_message(struct gossip *gossip, uint32_t peer,
+                                 const struct message *message, struct reply *out,
+                                 struct moment now);
+/* Does what is due. The first call begins to join. */
+void gossip_tick(struct gossip *gossip, struct moment now);
+/* When gossip_tick wants to be called next, mono ms. May have passed; 0 before the first tick. */
+uint64_t gossip_deadline(const struct gossip *gossip);
+
+/* --- questions -------------------------------------------------------------------------------- */
+
+/* Whether the members on the ring, or their weights, have changed since this was last asked. */
+bool gossip_take_changed(struct gossip *gossip);
+/* The members on the ring, in name order: this node (until it has left), those ALIVE and those
+ * SUSPECT. view: out, gives (view_close); without members if this node has left and was the last.
+ */
+void gossip_ring_view(const struct gossip *gossip, struct view *view);
+/* Whether the first attempt to join is over: a seed has answered with its list, or every seed has
+ * failed once, or join_ms have passed, or there is no other seed. Then it stays true. */
+bool gossip_has_joined(const struct gossip *gossip);
+/* The boot below which a process of that name is refused: that of the member of this name that is
+ * ALIVE or SUSPECT here, else 0. */
+uint64_t gossip_boot_of(const struct gossip *gossip, struct span name);
+/* Another process answers under this node's name, or has been started later: node is to end. */
+bool gossip_is_duplicate(const struct gossip *gossip);
+/* Members by state, as listed. */
+uint32_t gossip_count(const struct gossip *gossip, enum member_state state);
+/* The list for people and tools. list: out, gives (member_list_close); ring fields are left 0. */
+void gossip_list(const struct gossip *gossip, struct member_list *list, struct moment now);
+/* Asserts what holds between ticks: for tests. */
+void gossip_check(const struct gossip *gossip);
+
+/* --- leaving ---------------------------------------------------------------------------------- */
+
+/* Says LEAVE, once; from now on this node is on nobody's ring. */
+void gossip_leave(struct gossip *gossip, struct moment now);
+/* Whether enough have acknowledged that, or leave_ms have passed. */
+bool gossip_has_left(const struct gossip *gossip);
+
+#endif

@@ -1,0 +1,164 @@
+/* The members as this node sees them: who is known, what of two accounts counts, what has changed.
+ *
+ * Accounts of one name are ordered, and the greatest counts: (boot, generation), final states, inc,
+ * rank of the state. So merging is commutative, associative and idempotent, and whoever has heard
+ * the same accounts sees the same. Time adds two rules, which are this node's own: an accusation
+ * that is older than the last proof of life is not believed, and a later proof of life cancels a
+ * suspicion that was.
+ *
+ *     (unknown) --account, age < accept--> ALIVE --accused--> SUSPECT --time--> DEAD --time-->
+ * REMOVED |                                  ^  ^---- proof, inc ---'             |               |
+ *         '--older--> UNVERIFIED --reached---'  ^----------- higher inc ----------'               |
+ *                                               ^---- higher boot ----(LEFT too) -----------------'
+ *
+ * Each record is in one state, lies in that state's list, and is moved by one function. Records
+ * live as long as they are remembered; a pointer is good until members_forget or members_expire. */
+#ifndef DHT_SERVER_CORE_MEMBERS_H
+#define DHT_SERVER_CORE_MEMBERS_H
+
+#include "common/list.h"
+#include "common/view.h"
+#include "server/core/news.h"
+
+#define TOMBSTONES_MAX VIEW_MEMBERS_MAX
+#define NO_PEER        UINT32_MAX
+
+struct record {
+    char *name; /* owned */
+    uint64_t name_hash;
+    uint64_t boot;
+    uint64_t generation;
+    uint32_t inc;
+    enum member_state state;
+    uint32_t weight;
+    uint64_t hb;                 /* the highest known of this boot */
+    uint64_t proof_ms;           /* when it was last known to live */
+    uint64_t state_ms;           /* when it came into its state */
+    uint64_t change;             /* this node's number of its last change; 0: stands in no list */
+    uint64_t view_share;         /* what it adds to the viewhash */
+    struct list by_change;       /* the listed ones, latest change last */
+    struct list in_state;        /* UNVERIFIED, SUSPECT, DEAD and LEFT, REMOVED: first in first */
+    struct list by_proof;        /* ALIVE, SUSPECT: the one heard of last is last; not self */
+    struct suspicion *suspicion; /* owned; SUSPECT only */
+
+    uint32_t flap_milli; /* flap score at flap_ms */
+    uint64_t flap_ms;
+    uint64_t damped_until_ms;
+
+    /* The rest belongs to gossip.c and targets.c. */
+    uint32_t peer;              /* in links, or NO_PEER */
+    uint32_t turn;              /* targets: the cycle in which it was last picked */
+    uint64_t cursor_generation; /* whose change numbers cursor counts */
+    uint64_t cursor;            /* up to where its changes are known here; 0: not at all */
+    uint64_t asked_ms;          /* when it was last asked something that is not answered yet; 0 */
+    uint64_t noticed_ms;        /* when it was last told of an account of itself */
+    uint64_t used_ms;           /* when its link was last used */
+    uint32_t srtt_ms;           /* 8 × its smoothed round trip; 0: not measured */
+    uint8_t mismatches;         /* whole exchanges in a row after which the viewhash differed */
+    uint8_t failures;           /* UNVERIFIED: failed dials */
+    bool is_watched;            /* this node holds a connection to see it end */
+};
+
+/* What an account did. */
+enum hearing {
+    HEARD_NOTHING,    /* known, older, or not believed */
+    HEARD_PROOF,      /* nothing but a later proof of life */
+    HEARD_NEW,        /* a member that was not there: joined, or back as another process */
+    HEARD_RESTARTED,  /* ALIVE or SUSPECT before: another process of its name */
+    HEARD_RENEWED,    /* the same process (generation) under a higher boot */
+    HEARD_UNVERIFIED, /* a name to be tried */
+    HEARD_REFUTED,    /* SUSPECT or DEAD before: it says that it lives */
+    HEARD_ALIVE,      /* a higher incarnation of one that was ALIVE */
+    HEARD_SUSPECT,    /* now SUSPECT */
+    HEARD_REPORT,     /* one more reporter of a suspicion that counts */
+    HEARD_DEAD,
+    HEARD_LEFT,
+    HEARD_OUTDATED, /* an accusation older than this node's proof: the accused is to be told */
+    HEARD_REMOVED,  /* alive, it says, but remembered as dead: the subject is to be told */
+    HEARD_SELF,     /* about this node itself: gossip decides */
+    HEARD_FULL      /* a new name, but there is no room */
+};
+
+struct members {
+    const struct gossip_options *options; /* borrowed */
+    struct record **all;                  /* by name; owned */
+    uint32_t count;
+    uint32_t capacity;
+    struct record **live; /* those ALIVE and SUSPECT, this node included, by name; borrowed */
+    uint32_t live_count;
+    uint32_t live_capacity;
+    struct record *self;
+    uint64_t version;      /* of the last change */
+    struct list by_change; /* listed: ALIVE, SUSPECT, DEAD, LEFT */
+    struct list by_proof;
+    struct list unverified;
+    struct list suspects;
+    struct list fading;     /* DEAD and LEFT */
+    struct list tombstones; /* REMOVED */
+    uint32_t in_state[MEMBER_STATE_COUNT];
+    uint64_t viewhash;     /* XOR over the listed ones; DEAD ones count, suspicions do too */
+    bool has_ring_changed; /* who is ALIVE or SUSPECT, or a weight */
+};
+
+/* Begins with this node alone. */
+void members_init(struct members *members, const struct gossip_options *options, const char *name,
+                  uint64_t boot, uint64_t generation, uint32_t weight);
+void members_close(struct members *members);
+struct record *members_find(const struct members *members, struct span name);
+
+/* The order of accounts: negative, 0, positive as a is less than, the same as, greater than b. */
+int account_compare(const struct news *a, const struct news *b);
+
+/* Takes an account (never an HB line) of anybody but self.
+ *
+ * news      what was heard; its ages count from now_ms.
+ * is_direct the subject itself says it, now: proof of life.
+ * reporter  hash of news->by; 0 for nobody.
+ * record    out: the record it is about; NULL if there is none. */
+enum hearing members_hear(struct members *members, const struct news *news, bool is_direct,
+                          uint64_t now_ms, struct record **record);
+/* Takes an HB line. Returns the record if that cancelled its suspicion, else NULL. */
+struct record *members_hear_heartbeat(struct members *members, const struct news *news,
+                                      uint64_t now_ms);
+/* It lives: a direct exchange with it, now. hb: its own, 0 if it did not say. Returns whether that
+ * cancelled a suspicion. */
+bool members_prove(struct members *members, struct record *record, uint64_t hb, uint64_t now_ms);
+
+/* This node's own doubt: ALIVE becomes SUSPECT, of a SUSPECT it is one report more. Returns what
+ * members_hear would. */
+enum hearing members_doubt(struct members *members, struct record *record, enum evidence evidence,
+                           uint64_t now_ms);
+/* Its time is over: SUSPECT becomes DEAD. */
+void members_condemn(struct members *members, struct record *record, uint64_t now_ms);
+/* DEAD or LEFT becomes REMOVED. */
+void members_remove(struct members *members, struct record *record, uint64_t now_ms);
+/* The tombstone, or the UNVERIFIED, is dropped; frees the record. */
+void members_forget(struct members *members, struct record *record);
+
+/* This node's own account changes: a higher inc, a higher boot (inc 0), LEFT. */
+void members_raise_inc(struct members *members, uint32_t inc);
+void members_raise_boot(struct members *members, uint64_t boot);
+void members_leave(struct members *members, uint64_t now_ms);
+
+/* Fills a line about record as this node sees it; by: who reports its suspicion, "-" if that is
+ * not this node. Borrows the record's name. */
+void members_tell(const struct members *members, const struct record *record, uint64_t now_ms,
+                  struct news *news);
+/* The first listed record changed after version, or NULL; then members_next. */
+struct record *members_since(const struct members *members, uint64_t version);
+struct record *members_next(const struct members *members, const struct record *record);
+
+bool record_is_live(const struct record *record);
+bool record_is_listed(const struct record *record);
+bool record_is_damped(const struct record *record, uint64_t now_ms);
+/* One refuted suspicion more. */
+void record_flaps(struct record *record, const struct gossip_options *options, uint64_t now_ms);
+
+/* The bounds that grow with the cluster, see gossip_options.h. */
+uint64_t members_fail_ms(const struct members *members);
+uint64_t members_accept_ms(const struct members *members);
+
+/* Asserts every invariant: for tests and CHECK_SLOW. */
+void members_check(const struct members *members);
+
+#endif
