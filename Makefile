@@ -31,8 +31,8 @@ SONAME  := libdht.so.$(firstword $(subst ., ,$(VERSION)))
 # ---- what is made of what -------------------------------------------------------------------------
 
 COMMON  := $(wildcard common/*.c)
-SERVER  := $(wildcard server/*.c server/core/*.c server/store/*.c server/net/*.c)
-KVCLI   := $(wildcard client/kvcli*.c client/cli*.c client/bench*.c)
+SERVER  := $(wildcard os/*.c server/*.c server/core/*.c server/store/*.c server/net/*.c)
+KVCLI   := $(wildcard os/*.c client/kvcli*.c client/cli*.c client/bench*.c)
 LIBDHT  := $(filter-out $(KVCLI),$(wildcard client/*.c))
 # Everything a unit test may call: no main, no sockets of the server.
 TESTED  := $(COMMON) $(wildcard server/core/*.c server/store/*.c) server/options.c server/self.c server/settings.c \

@@ -34,11 +34,12 @@ never() {
 }
 
 may common common
+may os os common
 may server/store server/store common
 may server/core server/core server/store common
-may server/net server/net server/core server/store common
-may server server server/net server/core server/store common
-may client client common
+may server/net server/net server/core server/store os common
+may server server server/net server/core server/store os common
+may client client os common
 
 pure=(common server/core server/store)
 never '# *include *<(event2?/|sys/socket|netinet/|netdb|poll|sys/epoll|sys/select)' "a socket" "${pure[@]}"
