@@ -92,6 +92,8 @@ static void log_start(struct server *server, const char *address)
     log_line(log, now, LOG_INFO, "memory", "limit_mib=%" PRIu64 " when_full=%s",
              options->memory_bytes >> 20,
              options->evict ? "\"evict what was not used for longest\"" : "\"refuse writes\"");
+    log_line(log, now, LOG_INFO, "calls", "together=%s",
+             volley_is_joint(server->shell.volley) ? "yes" : "no");
     if (server->view.member_count > 1)
         log_line(
             log, now, LOG_WARN, "unprotected",
@@ -153,6 +155,7 @@ static int serve(struct server *server)
         .idle_timeout_s = options->idle_timeout_s,
         .value_bytes_max = options->value_bytes_max,
         .drain_timeout_ms = options->op_timeout_ms + DRAIN_MARGIN_MS,
+        .is_plain = options->plain_calls,
     };
     shell_init(&server->shell, &shell_options, &server->budget, &server->log);
     int status = start(server);

@@ -28,6 +28,8 @@
       "close a client's connection after this long without a request; 0: never")                   \
     X(MILLISECONDS, op_timeout_ms, 0, "op-timeout", "MS", "1s", 1, 3600000,                        \
       "how long a request waits for another node, in ms or with suffix ms s m")                    \
+    X(SWITCH, plain_calls, 0, "plain-calls", "", "no", 0, 0,                                       \
+      "a system call for each read and each send, instead of many at once through io_uring")      \
     X(LEVEL, verbosity, 'v', "verbose", "", "0", 0, 1,                                             \
       "say more in the log")
 /* clang-format on */

@@ -13,8 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define READ_BYTES          (64u * 1024)   /* at most this much a connection and turn */
 #define SEND_PIECES_MAX     64             /* iovecs a call */
+#define SEND_BYTES_MAX      (1u << 30)     /* of a call in a volley */
 #define SPARE_BYTES_MAX     (64u * 1024)   /* a larger buffer is not kept for later */
 #define ANSWERS_HIGH_BYTES  (1024u * 1024) /* above this a client's further input waits */
 #define ANSWERS_LOW_BYTES   (256u * 1024)
@@ -370,7 +370,7 @@ static size_t parse_requests(struct conn *conn, const char *in, size_t len)
             at += consumed;
             if (consumed > 0)
                 mark_active(conn); /* of a body that is swallowed */
-            if (need > READ_BYTES && !budget_stretches(conn->shell->budget, need)) {
+            if (need > CONN_READ_BYTES && !budget_stretches(conn->shell->budget, need)) {
                 refuse_body(conn, in + at, len - at, &consumed);
                 at += consumed;
                 continue;
@@ -461,21 +461,27 @@ static void parse_kept(struct conn *conn)
         buf_close(&conn->in);
 }
 
-/* After a read of 0 or less. Returns whether the connection is to be parsed once more. */
-static bool read_ended(struct conn *conn, ssize_t got)
+/* After a read of nothing. Returns whether the connection is to be parsed once more. */
+static bool read_ended(struct conn *conn, ssize_t result)
 {
-    bool is_empty = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
-    if (got < 0 && errno == EINTR)
+    bool is_empty = result == -EAGAIN;
+    if (result == -EINTR)
         return false;
     if (is_empty && !conn->shell->is_stopping)
         return false;
-    if (got < 0 && !is_empty) {
-        conn_lost(conn, evidence_of(errno));
+    if (result < 0 && !is_empty) {
+        conn_lost(conn, evidence_of((int)-result));
         return false;
     }
     conn->has_eof = true;
     stop_reading(conn);
     return true;
+}
+
+/* Whether what comes next is the rest of a large body: it is read to where it stays. */
+static bool is_in_body(const struct conn *conn)
+{
+    return conn->in_need > CONN_READ_BYTES;
 }
 
 /* What has come of a body finds no memory to stay in. */
@@ -491,45 +497,41 @@ static void refuse_kept(struct conn *conn)
 
 /* A large body: read to where it stays, as much as has been announced, never more room at a time
  * than what has come already, so that an announcement alone takes no memory. */
-static void read_body(struct conn *conn)
+static bool aim_at_body(struct conn *conn, struct volley_call *call)
 {
     size_t len = buf_len(&conn->in);
     size_t room = conn->in_need - len;
-    size_t step = len > READ_BYTES ? len : READ_BYTES;
+    size_t step = len > CONN_READ_BYTES ? len : CONN_READ_BYTES;
     if (room > step)
         room = step;
     if (!budget_stretches(conn->shell->budget, room)) {
         refuse_kept(conn);
-        return;
+        return false;
     }
-    char *at = buf_reserve(&conn->in, room);
-    ssize_t got = recv(conn->fd, at, room, 0);
-    if (got > 0) {
-        buf_advance(&conn->in, (size_t)got);
+    call->bytes = buf_reserve(&conn->in, room);
+    call->len = room;
+    return true;
+}
+
+static void take_body(struct conn *conn, size_t got)
+{
+    buf_advance(&conn->in, got);
+    if (got > 0)
         mark_active(conn);
-    } else if (!read_ended(conn, got)) {
-        return;
-    }
-    node_stats(conn->shell->node)->bytes_read += got > 0 ? (uint64_t)got : 0;
     if (conn->has_eof || buf_len(&conn->in) >= conn->in_need)
         parse_kept(conn);
 }
 
 /* The usual case: what was left and what comes now lie in the arena together. */
-static void read_arena(struct conn *conn)
+static void take_arena(struct conn *conn, char *at, size_t got)
 {
     struct span kept = buf_span(&conn->in);
-    char *at = shell_arena(conn->shell, kept.len + READ_BYTES);
-    ssize_t got = recv(conn->fd, at + kept.len, READ_BYTES, 0);
-    if (got <= 0 && !read_ended(conn, got))
-        return;
-    size_t len = kept.len + (got > 0 ? (size_t)got : 0);
+    size_t len = kept.len + got;
+    at -= kept.len;
     if (UNLIKELY(kept.len > 0)) {
         memcpy(at, kept.data, kept.len);
         buf_close(&conn->in);
     }
-    conn->shell->arena_used += len;
-    node_stats(conn->shell->node)->bytes_read += len - kept.len;
     size_t done = parse(conn, at, len);
     if (LIKELY(done == len))
         return;
@@ -539,13 +541,48 @@ static void read_arena(struct conn *conn)
         refuse_kept(conn);
 }
 
-/* Reads once, and parses what there is. */
+size_t conn_arena_bytes(const struct conn *conn)
+{
+    return is_in_body(conn) ? 0 : buf_len(&conn->in) + CONN_READ_BYTES;
+}
+
+bool conn_aim(struct conn *conn, char *arena, struct volley_call *call)
+{
+    if (conn->state != CONN_OPEN || conn->is_paused)
+        return false;
+    call->kind = VOLLEY_RECEIVE;
+    call->fd = conn->fd;
+    if (UNLIKELY(is_in_body(conn)))
+        return aim_at_body(conn, call);
+    call->bytes = arena + buf_len(&conn->in);
+    call->len = CONN_READ_BYTES;
+    return true;
+}
+
+void conn_take(struct conn *conn, const struct volley_call *call)
+{
+    if (conn->state != CONN_OPEN)
+        return;
+    if (call->result <= 0 && !read_ended(conn, call->result))
+        return;
+    size_t got = call->result > 0 ? (size_t)call->result : 0;
+    node_stats(conn->shell->node)->bytes_read += got;
+    if (UNLIKELY(is_in_body(conn)))
+        take_body(conn, got);
+    else
+        take_arena(conn, call->bytes, got);
+}
+
+/* Reads once, and parses what there is, now. */
 static void conn_read(struct conn *conn)
 {
-    if (UNLIKELY(conn->in_need > READ_BYTES))
-        read_body(conn);
-    else
-        read_arena(conn);
+    struct volley_call call;
+    CHECK(conn_arena_bytes(conn) <= SHELL_ARENA_BYTES);
+    if (!conn_aim(conn, conn->shell->arena, &call))
+        return;
+    volley_fire(conn->shell->volley, &call, 1);
+    conn_take(conn, &call);
+    node_flush(conn->shell->node);
 }
 
 void conn_resume(struct conn *conn)
@@ -588,8 +625,7 @@ static void linger_on(struct conn *conn)
 /* What a client still says after its last answer is thrown away. */
 static void discard(struct conn *conn)
 {
-    char *at = shell_arena(conn->shell, READ_BYTES);
-    ssize_t got = recv(conn->fd, at, READ_BYTES, 0);
+    ssize_t got = recv(conn->fd, conn->shell->arena, CONN_READ_BYTES, 0);
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
         conn_end(conn);
     else
@@ -615,8 +651,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     else if (conn->state == CONN_LINGERING)
         discard(conn);
     else if (conn->state == CONN_OPEN && !conn->is_paused)
-        conn_read(conn);
-    shell_has_read(conn->shell);
+        shell_read_soon(conn->shell, conn);
 }
 
 /* --- output ----------------------------------------------------------------------------------- */
@@ -645,46 +680,38 @@ static void drop_slow(struct conn *conn)
     conn_end(conn);
 }
 
-/* One call's worth of what waits. Returns what the call does; len: out, what was offered. */
+/* One call's worth of what waits; a negative errno if it fails. len: out, what was offered. */
 static ssize_t send_some(int fd, const struct reply *out, size_t *len)
 {
-    if (LIKELY(out->piece_count == 0)) {
-        struct span bytes = buf_span(&out->bytes);
-        *len = bytes.len;
-        return send(fd, bytes.data, bytes.len, MSG_NOSIGNAL);
-    }
     struct iovec pieces[SEND_PIECES_MAX];
     struct msghdr message = {.msg_iov = pieces};
     message.msg_iovlen = (size_t)reply_gather(out, pieces, SEND_PIECES_MAX);
     *len = 0;
     for (size_t i = 0; i < message.msg_iovlen; i++)
         *len += pieces[i].iov_len;
-    return sendmsg(fd, &message, MSG_NOSIGNAL);
+    ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+    return sent < 0 ? -errno : sent;
 }
 
-/* Sends until all is gone or the socket is full; what it refused is copied and waits. */
-static void conn_send(struct conn *conn)
+/* Takes note of what a call has done with the len bytes offered. Returns whether all are gone. */
+static bool note_sent(struct conn *conn, ssize_t result, size_t len)
+{
+    if (result < 0 && result != -EAGAIN && result != -EINTR) {
+        conn_lost(conn, evidence_of((int)-result));
+        return false;
+    }
+    if (result > 0) {
+        node_stats(conn->shell->node)->bytes_written += (uint64_t)result;
+        mark_active(conn);
+        reply_consume(&conn->session.out, (size_t)result);
+    }
+    return result == (ssize_t)len;
+}
+
+/* What the socket refused is copied and waits. */
+static void await_writable(struct conn *conn)
 {
     struct reply *out = &conn->session.out;
-    while (reply_len(out) > 0) {
-        size_t len;
-        ssize_t sent = send_some(conn->fd, out, &len);
-        if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
-            conn_lost(conn, evidence_of(errno));
-            return;
-        }
-        if (sent > 0) {
-            node_stats(conn->shell->node)->bytes_written += (uint64_t)sent;
-            mark_active(conn);
-            reply_consume(out, (size_t)sent);
-        }
-        if (sent < (ssize_t)len)
-            break;
-    }
-    if (LIKELY(reply_len(out) == 0)) {
-        keep_spare(conn);
-        return;
-    }
     if (out->borrowed_bytes > 0 && !budget_stretches(conn->shell->budget, reply_len(out))) {
         drop_slow(conn);
         if (conn->state == CONN_CLOSED)
@@ -695,6 +722,22 @@ static void conn_send(struct conn *conn)
         conn->is_writing = true;
         event_add(&conn->writable, NULL);
     }
+}
+
+/* Sends until all is gone or the socket is full. */
+static void conn_send(struct conn *conn)
+{
+    struct reply *out = &conn->session.out;
+    while (reply_len(out) > 0) {
+        size_t len;
+        ssize_t result = send_some(conn->fd, out, &len);
+        if (note_sent(conn, result, len))
+            continue;
+        if (conn->state != CONN_CLOSED)
+            await_writable(conn);
+        return;
+    }
+    keep_spare(conn);
 }
 
 /* Everything is said: stop, and give the other end time to read it. */
@@ -712,9 +755,37 @@ static void linger(struct conn *conn)
     linger_on(conn);
 }
 
+static bool may_send(const struct conn *conn)
+{
+    return conn->state != CONN_CLOSED && conn->fd >= 0 && !conn->is_writing;
+}
+
+bool conn_offer(struct conn *conn, struct volley_call *call)
+{
+    const struct reply *out = &conn->session.out;
+    if (!may_send(conn) || out->piece_count > 0 || reply_len(out) == 0)
+        return false;
+    struct span bytes = buf_span(&out->bytes);
+    *call = (struct volley_call){
+        .kind = VOLLEY_SEND,
+        .fd = conn->fd,
+        .bytes = (char *)bytes.data,
+        .len = bytes.len < SEND_BYTES_MAX ? bytes.len : SEND_BYTES_MAX,
+    };
+    return true;
+}
+
+void conn_sent(struct conn *conn, const struct volley_call *call)
+{
+    if (conn->state != CONN_CLOSED && !note_sent(conn, call->result, call->len) &&
+        conn->state != CONN_CLOSED)
+        await_writable(conn);
+    conn_settle(conn);
+}
+
 void conn_settle(struct conn *conn)
 {
-    if (conn->state != CONN_CLOSED && conn->fd >= 0 && !conn->is_writing) {
+    if (may_send(conn)) {
         session_own_window(&conn->session);
         conn_send(conn);
     } else if (conn->state != CONN_CLOSED && conn->is_writing) {

@@ -19,8 +19,9 @@ enum conn_role {
     CONN_RAW   /* dialled to a client, for direct answers: lines come, anything goes */
 };
 
-#define CONN_MAGIC  0x636f6e6eu
-#define BUSY_ANSWER "SERVER_ERROR busy, retry in 1000 ms\r\n"
+#define CONN_MAGIC      0x636f6e6eu
+#define CONN_READ_BYTES (64u * 1024) /* at most this much a connection and turn */
+#define BUSY_ANSWER     "SERVER_ERROR busy, retry in 1000 ms\r\n"
 
 struct conn {
     uint32_t magic;
@@ -66,6 +67,16 @@ void conn_drain(struct conn *conn);
 void conn_end(struct conn *conn);
 /* It has ended, or could not be had: the node is told, unless it was a client's. */
 void conn_lost(struct conn *conn, enum disconnect why);
+/* Reading in three steps, so that many connections can be read with one call. Room in the arena
+ * that is needed; what to call, false if nothing is to be read now; what came of it. Between the
+ * last two nothing else may happen to the connection. */
+size_t conn_arena_bytes(const struct conn *conn);
+bool conn_aim(struct conn *conn, char *arena, struct volley_call *call);
+void conn_take(struct conn *conn, const struct volley_call *call);
+/* Sending likewise: false if a call in a volley is not what it needs: conn_settle then does all. */
+bool conn_offer(struct conn *conn, struct volley_call *call);
+/* What came of the call; then as conn_settle. */
+void conn_sent(struct conn *conn, const struct volley_call *call);
 /* Sends what is owed, lets paused input go on, puts what has ended among shell->ended. */
 void conn_settle(struct conn *conn);
 /* Frees one that has ended; at the turn's end only, never inside its own callback. */

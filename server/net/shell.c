@@ -14,15 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Read bytes stay here until their batch is done; the start is used again as soon as it is, so that
- * it stays in the processor's cache. */
-#define ARENA_BYTES (1024u * 1024)
-/* Within a turn answers go out after so many connections have been read: enough to hide cache
- * misses behind each other, few enough that the kernel's side of each connection is still in the
- * cache when its answer is sent, and that clients work while others are served. Of 1, 4, 16 and no
- * bound, 16 gave the most operations per CPU second on 50 connections. */
-#define READS_PER_SETTLE 16u
-
 struct moment shell_clock(void)
 {
     struct timespec mono, wall;
@@ -41,16 +32,6 @@ void shell_turn(struct shell *shell)
     shell->in_turn = true;
     shell->now = shell_clock();
     node_turn(shell->node, shell->now);
-}
-
-char *shell_arena(struct shell *shell, size_t bytes)
-{
-    CHECK(bytes <= ARENA_BYTES);
-    if (shell->arena_used + bytes > ARENA_BYTES)
-        node_flush(shell->node);
-    if (node_batch_count(shell->node) == 0)
-        shell->arena_used = 0;
-    return shell->arena + shell->arena_used;
 }
 
 /* --- what the node asks of the outside -------------------------------------------------------- */
@@ -163,22 +144,68 @@ static void resume_paused(struct shell *shell)
         conn_resume(CONTAINER_OF(link, struct conn, in_resumed));
 }
 
-/* Carries out what has been read, and sends what is owed. */
-static void settle(struct shell *shell)
+/* Reads connections from reading[first] on, as many as the arena has room for, and parses what has
+ * come. Returns how many. */
+static uint32_t read_some(struct shell *shell, uint32_t first)
 {
-    node_flush(shell->node);
-    struct list *link;
-    while ((link = list_first(&shell->dirty))) {
-        list_remove(link);
-        conn_settle(CONTAINER_OF(link, struct conn, in_dirty));
+    struct volley_call calls[SHELL_READS_MAX];
+    struct conn *aimed[SHELL_READS_MAX];
+    uint32_t count = 0, i = first;
+    size_t used = 0;
+    node_flush(shell->node); /* what was read before is done with the arena */
+    for (; i < shell->reading_count; i++) {
+        struct conn *conn = shell->reading[i];
+        size_t bytes = conn_arena_bytes(conn);
+        CHECK(bytes <= SHELL_ARENA_BYTES);
+        if (used + bytes > SHELL_ARENA_BYTES)
+            break;
+        if (!conn_aim(conn, shell->arena + used, &calls[count]))
+            continue;
+        used += bytes;
+        aimed[count++] = conn;
     }
-    node_sent(shell->node);
-    shell->read_count = 0;
+    volley_fire(shell->volley, calls, count);
+    for (uint32_t k = 0; k < count; k++)
+        conn_take(aimed[k], &calls[k]);
+    return i - first;
 }
 
-void shell_has_read(struct shell *shell)
+/* Looks at the connections that may be owed bytes, and sends them. */
+static void send_some(struct shell *shell)
 {
-    if (++shell->read_count >= READS_PER_SETTLE)
+    struct volley_call calls[VOLLEY_CALLS_MAX];
+    struct conn *offered[VOLLEY_CALLS_MAX];
+    uint32_t count = 0;
+    struct list *link;
+    while (count < VOLLEY_CALLS_MAX && (link = list_first(&shell->dirty))) {
+        struct conn *conn = CONTAINER_OF(link, struct conn, in_dirty);
+        list_remove(link);
+        if (conn_offer(conn, &calls[count]))
+            offered[count++] = conn;
+        else
+            conn_settle(conn);
+    }
+    volley_fire(shell->volley, calls, count);
+    for (uint32_t k = 0; k < count; k++)
+        conn_sent(offered[k], &calls[k]);
+}
+
+/* Reads what is to be read, carries it out, and sends what is owed. */
+static void settle(struct shell *shell)
+{
+    for (uint32_t first = 0; first < shell->reading_count;)
+        first += read_some(shell, first);
+    shell->reading_count = 0;
+    node_flush(shell->node);
+    while (!list_is_empty(&shell->dirty))
+        send_some(shell);
+    node_sent(shell->node);
+}
+
+void shell_read_soon(struct shell *shell, struct conn *conn)
+{
+    shell->reading[shell->reading_count++] = conn;
+    if (shell->reading_count == SHELL_READS_MAX)
         settle(shell);
 }
 
@@ -359,7 +386,8 @@ void shell_init(struct shell *shell, const struct shell_options *options, struct
     shell->base = event_base_new_with_config(config);
     event_config_free(config);
     CHECK(shell->base != NULL);
-    shell->arena = malloc(ARENA_BYTES);
+    shell->arena = malloc(SHELL_ARENA_BYTES);
+    shell->volley = volley_open(options->is_plain);
     shell->spares = calloc(SPARE_COUNT_MAX, sizeof(*shell->spares));
     CHECK(shell->arena != NULL);
     CHECK(shell->spares != NULL);
@@ -430,6 +458,7 @@ void shell_close(struct shell *shell)
         buf_close(&shell->spares[--shell->spare_count]);
     free(shell->spares);
     free(shell->arena);
+    volley_close(shell->volley);
     free(shell->conns);
     free(shell->generations);
     free(shell->free_indices);

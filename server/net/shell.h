@@ -13,12 +13,21 @@
 #include "common/budget.h"
 #include "common/list.h"
 #include "common/log.h"
+#include "os/volley.h"
 #include "server/core/node.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
 #define SPARE_COUNT_MAX 64u /* answer buffers kept for later turns */
+
+/* Connections read together, and then answered together: enough to hide cache misses behind each
+ * other and to spread the price of a system call, few enough that the kernel's side of each
+ * connection is still in the cache when its answer is sent, and that clients work while others are
+ * served. */
+#define SHELL_READS_MAX 32u
+/* Room to read each of them into, unless much of their earlier input waits. */
+#define SHELL_ARENA_BYTES (SHELL_READS_MAX * 64u * 1024 + 64u * 1024)
 
 struct conn;
 struct dialler;
@@ -30,6 +39,7 @@ struct shell_options {
     uint32_t idle_timeout_s;  /* 0: never */
     uint32_t value_bytes_max;
     uint32_t drain_timeout_ms; /* how long a graceful stop waits */
+    bool is_plain;             /* a system call for each read and each send (volley.h) */
 };
 
 /* What net's own files share of the shell. */
@@ -56,11 +66,12 @@ struct shell {
 
     struct list
         dirty; /* connections that may be owed bytes or have ended: looked at after the batch */
-    struct list resumed; /* connections with input left that may be parsed on */
-    struct list ended;   /* closed connections, to be freed at the turn's end */
-    uint32_t read_count; /* connections read since answers were last sent */
-    char *arena;         /* what was read this turn */
-    size_t arena_used;
+    struct list resumed;                   /* connections with input left that may be parsed on */
+    struct list ended;                     /* closed connections, to be freed at the turn's end */
+    struct volley *volley;                 /* reads and sends go out by it */
+    struct conn *reading[SHELL_READS_MAX]; /* connections to be read, soon and together */
+    uint32_t reading_count;
+    char *arena;        /* what was read, until its batch is done; SHELL_ARENA_BYTES */
     struct buf *spares; /* buffers for answers, to be used again */
     uint32_t spare_count;
 
@@ -91,10 +102,8 @@ void shell_close(struct shell *shell);
 
 /* For callbacks in net: the turn begins, if it has not. */
 void shell_turn(struct shell *shell);
-/* A connection has been read: at times, answers are sent before the turn is over. */
-void shell_has_read(struct shell *shell);
-/* A place in the read arena for bytes, until the batch has been carried out. */
-char *shell_arena(struct shell *shell, size_t bytes);
+/* A connection is readable: it is read with others, within the turn. */
+void shell_read_soon(struct shell *shell, struct conn *conn);
 /* Monotonic and wall clock. */
 struct moment shell_clock(void);
 

@@ -117,3 +117,10 @@ refuses() {
     printf 'nonsense = 1\n' >"$BATS_TEST_TMPDIR/dht.conf"
     refuses 2 'nonsense' "$BATS_TEST_TMPDIR/peers.txt" 0 --config "$BATS_TEST_TMPDIR/dht.conf"
 }
+
+@test "with --plain-calls, or where the kernel has no io_uring, each read and send is a call of its own" {
+    start_node --plain-calls
+    grep -q ' calls together=no' "$BATS_TEST_TMPDIR/node.log"
+    answers "$port" 'set a 0 0 1\r\n1\r\nget a\r\n' 'STORED\r\nVALUE a 0 1\r\n1\r\nEND\r\n'
+    "$BIN/kvcli" bench -s "127.0.0.1:$port" --fill --keys 100 --requests 2000 --pid "$pid" >/dev/null
+}

@@ -354,7 +354,7 @@ static void what_is_printed_reads_back_to_the_same(void **state)
 {
     static const char *const lines[] = {
         "p 1", "p 1 -m 1025k -I 1025 --evict -c 5 -l ::1 --advertise [::1]:1 --idle-timeout 61 "
-               "--op-timeout 1001 -vv"};
+               "--op-timeout 1001 --plain-calls -vv"};
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(lines); i++) {
         struct options first;
@@ -375,6 +375,7 @@ static void what_is_printed_reads_back_to_the_same(void **state)
         assert_int_equal(options.connections_max, first.connections_max);
         assert_int_equal(options.idle_timeout_s, first.idle_timeout_s);
         assert_int_equal(options.op_timeout_ms, first.op_timeout_ms);
+        assert_int_equal(options.plain_calls, first.plain_calls);
         assert_int_equal(options.verbosity, first.verbosity);
     }
 }
