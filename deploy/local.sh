@@ -22,6 +22,7 @@ Nodes are numbered from 1; N… may be numbers and ranges like 3-7.
   up [COUNT]         run nodes 1 to COUNT; those that run already are left alone. The
                      first up writes peers.txt with all its nodes; a later one with a
                      higher COUNT starts nodes that join and stand in no peers.txt
+  prepare COUNT      make the machines of nodes 1 to COUNT, and start none
   down               end all nodes, remove their namespaces; the logs are kept
   status             a line a node; exit code 0 if all run, 1 if not, 3 if there is no cluster
   start N…           start nodes again that have ended
@@ -377,7 +378,7 @@ remove_network() {
         [[ $space != "dht-${setting[id]}-"* ]] || ip netns del "$space" || failed=1
     done < <(ip netns list)
     # A namespace takes its cable along, but only when the last packet is gone.
-    ip -o link show | grep -o "d${setting[id]}-[0-9]*" | sort -u | sed 's/^/link del /' |
+    ip -o link show 2>/dev/null | grep -o "d${setting[id]}-[0-9]*" | sort -u | sed 's/^/link del /' |
         ip -force -batch - 2>/dev/null
     for space in "$(bridge)" "$(bridge)-b"; do
         ! ip link show dev "$space" >/dev/null 2>&1 || ip link del "$space" || failed=1
@@ -422,8 +423,10 @@ forget_nodes() {
     return 0
 }
 
-command_up() {
-    local wanted=${1-} key
+# open_cluster [COUNT]: founds the cluster, or lets it grow to COUNT nodes; sets wanted.
+open_cluster() {
+    local key
+    wanted=${1-}
     take_lock
     if load_cluster; then
         for key in "${!given[@]}"; do
@@ -450,7 +453,16 @@ command_up() {
     fi
     mapfile -t nodes < <(seq 1 "$wanted")
     make_network "${nodes[@]}"
+}
+
+command_up() {
+    open_cluster "$@"
     launch_all "${nodes[@]}"
+}
+
+command_prepare() {
+    [ $# -eq 1 ] || die 2 "how many machines? local.sh prepare COUNT"
+    open_cluster "$1"
 }
 
 command_down() {
@@ -662,7 +674,7 @@ command_names() {
 parse_arguments "$@"
 check_given
 case ${words[0]} in
-up | down | status | start | stop | kill | pause | resume | off | on | loss | split | heal | run | names)
+up | prepare | down | status | start | stop | kill | pause | resume | off | on | loss | split | heal | run | names)
     "command_${words[0]}" "${words[@]:1}" || failed=$?
     exit "$failed"
     ;;
