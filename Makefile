@@ -186,7 +186,7 @@ bench: all             ## against memcached and redis, side by side; takes minut
 
 # ---- trying and installing -----------------------------------------------------------------------
 
-demo: all              ## start the three nodes of peers.txt and show what they do
+demo: all              ## start the five nodes of peers.txt and show what they do
 	tests/demo.sh start
 
 demo-stop:             ## stop them

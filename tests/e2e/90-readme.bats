@@ -51,7 +51,7 @@ alone() {
     [ "$(wc -l <"$BATS_TEST_TMPDIR/left_out")" -eq 1 ]
     rm "$(cat "$BATS_TEST_TMPDIR/left_out")"
 
-    alone env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="$BATS_TEST_TMPDIR" LANG=C.UTF-8 \
+    alone env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="$BATS_TEST_TMPDIR" XDG_RUNTIME_DIR="$BATS_TEST_TMPDIR" LANG=C.UTF-8 \
         timeout 100 bash "$BATS_TEST_TMPDIR/session" "$copy" "$blocks" \
         </dev/null >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- || {
         cat "$BATS_TEST_TMPDIR/log"
