@@ -1,0 +1,47 @@
+/* The state file on disk: one small file in a directory that one process holds.
+ *
+ * The directory has `state`, which is replaced whole (written aside, synced, renamed, the directory
+ * synced), so that it is always the old text or the new; and `lock`, held by whoever runs. */
+#ifndef DHT_SERVER_STATE_FILE_H
+#define DHT_SERVER_STATE_FILE_H
+
+#include "server/state.h"
+
+#define STATE_PATH_BYTES_MAX  4096u
+#define STATE_ERROR_BYTES_MAX (STATE_PATH_BYTES_MAX + 512u)
+
+/* Who chose the directory. */
+enum state_place {
+    STATE_PLACE_CHOSEN,  /* --state-dir, or systemd by $STATE_DIRECTORY: it must be usable */
+    STATE_PLACE_DEFAULT, /* below the home directory: better than nothing */
+    STATE_PLACE_NONE     /* there is no place */
+};
+
+/* Where a node's state belongs: option if not "", else $STATE_DIRECTORY, else
+ * $XDG_STATE_HOME/dht/<name>, else $HOME/.local/state/dht/<name>.
+ * path  out: the directory; "" for STATE_PLACE_NONE. */
+enum state_place state_place_find(const char *option, const char *name,
+                                  char path[STATE_PATH_BYTES_MAX]);
+
+struct state_file {
+    int directory_fd; /* valid while is_open */
+    int lock_fd;
+    bool is_open;
+    char path[STATE_PATH_BYTES_MAX];
+};
+
+/* Makes the directory if need be, takes its lock, reads what the last start left there, and writes
+ * this start's boot, which is on disk when this returns.
+ *
+ * file    out: holds the lock until state_file_close.
+ * state   cluster and name: whose directory it must be. boot: out.
+ * error   out on failure: a line for people, saying what to do.
+ * errors  ERR_IO: it cannot be made, read or written. ERR_USAGE: another process holds it, it
+ *         belongs to another node or cluster, or it is no state file. Nothing is changed then. */
+MUST_USE enum err state_file_open(struct state_file *file, const char *directory,
+                                  struct state *state, int64_t unix_ms,
+                                  char error[STATE_ERROR_BYTES_MAX]);
+/* Accepts a zeroed one. */
+void state_file_close(struct state_file *file);
+
+#endif

@@ -1,0 +1,305 @@
+/* The state file: its text, the boots it gives, and what is refused on disk. */
+#include "server/state_file.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char good[] = "dht-state 1\ncluster dht\nname 10.0.0.1:11211\nboot 1764153903000\n";
+
+static enum err parse(struct span text, struct state *state)
+{
+    const char *why = NULL;
+    enum err err = state_parse(text, state, &why);
+    assert_non_null(why);
+    return err;
+}
+
+static void what_is_written_reads_back_to_the_same(void **state)
+{
+    (void)state;
+    static const uint64_t boots[] = {1, 2, 1764153903000, STATE_BOOT_MAX};
+    for (size_t i = 0; i < ARRAY_COUNT(boots); i++) {
+        struct state out = {.cluster = "a.b_C-9", .name = "[::1]:7001", .boot = boots[i]}, in;
+        char text[STATE_TEXT_BYTES_MAX];
+        size_t len = state_format(&out, text);
+        assert_int_equal(parse(span_of(text, len), &in), ERR_OK);
+        assert_string_equal(in.cluster, out.cluster);
+        assert_string_equal(in.name, out.name);
+        assert_true(in.boot == out.boot);
+    }
+}
+
+static void the_longest_names_fit(void **state)
+{
+    (void)state;
+    struct state out = {.boot = STATE_BOOT_MAX}, in;
+    memset(out.cluster, 'c', STATE_CLUSTER_BYTES_MAX);
+    memset(out.name, 'n', HOST_BYTES_MAX);
+    memcpy(out.name + HOST_BYTES_MAX, ":65535", sizeof(":65535"));
+    char text[STATE_TEXT_BYTES_MAX];
+    size_t len = state_format(&out, text);
+    assert_int_equal(parse(span_of(text, len), &in), ERR_OK);
+    assert_string_equal(in.name, out.name);
+}
+
+static void every_beginning_of_a_file_is_refused(void **state)
+{
+    (void)state;
+    struct state in;
+    assert_int_equal(parse(SPAN_LITERAL(good), &in), ERR_OK);
+    for (size_t len = 0; len < sizeof(good) - 1; len++)
+        assert_int_equal(parse(span_of(good, len), &in), ERR_SYNTAX);
+}
+
+static void every_other_text_is_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "dht-state 2\ncluster dht\nname a:1\nboot 1\n",
+        "dht-state 1\ncluster dht\nname a:1\nboot 0\n",
+        "dht-state 1\ncluster dht\nname a:1\nboot -1\n",
+        "dht-state 1\ncluster dht\nname a:1\nboot 01\n",
+        "dht-state 1\ncluster dht\nname a:1\nboot 1x\n",
+        "dht-state 1\ncluster dht\nname a:1\nboot 4611686018427387904\n",
+        "dht-state 1\ncluster dht\nname a:1\nboot 99999999999999999999999\n",
+        "dht-state 1\ncluster dht\nname A:1\nboot 1\n",
+        "dht-state 1\ncluster dht\nname a\nboot 1\n",
+        "dht-state 1\ncluster d t\nname a:1\nboot 1\n",
+        "dht-state 1\ncluster \nname a:1\nboot 1\n",
+        "dht-state 1\nname a:1\ncluster dht\nboot 1\n",
+        "dht-state 1\ncluster dht\nname a:1\nboot 1\n\n",
+        "dht-state 1\ncluster dht\nname a:1\nboot 1\nboot 2\n",
+        "dht-state 1\r\ncluster dht\r\nname a:1\r\nboot 1\r\n",
+        "garbage",
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+        struct state in;
+        assert_int_equal(parse(span_of_string(texts[i]), &in), ERR_SYNTAX);
+    }
+}
+
+static void a_cluster_name_is_letters_digits_and_three_signs(void **state)
+{
+    (void)state;
+    char longest[STATE_CLUSTER_BYTES_MAX + 1];
+    memset(longest, 'x', sizeof(longest));
+    assert_true(state_is_cluster_name(span_of(longest, STATE_CLUSTER_BYTES_MAX)));
+    assert_false(state_is_cluster_name(span_of(longest, STATE_CLUSTER_BYTES_MAX + 1)));
+    assert_false(state_is_cluster_name(span_of(NULL, 0)));
+    for (int c = 0; c < 256; c++) {
+        char text = (char)c;
+        bool is_good = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                       c == '.' || c == '_' || c == '-';
+        assert_int_equal(state_is_cluster_name(span_of(&text, 1)), is_good);
+    }
+}
+
+static void a_boot_is_the_time_but_always_above_the_last(void **state)
+{
+    (void)state;
+    assert_true(state_next_boot(0, 1000) == 1000);
+    assert_true(state_next_boot(999, 1000) == 1000);
+    assert_true(state_next_boot(1000, 1000) == 1001);
+    assert_true(state_next_boot(5000, 1000) == 5001);
+    assert_true(state_next_boot(0, 0) == 1);
+    assert_true(state_next_boot(0, -5) == 1);
+    assert_true(state_next_boot(STATE_BOOT_MAX - 1, 1000) == STATE_BOOT_MAX);
+}
+
+/* ---- on disk --------------------------------------------------------------------------------- */
+
+static char directory[64];
+static char error[STATE_ERROR_BYTES_MAX];
+
+static int make_directory(void **state)
+{
+    (void)state;
+    snprintf(directory, sizeof(directory), "/tmp/test_state.XXXXXX");
+    return mkdtemp(directory) ? 0 : -1;
+}
+
+static int remove_directory(void **state)
+{
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf %s", directory);
+    return system(command);
+}
+
+static struct state own(void)
+{
+    return (struct state){.cluster = "dht", .name = "a.example:7001"};
+}
+
+/* One start and stop of a node. Returns its boot, 0 if it was refused. */
+static uint64_t start(const char *path, int64_t unix_ms)
+{
+    struct state_file file;
+    struct state state = own();
+    error[0] = '\0';
+    if (state_file_open(&file, path, &state, unix_ms, error))
+        return 0;
+    state_file_close(&file);
+    return state.boot;
+}
+
+static void put(const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s/state", directory);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void each_start_has_a_higher_boot_whatever_the_clock_says(void **state)
+{
+    (void)state;
+    assert_true(start(directory, 5000) == 5000);
+    assert_true(start(directory, 5000) == 5001);
+    assert_true(start(directory, 10) == 5002);
+    assert_true(start(directory, 6000) == 6000);
+}
+
+static void missing_directories_are_made_for_their_owner_alone(void **state)
+{
+    (void)state;
+    char path[128];
+    struct stat made;
+    snprintf(path, sizeof(path), "%s/deep/er", directory);
+    assert_true(start(path, 5000) == 5000);
+    assert_int_equal(stat(path, &made), 0);
+    assert_int_equal(made.st_mode & 07777, 0700);
+    assert_true(start(path, 1) == 5001);
+}
+
+static void two_processes_cannot_hold_one_directory(void **state)
+{
+    (void)state;
+    struct state_file file;
+    struct state first = own();
+    assert_int_equal(state_file_open(&file, directory, &first, 5000, error), ERR_OK);
+    assert_true(start(directory, 9000) == 0);
+    assert_non_null(strstr(error, "another dht-server"));
+    assert_non_null(strstr(error, directory));
+    state_file_close(&file);
+    assert_true(start(directory, 1) == 5001); /* the one refused has changed nothing */
+}
+
+static void garbage_is_refused_and_kept(void **state)
+{
+    (void)state;
+    char path[128], text[64] = {0};
+    put("garbage\n");
+    assert_true(start(directory, 5000) == 0);
+    assert_non_null(strstr(error, "no state file"));
+    snprintf(path, sizeof(path), "%s/state", directory);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_true(fread(text, 1, sizeof(text) - 1, file) > 0);
+    fclose(file);
+    assert_string_equal(text, "garbage\n");
+}
+
+static void a_file_larger_than_any_is_refused(void **state)
+{
+    (void)state;
+    char text[2 * STATE_TEXT_BYTES_MAX];
+    memset(text, '\n', sizeof(text));
+    memcpy(text, good, sizeof(good) - 1);
+    text[sizeof(text) - 1] = '\0';
+    put(text);
+    assert_true(start(directory, 5000) == 0);
+    assert_non_null(strstr(error, "damaged"));
+}
+
+static void another_node_s_or_cluster_s_file_is_refused(void **state)
+{
+    (void)state;
+    put("dht-state 1\ncluster other\nname a.example:7001\nboot 7\n");
+    assert_true(start(directory, 5000) == 0);
+    assert_non_null(strstr(error, "cluster other"));
+    put("dht-state 1\ncluster dht\nname b.example:7001\nboot 7\n");
+    assert_true(start(directory, 5000) == 0);
+    assert_non_null(strstr(error, "b.example:7001"));
+    put("dht-state 1\ncluster dht\nname a.example:7001\nboot 7\n");
+    assert_true(start(directory, 1) == 8);
+}
+
+static void a_file_in_the_directory_s_place_is_an_error_that_says_what_helps(void **state)
+{
+    (void)state;
+    char path[128];
+    put("x");
+    snprintf(path, sizeof(path), "%s/state", directory);
+    assert_true(start(path, 5000) == 0);
+    assert_non_null(strstr(error, "--state-dir"));
+}
+
+static void what_a_crash_left_half_written_does_not_count(void **state)
+{
+    (void)state;
+    char path[128];
+    assert_true(start(directory, 5000) == 5000);
+    snprintf(path, sizeof(path), "%s/state.new", directory);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs("dht-sta", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    assert_true(start(directory, 1) == 5001);
+}
+
+static void the_place_is_the_option_then_systemd_s_then_the_user_s(void **state)
+{
+    (void)state;
+    char path[STATE_PATH_BYTES_MAX];
+    setenv("HOME", "/home/h", 1);
+    setenv("XDG_STATE_HOME", "/x", 1);
+    setenv("STATE_DIRECTORY", "/var/lib/dht:/var/lib/other", 1);
+    assert_int_equal(state_place_find("/o", "a:1", path), STATE_PLACE_CHOSEN);
+    assert_string_equal(path, "/o");
+    assert_int_equal(state_place_find("", "a:1", path), STATE_PLACE_CHOSEN);
+    assert_string_equal(path, "/var/lib/dht");
+    unsetenv("STATE_DIRECTORY");
+    assert_int_equal(state_place_find("", "a:1", path), STATE_PLACE_DEFAULT);
+    assert_string_equal(path, "/x/dht/a:1");
+    setenv("XDG_STATE_HOME", "relative", 1);
+    assert_int_equal(state_place_find("", "a:1", path), STATE_PLACE_DEFAULT);
+    assert_string_equal(path, "/home/h/.local/state/dht/a:1");
+    unsetenv("XDG_STATE_HOME");
+    unsetenv("HOME");
+    assert_int_equal(state_place_find("", "a:1", path), STATE_PLACE_NONE);
+    assert_string_equal(path, "");
+}
+
+#define ON_DISK(test) cmocka_unit_test_setup_teardown(test, make_directory, remove_directory)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_written_reads_back_to_the_same),
+        cmocka_unit_test(the_longest_names_fit),
+        cmocka_unit_test(every_beginning_of_a_file_is_refused),
+        cmocka_unit_test(every_other_text_is_refused),
+        cmocka_unit_test(a_cluster_name_is_letters_digits_and_three_signs),
+        cmocka_unit_test(a_boot_is_the_time_but_always_above_the_last),
+        ON_DISK(each_start_has_a_higher_boot_whatever_the_clock_says),
+        ON_DISK(missing_directories_are_made_for_their_owner_alone),
+        ON_DISK(two_processes_cannot_hold_one_directory),
+        ON_DISK(garbage_is_refused_and_kept),
+        ON_DISK(a_file_larger_than_any_is_refused),
+        ON_DISK(another_node_s_or_cluster_s_file_is_refused),
+        ON_DISK(a_file_in_the_directory_s_place_is_an_error_that_says_what_helps),
+        ON_DISK(what_a_crash_left_half_written_does_not_count),
+        cmocka_unit_test(the_place_is_the_option_then_systemd_s_then_the_user_s),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
