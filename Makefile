@@ -36,7 +36,7 @@ KVCLI   := $(wildcard os/*.c client/kvcli*.c client/cli*.c client/bench*.c)
 LIBDHT  := $(filter-out $(KVCLI),$(wildcard client/*.c))
 # Everything a unit test may call: no main, no sockets of the server.
 TESTED  := $(COMMON) $(wildcard server/core/*.c server/store/*.c) server/options.c server/self.c server/settings.c \
-           server/state.c server/state_file.c server/net/evidence.c \
+           server/state.c server/state_file.c server/audit.c server/net/evidence.c \
            $(filter-out client/kvcli.c,$(LIBDHT) $(KVCLI))
 UNIT    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))

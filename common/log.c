@@ -19,7 +19,7 @@ static bool take_permit(struct log *log, struct moment now)
         log->second = second;
         log->lines = 0;
     }
-    if (log->lines >= LOG_LINES_PER_SECOND_MAX) {
+    if (log->lines >= LOG_LINES_PER_SECOND_MAX && !log->is_complete) {
         log->dropped++;
         return false;
     }

@@ -1,8 +1,9 @@
 /* Logging: one line an event, `time level node event key=value…`, into a sink.
  *
  * Never values, never whole keys at info. The time comes from the caller's moment, so that the
- * simulator's lines carry virtual time. Rate limit: at most LOG_LINES_PER_SECOND_MAX lines a second
- * and log; what is dropped is counted and said in the next line that passes. */
+ * simulator's lines carry virtual time. Rate limit, unless is_complete: at most
+ * LOG_LINES_PER_SECOND_MAX lines a second and log; what is dropped is counted and said in the next
+ * line that passes. */
 #ifndef DHT_COMMON_LOG_H
 #define DHT_COMMON_LOG_H
 
@@ -16,6 +17,7 @@ struct log {
     char node[64];        /* short name of this node, stands in every line */
     void (*sink)(void *arg, const char *line, size_t len); /* line ends in '\n' */
     void *arg;
+    bool is_complete; /* nothing is dropped, however much there is */
     uint64_t second;  /* rate limit: the second counted in, mono */
     uint32_t lines;   /* in it */
     uint64_t dropped; /* not yet told */
