@@ -261,7 +261,7 @@ launch() {
     name_of "$1"
     mkdir -p "$dir/$1" || exit 1
     log_offset[$1]=$(file_bytes "$log")
-    arguments=("$(peers_file)" "$port" "${saved_options[@]}")
+    arguments=("$(peers_file)" "$port" --state-dir "$dir/$1/state" "${saved_options[@]}")
     # Nodes that came later stand in no list and have to be told who they are.
     [ -n "${setting[peers]}" ] || [ "$1" -le "${setting[seeds]}" ] ||
         arguments+=(--advertise "$name" --listen "$host")

@@ -27,7 +27,7 @@ fail() {
 server_arguments() {
     local options
     mapfile -t options <options
-    arguments=(peers.txt "${name##*:}" --advertise "$name" "${options[@]}")
+    arguments=(peers.txt "${name##*:}" --advertise "$name" --state-dir state "${options[@]}")
 }
 
 # Whether others can reach what this host takes its own name for. Debian writes the name of a host into

@@ -1,13 +1,15 @@
 /* dht-server: reads the options and peers.txt, wires store, node and shell, serves, exits.
  *
- * Exit status: 0 stopped as asked, 1 the machine refused (port in use, file not readable), 2 usage:
- * an option, peers.txt or the own name. */
+ * Exit status: 0 stopped as asked, 1 the machine refused (port in use, state directory not usable),
+ * 2 usage: an option, peers.txt or the own name, 3 another process is the node of this name. */
 #include "common/peers.h"
 #include "common/version.h"
+#include "server/audit.h"
 #include "server/net/shell.h"
 #include "server/options.h"
 #include "server/self.h"
 #include "server/settings.h"
+#include "server/state_file.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,11 +19,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define DESCRIPTORS_BESIDE_CONNECTIONS 256u
+#define DESCRIPTORS_BESIDE_CONNECTIONS (256u + 4u * VIEW_MEMBERS_MAX) /* four a node */
 #define DRAIN_MARGIN_MS                1000u
 #define PEERS_FILE_BYTES_MAX           (4u * 1024 * 1024)
+#define PEERS_ERROR_BYTES_MAX          4608u
 
-enum { EXIT_MACHINE = 1, EXIT_USAGE = 2 };
+enum { EXIT_MACHINE = 1, EXIT_USAGE = 2, EXIT_DUPLICATE = 3 };
 
 static int complain(int status, const char *text)
 {
@@ -29,13 +32,14 @@ static int complain(int status, const char *text)
     return status;
 }
 
-/* Reads peers.txt whole. Returns 0 or an exit status, having said why. */
-static int read_peers(const char *path, struct view *view)
+/* Reads peers.txt whole.
+ * error   out on failure: a line for people, the path in front. */
+static enum err read_peers(const char *path, struct view *view, char *error, size_t size)
 {
-    FILE *file = fopen(path, "rb");
+    FILE *file = fopen(path, "rbe");
     if (!file) {
-        fprintf(stderr, "dht-server: %s: %s\n", path, strerror(errno));
-        return EXIT_USAGE;
+        snprintf(error, size, "%s: %s", path, strerror(errno));
+        return ERR_IO;
     }
     struct buf text = {0};
     size_t got;
@@ -45,15 +49,15 @@ static int read_peers(const char *path, struct view *view)
     } while (got > 0 && buf_len(&text) <= PEERS_FILE_BYTES_MAX);
     bool has_failed = ferror(file) != 0 || buf_len(&text) > PEERS_FILE_BYTES_MAX;
     fclose(file);
-    struct peers_error error;
-    enum err err = has_failed ? ERR_IO : peers_parse(buf_span(&text), view, &error);
+    struct peers_error why;
+    enum err err = has_failed ? ERR_IO : peers_parse(buf_span(&text), view, &why);
     buf_close(&text);
     if (has_failed)
-        fprintf(stderr, "dht-server: %s: cannot be read, or is larger than %u bytes\n", path,
-                PEERS_FILE_BYTES_MAX);
+        snprintf(error, size, "%s: cannot be read, or is larger than %u bytes", path,
+                 PEERS_FILE_BYTES_MAX);
     else if (err)
-        fprintf(stderr, "dht-server: %s: %s\n", path, error.text);
-    return err ? EXIT_USAGE : 0;
+        snprintf(error, size, "%s: %s", path, why.text);
+    return err;
 }
 
 /* As many descriptors as connections, peers and the rest need; fewer only cost connections. */
@@ -73,39 +77,110 @@ static void raise_descriptors(uint32_t connections)
 /* Everything a running server is made of. */
 struct server {
     struct options options;
-    struct view view;
+    struct view seeds; /* the lines of peers.txt */
+    struct state state;
+    struct state_file state_file;
     struct budget budget;
     struct log log;
+    struct audit audit;
     struct settings settings;
     struct shell shell;
     struct store *store;
     struct node *node;
 };
 
-static void log_start(struct server *server, const char *address)
+static void log_start(struct server *server, const char *address, const char *host)
 {
     struct log *log = &server->log;
     struct moment now = shell_clock();
     const struct options *options = &server->options;
-    log_line(log, now, LOG_INFO, "listening", "address=%s version=%s members=%" PRIu32, address,
-             DHT_VERSION, server->view.member_count);
+    const char *doubt = self_doubt(&server->seeds, server->state.name, host);
+    log_line(log, now, LOG_INFO, "listening",
+             "address=%s version=%s name=%s cluster=%s boot=%" PRIu64 " state=%s seeds=%" PRIu32,
+             address, DHT_VERSION, server->state.name, server->state.cluster, server->state.boot,
+             server->state_file.is_open ? server->state_file.path : "none",
+             server->seeds.member_count);
     log_line(log, now, LOG_INFO, "memory", "limit_mib=%" PRIu64 " when_full=%s",
              options->memory_bytes >> 20,
              options->evict ? "\"evict what was not used for longest\"" : "\"refuse writes\"");
     log_line(log, now, LOG_INFO, "calls", "together=%s",
              volley_is_joint(server->shell.volley) ? "yes" : "no");
-    if (server->view.member_count > 1)
-        log_line(
-            log, now, LOG_WARN, "unprotected",
-            "reason=\"nodes do not authenticate each other: keep the port on a closed network\"");
+    if (doubt)
+        log_line(log, now, LOG_WARN, "name-doubtful", "name=%s reason=\"%s\"", server->state.name,
+                 doubt);
+    if (self_is_open(host))
+        log_line(log, now, LOG_WARN, "unprotected",
+                 "reason=\"clients and nodes do not authenticate themselves: whoever can connect "
+                 "to this port can read and change everything, so keep it on a closed network\"");
 }
 
-/* Listens, and settles under which name this node stands on the ring. 0 or an exit status. */
+/* Takes the state directory and this start's boot from it. A place that somebody has chosen must be
+ * usable; of the default one it is only said. 0 or an exit status. */
+static int take_state(struct server *server)
+{
+    char path[STATE_PATH_BYTES_MAX], error[STATE_ERROR_BYTES_MAX];
+    struct moment now = shell_clock();
+    const struct options *options = &server->options;
+    enum state_place place = state_place_find(options->state_directory, server->state.name, path);
+    bool is_named_anew = options->port == 0 && options->advertise[0] == '\0';
+    server->state.boot = state_next_boot(0, now.unix_ms);
+    if (place != STATE_PLACE_CHOSEN && is_named_anew)
+        return 0; /* nobody will ever ask for the state of this name again */
+    enum err err = ERR_IO;
+    snprintf(error, sizeof(error), "there is no home directory; say where with --state-dir DIR");
+    if (place != STATE_PLACE_NONE)
+        err = state_file_open(&server->state_file, path, &server->state, now.unix_ms, error);
+    if (err == ERR_IO && place != STATE_PLACE_CHOSEN) {
+        log_line(&server->log, now, LOG_WARN, "no-state-file",
+                 "effect=\"a clock set back before the next start goes unnoticed\" reason=\"%s\"",
+                 error);
+        return 0;
+    }
+    return err ? complain(EXIT_MACHINE, error) : 0;
+}
+
+static int open_audit(struct server *server)
+{
+    const char *path = server->options.audit_path;
+    if (path[0] == '\0' || !audit_open(&server->audit, path, &server->log, shell_clock))
+        return 0;
+    fprintf(stderr, "dht-server: --audit: cannot open %s: %s\n", path, strerror(errno));
+    return EXIT_MACHINE;
+}
+
+static void open_node(struct server *server)
+{
+    const struct options *options = &server->options;
+    const struct store_options store_options = {.budget = &server->budget,
+                                                .evict = options->evict,
+                                                .seed = shell_clock().mono_ms ^ (uint64_t)getpid()};
+    uint64_t generation;
+    const struct env *env = &server->shell.env;
+    env->entropy(env->shell, &generation, sizeof(generation));
+    server->store = store_open(&store_options);
+    const struct node_options node_options = {
+        .name = server->state.name,
+        .cluster = server->state.cluster,
+        .gossip = "random",
+        .generation = generation,
+        .boot = server->state.boot,
+        .weight = options->weight,
+        .seeds = &server->seeds,
+        .value_bytes_max = options->value_bytes_max,
+        .op_timeout_ms = options->op_timeout_ms,
+        .settings = server->settings.list,
+        .settings_count = server->settings.count,
+    };
+    server->node = node_open(&node_options, server->store, env, &server->log);
+}
+
+/* Settles the own name, listens, takes the state, and opens the node. 0 or an exit status. */
 static int start(struct server *server)
 {
     const struct options *options = &server->options;
-    char name[ADDRESS_TEXT_BYTES_MAX], host[HOST_BYTES_MAX + 1], error[SELF_ERROR_BYTES_MAX];
-    if (self_find(&server->view, options->advertise, options->listen_host, options->port, name,
+    char *name = server->state.name;
+    char host[HOST_BYTES_MAX + 1], error[SELF_ERROR_BYTES_MAX];
+    if (self_find(&server->seeds, options->advertise, options->listen_host, options->port, name,
                   host, error, sizeof(error)))
         return complain(EXIT_USAGE, error);
     char address[CLIENT_TEXT_BYTES_MAX + 16];
@@ -115,56 +190,79 @@ static int start(struct server *server)
                 strerror(errno));
         return EXIT_MACHINE;
     }
-    if (self_complete(&server->view, host, port, name, error, sizeof(error)))
+    if (self_complete(&server->seeds, host, port, name, error, sizeof(error)))
         return complain(EXIT_USAGE, error);
+    snprintf(server->state.cluster, sizeof(server->state.cluster), "%s", options->cluster);
     snprintf(server->log.node, sizeof(server->log.node), "%.*s", (int)sizeof(server->log.node) - 1,
              name);
-    const struct store_options store_options = {.budget = &server->budget,
-                                                .evict = options->evict,
-                                                .seed = shell_clock().mono_ms ^ (uint64_t)getpid()};
-    server->store = store_open(&store_options);
+    int status = take_state(server);
+    if (status == 0)
+        status = open_audit(server);
+    if (status)
+        return status;
     settings_fill(&server->settings, options, host, port);
-    uint64_t generation;
-    server->shell.env.entropy(&server->shell, &generation, sizeof(generation));
-    const struct node_options node_options = {.name = name,
-                                              .cluster = "dht",
-                                              .gossip = "random",
-                                              .generation = generation,
-                                              .boot = (uint64_t)shell_clock().unix_ms,
-                                              .weight = 1,
-                                              .seeds = &server->view,
-                                              .value_bytes_max = options->value_bytes_max,
-                                              .op_timeout_ms = options->op_timeout_ms,
-                                              .settings = server->settings.list,
-                                              .settings_count = server->settings.count};
-    server->node = node_open(&node_options, server->store, &server->shell.env, &server->log);
-    log_start(server, address);
+    open_node(server);
+    log_start(server, address, host);
     return 0;
+}
+
+/* SIGHUP. */
+static void reload(void *arg)
+{
+    struct server *server = arg;
+    if (server->audit.path)
+        audit_reopen(&server->audit);
+}
+
+/* The node goes on under a later boot: the next start must be later still. */
+static void keep_boot(void *arg, uint64_t boot)
+{
+    struct server *server = arg;
+    char error[STATE_ERROR_BYTES_MAX];
+    server->state.boot = boot;
+    if (server->state_file.is_open && state_file_keep(&server->state_file, &server->state, error))
+        log_line(&server->log, shell_clock(), LOG_ERROR, "state-lost", "reason=\"%s\"", error);
 }
 
 static int serve(struct server *server)
 {
     const struct options *options = &server->options;
-    raise_descriptors(options->connections_max + 3 * server->view.member_count);
+    raise_descriptors(options->connections_max);
     server->budget.limit_bytes = options->memory_bytes;
     server->log = (struct log){.level = options->verbosity > 0 ? LOG_DEBUG : LOG_INFO,
                                .sink = log_sink_stderr};
     const struct shell_options shell_options = {
         .connections_max = options->connections_max,
-        .nodes_max = 2 * (server->view.member_count > 0 ? server->view.member_count - 1 : 0),
         .idle_timeout_s = options->idle_timeout_s,
         .value_bytes_max = options->value_bytes_max,
         .drain_timeout_ms = options->op_timeout_ms + DRAIN_MARGIN_MS,
         .is_plain = options->plain_calls,
+        .reload = reload,
+        .keep_boot = keep_boot,
+        .arg = server,
     };
     shell_init(&server->shell, &shell_options, &server->budget, &server->log);
     int status = start(server);
-    if (status == 0)
+    if (status == 0) {
         shell_run(&server->shell, server->node);
+        if (server->shell.has_ended && server->shell.end == NODE_END_DUPLICATE)
+            status = EXIT_DUPLICATE;
+    }
     shell_close(&server->shell);
     node_close(server->node);
     store_close(server->store);
+    audit_close(&server->audit);
+    state_file_close(&server->state_file);
     return status;
+}
+
+static int check_peers(struct server *server)
+{
+    char error[PEERS_ERROR_BYTES_MAX];
+    const char *path = server->options.peers_path;
+    if (path && read_peers(path, &server->seeds, error, sizeof(error)))
+        return complain(EXIT_USAGE, error);
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -186,15 +284,14 @@ int main(int argc, char **argv)
         options_print_config(&server.options, stdout);
         return 0;
     case OPTIONS_CHECK_CONFIG:
-        if (server.options.peers_path)
-            status = read_peers(server.options.peers_path, &server.view);
+        status = check_peers(&server);
         break;
     case OPTIONS_RUN:
-        status = read_peers(server.options.peers_path, &server.view);
+        status = check_peers(&server);
         if (status == 0)
             status = serve(&server);
         break;
     }
-    view_close(&server.view);
+    view_close(&server.seeds);
     return status;
 }

@@ -15,7 +15,21 @@
 
 /* ---- the tables ------------------------------------------------------------------------------ */
 
-enum kind { HOST, ADDRESS, MEBIBYTES, BYTES, COUNT, SECONDS, MILLISECONDS, LEVEL, SWITCH };
+enum kind {
+    HOST, /* up to CHOICE the field is text */
+    ADDRESS,
+    NAME,
+    PATH,
+    CHOICE,
+    MEBIBYTES,
+    BYTES,
+    COUNT,
+    SECONDS,
+    MILLISECONDS,
+    LEVEL,
+    SWITCH,
+    TIMER /* of the membership protocol: time or count, as its name says */
+};
 
 struct entry {
     enum kind kind;
@@ -24,6 +38,10 @@ struct entry {
     const char *name, *argument, *preset, *help;
     uint64_t lowest, highest;
 };
+
+/* What the list of timers says that an entry has no other place for. */
+#define TIMER_PREFIX "t-"
+#define TIMER_SUFFIX "_ms"
 
 static const struct entry entries[] = {
 #define OPTION_ENTRY(kind, field, letter, name, argument, preset, lowest, highest, help)           \
@@ -39,8 +57,62 @@ static const struct entry entries[] = {
      highest},
     OPTIONS_LIST(OPTION_ENTRY)
 #undef OPTION_ENTRY
+#define TIMER_ENTRY(field, fast, lan, wan, lowest, highest, help)                                  \
+    {TIMER,                                                                                        \
+     0,                                                                                            \
+     offsetof(struct options, timers.field),                                                       \
+     sizeof(uint32_t),                                                                             \
+     #field,                                                                                       \
+     "",                                                                                           \
+     #lan,                                                                                         \
+     help,                                                                                         \
+     lowest,                                                                                       \
+     highest},
+        GOSSIP_OPTIONS_LIST(TIMER_ENTRY)
+#undef TIMER_ENTRY
 };
 #define ENTRY_COUNT ARRAY_COUNT(entries)
+
+#define ENTRY_NAME_BYTES_MAX 32u
+
+static bool is_time(const struct entry *entry)
+{
+    const size_t len = strlen(entry->name), suffix_len = sizeof(TIMER_SUFFIX) - 1;
+
+    return len > suffix_len && strcmp(entry->name + len - suffix_len, TIMER_SUFFIX) == 0;
+}
+
+/* The kind by which a number is read and written. */
+static enum kind number_kind(const struct entry *entry)
+{
+    if (entry->kind != TIMER)
+        return entry->kind;
+    return is_time(entry) ? MILLISECONDS : COUNT;
+}
+
+/* The long option: of a timer t- and its field without the unit. Returns name. */
+static const char *entry_name(const struct entry *entry, char name[ENTRY_NAME_BYTES_MAX])
+{
+    int len;
+
+    if (entry->kind == TIMER && is_time(entry))
+        len = snprintf(name, ENTRY_NAME_BYTES_MAX, "%s%.*s", TIMER_PREFIX,
+                       (int)(strlen(entry->name) - strlen(TIMER_SUFFIX)), entry->name);
+    else
+        len = snprintf(name, ENTRY_NAME_BYTES_MAX, "%s", entry->name);
+    CHECK(len > 0 && len < (int)ENTRY_NAME_BYTES_MAX);
+    for (char *c = name; *c != '\0'; c++)
+        if (*c == '_')
+            *c = '-';
+    return name;
+}
+
+static const char *entry_argument(const struct entry *entry)
+{
+    if (entry->kind != TIMER)
+        return entry->argument;
+    return is_time(entry) ? "MS" : "COUNT";
+}
 
 /* The options that are about the options: only on the command line. */
 enum { CONFIG_FILE, PRINT_CONFIG, CHECK_CONFIG, HELP, VERSION, ACTION_COUNT };
@@ -146,13 +218,14 @@ static enum err set_number(const struct entry *entry, const char *text, char *fi
     uint64_t number;
     char lowest[32], highest[32];
 
-    CHECK(numbers[entry->kind].noun != NULL);
-    if (!parse_number(entry->kind, text, &number) || number < entry->lowest ||
-        number > entry->highest) {
-        format_number(entry->kind, entry->lowest, lowest);
-        format_number(entry->kind, entry->highest, highest);
-        return refuse(report, "%s: '%.100s' is not %s (%s … %s)", source, text,
-                      numbers[entry->kind].noun, lowest, highest);
+    const enum kind kind = number_kind(entry);
+
+    CHECK(numbers[kind].noun != NULL);
+    if (!parse_number(kind, text, &number) || number < entry->lowest || number > entry->highest) {
+        format_number(kind, entry->lowest, lowest);
+        format_number(kind, entry->highest, highest);
+        return refuse(report, "%s: '%.100s' is not %s (%s … %s)", source, text, numbers[kind].noun,
+                      lowest, highest);
     }
     if (entry->size == sizeof(uint64_t)) {
         memcpy(field, &number, sizeof(number));
@@ -193,6 +266,46 @@ static enum err set_address(const char *text, char *field, const char *source,
     return ERR_OK;
 }
 
+static enum err set_name(const char *text, char *field, const char *source,
+                         const struct report *report)
+{
+    if (!state_is_cluster_name(span_of_string(text)))
+        return refuse(report, "%s: '%.100s' is not a name (1 … %u letters, digits and . _ -)",
+                      source, text, STATE_CLUSTER_BYTES_MAX);
+    memcpy(field, text, strlen(text) + 1);
+    return ERR_OK;
+}
+
+static enum err set_path(const struct entry *entry, const char *text, char *field,
+                         const char *source, const struct report *report)
+{
+    if (strlen(text) >= entry->size)
+        return refuse(report, "%s: the path is longer than %zu bytes", source, entry->size - 1);
+    memcpy(field, text, strlen(text) + 1);
+    return ERR_OK;
+}
+
+/* One of the words that stand in the entry's argument, a|b|c. */
+static enum err set_choice(const struct entry *entry, const char *text, char *field,
+                           const char *source, const struct report *report)
+{
+    const size_t len = strlen(text);
+    const char *word = entry->argument;
+
+    for (;;) {
+        const size_t word_len = strcspn(word, "|");
+        CHECK(word_len < entry->size);
+        if (word_len == len && strncasecmp(word, text, len) == 0) {
+            memcpy(field, word, len);
+            field[len] = '\0';
+            return ERR_OK;
+        }
+        if (word[word_len] == '\0')
+            return refuse(report, "%s: '%.100s' is none of %s", source, text, entry->argument);
+        word += word_len + 1;
+    }
+}
+
 static enum err set_switch(const char *text, char *field, const char *source,
                            const struct report *report)
 {
@@ -220,6 +333,12 @@ static enum err set_option(struct options *options, const struct entry *entry, c
         return set_host(text, field, source, report);
     case ADDRESS:
         return set_address(text, field, source, report);
+    case NAME:
+        return set_name(text, field, source, report);
+    case PATH:
+        return set_path(entry, text, field, source, report);
+    case CHOICE:
+        return set_choice(entry, text, field, source, report);
     case SWITCH:
         return set_switch(text, field, source, report);
     default:
@@ -247,20 +366,21 @@ struct command_line {
 
 static int has_argument(const struct entry *entry)
 {
-    return entry->argument[0] != '\0' ? required_argument : optional_argument;
+    return entry_argument(entry)[0] != '\0' ? required_argument : optional_argument;
 }
 
 /* Both tables as getopt wants them. The leading - makes it hand out words that are no options in
  * their order, whatever POSIXLY_CORRECT says; the : lets us word the complaint. */
-static void make_getopt_tables(char letters[], struct option longs[])
+static void make_getopt_tables(char letters[], struct option longs[],
+                               char names[][ENTRY_NAME_BYTES_MAX])
 {
     size_t used = 0, count = 0;
 
     letters[used++] = '-';
     letters[used++] = ':';
     for (size_t i = 0; i < ENTRY_COUNT; i++) {
-        longs[count++] = (struct option){entries[i].name, has_argument(&entries[i]), NULL,
-                                         ANSWER_ENTRY + (int)i};
+        longs[count++] = (struct option){entry_name(&entries[i], names[i]),
+                                         has_argument(&entries[i]), NULL, ANSWER_ENTRY + (int)i};
         if (entries[i].letter != 0) {
             letters[used++] = entries[i].letter;
             if (has_argument(&entries[i]) == required_argument)
@@ -311,9 +431,10 @@ static enum err scan_command_line(struct command_line *line, int argc, char *con
 {
     char letters[2 + 2 * (ENTRY_COUNT + ACTION_COUNT) + 1];
     struct option longs[ENTRY_COUNT + ACTION_COUNT + 1];
+    char names[ENTRY_COUNT][ENTRY_NAME_BYTES_MAX];
     int answer;
 
-    make_getopt_tables(letters, longs);
+    make_getopt_tables(letters, longs, names);
     opterr = 0;
     optind = 0; /* glibc: begin anew, whoever used getopt before */
     while ((answer = without_letters(getopt_long(argc, argv, letters, longs, NULL))) != -1) {
@@ -379,7 +500,7 @@ static void set_defaults(struct options *options)
     const struct report nowhere = {NULL, 0};
 
     for (size_t i = 0; i < ENTRY_COUNT; i++)
-        if (entries[i].preset[0] != '\0')
+        if (entries[i].preset[0] != '\0' && entries[i].kind != TIMER)
             CHECK(set_option(options, &entries[i], entries[i].preset, "", &nowhere) == ERR_OK);
 }
 
@@ -420,7 +541,8 @@ static int config_entry(void *arg, const char *section, const char *name, const 
     snprintf(source, sizeof(source), "%s:%d: %.60s", config->path, config->line, name);
     if (section[0] == '\0' || strcmp(section, "dht-server") == 0) {
         for (size_t i = 0; i < ENTRY_COUNT; i++) {
-            if (strcmp(entries[i].name, name) == 0) {
+            char own[ENTRY_NAME_BYTES_MAX];
+            if (strcmp(entry_name(&entries[i], own), name) == 0) {
                 if (set_option(config->options, &entries[i], value, source, config->report) ==
                     ERR_OK)
                     return 1;
@@ -462,7 +584,8 @@ static enum err read_config_file(struct options *options, const char *path,
 
 static void environment_name(const struct entry *entry, char name[64])
 {
-    int len = snprintf(name, 64, "DHT_%s", entry->name);
+    char own[ENTRY_NAME_BYTES_MAX];
+    int len = snprintf(name, 64, "DHT_%s", entry_name(entry, own));
 
     CHECK(len < 64);
     for (char *c = name; *c != '\0'; c++)
@@ -491,7 +614,7 @@ static enum err read_flags(struct options *options, const struct command_line *l
     for (size_t i = 0; i < ENTRY_COUNT; i++) {
         const struct entry *entry = &entries[i];
         const char *text = line->given[i].text;
-        char source[64], level[32];
+        char source[64], level[32], name[ENTRY_NAME_BYTES_MAX];
 
         if (line->given[i].count == 0)
             continue;
@@ -502,10 +625,46 @@ static enum err read_flags(struct options *options, const struct command_line *l
         } else if (text == NULL) {
             text = "yes";
         }
-        snprintf(source, sizeof(source), "--%s", entry->name);
+        snprintf(source, sizeof(source), "--%s", entry_name(entry, name));
         if (set_option(options, entry, text, source, report) != ERR_OK)
             return ERR_USAGE;
     }
+    return ERR_OK;
+}
+
+/* Timers that were not given are the profile's. */
+static void complete_timers(struct options *options)
+{
+    struct gossip_options profile;
+
+    CHECK(gossip_profile(span_of_string(options->profile), &profile));
+#define COMPLETE(field, fast, lan, wan, lowest, highest, help)                                     \
+    if (options->timers.field == 0)                                                                \
+        options->timers.field = profile.field;
+    GOSSIP_OPTIONS_LIST(COMPLETE)
+#undef COMPLETE
+}
+
+static enum err check_timers(const struct gossip_options *timers, const struct report *report)
+{
+    const struct {
+        const char *lower, *higher;
+        uint32_t low, high;
+    } pairs[] = {
+        {"t-probe-min", "t-probe", timers->probe_min_ms, timers->probe_ms},
+        {"t-silent-min", "t-silent-max", timers->silent_min_ms, timers->silent_max_ms},
+        {"t-stalled-min", "t-stalled-max", timers->stalled_min_ms, timers->stalled_max_ms},
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(pairs); i++)
+        if (pairs[i].low > pairs[i].high)
+            return refuse(report, "--%s: %" PRIu32 " ms are more than --%s allows, %" PRIu32 " ms",
+                          pairs[i].lower, pairs[i].low, pairs[i].higher, pairs[i].high);
+    if (timers->cleanup_ms / 4 < timers->accept_ms)
+        return refuse(report,
+                      "--t-cleanup: %" PRIu32 " ms are less than 4 times --t-accept, %" PRIu32
+                      " ms: the dead could rise again",
+                      timers->cleanup_ms, timers->accept_ms);
     return ERR_OK;
 }
 
@@ -514,7 +673,7 @@ static enum err check_together(const struct options *options, const struct repor
     if (options->value_bytes_max > options->memory_bytes)
         return refuse(report, "--max-item-size: %" PRIu32 " bytes are more than --memory allows",
                       options->value_bytes_max);
-    return ERR_OK;
+    return check_timers(&options->timers, report);
 }
 
 enum err options_parse(struct options *options, int argc, char *const *argv, char *error,
@@ -536,8 +695,10 @@ enum err options_parse(struct options *options, int argc, char *const *argv, cha
         err = read_environment(options, &report);
     if (err == ERR_OK)
         err = read_flags(options, &line, &report);
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
+        complete_timers(options);
         err = check_together(options, &report);
+    }
     if (err == ERR_OK)
         err = read_words(options, &line, &report);
     return err;
@@ -551,6 +712,10 @@ enum err options_parse(struct options *options, int argc, char *const *argv, cha
 /* Writes text from HELP_COLUMN on, broken between words. */
 static void print_wrapped(FILE *out, int column, const char *text)
 {
+    if (column >= HELP_COLUMN) {
+        fputc('\n', out);
+        column = 0;
+    }
     while (*text != '\0') {
         const int len = (int)strcspn(text, " ");
 
@@ -578,6 +743,24 @@ static void print_help_entry(FILE *out, char letter, const char *name, const cha
     print_wrapped(out, column, help);
 }
 
+/* What an option is for, with its default. Returns help. */
+static const char *help_text(const struct entry *entry, char *help, size_t size)
+{
+    const char *preset = entry->preset;
+    char number[32];
+    uint64_t value;
+
+    if (entry->kind == TIMER) {
+        CHECK(number_parse_decimal(span_of_string(preset), UINT32_MAX, &value));
+        format_number(number_kind(entry), value, number);
+        preset = number;
+    }
+    if (entry_argument(entry)[0] == '\0' || preset[0] == '\0')
+        preset = NULL;
+    snprintf(help, size, preset ? "%s (%s)" : "%s", entry->help, preset);
+    return help;
+}
+
 void options_print_help(FILE *out)
 {
     fputs("dht-server peers.txt PORT [options]\n"
@@ -589,11 +772,10 @@ void options_print_help(FILE *out)
           out);
     for (size_t i = 0; i < ENTRY_COUNT; i++) {
         const struct entry *entry = &entries[i];
-        const bool shows_default = entry->argument[0] != '\0' && entry->preset[0] != '\0';
-        char help[256];
+        char help[400], name[ENTRY_NAME_BYTES_MAX];
 
-        snprintf(help, sizeof(help), shows_default ? "%s (%s)" : "%s", entry->help, entry->preset);
-        print_help_entry(out, entry->letter, entry->name, entry->argument, help);
+        print_help_entry(out, entry->letter, entry_name(entry, name), entry_argument(entry),
+                         help_text(entry, help, sizeof(help)));
     }
     for (size_t i = 0; i < ACTION_COUNT; i++)
         print_help_entry(out, actions[i].letter, actions[i].name, actions[i].argument,
@@ -610,15 +792,17 @@ void options_print_config(const struct options *options, FILE *out)
     for (size_t i = 0; i < ENTRY_COUNT; i++) {
         const struct entry *entry = &entries[i];
         const char *field = (const char *)options + entry->offset;
-        char number[32];
+        char number[32], name[ENTRY_NAME_BYTES_MAX];
 
-        if (entry->kind == HOST || entry->kind == ADDRESS) {
-            fprintf(out, "%s%s = %s\n", field[0] == '\0' ? "# " : "", entry->name, field);
+        entry_name(entry, name);
+
+        if (entry->kind <= CHOICE) {
+            fprintf(out, "%s%s = %s\n", field[0] == '\0' ? "# " : "", name, field);
         } else if (entry->kind == SWITCH) {
-            fprintf(out, "%s = %s\n", entry->name, *(const bool *)field ? "yes" : "no");
+            fprintf(out, "%s = %s\n", name, *(const bool *)field ? "yes" : "no");
         } else {
-            format_number(entry->kind, field_number(options, entry), number);
-            fprintf(out, "%s = %s\n", entry->name, number);
+            format_number(number_kind(entry), field_number(options, entry), number);
+            fprintf(out, "%s = %s\n", name, number);
         }
     }
 }

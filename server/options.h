@@ -8,11 +8,15 @@
 
 #include "common/address.h"
 #include "common/err.h"
+#include "server/core/gossip_options.h"
 #include "server/options_list.h"
+#include "server/state.h"
 
 #include <stdio.h>
 
-#define OPTIONS_ERROR_BYTES_MAX 1024u
+#define OPTIONS_ERROR_BYTES_MAX 2048u
+#define OPTION_PATH_BYTES_MAX   1023u
+#define OPTION_CHOICE_BYTES_MAX 23u
 
 /* The C type of each kind of option. */
 #define OPTION_FIELD_HOST(name) char name[HOST_BYTES_MAX + 1] /* "": not given */
@@ -25,6 +29,9 @@
 #define OPTION_FIELD_MILLISECONDS(name) uint32_t name
 #define OPTION_FIELD_LEVEL(name)        uint32_t name
 #define OPTION_FIELD_SWITCH(name)       bool name
+#define OPTION_FIELD_NAME(name)         char name[STATE_CLUSTER_BYTES_MAX + 1]
+#define OPTION_FIELD_PATH(name)         char name[OPTION_PATH_BYTES_MAX + 1] /* "": not given */
+#define OPTION_FIELD_CHOICE(name)       char name[OPTION_CHOICE_BYTES_MAX + 1] /* a word of argument */
 
 enum options_mode {
     OPTIONS_RUN,
@@ -42,6 +49,7 @@ struct options {
     OPTION_FIELD_##kind(field);
     OPTIONS_LIST(OPTION_FIELD)
 #undef OPTION_FIELD
+    struct gossip_options timers; /* each as given, else as the profile has it */
 };
 
 /* Reads all sources: `dht-server peers.txt PORT [options]`, the two in either order.

@@ -5,7 +5,7 @@
  * X(kind, field, letter or 0, name, argument, default, lowest, highest, help)
  *
  * kind says the type of the field and how its text is read (options.c, kinds). Bounds are in the
- * field's unit; they mean nothing for HOST, ADDRESS and SWITCH. */
+ * field's unit; they mean nothing for HOST, ADDRESS, NAME, PATH, CHOICE and SWITCH. */
 #ifndef DHT_SERVER_OPTIONS_LIST_H
 #define DHT_SERVER_OPTIONS_LIST_H
 
@@ -14,8 +14,15 @@
     X(HOST, listen_host, 'l', "listen", "HOST", "", 0, 0,                                          \
       "address to listen on; without it the host of the own line of peers.txt, else 127.0.0.1")    \
     X(ADDRESS, advertise, 0, "advertise", "HOST:PORT", "", 0, 0,                                   \
-      "own name, as in peers.txt; without it the line with this port and an address of this "      \
-      "machine")                                                                                   \
+      "own name, under which other nodes reach this one; without it the line of peers.txt with "   \
+      "this port and an address of this machine, else the address listened on and the port")       \
+    X(NAME, cluster, 0, "cluster", "NAME", "dht", 0, 0,                                            \
+      "name of the cluster; nodes of another are refused")                                         \
+    X(COUNT, weight, 0, "weight", "COUNT", "1", 1, 100,                                            \
+      "share of the keys, beside that of other nodes")                                             \
+    X(PATH, state_directory, 0, "state-dir", "DIR", "", 0, 0,                                      \
+      "where the node keeps what it must know after a restart; without it $STATE_DIRECTORY, else " \
+      "a directory of its name below $XDG_STATE_HOME/dht or ~/.local/state/dht")                   \
     X(MEBIBYTES, memory_bytes, 'm', "memory", "MIB", "1g", 1 << 20, UINT64_C(16) << 40,            \
       "memory for items, buffers and tables together, in MiB or with suffix k m g")                \
     X(BYTES, value_bytes_max, 'I', "max-item-size", "BYTES", "1m", 1 << 10, 128 << 20,             \
@@ -30,8 +37,24 @@
       "how long a request waits for another node, in ms or with suffix ms s m")                    \
     X(SWITCH, plain_calls, 0, "plain-calls", "", "no", 0, 0,                                       \
       "a system call for each read and each send, instead of many at once through io_uring")      \
+    X(CHOICE, gossip, 0, "gossip", "random", "random", 0, 0,                                       \
+      "whom to ask next about the members; the same on every node")                                \
+    X(CHOICE, profile, 0, "profile", "fast|lan|wan", "lan", 0, 0,                                  \
+      "set the membership timers below together; one that is given goes over it")                                                                    \
+    X(SWITCH, direct_answers, 0, "direct-answers", "on|off", "on", 0, 0,                           \
+      "answer clients that asked for it on a connection made to them")                             \
+    X(SWITCH, can_shutdown, 'A', "enable-shutdown", "", "no", 0, 0,                                \
+      "let clients end the node by the shutdown command")                                          \
+    X(PATH, audit_path, 0, "audit", "FILE", "", 0, 0,                                              \
+      "append a line for each request carried out for another node's client")                       \
+    X(SECONDS, stats_interval_s, 0, "stats-interval", "SECONDS", "0", 0, 86400,                    \
+      "log a line of statistics each time so long has passed; 0: never")                           \
     X(LEVEL, verbosity, 'v', "verbose", "", "0", 0, 1,                                             \
       "say more in the log")
 /* clang-format on */
+
+/* The membership protocol's timers and bounds are options too, from their own list
+ * (server/core/gossip_options.h): gossip_ms is --t-gossip, links_max is --links-max. One that is
+ * not given is the profile's. */
 
 #endif

@@ -47,104 +47,122 @@ static bool is_own_host(const char *host, const struct ifaddrs *interfaces)
     return is_own;
 }
 
-static struct address member_address(const struct view *view, uint32_t member)
+static struct address address_of(const char *name)
 {
     struct address address;
     const char *why;
-    CHECK(address_parse(span_of_string(view->members[member].name), &address, &why) == ERR_OK);
+    CHECK(address_parse(span_of_string(name), &address, &why) == ERR_OK);
     return address;
 }
 
-/* The one line that is this node's: index, or UINT32_MAX with error filled. */
-static uint32_t find_line(const struct view *view, const char *listen_host, uint16_t port,
-                          char *error, size_t size)
+/* The lines that may be this node's: those with the port and an address of this machine; the one
+ * that names listen_host stands for all. Returns how many; found: out, the last. */
+static uint32_t find_lines(const struct view *seeds, const char *listen_host, uint16_t port,
+                           const struct ifaddrs *interfaces, uint32_t *found)
 {
-    struct ifaddrs *interfaces = NULL;
-    if (getifaddrs(&interfaces) != 0)
-        interfaces = NULL;
-    uint32_t found = UINT32_MAX, count = 0;
-    for (uint32_t i = 0; i < view->member_count; i++) {
-        struct address address = member_address(view, i);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < seeds->member_count; i++) {
+        struct address address = address_of(seeds->members[i].name);
         if (address.port != port || !is_own_host(address.host, interfaces))
             continue;
-        if (strcmp(address.host, listen_host) == 0) {
-            found = i;
-            count = 1;
-            break;
-        }
-        found = i;
+        *found = i;
         count++;
+        if (strcmp(address.host, listen_host) == 0)
+            return 1;
     }
-    if (interfaces)
-        freeifaddrs(interfaces);
-    if (count == 1)
-        return found;
-    if (count == 0)
-        snprintf(error, size,
-                 "no line of peers.txt has port %u and an address of this machine: add one, or say "
-                 "which with --advertise HOST:PORT",
-                 port);
-    else
-        snprintf(
-            error, size,
-            "%u lines of peers.txt have port %u and an address of this machine: say which with "
-            "--advertise HOST:PORT or -l HOST",
-            count, port);
-    return UINT32_MAX;
+    return count;
 }
 
-static void choose_host(const struct view *view, const char *listen_host, const char *name,
-                        char host[HOST_BYTES_MAX + 1])
+/* Where to listen: as told, else on the host of the own line if that is of this machine. */
+static void choose_host(const struct view *seeds, const char *listen_host, const char *name,
+                        const struct ifaddrs *interfaces, char host[HOST_BYTES_MAX + 1])
 {
+    snprintf(host, HOST_BYTES_MAX + 1, "127.0.0.1");
     if (listen_host[0] != '\0') {
         snprintf(host, HOST_BYTES_MAX + 1, "%s", listen_host);
-    } else if (name[0] != '\0') {
-        struct address address = member_address(view, peers_find(view, name));
-        snprintf(host, HOST_BYTES_MAX + 1, "%s", address.host);
-    } else {
-        snprintf(host, HOST_BYTES_MAX + 1, "127.0.0.1");
+    } else if (name[0] != '\0' && peers_find(seeds, name) != UINT32_MAX) {
+        struct address address = address_of(name);
+        if (is_own_host(address.host, interfaces))
+            snprintf(host, HOST_BYTES_MAX + 1, "%s", address.host);
     }
 }
 
-enum err self_find(const struct view *view, const char *advertise, const char *listen_host,
+enum err self_find(const struct view *seeds, const char *advertise, const char *listen_host,
                    uint16_t port, char name[ADDRESS_TEXT_BYTES_MAX], char host[HOST_BYTES_MAX + 1],
                    char *error, size_t size)
 {
+    struct ifaddrs *interfaces = NULL;
+    uint32_t line = 0, count = 0;
     name[0] = '\0';
-    if (view->member_count > 0 && advertise[0] != '\0') {
-        if (peers_find(view, advertise) == UINT32_MAX) {
-            snprintf(error, size, "--advertise %s is no line of peers.txt", advertise);
-            return ERR_USAGE;
-        }
+    if (getifaddrs(&interfaces) != 0)
+        interfaces = NULL;
+    if (advertise[0] != '\0')
         snprintf(name, ADDRESS_TEXT_BYTES_MAX, "%s", advertise);
-    } else if (view->member_count > 0 && port > 0) {
-        uint32_t line = find_line(view, listen_host, port, error, size);
-        if (line == UINT32_MAX)
-            return ERR_USAGE;
-        snprintf(name, ADDRESS_TEXT_BYTES_MAX, "%s", view->members[line].name);
-    } else if (advertise[0] != '\0') {
-        snprintf(name, ADDRESS_TEXT_BYTES_MAX, "%s", advertise);
-        choose_host(view, listen_host, "", host);
+    else if (port > 0)
+        count = find_lines(seeds, listen_host, port, interfaces, &line);
+    if (count == 1)
+        snprintf(name, ADDRESS_TEXT_BYTES_MAX, "%s", seeds->members[line].name);
+    choose_host(seeds, listen_host, name, interfaces, host);
+    if (interfaces)
+        freeifaddrs(interfaces);
+    if (count <= 1)
         return ERR_OK;
+    snprintf(error, size,
+             "%u lines of peers.txt have port %u and an address of this machine: say which with "
+             "--advertise HOST:PORT or -l HOST",
+             count, port);
+    return ERR_USAGE;
+}
+
+static bool is_wildcard(const char *host)
+{
+    return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+}
+
+/* Whether a host, as text, can only be this machine itself. */
+static bool is_here_only(const char *host)
+{
+    return strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
+           strncmp(host, "127.", 4) == 0;
+}
+
+enum err self_complete(const struct view *seeds, const char *host, uint16_t port,
+                       char name[ADDRESS_TEXT_BYTES_MAX], char *error, size_t size)
+{
+    if (name[0] != '\0')
+        return ERR_OK;
+    if (is_wildcard(host) && seeds->member_count > 0) {
+        snprintf(error, size,
+                 "no line of peers.txt is this node's, and %s is no address that other nodes could "
+                 "reach: say its name with --advertise HOST:PORT",
+                 host);
+        return ERR_USAGE;
     }
-    choose_host(view, listen_host, name, host);
+    struct address address = {.port = port};
+    snprintf(address.host, sizeof(address.host), "%s", host);
+    address_format(&address, name);
     return ERR_OK;
 }
 
-enum err self_complete(struct view *view, const char *host, uint16_t port,
-                       char name[ADDRESS_TEXT_BYTES_MAX], char *error, size_t size)
+const char *self_doubt(const struct view *seeds, const char *name, const char *host)
 {
-    if (name[0] == '\0') {
-        struct address address = {.port = port};
-        snprintf(address.host, sizeof(address.host), "%s", host);
-        address_format(&address, name);
+    struct address own = address_of(name);
+    if (is_wildcard(own.host))
+        return "no other node can reach this one by its name: give it one with --advertise "
+               "HOST:PORT";
+    if (is_here_only(host) && !is_here_only(own.host))
+        return "it listens on this machine's loopback only, and its name is another address: say "
+               "where to listen with -l HOST";
+    for (uint32_t i = 0; i < seeds->member_count && is_here_only(own.host); i++) {
+        struct address seed = address_of(seeds->members[i].name);
+        if (!is_here_only(seed.host))
+            return "its name is this machine's loopback, where the other nodes of peers.txt cannot "
+                   "reach it: give it another with --advertise HOST:PORT and -l HOST";
     }
-    if (view->member_count == 0) {
-        struct peers_error unused;
-        return peers_parse(span_of_string(name), view, &unused);
-    }
-    if (peers_find(view, name) != UINT32_MAX)
-        return ERR_OK;
-    snprintf(error, size, "%s is no line of peers.txt: a node outside the list has no keys", name);
-    return ERR_USAGE;
+    return NULL;
+}
+
+bool self_is_open(const char *host)
+{
+    return !is_here_only(host);
 }

@@ -179,9 +179,8 @@ static bool write_synced(int fd, const char *text, size_t len)
     return fsync(fd) == 0;
 }
 
-/* Replaces the state file. */
-static enum err write_new(const struct state_file *file, const struct state *state,
-                          char error[STATE_ERROR_BYTES_MAX])
+enum err state_file_keep(const struct state_file *file, const struct state *state,
+                         char error[STATE_ERROR_BYTES_MAX])
 {
     char text[STATE_TEXT_BYTES_MAX];
     size_t len = state_format(state, text);
@@ -223,7 +222,7 @@ enum err state_file_open(struct state_file *file, const char *directory, struct 
         err = check_owner(file, &last, state, error);
     if (!err) {
         state->boot = state_next_boot(last.boot, unix_ms);
-        err = write_new(file, state, error);
+        err = state_file_keep(file, state, error);
     }
     if (err)
         state_file_close(file);

@@ -41,6 +41,9 @@ struct state_file {
 MUST_USE enum err state_file_open(struct state_file *file, const char *directory,
                                   struct state *state, int64_t unix_ms,
                                   char error[STATE_ERROR_BYTES_MAX]);
+/* Writes state, which is on disk when this returns. errors ERR_IO as above. */
+MUST_USE enum err state_file_keep(const struct state_file *file, const struct state *state,
+                                  char error[STATE_ERROR_BYTES_MAX]);
 /* Accepts a zeroed one. */
 void state_file_close(struct state_file *file);
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <linux/sockios.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -22,6 +23,10 @@
 #define OPEN_PER_BATCH      16u           /* requests under way: 16 × batch_max = 1,024 */
 #define LARGE_ANSWERS_BYTES (256u * 1024) /* a batch that makes more makes the next one small */
 #define LINGER_MS           1000
+/* Bytes that a node's machine does not acknowledge for so long mean that it is gone, or no way
+ * leads there; a new connection finds out sooner when that is over than the old one's growing
+ * pauses. */
+#define PEER_UNACKED_MS_MAX 3000u
 #define HELLO_MS_MAX                                                                               \
     1000 /* a connection above the limit proves in this time that it is a node's                   \
           */
@@ -197,6 +202,14 @@ void conn_free(struct conn *conn)
     free(conn);
 }
 
+void conn_between_nodes(int fd)
+{
+    int on = 1;
+    unsigned unacked_ms = PEER_UNACKED_MS_MAX;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof(unacked_ms));
+}
+
 uint64_t conn_unacked(const struct conn *conn)
 {
     int in_socket = 0;
@@ -275,6 +288,7 @@ static bool take_request(struct conn *conn, struct request *request)
         conn->is_over_limit = false;
         event_remove_timer(&conn->readable);
         conn->shell->client_count--;
+        conn_between_nodes(conn->fd);
         return false;
     default:
         submit(conn);

@@ -87,6 +87,9 @@ void conn_resume(struct conn *conn);
 void conn_finish(struct conn *conn);
 /* Bytes that the other end's machine has not acknowledged, those not sent yet included. */
 uint64_t conn_unacked(const struct conn *conn);
+/* Sets a connection between nodes up: small frames leave at once, and bytes that the other machine
+ * does not acknowledge for 3 s end it. */
+void conn_between_nodes(int fd);
 /* ip:port of the other end; "-" if unknown. */
 const char *conn_text(struct conn *conn);
 

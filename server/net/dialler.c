@@ -7,15 +7,12 @@
 #include <errno.h>
 #include <event2/dns.h>
 #include <event2/util.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Bytes that a peer's machine does not acknowledge for so long mean that it is gone. */
-#define PEER_UNACKED_MS_MAX 3000u
 /* How long one of a name's addresses may take while there is another (RFC 8305's delay), and the
  * last. */
 #define NEXT_ADDRESS_MS 250u
@@ -93,10 +90,7 @@ static bool connect_to(struct attempt *attempt, const struct evutil_addrinfo *ad
         attempt->error = errno;
         return false;
     }
-    int on = 1;
-    unsigned unacked_ms = PEER_UNACKED_MS_MAX;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof(unacked_ms));
+    conn_between_nodes(fd);
     if (connect(fd, address->ai_addr, (socklen_t)address->ai_addrlen) != 0 &&
         errno != EINPROGRESS) {
         attempt->error = errno;

@@ -18,6 +18,9 @@
 #define SOCKETS_MAX            8 /* addresses of one name */
 #define ACCEPTS_PER_TURN       64
 #define NO_DESCRIPTOR_PAUSE_MS 100
+/* How many above the limit of clients are taken at a time because they may be other nodes: how many
+ * of those there are is not known. Each proves it within a second or goes. */
+#define UNPROVEN_MAX 256u
 
 /* One of the addresses of the host listened on. */
 struct listening {
@@ -64,7 +67,7 @@ static void accept_one(struct listener *listener, int fd)
 {
     struct shell *shell = listener->shell;
     uint32_t connections_max = shell->options.connections_max;
-    if (shell->client_count >= connections_max + shell->options.nodes_max) {
+    if (shell->client_count >= connections_max + UNPROVEN_MAX) {
         refuse(listener, fd, "as many connections as -c allows");
         return;
     }

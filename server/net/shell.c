@@ -14,6 +14,12 @@
 #include <time.h>
 #include <unistd.h>
 
+/* A deadline noticed so much too late is judged only after what has come meanwhile; in so many
+ * turns at the most, each of which looks at all connections, so that a flood delays nothing for
+ * ever. */
+#define LAG_MS_MAX         100u
+#define CATCH_UP_TURNS_MAX 16u
+
 struct moment shell_clock(void)
 {
     struct timespec mono, wall;
@@ -204,6 +210,7 @@ static void settle(struct shell *shell)
 
 void shell_read_soon(struct shell *shell, struct conn *conn)
 {
+    shell->turn_reads++;
     shell->reading[shell->reading_count++] = conn;
     if (shell->reading_count == SHELL_READS_MAX)
         settle(shell);
@@ -218,17 +225,37 @@ static void free_ended(struct shell *shell)
     }
 }
 
+/* Whether what is due must wait for more to be read: the process was stopped or busy, and what has
+ * come meanwhile may be what the node was waiting for. A turn in which nothing was read is the
+ * last; the one in which the delay was noticed may have looked before it. */
+static bool is_catching_up(struct shell *shell)
+{
+    if (shell->catch_up_turns == 0)
+        return false;
+    bool is_first = shell->catch_up_turns == CATCH_UP_TURNS_MAX;
+    shell->catch_up_turns = is_first || shell->turn_reads > 0 ? shell->catch_up_turns - 1 : 0;
+    return shell->catch_up_turns > 0;
+}
+
 static void end_turn(struct shell *shell)
 {
     if (!shell->in_turn)
         return;
     settle(shell);
+    if (shell->is_due && !is_catching_up(shell)) {
+        shell->is_due = false;
+        node_tick(shell->node);
+        settle(shell);
+    }
+    shell->turn_reads = 0;
     free_ended(shell);
     shell->in_turn = false;
 }
 
 static void set_timer(struct shell *shell)
 {
+    if (shell->is_due)
+        return; /* the next turn follows at once */
     uint64_t deadline_ms = node_deadline(shell->node);
     if (deadline_ms >= shell->timer_ms)
         return;                              /* it rings early enough */
@@ -248,8 +275,10 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct shell *shell = arg;
     shell_turn(shell);
+    uint64_t lag_ms = shell->now.mono_ms - shell->timer_ms;
     shell->timer_ms = UINT64_MAX;
-    node_tick(shell->node);
+    shell->is_due = true;
+    shell->catch_up_turns = lag_ms > LAG_MS_MAX ? CATCH_UP_TURNS_MAX : 0;
 }
 
 /* Closes the connections of clients that have been silent for too long. */
@@ -304,6 +333,12 @@ static void stop_gracefully(struct shell *shell)
     }
 }
 
+static void env_keep_boot(void *arg, uint64_t boot)
+{
+    struct shell *shell = arg;
+    shell->options.keep_boot(shell->options.arg, boot);
+}
+
 static void env_end(void *arg, enum node_end why)
 {
     struct shell *shell = arg;
@@ -325,8 +360,7 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
     if (number == SIGUSR1) {
         log_stats(shell);
     } else if (number == SIGHUP) {
-        log_line(shell->log, shell->now, LOG_WARN, "signal",
-                 "name=HUP effect=\"none: peers.txt is read when the node starts\"");
+        shell->options.reload(shell->options.arg);
     } else if (shell->is_stopping) {
         log_line(shell->log, shell->now, LOG_WARN, "stopped", "reason=\"second signal\"");
         _exit(128 + (int)number);
@@ -372,6 +406,7 @@ void shell_init(struct shell *shell, const struct shell_options *options, struct
                 .unacked = env_unacked,
                 .entropy = env_entropy,
                 .end = env_end,
+                .keep_boot = env_keep_boot,
                 .gauges = env_gauges,
                 .verbosity = env_verbosity},
     };
@@ -429,6 +464,8 @@ void shell_run(struct shell *shell, struct node *node)
             break;
         set_timer(shell);
         resume_paused(shell);
+        if (shell->is_due)
+            shell_turn(shell); /* the time goes on, whether or not anything comes */
         event_base_loop(shell->base, EVLOOP_ONCE | (shell->in_turn ? EVLOOP_NONBLOCK : 0));
     }
     log_line(shell->log, shell->now, LOG_INFO, "stopped", "connections_left=%u",

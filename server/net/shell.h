@@ -35,11 +35,13 @@ struct listener;
 
 struct shell_options {
     uint32_t connections_max; /* of clients */
-    uint32_t nodes_max;       /* so many more are taken in case they are other nodes */
     uint32_t idle_timeout_s;  /* 0: never */
     uint32_t value_bytes_max;
     uint32_t drain_timeout_ms; /* how long a graceful stop waits */
     bool is_plain;             /* a system call for each read and each send (volley.h) */
+    void (*reload)(void *arg); /* SIGHUP */
+    void (*keep_boot)(void *arg, uint64_t boot); /* as in env.h */
+    void *arg;
 };
 
 /* What net's own files share of the shell. */
@@ -79,6 +81,9 @@ struct shell {
     bool in_turn;
     struct event timer; /* the node's next deadline */
     uint64_t timer_ms;  /* what it is set to; UINT64_MAX: not set */
+    bool is_due;        /* a deadline of the node has come: it is judged behind the turn's reads */
+    uint32_t catch_up_turns; /* is_due: may go by before that */
+    uint32_t turn_reads;     /* connections read in this turn */
     struct event idle_timer;
     struct event signals[4];
     uint64_t started_ms;

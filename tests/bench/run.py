@@ -125,8 +125,8 @@ def start_dht(folder, port=None, peers=None):
     port = port or free_port()
     path = pathlib.Path(folder, f"peers-{port}.txt")
     path.write_text("".join(f"127.0.0.1:{peer}\n" for peer in peers or [port]))
-    return Server("dht", [DHT_SERVER, str(path), str(port), "-m", MEMORY_MIB, "-c", CONNECTIONS_MAX],
-                  port, folder)
+    return Server("dht", [DHT_SERVER, str(path), str(port), "-m", MEMORY_MIB, "-c", CONNECTIONS_MAX,
+                          "--state-dir", str(pathlib.Path(folder, f"state-{port}"))], port, folder)
 
 
 def start_memcached(folder):

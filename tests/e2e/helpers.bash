@@ -9,6 +9,10 @@ BIN=${BIN:-$repository}
 [[ $BIN == /* ]] || BIN=$repository/$BIN
 wire() { in_net /usr/bin/python3 -B "$BATS_TEST_DIRNAME/wire.py" "$@"; }
 
+# Whoever starts a server without --state-dir has its state here, never at home.
+export XDG_STATE_HOME=$BATS_TEST_TMPDIR/state
+unset STATE_DIRECTORY
+
 pids=()   # of every process started here
 netns=''  # the network namespace of a cluster, if one was made
 
@@ -34,12 +38,14 @@ wait_until() {
     done
 }
 
-# start_server NAME ARGUMENT…: dht-server in the background, its log in NAME.log; sets pid.
+# start_server NAME ARGUMENT…: dht-server in the background, its state in NAME.state unless told
+# otherwise, its log in NAME.log; sets pid.
 start_server() {
-    local name=$1 prefix=()
+    local name=$1 prefix=() state=()
     shift
+    [[ " $* " == *' --state-dir '* ]] || state=(--state-dir "$BATS_TEST_TMPDIR/$name.state")
     [ -z "$netns" ] || prefix=(ip netns exec "$netns")
-    "${prefix[@]}" "$BIN/dht-server" "$@" 2>"$BATS_TEST_TMPDIR/$name.log" >/dev/null </dev/null 3>&- &
+    "${prefix[@]}" "$BIN/dht-server" "${state[@]}" "$@" 2>"$BATS_TEST_TMPDIR/$name.log" >/dev/null </dev/null 3>&- &
     pid=$!
     pids+=("$pid")
 }
@@ -56,6 +62,7 @@ wait_listening() {
 # start_node [OPTION…]: one node on a free port; sets pid and port.
 start_node() {
     : >"$BATS_TEST_TMPDIR/peers.txt"
+    rm -rf "$BATS_TEST_TMPDIR/node.state" # another port is another node
     start_server node "$BATS_TEST_TMPDIR/peers.txt" 0 "$@"
     wait_listening node
 }

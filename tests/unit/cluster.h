@@ -60,6 +60,7 @@ struct place {
     bool clients_refuse; /* dials to clients come to nothing */
     bool has_ended;      /* the node has asked to stop */
     enum node_end end;
+    uint64_t boot_kept; /* recorded by the node since it started; 0: none */
 };
 
 struct cluster {
@@ -166,6 +167,12 @@ static inline void cluster_end(void *arg, enum node_end why)
     place->end = why;
 }
 
+static inline void cluster_keep_boot(void *arg, uint64_t boot)
+{
+    struct place *place = arg;
+    place->boot_kept = boot;
+}
+
 static inline void cluster_close_conn(void *arg, struct conn_id id, bool after_sending)
 {
     struct end *end = end_find(arg, id);
@@ -225,6 +232,7 @@ static inline void place_start(struct place *place, const char *list)
                               .unacked = cluster_unacked,
                               .entropy = cluster_entropy,
                               .end = cluster_end,
+                              .keep_boot = cluster_keep_boot,
                               .gauges = cluster_gauges,
                               .verbosity = cluster_verbosity};
     const struct store_options store_options = {.budget = &place->budget, .seed = 1};

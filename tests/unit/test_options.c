@@ -21,7 +21,7 @@ static char path[] = "/tmp/test_options.XXXXXX";
 /* Parses a command line given as one text, words separated by single spaces. */
 static enum err parse(const char *line)
 {
-    static char text[1024]; /* options borrow from it */
+    static char text[4096]; /* options borrow from it */
     char *argv[WORDS_MAX + 1] = {0}, *rest;
     int argc = 0;
 
@@ -75,6 +75,154 @@ static void two_words_are_the_whole_minimum(void **state)
     assert_int_equal(options.idle_timeout_s, 0);
     assert_int_equal(options.op_timeout_ms, 1000);
     assert_int_equal(options.verbosity, 0);
+    assert_string_equal(options.cluster, "dht");
+    assert_int_equal(options.weight, 1);
+    assert_string_equal(options.state_directory, "");
+    assert_string_equal(options.gossip, "random");
+    assert_string_equal(options.profile, "lan");
+    assert_true(options.direct_answers);
+    assert_false(options.can_shutdown);
+    assert_string_equal(options.audit_path, "");
+    assert_int_equal(options.stats_interval_s, 0);
+}
+
+static void assert_timers_are(const char *profile, const char *line)
+{
+    struct gossip_options wanted;
+
+    assert_true(gossip_profile(span_of_string(profile), &wanted));
+    assert_int_equal(parse(line), ERR_OK);
+    assert_memory_equal(&options.timers, &wanted, sizeof(wanted));
+}
+
+static void a_profile_sets_all_timers_together(void **state)
+{
+    (void)state;
+    assert_timers_are("lan", "p 1");
+    assert_timers_are("fast", "p 1 --profile fast");
+    assert_timers_are("wan", "p 1 --profile=WAN");
+    assert_refused("p 1 --profile slow", "--profile: 'slow' is none of fast|lan|wan");
+    assert_refused("p 1 --profile fas", "--profile: 'fas' is none of fast|lan|wan");
+    assert_refused("p 1 --gossip telepathy", "--gossip: 'telepathy' is none of random");
+}
+
+static void a_timer_that_is_given_goes_over_the_profile_from_whatever_source(void **state)
+{
+    char line[64];
+
+    (void)state;
+    write_config("t-gossip = 70ms\nprofile = wan\nt-silent-min = 2s\n");
+    snprintf(line, sizeof(line), "p 1 --fanout 9 --profile fast --config %s", path);
+    setenv("DHT_T_SILENT_MIN", "3s", 1);
+    setenv("DHT_LINKS_MAX", "16", 1);
+    assert_int_equal(parse(line), ERR_OK);
+    unsetenv("DHT_T_SILENT_MIN");
+    unsetenv("DHT_LINKS_MAX");
+    assert_int_equal(options.timers.gossip_ms, 70);
+    assert_int_equal(options.timers.silent_min_ms, 3000);
+    assert_int_equal(options.timers.links_max, 16);
+    assert_int_equal(options.timers.fanout, 9);
+    assert_int_equal(options.timers.remove_ms, 2000); /* fast */
+}
+
+static void every_timer_is_an_option_with_its_bounds(void **state)
+{
+    static const struct {
+        const char *field;
+        size_t offset;
+        uint32_t lowest, highest;
+    } timers[] = {
+#define TIMER(field, fast, lan, wan, lowest, highest, help)                                        \
+    {#field, offsetof(struct options, timers.field), lowest, highest},
+        GOSSIP_OPTIONS_LIST(TIMER)
+#undef TIMER
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(timers); i++) {
+        const size_t len = strlen(timers[i].field);
+        const bool is_time = strcmp(timers[i].field + len - 3, "_ms") == 0;
+        char name[64], line[128], want[128];
+
+        snprintf(name, sizeof(name), "--%s%.*s", is_time ? "t-" : "",
+                 (int)(is_time ? len - 3 : len), timers[i].field);
+        for (char *c = name; *c != '\0'; c++)
+            *c = *c == '_' ? '-' : *c;
+        snprintf(line, sizeof(line), "p 1 %s %u", name, timers[i].highest + 1);
+        snprintf(want, sizeof(want), "%s: '%u' is not a %s", name, timers[i].highest + 1,
+                 is_time ? "time" : "number");
+        assert_int_equal(parse(line), ERR_USAGE);
+        assert_memory_equal(error, want, strlen(want));
+        snprintf(line, sizeof(line), "p 1 %s %u", name, timers[i].lowest - 1);
+        assert_int_equal(parse(line), ERR_USAGE);
+        /* Every bound is good by itself; beside the others' defaults it may not be. */
+        for (int k = 0; k < 2; k++) {
+            uint32_t value, bound = k == 0 ? timers[i].lowest : timers[i].highest;
+            snprintf(line, sizeof(line), "p 1 %s %u", name, bound);
+            if (parse(line) == ERR_OK) {
+                memcpy(&value, (const char *)&options + timers[i].offset, sizeof(value));
+                assert_int_equal(value, bound);
+            } else {
+                assert_null(strstr(error, "is not a"));
+            }
+        }
+    }
+}
+
+static void timers_that_contradict_each_other_are_refused(void **state)
+{
+    (void)state;
+    assert_refused("p 1 --t-silent-min 40s",
+                   "--t-silent-min: 40000 ms are more than --t-silent-max allows, 38400 ms");
+    assert_refused("p 1 --t-stalled-max 5s",
+                   "--t-stalled-min: 10000 ms are more than --t-stalled-max allows, 5000 ms");
+    assert_refused("p 1 --t-probe 50",
+                   "--t-probe-min: 100 ms are more than --t-probe allows, 50 ms");
+    assert_refused("p 1 --t-accept 20m",
+                   "--t-cleanup: 3600000 ms are less than 4 times --t-accept, "
+                   "1200000 ms: the dead could rise again");
+    assert_int_equal(parse("p 1 --t-accept 20m --t-cleanup 80m"), ERR_OK);
+}
+
+static void names_and_paths_are_taken_as_they_are(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        parse("p 1 --cluster My_cluster-2.x --state-dir /a/B --audit ./c --weight 100"), ERR_OK);
+    assert_string_equal(options.cluster, "My_cluster-2.x");
+    assert_string_equal(options.state_directory, "/a/B");
+    assert_string_equal(options.audit_path, "./c");
+    assert_int_equal(options.weight, 100);
+    assert_refused("p 1 --weight 101", "--weight: '101' is not a number (1 … 100)");
+    assert_refused("p 1 --weight 0", "--weight: '0' is not a number (1 … 100)");
+    assert_refused("p 1 --cluster a/b",
+                   "--cluster: 'a/b' is not a name (1 … 63 letters, digits and . _ -)");
+    assert_refused("p 1 --cluster=",
+                   "--cluster: '' is not a name (1 … 63 letters, digits and . _ -)");
+}
+
+static void a_path_has_a_bound(void **state)
+{
+    static char line[OPTION_PATH_BYTES_MAX + 64];
+
+    (void)state;
+    snprintf(line, sizeof(line), "p 1 --audit=/");
+    memset(line + strlen(line), 'a', OPTION_PATH_BYTES_MAX - 1);
+    assert_int_equal(parse(line), ERR_OK);
+    assert_int_equal(strlen(options.audit_path), OPTION_PATH_BYTES_MAX);
+    line[strlen(line)] = 'a';
+    assert_refused(line, "--audit: the path is longer than 1023 bytes");
+}
+
+static void direct_answers_take_a_word(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("p 1 --direct-answers off -A"), ERR_OK);
+    assert_false(options.direct_answers);
+    assert_true(options.can_shutdown);
+    assert_int_equal(parse("p 1 --direct-answers=on"), ERR_OK);
+    assert_true(options.direct_answers);
+    assert_refused("p 1 --direct-answers", "--direct-answers: a value is missing");
 }
 
 static void the_two_words_come_in_either_order(void **state)
@@ -353,8 +501,11 @@ static char *printed(void)
 static void what_is_printed_reads_back_to_the_same(void **state)
 {
     static const char *const lines[] = {
-        "p 1", "p 1 -m 1025k -I 1025 --evict -c 5 -l ::1 --advertise [::1]:1 --idle-timeout 61 "
-               "--op-timeout 1001 --plain-calls -vv"};
+        "p 1",
+        "p 1 -m 1025k -I 1025 --evict -c 5 -l ::1 --advertise [::1]:1 --idle-timeout 61 "
+        "--op-timeout 1001 --plain-calls -vv",
+        "p 1 --cluster c --weight 7 --state-dir /s --profile fast --t-gossip 1001 --fanout 3 "
+        "--direct-answers off -A --audit /a --stats-interval 90"};
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(lines); i++) {
         struct options first;
@@ -377,6 +528,15 @@ static void what_is_printed_reads_back_to_the_same(void **state)
         assert_int_equal(options.op_timeout_ms, first.op_timeout_ms);
         assert_int_equal(options.plain_calls, first.plain_calls);
         assert_int_equal(options.verbosity, first.verbosity);
+        assert_string_equal(options.cluster, first.cluster);
+        assert_int_equal(options.weight, first.weight);
+        assert_string_equal(options.state_directory, first.state_directory);
+        assert_string_equal(options.profile, first.profile);
+        assert_memory_equal(&options.timers, &first.timers, sizeof(first.timers));
+        assert_int_equal(options.direct_answers, first.direct_answers);
+        assert_int_equal(options.can_shutdown, first.can_shutdown);
+        assert_string_equal(options.audit_path, first.audit_path);
+        assert_int_equal(options.stats_interval_s, first.stats_interval_s);
     }
 }
 
@@ -386,8 +546,14 @@ static void help_names_every_option_within_80_columns(void **state)
 #define NAME(kind, field, letter, name, argument, preset, lowest, highest, help) "--" name,
         OPTIONS_LIST(NAME)
 #undef NAME
-            "--config",
-        "--print-config", "--check-config", "-h, --help", "-V, --version"};
+            "--t-gossip",
+        "--t-silent-min",
+        "--links-max",
+        "--config",
+        "--print-config",
+        "--check-config",
+        "-h, --help",
+        "-V, --version"};
     char *text, *rest;
     size_t size;
     FILE *stream = open_memstream(&text, &size);
@@ -420,6 +586,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_words_are_the_whole_minimum),
+        cmocka_unit_test(a_profile_sets_all_timers_together),
+        cmocka_unit_test(a_timer_that_is_given_goes_over_the_profile_from_whatever_source),
+        cmocka_unit_test(every_timer_is_an_option_with_its_bounds),
+        cmocka_unit_test(timers_that_contradict_each_other_are_refused),
+        cmocka_unit_test(names_and_paths_are_taken_as_they_are),
+        cmocka_unit_test(a_path_has_a_bound),
+        cmocka_unit_test(direct_answers_take_a_word),
         cmocka_unit_test(the_two_words_come_in_either_order),
         cmocka_unit_test(options_may_stand_behind_words_even_in_posix_mode),
         cmocka_unit_test(wrong_words_are_refused),
