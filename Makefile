@@ -48,7 +48,7 @@ KVCLI_LIBS  := -Wl,--as-needed $(call pkg,libedit jansson libcrypto libisal) -lm
 TEST_LIBS   := -Wl,--as-needed $(call pkg,libevent_core jansson inih libcrypto libisal) -lm
 
 .PHONY: all demo demo-stop test test-long unit unit-programs e2e fuzz fuzz-replay replay-programs asan \
-        lint tidy bench install clean help
+        lint tidy bench forty install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -107,7 +107,7 @@ test:                  ## everything that takes minutes: lint, unit, fuzz replay
 	tests/run.sh build lint unit fuzz-replay e2e
 
 test-long:             ## the same, then all of it again on a bare Debian (needs root)
-	DIFF_COUNT=1000000 BATS_TEST_TIMEOUT=600 tests/run.sh build lint unit fuzz-replay e2e bare
+	DIFF_COUNT=1000000 BATS_TEST_TIMEOUT=600 tests/run.sh build lint unit fuzz-replay e2e forty bare
 
 unit:                  ## unit tests under the sanitizers
 	tests/run.sh unit
@@ -183,6 +183,9 @@ build/tidy/%: build/obj/%.o .clang-tidy
 
 bench: all             ## against memcached and redis, side by side; takes minutes
 	tests/bench/run.sh
+
+forty: all             ## 40 real nodes: how soon all know of a death, a join, a leave (needs root)
+	tests/forty/run.sh
 
 # ---- trying and installing -----------------------------------------------------------------------
 

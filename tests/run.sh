@@ -3,7 +3,7 @@
 # one line: N passed, N failed. Fails if anything failed. The whole output of each program is kept
 # below build/test/.
 #
-#   tests/run.sh STAGE…    stages: build lint unit fuzz-replay e2e bare
+#   tests/run.sh STAGE…    stages: build lint unit fuzz-replay e2e forty bare
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -103,6 +103,12 @@ stage_e2e() {
         run "e2e/$(basename "$file" .bats)" 600 env BATS_TEST_TIMEOUT="${BATS_TEST_TIMEOUT:-120}" \
             bats --formatter tap --print-output-on-failure "$file"
     done
+}
+
+# A short look at the table of tests/forty, held to ten times what is wanted.
+stage_forty() {
+    build all
+    run forty 2400 tests/forty/run.sh --tap --scale 0.2
 }
 
 stage_bare() {

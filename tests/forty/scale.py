@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""What membership costs a node, by the number of nodes: real clusters of several sizes on this machine, at
+rest. Adds a line for each to results/scale.csv and draws it again (plot.py). Needs root.
+
+    tests/forty/scale.py [NODES…]        10 40 100 200 400
+"""
+
+import argparse
+import csv
+import os
+import sys
+import time
+
+import plot
+import report
+from cluster import Cluster
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CSV = os.path.join(HERE, "results", "scale.csv")
+COLUMNS = ("nodes", "source", "sent_bytes_s", "packets_s", "processor_percent", "state_kib", "commit", "load")
+
+
+def median(values):
+    ordered = sorted(values)
+    return ordered[(len(ordered) - 1) // 2]
+
+
+def at_rest(cluster, settle_s, seconds):
+    """Medians over the nodes: bytes and packets sent a second, processor %, resident KiB."""
+    cluster.watch(settle_s)
+    before = cluster.cost()
+    cluster.watch(seconds)
+    after = cluster.cost()
+    rows = []
+    for number, (began, processor, _, sent, packets, _) in before.items():
+        ended, processor_1, resident, sent_1, packets_1, _ = after[number]
+        span = ended - began
+        rows.append(((sent_1 - sent) / span, (packets_1 - packets) / span,
+                     (processor_1 - processor) / span * 100, resident))
+    return [median(column) for column in zip(*rows)]
+
+
+def measure(chosen, nodes, alone_kib):
+    cluster = Cluster(chosen.dir, chosen.subnet)
+    cluster.down()
+    try:
+        cluster.up(nodes)
+        cluster.settle(60 + nodes)
+        sent, packets, processor, resident = at_rest(cluster, chosen.settle, chosen.seconds)
+    finally:
+        cluster.down()
+    state = 0 if alone_kib is None else max(0, resident - alone_kib)
+    return resident, {
+        "nodes": nodes, "source": "real", "sent_bytes_s": f"{sent:.0f}", "packets_s": f"{packets:.1f}",
+        "processor_percent": f"{processor:.3f}", "state_kib": f"{state:.0f}", "commit": report.commit(),
+        "load": report.load()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("nodes", nargs="*", type=int, default=[10, 40, 100, 200, 400])
+    parser.add_argument("--subnet", default="10.79")
+    parser.add_argument("--dir", default=f"/tmp/dht-scale-{os.getuid()}")
+    parser.add_argument("--settle", type=int, default=20, help="seconds from all know all to the measurement")
+    parser.add_argument("--seconds", type=int, default=60)
+    chosen = parser.parse_args()
+    # A node alone knows nobody: what it takes less is not the membership's.
+    alone, _ = measure(chosen, 1, None)
+    fresh = []
+    for nodes in chosen.nodes:
+        began = time.time()
+        fresh.append(measure(chosen, nodes, alone)[1])
+        print(f"# {time.time() - began:.0f} s: {fresh[-1]}", flush=True)
+    exists = os.path.exists(CSV)
+    with open(CSV, "a", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        if not exists:
+            writer.writeheader()
+        writer.writerows(fresh)
+    plot.draw(CSV, os.path.splitext(CSV)[0] + ".svg")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
