@@ -9,7 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define IN_BYTES   (256u * 1024)
 #define EVENTS_MAX 256
 #define OWN_FILES  16u /* standard streams, epoll, libraries */
 #define NS_PER_S   UINT64_C(1000000000)
@@ -77,7 +76,8 @@ enum err bench_load_open(struct bench_load *load, const struct bench_options *op
     CHECK(load->epoll_fd >= 0);
     prng_init(&load->prng, options->seed);
     bench_draw_init(&load->draw, dialect->keys->count, options->zipf);
-    load->in = allocate(IN_BYTES, 1);
+    load->volley = volley_open(false);
+    load->in = allocate(VOLLEY_CALLS_MAX, BENCH_IN_BYTES); /* pages never written cost nothing */
     load->connections = allocate(options->clients, sizeof(*load->connections));
     load->active = allocate(options->active, sizeof(struct bench_connection *));
     for (uint32_t i = 0; i < options->clients; i++)
@@ -103,6 +103,7 @@ void bench_load_close(struct bench_load *load)
     free(load->connections);
     free(load->active);
     free(load->in);
+    volley_close(load->volley);
     buf_close(&load->out);
     *load = (struct bench_load){0};
 }
@@ -126,20 +127,39 @@ static void lose(struct bench_load *load, struct bench_connection *connection)
         load->live_count--;
 }
 
-/* Writes what it can of bytes; the rest waits in unsent until the socket takes more. */
-static void send_bytes(struct bench_load *load, struct bench_connection *connection,
-                       struct span bytes)
+/* What a write has done with bytes: the rest waits in unsent until the socket takes more. */
+static void note_sent(struct bench_load *load, struct bench_connection *connection,
+                      struct span bytes, ssize_t result)
 {
-    ssize_t sent = send(connection->fd, bytes.data, bytes.len, MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+    if (result < 0 && result != -EAGAIN && result != -EINTR) {
         lose(load, connection);
         return;
     }
-    size_t taken = sent > 0 ? (size_t)sent : 0;
+    size_t taken = result > 0 ? (size_t)result : 0;
     if (taken < bytes.len) {
         buf_append(&connection->unsent, bytes.data + taken, bytes.len - taken);
         await(load, connection, EPOLLIN | EPOLLOUT);
     }
+}
+
+/* Sends the batches that are to leave. */
+static void launch(struct bench_load *load)
+{
+    struct volley_call calls[VOLLEY_CALLS_MAX];
+    uint32_t count = load->leaving_count;
+    char *at = load->out.data + load->out.start;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct bench_leaving *leaving = &load->leaving[i];
+        calls[i] = (struct volley_call){
+            .kind = VOLLEY_SEND, .fd = leaving->connection->fd, .bytes = at, .len = leaving->bytes};
+        at += leaving->bytes;
+    }
+    volley_fire(load->volley, calls, count);
+    for (uint32_t i = 0; i < count; i++)
+        note_sent(load, load->leaving[i].connection, span_of(calls[i].bytes, calls[i].len),
+                  calls[i].result);
+    buf_consume(&load->out, buf_len(&load->out));
+    load->leaving_count = 0;
 }
 
 static void send_unsent(struct bench_load *load, struct bench_connection *connection)
@@ -202,6 +222,9 @@ static void send_batch(struct bench_load *load, struct bench_connection *connect
     uint64_t count = sendable_count(load, connection);
     if (count == 0)
         return;
+    if (load->leaving_count == VOLLEY_CALLS_MAX)
+        launch(load);
+    size_t before = buf_len(&load->out);
     buf_reserve(&load->out, count * bench_dialect_request_bytes_max(load->dialect));
     for (uint64_t i = 0; i < count; i++)
         write_request(load, connection, load->issued_count + i);
@@ -212,8 +235,8 @@ static void send_batch(struct bench_load *load, struct bench_connection *connect
     connection->sent_count += count;
     connection->sent_ns = now_ns;
     load->unanswered_count += count;
-    send_bytes(load, connection, buf_span(&load->out));
-    buf_consume(&load->out, buf_len(&load->out));
+    load->leaving[load->leaving_count++] =
+        (struct bench_leaving){.connection = connection, .bytes = buf_len(&load->out) - before};
 }
 
 /* With a rate: makes due what is due by now, then sends it, in one batch for each connection. */
@@ -239,6 +262,7 @@ static void send_due(struct bench_load *load, uint64_t now_ns)
     }
     for (uint64_t i = first; i < due && i < first + active; i++)
         send_batch(load, load->active[i % active], now_ns);
+    launch(load);
 }
 
 /* ---- receiving --------------------------------------------------------------------------------
@@ -280,18 +304,18 @@ static void record_latency(struct bench_load *load, const struct bench_connectio
     }
 }
 
-static void receive(struct bench_load *load, struct bench_connection *connection)
+/* What a read has brought. */
+static void take(struct bench_load *load, struct bench_connection *connection,
+                 const struct volley_call *call, uint64_t now_ns)
 {
-    ssize_t got = recv(connection->fd, load->in, IN_BYTES, 0);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+    if (call->result == -EAGAIN || call->result == -EINTR)
         return;
-    if (got <= 0) {
+    if (call->result <= 0) {
         lose(load, connection);
         return;
     }
-    uint64_t now_ns = clock_ns();
     uint64_t done_count = 0;
-    struct span stream = span_of(load->in, (size_t)got);
+    struct span stream = span_of(call->bytes, (size_t)call->result);
     while (stream.len > 0) {
         struct bench_asked asked = {0};
         enum bench_scan scan = BENCH_SCAN_BAD; /* nothing was asked */
@@ -372,13 +396,37 @@ static void begin_phase(struct bench_load *load, const struct bench_phase *phase
     }
 }
 
-static void handle_event(struct bench_load *load, const struct epoll_event *event)
+/* Reads count connections, at most VOLLEY_CALLS_MAX, and sends what follows their answers. */
+static void receive(struct bench_load *load, struct bench_connection **ready, uint32_t count)
 {
-    struct bench_connection *connection = event->data.ptr;
-    if (connection->fd >= 0 && (event->events & EPOLLOUT) && connection->awaits_writing)
-        send_unsent(load, connection);
-    if (connection->fd >= 0 && (event->events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
-        receive(load, connection);
+    struct volley_call calls[VOLLEY_CALLS_MAX];
+    for (uint32_t i = 0; i < count; i++)
+        calls[i] = (struct volley_call){.kind = VOLLEY_RECEIVE,
+                                        .fd = ready[i]->fd,
+                                        .bytes = load->in + (size_t)i * BENCH_IN_BYTES,
+                                        .len = BENCH_IN_BYTES};
+    volley_fire(load->volley, calls, count);
+    uint64_t now_ns = clock_ns();
+    for (uint32_t i = 0; i < count; i++)
+        take(load, ready[i], &calls[i], now_ns);
+    launch(load);
+}
+
+static void handle_events(struct bench_load *load, const struct epoll_event *events, int count)
+{
+    struct bench_connection *ready[VOLLEY_CALLS_MAX];
+    uint32_t ready_count = 0;
+    for (int i = 0; i < count; i++) {
+        struct bench_connection *connection = events[i].data.ptr;
+        if (connection->fd >= 0 && (events[i].events & EPOLLOUT) && connection->awaits_writing)
+            send_unsent(load, connection);
+        if (connection->fd >= 0 && (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+            ready[ready_count++] = connection;
+        if (ready_count == VOLLEY_CALLS_MAX || i + 1 == count) {
+            receive(load, ready, ready_count);
+            ready_count = 0;
+        }
+    }
 }
 
 void bench_load_run(struct bench_load *load, const struct bench_phase *phase,
@@ -389,14 +437,14 @@ void bench_load_run(struct bench_load *load, const struct bench_phase *phase,
     uint64_t heard_ns = now_ns;
     for (uint32_t i = 0; i < load->options->active && phase->rate == 0; i++)
         send_batch(load, load->active[i], now_ns);
+    launch(load);
     while (send_due(load, now_ns), !is_done(load, now_ns)) {
         struct epoll_event events[EVENTS_MAX];
         uint64_t wait = wait_ns(load, now_ns, heard_ns);
         struct timespec limit = {(time_t)(wait / NS_PER_S), (long)(wait % NS_PER_S)};
         int count = epoll_pwait2(load->epoll_fd, events, EVENTS_MAX, &limit, NULL);
         CHECK(count >= 0 || errno == EINTR);
-        for (int i = 0; i < count; i++)
-            handle_event(load, &events[i]);
+        handle_events(load, events, count);
         now_ns = clock_ns();
         if (count > 0)
             heard_ns = now_ns;

@@ -1,9 +1,11 @@
 /* The load engine: connections, and phases of requests over them.
  *
  * One thread, raw epoll. A connection sends a batch of requests with one write and, when all are
- * answered, the next; all reads go into one shared buffer, one a readiness. With a rate, request i
- * is due at start + i / rate on active connection i mod active, whether or not earlier ones are
- * answered, and its latency counts from then. */
+ * answered, the next; one read a readiness. Reads, and then writes, of up to 64 connections are
+ * made with one system call (volley.h): a generator that needs more processor time than the server
+ * makes the server wait, and then measures what waiting costs. With a rate, request i is due at
+ * start + i / rate on active connection i mod active, whether or not earlier ones are answered, and
+ * its latency counts from then. */
 #ifndef DHT_CLIENT_BENCH_LOAD_H
 #define DHT_CLIENT_BENCH_LOAD_H
 
@@ -11,7 +13,9 @@
 #include "client/bench_draw.h"
 #include "client/bench_histogram.h"
 #include "client/bench_options.h"
+#include "os/volley.h"
 
+#define BENCH_IN_BYTES   (256u * 1024) /* of one read */
 #define BENCH_FILL_BATCH 32u /* requests a batch while keys are stored, if --pipeline is less */
 
 struct bench_connection {
@@ -28,6 +32,12 @@ struct bench_connection {
     uint64_t sent_ns;          /* when the last batch left */
     struct buf unsent;         /* what the socket did not take */
     struct bench_answer answer;
+};
+
+/* A batch in bench_load.out. */
+struct bench_leaving {
+    struct bench_connection *connection;
+    size_t bytes;
 };
 
 /* What a phase brought. As keys, a get of n counts n and a set one. */
@@ -62,8 +72,11 @@ struct bench_load {
     uint32_t live_count;                  /* active ones not lost */
     uint32_t batch_max;                   /* requests */
     int epoll_fd;
-    char *in;       /* owned; shared by all reads */
-    struct buf out; /* one batch; empty between batches */
+    struct volley *volley;
+    char *in;       /* owned; for the reads of a volley, BENCH_IN_BYTES each */
+    struct buf out; /* batches that leave with the next volley; empty between volleys */
+    struct bench_leaving leaving[VOLLEY_CALLS_MAX]; /* whose they are */
+    uint32_t leaving_count;
     /* Of the phase that runs: */
     struct bench_phase phase;
     struct bench_result *result; /* borrowed */
