@@ -37,7 +37,8 @@ LIBDHT  := $(filter-out $(KVCLI),$(wildcard client/*.c))
 # Everything a unit test may call: no main, no sockets of the server.
 TESTED  := $(COMMON) $(wildcard server/core/*.c server/store/*.c) server/options.c server/self.c server/settings.c \
            server/state.c server/state_file.c server/audit.c server/net/evidence.c \
-           $(filter-out client/kvcli.c,$(LIBDHT) $(KVCLI))
+           $(filter-out client/kvcli.c,$(LIBDHT) $(KVCLI)) $(filter-out tests/sim/main.c,$(wildcard tests/sim/*.c))
+SIM     := $(wildcard tests/sim/*.c)
 UNIT    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
@@ -47,7 +48,7 @@ LIBDHT_LIBS := $(call pkg,libcrypto libisal)
 KVCLI_LIBS  := -Wl,--as-needed $(call pkg,libedit jansson libcrypto libisal) -lm
 TEST_LIBS   := -Wl,--as-needed $(call pkg,libevent_core jansson inih libcrypto libisal) -lm
 
-.PHONY: all demo demo-stop test test-long unit unit-programs e2e fuzz fuzz-replay replay-programs asan \
+.PHONY: all demo demo-stop test test-long unit unit-programs e2e fuzz fuzz-replay replay-programs asan sim \
         lint tidy bench forty install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -103,8 +104,8 @@ build/fuzz/%.o: %.c
 
 # ---- tests ---------------------------------------------------------------------------------------
 
-test:                  ## everything that takes minutes: lint, unit, fuzz replay, end to end
-	tests/run.sh build lint unit fuzz-replay e2e
+test:                  ## everything that takes minutes: lint, unit, simulation, fuzz replay, end to end
+	tests/run.sh build lint unit sim fuzz-replay e2e
 
 test-long:             ## the same, then all of it again on a bare Debian (needs root)
 	DIFF_COUNT=1000000 BATS_TEST_TIMEOUT=600 tests/run.sh build lint unit fuzz-replay e2e forty bare
@@ -123,6 +124,18 @@ build/unit/%: build/san/tests/unit/%.o build/san/tested.a
 build/san/tested.a: $(TESTED:%.c=build/san/%.o)
 	echo "  AR    $@"
 	rm -f $@ && ar rcs $@ $^
+
+# The simulator drives the very objects dht-server is made of. make sim runs every check over a few
+# seeds; make sim CHECK=x SEED=0x1 NODES=7 SECONDS=60 repeats one run; TRACE=1 shows it.
+given = $(if $(filter command line environment,$(origin $(1))),$(2) $($(1)))
+sim: build/sim ## simulated clusters: CHECK=x SEED=n SEEDS=n NODES=n SECONDS=n TRACE=1
+	build/sim $(call given,CHECK,--check) $(call given,SEED,--seed) $(call given,SEEDS,--seeds) \
+	    $(call given,NODES,--nodes) $(call given,SECONDS,--seconds) $(if $(TRACE),--trace)
+
+build/sim: $(COMMON:%.c=build/obj/%.o) $(patsubst %.c,build/obj/%.o,$(wildcard server/core/*.c server/store/*.c)) \
+        $(SIM:%.c=build/obj/%.o)
+	echo "  LD    $@"
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
 e2e:                   ## end to end tests against real processes
 	tests/run.sh e2e

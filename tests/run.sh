@@ -97,6 +97,17 @@ stage_fuzz-replay() {
     done
 }
 
+# Simulated clusters: every check over a few seeds, some of them drawn anew.
+stage_sim() {
+    build build/sim
+    run sim 600 build/sim
+}
+
+stage_sim-long() {
+    build build/sim
+    run sim-long 20000 build/sim --long
+}
+
 stage_e2e() {
     build all
     for file in tests/e2e/*.bats; do

@@ -1,0 +1,96 @@
+/* What clients see, with and without faults. */
+#include "tests/sim/checks.h"
+#include "tests/sim/client.h"
+#include "tests/sim/schedule.h"
+
+#define CLIENTS      8u
+#define MACHINES     4u
+#define KEYS         32u
+#define SETTLE_S     3u  /* until all have found each other */
+#define AFTERWARDS_S 15u /* until a healed cluster works again */
+
+static uint64_t faults_begun(const struct schedule *schedule)
+{
+    uint64_t total = 0;
+    for (int kind = 0; kind < FAULT_KINDS; kind++)
+        total += schedule->begun[kind];
+    return total;
+}
+
+static const struct schedule_options any_fault = {
+    .pause_ms = 3000, .last_ms_min = 50, .last_ms_max = 20000, .down_max = 3};
+
+void check_requests_quiet(struct trial *trial)
+{
+    struct world *world = trial_begin(trial, MACHINES);
+    world_start_all(world);
+    world_run_s(world, SETTLE_S);
+    struct clients *clients = clients_open(world, CLIENTS, KEYS);
+    world_run_s(world, trial->seconds);
+    uint64_t failed =
+        clients_total(clients, OUTCOME_NOT_DONE) + clients_total(clients, OUTCOME_UNKNOWN);
+    if (failed > 0)
+        world_fail(world, "%llu requests were not carried out", (unsigned long long)failed);
+    trial->counts[0] += clients_total(clients, OUTCOME_DONE);
+    trial->counts[1] += clients_total(clients, OUTCOME_MISS);
+    clients_close(clients);
+}
+
+void check_requests_faults(struct trial *trial)
+{
+    struct world *world = trial_begin(trial, MACHINES);
+    world_start_all(world);
+    world_run_s(world, SETTLE_S);
+    struct clients *clients = clients_open(world, CLIENTS, KEYS);
+    struct schedule *schedule = schedule_open(world, &any_fault);
+    world_run_s(world, trial->seconds);
+    schedule_heal(schedule);
+    world_run_s(world, AFTERWARDS_S);
+    uint64_t before =
+        clients_total(clients, OUTCOME_NOT_DONE) + clients_total(clients, OUTCOME_UNKNOWN);
+    world_run_s(world, AFTERWARDS_S);
+    uint64_t failed =
+        clients_total(clients, OUTCOME_NOT_DONE) + clients_total(clients, OUTCOME_UNKNOWN) - before;
+    if (failed > 0)
+        world_fail(world, "%llu requests fail although all is healed", (unsigned long long)failed);
+    trial->counts[0] += clients_total(clients, OUTCOME_DONE);
+    trial->counts[1] += clients_total(clients, OUTCOME_MISS);
+    trial->counts[2] += clients_total(clients, OUTCOME_NOT_DONE);
+    trial->counts[3] += clients_total(clients, OUTCOME_UNKNOWN);
+    trial->counts[4] += faults_begun(schedule);
+    schedule_close(schedule);
+    clients_close(clients);
+}
+
+static uint64_t run_once(struct trial *trial, uint64_t *faults)
+{
+    struct world *world = trial_begin(trial, MACHINES);
+    world_start_all(world);
+    struct clients *clients = clients_open(world, CLIENTS, KEYS);
+    struct schedule *schedule = schedule_open(world, &any_fault);
+    world_run_s(world, trial->seconds);
+    uint64_t digest = world_digest(world);
+    *faults += faults_begun(schedule);
+    schedule_close(schedule);
+    clients_close(clients);
+    return digest;
+}
+
+void check_same_trace(struct trial *trial)
+{
+    uint64_t first = run_once(trial, &trial->counts[0]);
+    world_close(trial->world);
+    uint64_t second = run_once(trial, &trial->counts[0]);
+    if (first != second)
+        world_fail(trial->world, "the digests of two runs are %016llx and %016llx",
+                   (unsigned long long)first, (unsigned long long)second);
+    trial->seed++;
+    struct world *failed = trial->world;
+    uint64_t other = failed->has_failed ? 0 : run_once(trial, &trial->counts[0]);
+    if (!failed->has_failed)
+        world_close(failed);
+    trial->seed--;
+    if (other == first)
+        world_fail(trial->world, "another seed has the same digest %016llx",
+                   (unsigned long long)first);
+}

@@ -1,0 +1,42 @@
+/* What must hold, each as a named check: a world of some nodes, a seed, some virtual time.
+ *
+ * A check makes its world in trial_begin, acts, and says world_fail where something does not hold.
+ * The table in checks.c is all there is; main.c runs it. */
+#ifndef DHT_TESTS_SIM_CHECKS_H
+#define DHT_TESTS_SIM_CHECKS_H
+
+#include "tests/sim/world.h"
+
+/* One run of one check. */
+struct trial {
+    uint64_t seed;
+    uint32_t node_count;
+    uint32_t seconds; /* of virtual time, where the check leaves it open */
+    FILE *echo;
+    struct world *world; /* made by the check, closed by whoever runs it */
+    uint64_t counts[8];  /* whatever the check counts, added up over seeds */
+};
+
+struct check {
+    const char *name;
+    const char *sentence; /* what holds */
+    void (*run)(struct trial *trial);
+    uint32_t node_count; /* unless told otherwise */
+    uint32_t seconds;
+    uint32_t seeds_quick;   /* in `make test` */
+    uint32_t seeds_long;    /* in `make test-long` */
+    const char *counted[8]; /* names of the counts; a count that stays 0 over all seeds fails */
+};
+
+extern const struct check checks[];
+extern const size_t check_count;
+
+/* Opens a world of the trial's nodes on a quiet network. */
+struct world *trial_begin(struct trial *trial, uint32_t client_count);
+
+/* In check_*.c, one file a subject. */
+void check_same_trace(struct trial *trial);
+void check_requests_quiet(struct trial *trial);
+void check_requests_faults(struct trial *trial);
+
+#endif

@@ -1,0 +1,299 @@
+#include "tests/sim/host.h"
+
+#include "common/check.h"
+#include "tests/sim/host_conn.h"
+#include "tests/sim/names.h"
+#include "tests/sim/world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TIMER_LATE_US 1000u /* timers ring so much too late at most: epoll counts milliseconds */
+#define UPTIME_US     (1ull * US_PER_S) /* what a monotonic clock says when the machine comes up */
+#define UPTIME_US_MAX (10ull * 86400 * US_PER_S) /* some have been up for long when it begins */
+#define END_US        (2ull * US_PER_S) /* a node that ends waits so long for its clients */
+
+static void on_turn(struct vtimer *timer);
+static void on_timer(struct vtimer *timer);
+static void on_acceptable(void *arg);
+
+void host_init(struct host *host, struct world *world, uint32_t number, struct view *peers)
+{
+    *host = (struct host){
+        .world = world, .number = number, .slow = 1, .mono_us = UPTIME_US, .peers = *peers};
+    *peers = (struct view){0};
+    name_format(number, host->name);
+    prng_init(&host->prng, prng_next(&world->prng));
+    host->mono_us += prng_below(&host->prng, UPTIME_US_MAX);
+    host->turn.ring = on_turn;
+    host->timer.ring = on_timer;
+    list_init(&host->ready);
+    list_init(&host->dirty);
+    list_init(&host->ended);
+}
+
+/* Its monotonic clock now. */
+static uint64_t own_us(const struct host *host)
+{
+    int64_t passed_us = (int64_t)(host->world->clock.now_us - host->since_us);
+    return host->mono_us + (uint64_t)(passed_us + passed_us / 1000 * host->drift_ppm / 1000);
+}
+
+struct moment host_now(const struct host *host)
+{
+    return (struct moment){
+        .mono_ms = own_us(host) / US_PER_MS,
+        .unix_ms = WORLD_UNIX_MS + (int64_t)(host->world->clock.now_us / US_PER_MS) + host->wall_ms,
+    };
+}
+
+void host_drift(struct host *host, int64_t drift_ppm)
+{
+    host->mono_us = own_us(host);
+    host->since_us = host->world->clock.now_us;
+    host->drift_ppm = drift_ppm;
+}
+
+/* When its monotonic clock will say so. */
+static uint64_t when_us(const struct host *host, uint64_t mono_ms)
+{
+    uint64_t now_us = host->world->clock.now_us, now_ms = host_now(host).mono_ms;
+    if (mono_ms <= now_ms)
+        return now_us;
+    uint64_t wait_ms = mono_ms - now_ms;
+    if (wait_ms > 60000)
+        wait_ms = 60000;
+    int64_t wait_us = (int64_t)wait_ms * US_PER_MS;
+    return now_us + (uint64_t)(wait_us - wait_us / 1000 * host->drift_ppm / 1000);
+}
+
+static void log_sink(void *arg, const char *line, size_t len)
+{
+    struct host *host = arg;
+    trace_log_line(&host->world->trace, host->number, span_of(line, len));
+}
+
+void host_wake(struct host *host)
+{
+    struct vclock *clock = &host->world->clock;
+    if (host->state != HOST_UP || vtimer_is_set(&host->turn))
+        return;
+    vclock_set(clock, &host->turn,
+               host->busy_until_us > clock->now_us ? host->busy_until_us : clock->now_us);
+}
+
+static void on_acceptable(void *arg)
+{
+    struct host *host = arg;
+    host->has_waiting = true;
+    host_wake(host);
+}
+
+static void on_timer(struct vtimer *timer)
+{
+    struct host *host = CONTAINER_OF(timer, struct host, timer);
+    host->is_due = true;
+    host_wake(host);
+}
+
+/* As the shell does: a timer that rings early enough is left alone. */
+static void set_timer(struct host *host)
+{
+    uint64_t deadline_ms = node_deadline(host->node);
+    if (deadline_ms == UINT64_MAX)
+        return;
+    uint64_t at_us = when_us(host, deadline_ms) + prng_below(&host->prng, TIMER_LATE_US);
+    if (vtimer_is_set(&host->timer) && vtimer_at(&host->timer) <= at_us)
+        return;
+    vclock_set(&host->world->clock, &host->timer, at_us);
+}
+
+static void read_all(struct host *host)
+{
+    struct list due;
+    struct list *link;
+    list_init(&due);
+    while ((link = list_first(&host->ready))) {
+        list_remove(link);
+        list_append(&due, link);
+    }
+    while ((link = list_first(&due))) {
+        list_remove(link);
+        host_conn_read(CONTAINER_OF(link, struct host_conn, in_ready));
+    }
+}
+
+static void settle(struct host *host)
+{
+    struct list *link;
+    node_flush(host->node);
+    while ((link = list_first(&host->dirty))) {
+        list_remove(link);
+        host_conn_settle(CONTAINER_OF(link, struct host_conn, in_dirty));
+    }
+    node_sent(host->node);
+    while ((link = list_first(&host->ended)))
+        host_conn_free(CONTAINER_OF(link, struct host_conn, in_dirty));
+}
+
+static void tick(struct host *host)
+{
+    host->is_due = false;
+    node_tick(host->node);
+}
+
+/* The node wants to end: nobody new, and the clients that are there get what they are owed. */
+static bool end_on(struct host *host)
+{
+    uint64_t now_us = host->world->clock.now_us;
+    uint32_t accepted = 0;
+    if (host->end_by_us == 0) {
+        host->end_by_us = now_us + END_US;
+        net_unlisten(&host->world->net, &host->listener);
+    }
+    for (uint32_t i = 0; i < host->conns_capacity; i++) {
+        struct host_conn *conn = host->conns[i];
+        if (!conn || conn->is_dialled)
+            continue;
+        accepted++;
+        host->env.close(host, conn->id, true);
+    }
+    return accepted == 0 || now_us >= host->end_by_us;
+}
+
+static void on_turn(struct vtimer *timer)
+{
+    struct host *host = CONTAINER_OF(timer, struct host, turn);
+    struct vclock *clock = &host->world->clock;
+    host->messages = 0;
+    host->log.lines = 0; /* no line is left out: the checks read them */
+    node_turn(host->node, host_now(host));
+    bool ticks_first = host->is_due && prng_below(&host->prng, 2) == 0;
+    if (ticks_first)
+        tick(host);
+    if (host->has_waiting && !host->is_ending)
+        host_conn_accept(host);
+    host->has_waiting = false;
+    read_all(host);
+    if (host->is_due && !ticks_first)
+        tick(host);
+    settle(host);
+    host->turns++;
+    host->busy_until_us =
+        clock->now_us + (uint64_t)(HOST_TURN_US + HOST_MESSAGE_US * host->messages) * host->slow;
+    if (host->is_ending && end_on(host)) {
+        trace_say(&host->world->trace, "exit", "node=%s why=%s", host->name,
+                  host->end == NODE_END_LEFT ? "left" : "duplicate");
+        host_kill(host);
+        return;
+    }
+    if (!list_is_empty(&host->ready) || !list_is_empty(&host->dirty) || host->is_ending)
+        host_wake(host);
+    set_timer(host);
+}
+
+void host_start(struct host *host, const struct host_options *options)
+{
+    struct world *world = host->world;
+    CHECK(host->state == HOST_DOWN);
+    CHECK(world->net.machines[host->number].is_on);
+    host->options = *options;
+    host->budget = (struct budget){.limit_bytes = HOST_MEMORY_BYTES};
+    host->log = (struct log){.level = LOG_INFO, .sink = log_sink, .arg = host};
+    snprintf(host->log.node, sizeof(host->log.node), "n%u", host->number + 1);
+    host_conn_env(host);
+    const struct store_options store_options = {.budget = &host->budget,
+                                                .seed = prng_next(&host->prng)};
+    host->store = store_open(&store_options);
+    uint64_t unix_ms = (uint64_t)host_now(host).unix_ms;
+    host->boot = unix_ms > host->boot ? unix_ms : host->boot + 1;
+    host->generation = prng_next(&host->prng);
+    const struct node_options node_options = {.name = host->name,
+                                              .cluster = options->cluster,
+                                              .gossip = options->gossip,
+                                              .generation = host->generation,
+                                              .boot = host->boot,
+                                              .weight = options->weight,
+                                              .seeds = &host->peers,
+                                              .value_bytes_max = HOST_VALUE_BYTES_MAX,
+                                              .op_timeout_ms = options->op_timeout_ms};
+    host->node = node_open(&node_options, host->store, &host->env, &host->log);
+    net_listen(&world->net, &host->listener, host->number, NAMES_PORT, on_acceptable, host);
+    host->state = HOST_UP;
+    host->starts++;
+    host->is_due = host->is_ending = host->has_waiting = false;
+    host->end_by_us = 0;
+    host_wake(host);
+}
+
+/* The process is gone, and its connections with it. */
+static void drop_process(struct host *host)
+{
+    struct vclock *clock = &host->world->clock;
+    vclock_stop(clock, &host->turn);
+    vclock_stop(clock, &host->timer);
+    for (uint32_t i = 0; i < host->conns_capacity; i++)
+        if (host->conns[i])
+            host_conn_free(host->conns[i]);
+    free(host->conns);
+    free(host->generations);
+    host->conns = NULL;
+    host->generations = NULL;
+    host->conns_capacity = 0;
+    host->disturbed_us = clock->now_us;
+    node_close(host->node);
+    store_close(host->store);
+    CHECK(host->budget.used_bytes == 0);
+    host->node = NULL;
+    host->store = NULL;
+    host->state = HOST_DOWN;
+}
+
+void host_kill(struct host *host)
+{
+    CHECK(host->state != HOST_DOWN);
+    if (list_is_linked(&host->listener.in_machine))
+        net_unlisten(&host->world->net, &host->listener);
+    drop_process(host);
+}
+
+void host_power_off(struct host *host)
+{
+    for (uint32_t i = 0; i < host->conns_capacity; i++)
+        if (host->conns[i])
+            host->conns[i]->sock = NULL;
+    net_power_off(&host->world->net, host->number);
+    if (host->state != HOST_DOWN)
+        drop_process(host);
+}
+
+void host_power_on(struct host *host)
+{
+    net_power_on(&host->world->net, host->number);
+    host->mono_us = UPTIME_US;
+    host->since_us = host->world->clock.now_us;
+    host->busy_until_us = 0;
+}
+
+void host_stop(struct host *host)
+{
+    CHECK(host->state == HOST_UP);
+    host->state = HOST_STOPPED;
+    host->disturbed_us = host->world->clock.now_us;
+    vclock_stop(&host->world->clock, &host->turn);
+}
+
+void host_continue(struct host *host)
+{
+    CHECK(host->state == HOST_STOPPED);
+    host->state = HOST_UP;
+    host->disturbed_us = host->world->clock.now_us;
+    host_wake(host);
+}
+
+void host_close(struct host *host)
+{
+    if (host->state != HOST_DOWN)
+        host_kill(host);
+    view_close(&host->peers);
+}

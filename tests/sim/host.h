@@ -1,0 +1,103 @@
+/* A host: one machine with one node on it, driven as server/net's shell drives it, but by a virtual
+ * clock and a virtual network.
+ *
+ *     DOWN --host_start--> UP <--host_stop, host_continue--> STOPPED
+ *       ^--host_kill, host_power_off, the node ends itself------'
+ *
+ * What of the shell's manners a node can see is kept: requests are parsed into batches, answers go
+ * out together at a turn's end, env's functions only queue, a timer is set to node_deadline and may
+ * ring up to a millisecond late, in any order with what is to be read. */
+#ifndef DHT_TESTS_SIM_HOST_H
+#define DHT_TESTS_SIM_HOST_H
+
+#include "common/list.h"
+#include "server/core/node.h"
+#include "tests/sim/net.h"
+#include "tests/sim/trace.h"
+
+#define HOST_VALUE_BYTES_MAX (1024u * 1024)
+#define HOST_MEMORY_BYTES    (64u << 20)
+#define HOST_TURN_US         20u /* what a turn takes at least, and what it takes more for a message */
+#define HOST_MESSAGE_US      10u
+
+enum host_state { HOST_DOWN, HOST_UP, HOST_STOPPED };
+
+struct host_conn;
+struct world;
+
+/* How nodes are started; the same for all unless a test says otherwise. */
+struct host_options {
+    const char *cluster;
+    const char *gossip; /* the strategy */
+    uint32_t weight;
+    uint32_t op_timeout_ms;
+};
+
+struct host {
+    struct world *world;
+    uint32_t number; /* also its machine in the network */
+    char name[ADDRESS_TEXT_BYTES_MAX];
+    enum host_state state;
+
+    /* The machine. */
+    struct prng prng;
+    uint64_t mono_us; /* what its monotonic clock said at since_us */
+    uint64_t since_us;
+    int64_t drift_ppm;   /* its clocks run so much too fast since then */
+    int64_t wall_ms;     /* its wall clock is so much ahead of the true one */
+    uint32_t slow;       /* everything takes so many times as long; from 1 */
+    uint64_t boot;       /* the state file: the last start's number; 0: there is none */
+    struct view peers;   /* its peers.txt */
+    uint64_t generation; /* of the process that runs, or ran last */
+
+    /* The process. */
+    struct host_options options;
+    struct budget budget;
+    struct log log;
+    struct env env;
+    struct store *store;
+    struct node *node;
+    struct net_listener listener;
+    struct host_conn **conns; /* by index; NULL is free */
+    uint32_t *generations;
+    uint32_t conns_capacity;
+    struct list ready; /* to be looked at */
+    struct list dirty; /* may be owed bytes, or have ended */
+    struct list ended; /* to be freed at the turn's end */
+    bool has_waiting;  /* connections may be accepted */
+    uint32_t messages; /* taken in this turn */
+    struct vtimer turn;
+    struct vtimer timer; /* the node's deadline */
+    bool is_due;         /* it has rung */
+    uint64_t busy_until_us;
+    uint64_t disturbed_us; /* when it was last killed, stopped or continued */
+    bool is_ending;        /* the node wants to end */
+    enum node_end end;
+    uint64_t end_by_us;
+    uint64_t turns;
+    uint32_t starts;
+};
+
+/* peers: taken. */
+void host_init(struct host *host, struct world *world, uint32_t number, struct view *peers);
+void host_close(struct host *host);
+
+/* The process starts, with an empty store. */
+void host_start(struct host *host, const struct host_options *options);
+/* kill -9: its kernel closes its connections. */
+void host_kill(struct host *host);
+/* The machine loses power: nobody is told anything. Its state file stays. */
+void host_power_off(struct host *host);
+/* The machine comes up, without the node. */
+void host_power_on(struct host *host);
+/* SIGSTOP and SIGCONT. */
+void host_stop(struct host *host);
+void host_continue(struct host *host);
+/* From now on its clocks run so much too fast. */
+void host_drift(struct host *host, int64_t drift_ppm);
+/* What its clocks say now. */
+struct moment host_now(const struct host *host);
+/* There is something to do. */
+void host_wake(struct host *host);
+
+#endif

@@ -1,0 +1,310 @@
+#include "tests/sim/schedule.h"
+
+#include "common/check.h"
+
+#include <stdlib.h>
+
+#define DAY_MS        86400000
+#define DRIFT_PPM_MAX 10000
+#define SLOW_TIMES    100u
+
+static const uint32_t weights[FAULT_KINDS] = {
+#define FAULT_WEIGHT(id, weight) weight,
+    FAULT_LIST(FAULT_WEIGHT)
+#undef FAULT_WEIGHT
+};
+
+const char *fault_word(enum fault_kind kind)
+{
+    static const char *const words[FAULT_KINDS] = {
+#define FAULT_WORD(id, weight) #id,
+        FAULT_LIST(FAULT_WORD)
+#undef FAULT_WORD
+    };
+    return words[kind];
+}
+
+static bool is_allowed(const struct schedule *schedule, enum fault_kind kind)
+{
+    return schedule->options.kinds == 0 || (schedule->options.kinds >> kind & 1);
+}
+
+static enum fault_kind draw_kind(struct schedule *schedule)
+{
+    uint32_t total = 0;
+    for (int kind = 0; kind < FAULT_KINDS; kind++)
+        total += is_allowed(schedule, (enum fault_kind)kind) ? weights[kind] : 0;
+    uint64_t drawn = prng_below(&schedule->prng, total);
+    for (int kind = 0; kind < FAULT_KINDS; kind++) {
+        if (!is_allowed(schedule, (enum fault_kind)kind))
+            continue;
+        if (drawn < weights[kind])
+            return (enum fault_kind)kind;
+        drawn -= weights[kind];
+    }
+    CHECK(!"a kind is drawn");
+    return FAULT_KILL;
+}
+
+/* One of the node's connections with another node, or NULL. */
+static struct sock *draw_sock(struct schedule *schedule, uint32_t node)
+{
+    struct sock *socks[64];
+    uint32_t count = net_socks(&schedule->world->net, node, schedule->world->host_count, socks,
+                               ARRAY_COUNT(socks));
+    return count > 0 ? socks[prng_below(&schedule->prng, count)] : NULL;
+}
+
+static void cut_all(struct schedule *schedule, uint32_t node, bool out, bool in, bool is_cut)
+{
+    struct world *world = schedule->world;
+    for (uint32_t i = 0; i < world->host_count; i++) {
+        if (i != node && out)
+            world_cut(world, node, i, is_cut);
+        if (i != node && in)
+            world_cut(world, i, node, is_cut);
+    }
+}
+
+/* What it sends to other nodes; what clients hear is not part of it. */
+static void lose_all(struct schedule *schedule, uint32_t node, uint32_t loss_ppm)
+{
+    struct world *world = schedule->world;
+    for (uint32_t i = 0; i < world->host_count; i++)
+        net_path(&world->net, node, i)->loss_ppm = loss_ppm;
+}
+
+static void split(struct schedule *schedule, bool is_cut)
+{
+    struct world *world = schedule->world;
+    for (uint32_t i = 0; is_cut && i < world->host_count; i++)
+        schedule->is_split[i] = (uint8_t)prng_below(&schedule->prng, 2);
+    for (uint32_t i = 0; i < world->host_count; i++)
+        for (uint32_t j = 0; j < world->host_count; j++)
+            if (schedule->is_split[i] != schedule->is_split[j])
+                world_cut(world, i, j, is_cut);
+}
+
+static int64_t draw_between(struct schedule *schedule, int64_t low, int64_t high)
+{
+    return low + (int64_t)prng_below(&schedule->prng, (uint64_t)(high - low) + 1);
+}
+
+static void begin(struct schedule *schedule, struct fault *fault, uint64_t until_us)
+{
+    struct world *world = schedule->world;
+    struct host *host = &world->hosts[fault->node];
+    struct sock *sock;
+    switch (fault->kind) {
+    case FAULT_KILL:
+    case FAULT_FORGET:
+        world_kill(world, fault->node);
+        break;
+    case FAULT_POWER:
+        world_power_off(world, fault->node);
+        break;
+    case FAULT_STOP:
+        world_stop(world, fault->node);
+        break;
+    case FAULT_SLOW:
+        host->slow = SLOW_TIMES;
+        break;
+    case FAULT_ISOLATE:
+        cut_all(schedule, fault->node, true, true, true);
+        break;
+    case FAULT_MUTE:
+        cut_all(schedule, fault->node, true, false, true);
+        break;
+    case FAULT_DEAF:
+        cut_all(schedule, fault->node, false, true, true);
+        break;
+    case FAULT_ONE_WAY:
+        world_cut(world, fault->node, fault->other, true);
+        break;
+    case FAULT_LOSSY:
+        lose_all(schedule, fault->node, NET_PPM / 4);
+        break;
+    case FAULT_BREAK:
+    case FAULT_HOLD:
+        sock = draw_sock(schedule, fault->node);
+        if (sock && fault->kind == FAULT_BREAK)
+            sock_break(sock);
+        else if (sock)
+            sock_hold(sock, until_us);
+        break;
+    case FAULT_WALL:
+        host->wall_ms += draw_between(schedule, -DAY_MS, DAY_MS);
+        break;
+    case FAULT_DRIFT:
+        host_drift(host, draw_between(schedule, -DRIFT_PPM_MAX, DRIFT_PPM_MAX));
+        break;
+    case FAULT_SPLIT:
+        split(schedule, true);
+        break;
+    case FAULT_KINDS:
+        CHECK(!"a fault has a kind");
+    }
+}
+
+static void undo(struct schedule *schedule, struct fault *fault)
+{
+    struct world *world = schedule->world;
+    struct host *host = &world->hosts[fault->node];
+    switch (fault->kind) {
+    case FAULT_FORGET:
+        host->boot = 0;
+        world_start(world, fault->node);
+        break;
+    case FAULT_KILL:
+        world_start(world, fault->node);
+        break;
+    case FAULT_POWER:
+        world_power_on(world, fault->node);
+        world_start(world, fault->node);
+        break;
+    case FAULT_STOP:
+        if (host->state == HOST_STOPPED)
+            world_continue(world, fault->node);
+        break;
+    case FAULT_SLOW:
+        host->slow = 1;
+        break;
+    case FAULT_ISOLATE:
+        cut_all(schedule, fault->node, true, true, false);
+        break;
+    case FAULT_MUTE:
+        cut_all(schedule, fault->node, true, false, false);
+        break;
+    case FAULT_DEAF:
+        cut_all(schedule, fault->node, false, true, false);
+        break;
+    case FAULT_ONE_WAY:
+        world_cut(world, fault->node, fault->other, false);
+        break;
+    case FAULT_LOSSY:
+        lose_all(schedule, fault->node, world->loss_ppm);
+        break;
+    case FAULT_SPLIT:
+        split(schedule, false);
+        break;
+    case FAULT_BREAK:
+    case FAULT_HOLD:
+    case FAULT_WALL:
+    case FAULT_DRIFT:
+    case FAULT_KINDS:
+        break;
+    }
+}
+
+static void fault_end(struct fault *fault)
+{
+    struct schedule *schedule = fault->schedule;
+    trace_say(&schedule->world->trace, "fault-ends", "kind=%s node=%s", fault_word(fault->kind),
+              schedule->world->hosts[fault->node].name);
+    fault->is_on = false;
+    schedule->on_count--;
+    undo(schedule, fault);
+}
+
+static void on_end(struct vtimer *timer)
+{
+    fault_end(CONTAINER_OF(timer, struct fault, end));
+}
+
+static bool has_fault(const struct schedule *schedule, uint32_t node)
+{
+    for (size_t i = 0; i < FAULTS_MAX; i++)
+        if (schedule->faults[i].is_on && schedule->faults[i].node == node)
+            return true;
+    return false;
+}
+
+static bool has_kind(const struct schedule *schedule, enum fault_kind kind)
+{
+    for (size_t i = 0; i < FAULTS_MAX; i++)
+        if (schedule->faults[i].is_on && schedule->faults[i].kind == kind)
+            return true;
+    return false;
+}
+
+static void begin_one(struct schedule *schedule)
+{
+    struct world *world = schedule->world;
+    struct fault *fault = schedule->faults;
+    while (fault->is_on)
+        fault++;
+    enum fault_kind kind = draw_kind(schedule);
+    uint32_t node = (uint32_t)prng_below(&schedule->prng, world->host_count);
+    uint32_t other = (uint32_t)prng_below(&schedule->prng, world->host_count);
+    if (has_fault(schedule, node) || world->hosts[node].state != HOST_UP ||
+        (kind == FAULT_ONE_WAY && node == other) ||
+        (kind == FAULT_SPLIT && has_kind(schedule, kind)))
+        return;
+    uint64_t until_us =
+        world->clock.now_us + (uint64_t)draw_between(schedule, schedule->options.last_ms_min,
+                                                     schedule->options.last_ms_max) *
+                                  US_PER_MS;
+    fault->kind = kind;
+    fault->is_on = true;
+    fault->node = node;
+    fault->other = other;
+    schedule->on_count++;
+    schedule->begun[kind]++;
+    trace_say(&world->trace, "fault", "kind=%s node=%s until=%.3f", fault_word(kind),
+              world->hosts[node].name, (double)until_us / US_PER_S);
+    vclock_set(&world->clock, &fault->end, until_us);
+    begin(schedule, fault, until_us);
+}
+
+static void set_next(struct schedule *schedule)
+{
+    uint64_t pause_us = (uint64_t)schedule->options.pause_ms * US_PER_MS;
+    struct vclock *clock = &schedule->world->clock;
+    vclock_set(clock, &schedule->next, clock->now_us + prng_below(&schedule->prng, pause_us + 1));
+}
+
+static void on_next(struct vtimer *timer)
+{
+    struct schedule *schedule = CONTAINER_OF(timer, struct schedule, next);
+    if (schedule->on_count < schedule->options.down_max)
+        begin_one(schedule);
+    set_next(schedule);
+}
+
+struct schedule *schedule_open(struct world *world, const struct schedule_options *options)
+{
+    CHECK(options->down_max < FAULTS_MAX);
+    struct schedule *schedule = calloc(1, sizeof(*schedule));
+    CHECK(schedule != NULL);
+    schedule->world = world;
+    schedule->options = *options;
+    schedule->next.ring = on_next;
+    schedule->is_split = calloc(world->host_count, 1);
+    CHECK(schedule->is_split != NULL);
+    prng_init(&schedule->prng, prng_next(&world->prng));
+    for (size_t i = 0; i < FAULTS_MAX; i++)
+        schedule->faults[i] = (struct fault){.schedule = schedule, .end.ring = on_end};
+    set_next(schedule);
+    return schedule;
+}
+
+void schedule_heal(struct schedule *schedule)
+{
+    vclock_stop(&schedule->world->clock, &schedule->next);
+    for (size_t i = 0; i < FAULTS_MAX; i++) {
+        struct fault *fault = &schedule->faults[i];
+        if (!fault->is_on)
+            continue;
+        vclock_stop(&schedule->world->clock, &fault->end);
+        fault_end(fault);
+    }
+}
+
+void schedule_close(struct schedule *schedule)
+{
+    vclock_stop(&schedule->world->clock, &schedule->next);
+    for (size_t i = 0; i < FAULTS_MAX; i++)
+        vclock_stop(&schedule->world->clock, &schedule->faults[i].end);
+    free(schedule->is_split);
+    free(schedule);
+}

@@ -1,0 +1,73 @@
+/* A random schedule of faults: each begins at a random moment, lasts a random time, and is undone.
+ *
+ * At most one fault a node at a time, and at most down_max nodes that are not whole. */
+#ifndef DHT_TESTS_SIM_SCHEDULE_H
+#define DHT_TESTS_SIM_SCHEDULE_H
+
+#include "tests/sim/world.h"
+
+/* FAULT(id, weight): how often each is drawn, against the others. */
+#define FAULT_LIST(FAULT)                                                                          \
+    FAULT(KILL, 4)    /* the process is killed, and started again */                               \
+    FAULT(FORGET, 2)  /* likewise, its state file lost */                                          \
+    FAULT(POWER, 3)   /* the machine is off, and comes back */                                     \
+    FAULT(STOP, 3)    /* SIGSTOP, SIGCONT */                                                       \
+    FAULT(SLOW, 2)    /* its loop takes 100 times as long */                                       \
+    FAULT(ISOLATE, 3) /* it reaches nobody, nobody reaches it */                                   \
+    FAULT(MUTE, 2)    /* what it sends is lost */                                                  \
+    FAULT(DEAF, 2)    /* what is sent to it is lost */                                             \
+    FAULT(ONE_WAY, 3) /* what it sends to one other is lost */                                     \
+    FAULT(LOSSY, 2)   /* a quarter of what it sends is lost */                                     \
+    FAULT(BREAK, 3)   /* one of its connections is reset */                                        \
+    FAULT(HOLD, 3)    /* what it sends on one connection is kept for long */                       \
+    FAULT(WALL, 1)    /* its wall clock jumps by up to a day, and stays there */                   \
+    FAULT(DRIFT, 1)   /* its clocks run up to 1 % too fast or too slow */                          \
+    FAULT(SPLIT, 1)   /* the nodes are in two halves that do not reach each other */
+
+enum fault_kind {
+#define FAULT_ENUM(id, weight) FAULT_##id,
+    FAULT_LIST(FAULT_ENUM)
+#undef FAULT_ENUM
+        FAULT_KINDS
+};
+
+#define FAULTS_MAX 32u
+
+struct schedule;
+
+struct fault {
+    struct schedule *schedule;
+    enum fault_kind kind;
+    bool is_on;
+    uint32_t node;
+    uint32_t other; /* ONE_WAY */
+    struct vtimer end;
+};
+
+struct schedule_options {
+    uint32_t kinds;       /* bits of those that may occur; 0: all */
+    uint32_t pause_ms;    /* between two at most */
+    uint32_t last_ms_min; /* how long one lasts */
+    uint32_t last_ms_max;
+    uint32_t down_max; /* nodes with a fault at a time */
+};
+
+struct schedule {
+    struct world *world;
+    struct schedule_options options;
+    struct prng prng;
+    struct vtimer next;
+    struct fault faults[FAULTS_MAX];
+    uint32_t on_count;
+    uint8_t *is_split; /* by node: which half */
+    uint64_t begun[FAULT_KINDS];
+};
+
+/* Begins at once. gives: schedule_close. */
+struct schedule *schedule_open(struct world *world, const struct schedule_options *options);
+/* No more faults; those there are end now. */
+void schedule_heal(struct schedule *schedule);
+void schedule_close(struct schedule *schedule);
+const char *fault_word(enum fault_kind kind);
+
+#endif
