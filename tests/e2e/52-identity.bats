@@ -1,0 +1,151 @@
+#!/usr/bin/env bats
+# Who a node is: its name, its state file, its boot, and one process for each.
+
+load helpers
+
+setup() {
+    own=$(free_ports 1)
+    peers=$BATS_TEST_TMPDIR/peers.txt
+    printf '127.0.0.1:%s\n' "$own" >"$peers"
+}
+teardown() { end_all; }
+
+# said NAME KEY: the value of KEY in the line with which the server NAME said that it listens.
+said() {
+    sed -n "s/.* listening .*\b$2=\([^ ]*\).*/\1/p" "$BATS_TEST_TMPDIR/$1.log" | head -n 1
+}
+
+# run_node [OPTION…]: starts the node of $own and ends it again, its log in node.log; sets boot and status.
+run_node() {
+    start_server node "$peers" "$own" "$@"
+    wait_listening node
+    boot=$(said node boot)
+    kill -TERM "$pid"
+    ended_within 10 "$pid"
+}
+
+# refuses STATUS PATTERN ARGUMENT…: dht-server ends with STATUS and one line that matches.
+refuses() {
+    local expected=$1 pattern=$2
+    shift 2
+    run timeout 10 "$BIN/dht-server" "$@"
+    echo "status $status: $output"
+    [ "$status" -eq "$expected" ]
+    [ "${#lines[@]}" -eq 1 ]
+    [[ ${lines[0]} =~ $pattern ]]
+}
+
+@test "the name is the line of peers.txt with this port, another only if --advertise says so" {
+    run_node
+    [ "$(said node name)" = "127.0.0.1:$own" ]
+    [ "$(said node seeds)" = 1 ]
+    rm -r "$BATS_TEST_TMPDIR/node.state"
+    run_node --advertise "Node-1.Example:9"
+    [ "$(said node name)" = node-1.example:9 ]
+}
+
+@test "who stands in no line is called by the address listened on and the port" {
+    printf '127.0.0.1:1\n' >"$peers"
+    run_node
+    [ "$(said node name)" = "127.0.0.1:$own" ]
+    rm -r "$BATS_TEST_TMPDIR/node.state"
+    start_server node "$peers" "$own" -l 127.0.0.2
+    wait_until 10 grep -q ' listening ' "$BATS_TEST_TMPDIR/node.log"
+    [ "$(said node name)" = "127.0.0.2:$own" ]
+    [ "$(said node address)" = "127.0.0.2:$own" ]
+}
+
+@test "who listens everywhere beside others must say its name, exit 2" {
+    printf '127.0.0.1:1\n' >"$peers"
+    refuses 2 '0\.0\.0\.0 .*--advertise' "$peers" "$own" -l 0.0.0.0 --state-dir "$BATS_TEST_TMPDIR/s"
+}
+
+@test "two lines that are both this machine's are an error that says what helps, exit 2" {
+    printf '127.0.0.1:%s\n127.0.0.2:%s\n' "$own" "$own" >"$peers"
+    refuses 2 '2 lines .*--advertise' "$peers" "$own" --state-dir "$BATS_TEST_TMPDIR/s"
+}
+
+@test "a node that listens beyond loopback says once that nothing is protected" {
+    run_node -l 0.0.0.0 --advertise "127.0.0.1:$own"
+    [ "$(grep -c ' warn .* unprotected ' "$BATS_TEST_TMPDIR/node.log")" -eq 1 ]
+    run_node
+    ! grep ' unprotected ' "$BATS_TEST_TMPDIR/node.log"
+}
+
+@test "each start has a higher boot, also when the clock has been set back" {
+    local first state=$BATS_TEST_TMPDIR/node.state/state
+    run_node
+    first=$boot
+    grep -qx "boot $first" "$state"
+    run_node
+    [ "$boot" -gt "$first" ]
+    # As if the last start had been in the year 2100.
+    sed -i 's/^boot .*/boot 4102444800000/' "$state"
+    run_node
+    [ "$boot" = 4102444800001 ]
+    grep -qx 'boot 4102444800001' "$state"
+}
+
+@test "a killed node leaves its state behind, whole" {
+    start_server node "$peers" "$own"
+    wait_listening node
+    kill -KILL "$pid"
+    ended_within 5 "$pid"
+    local first
+    first=$(said node boot)
+    run_node
+    [ "$boot" -gt "$first" ]
+}
+
+@test "two processes cannot use one state directory; the second says so, exit 1" {
+    start_server node "$peers" "$own"
+    wait_listening node
+    refuses 1 'another dht-server .*--state-dir' "$peers" 0 --state-dir "$BATS_TEST_TMPDIR/node.state"
+    [ "$(stat_of "$own" pid)" = "$pid" ]
+}
+
+@test "garbage in the state file is refused and kept, exit 1" {
+    mkdir "$BATS_TEST_TMPDIR/s"
+    echo garbage >"$BATS_TEST_TMPDIR/s/state"
+    refuses 1 '/s/state: it is no state file' "$peers" "$own" --state-dir "$BATS_TEST_TMPDIR/s"
+    [ "$(cat "$BATS_TEST_TMPDIR/s/state")" = garbage ]
+}
+
+@test "another node's state, or another cluster's, is refused, exit 1" {
+    run_node
+    refuses 1 "belongs to the node 127.0.0.1:$own" /dev/null "$(free_ports 1)" --state-dir "$BATS_TEST_TMPDIR/node.state"
+    refuses 1 'cluster dht, and this is one of cluster other' "$peers" "$own" --cluster other --state-dir "$BATS_TEST_TMPDIR/node.state"
+}
+
+@test "a state directory that was chosen and cannot be made is an error, exit 1" {
+    refuses 1 'cannot make .*--state-dir' "$peers" "$own" --state-dir /dev/null/x
+    STATE_DIRECTORY=/dev/null/x refuses 1 'cannot make' "$peers" "$own"
+}
+
+@test "without a place for its state a node runs, and says so once" {
+    HOME='' XDG_STATE_HOME='' run timeout 10 bash -c "
+        exec 2>'$BATS_TEST_TMPDIR/node.log'
+        '$BIN/dht-server' '$peers' '$own' & until grep -q ' listening ' '$BATS_TEST_TMPDIR/node.log'; do sleep 0.05; done
+        kill \$!; wait \$!"
+    [ "$status" -eq 0 ]
+    [ "$(grep -c ' warn .* no-state-file ' "$BATS_TEST_TMPDIR/node.log")" -eq 1 ]
+    grep -q ' listening .*state=none' "$BATS_TEST_TMPDIR/node.log"
+}
+
+@test "state lies where systemd says, else below the user's state directory by the node's name" {
+    local name=127.0.0.1:$own
+    for place in systemd xdg home; do
+        case $place in
+            systemd) set -- STATE_DIRECTORY="$BATS_TEST_TMPDIR/a:/b" XDG_STATE_HOME=/nowhere HOME=/nowhere "$BATS_TEST_TMPDIR/a" ;;
+            xdg) set -- XDG_STATE_HOME="$BATS_TEST_TMPDIR/x" HOME=/nowhere A=B "$BATS_TEST_TMPDIR/x/dht/$name" ;;
+            home) set -- XDG_STATE_HOME= HOME="$BATS_TEST_TMPDIR/h" A=B "$BATS_TEST_TMPDIR/h/.local/state/dht/$name" ;;
+        esac
+        env "${@:1:3}" "$BIN/dht-server" "$peers" "$own" 2>"$BATS_TEST_TMPDIR/node.log" 3>&- &
+        pid=$!
+        pids+=("$pid")
+        wait_listening node
+        [ -s "$4/state" ]
+        kill -TERM "$pid"
+        ended_within 10 "$pid"
+    done
+}
