@@ -17,6 +17,8 @@
  * last. */
 #define NEXT_ADDRESS_MS 250u
 #define LAST_ADDRESS_MS 5000u
+/* Turns of the loop that a cancelled look-up's callbacks may take. */
+#define CLOSE_LOOPS_MAX 8
 /* For a client's address, so that Linux sends it one SYN: the second would follow after 1 s. */
 #define CLIENT_MS_MAX   950u
 #define CLIENT_PORT_MIN 1024u
@@ -25,6 +27,7 @@ struct dialler {
     struct shell *shell;    /* borrowed */
     struct evdns_base *dns; /* made when a name first needs it */
     struct list attempts;
+    bool is_closing;
 };
 
 /* One connection on its way: a name being looked up, then its addresses tried in turn. */
@@ -32,13 +35,14 @@ struct attempt {
     struct dialler *dialler;
     struct conn_id conn; /* it may end meanwhile */
     struct list in_attempts;
-    struct evutil_addrinfo *found;      /* owned; NULL while the name is being looked up */
-    const struct evutil_addrinfo *next; /* of found, to be tried */
-    int fd;                             /* connecting; -1: none */
-    unsigned last_ms;                   /* how long the last address may take */
-    int error;                          /* errno of what failed last */
-    enum disconnect why;                /* what it came to, once that is to be told */
-    struct event connected;             /* fd is; or, without one, why is to be told */
+    struct evdns_getaddrinfo_request *look_up; /* under way, else NULL */
+    struct evutil_addrinfo *found;             /* owned; NULL while the name is being looked up */
+    const struct evutil_addrinfo *next;        /* of found, to be tried */
+    int fd;                                    /* connecting; -1: none */
+    unsigned last_ms;                          /* how long the last address may take */
+    int error;                                 /* errno of what failed last */
+    enum disconnect why;                       /* what it came to, once that is to be told */
+    struct event connected;                    /* fd is; or, without one, why is to be told */
 };
 
 struct dialler *dialler_open(struct shell *shell)
@@ -68,13 +72,32 @@ static void attempt_free(struct attempt *attempt)
     free(attempt);
 }
 
+/* Gives up every attempt: those that look a name up end by their callback. */
+static void end_attempts(struct dialler *dialler)
+{
+    struct list *link = dialler->attempts.next, *next;
+    for (; link != &dialler->attempts; link = next) {
+        struct attempt *attempt = CONTAINER_OF(link, struct attempt, in_attempts);
+        next = link->next;
+        if (attempt->look_up)
+            evdns_getaddrinfo_cancel(attempt->look_up);
+        else
+            attempt_free(attempt);
+    }
+}
+
 void dialler_close(struct dialler *dialler)
 {
     if (!dialler)
         return;
     struct list *link;
+    dialler->is_closing = true;
+    end_attempts(dialler);
+    /* What belongs to a look-up is only freed by its last callback, which the loop makes. */
+    for (int i = 0; i < CLOSE_LOOPS_MAX && !list_is_empty(&dialler->attempts); i++)
+        event_base_loop(dialler->shell->base, EVLOOP_NONBLOCK);
     if (dialler->dns)
-        evdns_base_free(dialler->dns, 0); /* its callbacks do not come any more */
+        evdns_base_free(dialler->dns, 0); /* no callback comes any more */
     while ((link = list_first(&dialler->attempts)))
         attempt_free(CONTAINER_OF(link, struct attempt, in_attempts));
     free(dialler);
@@ -179,9 +202,12 @@ static void attempt_fail_later(struct attempt *attempt, enum disconnect why)
 static void on_found(int result, struct evutil_addrinfo *found, void *arg)
 {
     struct attempt *attempt = arg;
+    attempt->look_up = NULL;
     attempt->found = found;
     attempt->next = found;
-    if (result != 0)
+    if (attempt->dialler->is_closing)
+        attempt_free(attempt);
+    else if (result != 0)
         attempt_fail_later(attempt, DISCONNECT_NAME);
     else if (!conn_find(attempt->dialler->shell, attempt->conn))
         attempt_free(attempt);
@@ -250,8 +276,9 @@ bool dialler_dial(struct dialler *dialler, struct conn_id conn, const char *name
     char service[8];
     const struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     snprintf(service, sizeof(service), "%u", address.port);
-    /* The answer may come before this returns. */
-    evdns_getaddrinfo(dialler->dns, address.host, service, &hints, on_found, attempt);
+    /* The answer may come before this returns: then it returns NULL. */
+    attempt->look_up =
+        evdns_getaddrinfo(dialler->dns, address.host, service, &hints, on_found, attempt);
     return true;
 }
 

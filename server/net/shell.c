@@ -475,7 +475,6 @@ void shell_run(struct shell *shell, struct node *node)
 void shell_close(struct shell *shell)
 {
     listener_close(shell->listener);
-    dialler_close(shell->dialler);
     shell->is_stopping = true;
     for (uint32_t i = 0; i < shell->conns_capacity; i++)
         if (shell->conns[i])
@@ -490,6 +489,7 @@ void shell_close(struct shell *shell)
     event_del(&shell->idle_timer);
     for (size_t i = 0; i < ARRAY_COUNT(shell->signals); i++)
         event_del(&shell->signals[i]);
+    dialler_close(shell->dialler); /* lets the loop end what it has begun: nothing else is left */
     event_base_free(shell->base);
     while (shell->spare_count > 0)
         buf_close(&shell->spares[--shell->spare_count]);
