@@ -8,19 +8,26 @@
 
 #define FAILURE_BYTES_MAX (ADDRESS_TEXT_BYTES_MAX + 160)
 
-void coord_init(struct coord *coord, struct links *links, uint32_t op_timeout_ms)
+void coord_init(struct coord *coord, struct links *links, const struct route *route,
+                uint32_t op_timeout_ms)
 {
     *coord = (struct coord){
         .links = links,
+        .route = route,
         .env = links->env,
         .stats = links->stats,
         .op_timeout_ms = op_timeout_ms,
+        .retry_ms = UINT64_MAX,
         .places = calloc(FORWARDS_MAX, sizeof(struct forward *)),
         .free_places = calloc(FORWARDS_MAX, sizeof(uint32_t)),
+        .waits = calloc(WAITS, sizeof(struct waiting)),
     };
     CHECK(coord->places != NULL);
     CHECK(coord->free_places != NULL);
+    CHECK(coord->waits != NULL);
     list_init(&coord->by_deadline);
+    list_init(&coord->active);
+    list_init(&coord->own);
 }
 
 /* The asker's session waits for one answer of another node more, or one less. */
@@ -33,16 +40,106 @@ static void count_remote(struct coord *coord, const struct asker *asker, bool is
     session->remote_open += is_more ? 1 : UINT32_MAX;
 }
 
+static size_t forward_bytes(const struct forward *forward)
+{
+    return sizeof(*forward) + forward->text_len;
+}
+
+static void count_bytes(struct coord *coord, const struct forward *forward, bool is_more)
+{
+    size_t bytes = is_more ? forward_bytes(forward) : -forward_bytes(forward);
+    coord->bytes += bytes;
+    if (forward->budget)
+        forward->budget->used_bytes += bytes;
+}
+
+/* --- which list a forward is in --------------------------------------------------------------- */
+
+/* Takes a forward out of the list of its state. */
+static void unlist(struct coord *coord, struct forward *forward)
+{
+    list_remove(&forward->in_state);
+    struct waiting *waiting = &coord->waits[forward->slot];
+    if (forward->state == FORWARD_WAITING && list_is_empty(&waiting->forwards))
+        list_remove(&waiting->in_active);
+}
+
+/* Puts link where the list, ascending by a number, wants it: most often at its end. */
+#define LIST_INSERT_BY(head, member, type, field, object)                                          \
+    do {                                                                                           \
+        struct list *at_ = (head)->prev;                                                           \
+        while (at_ != (head) && CONTAINER_OF(at_, type, member)->field > (object)->field)          \
+            at_ = at_->prev;                                                                       \
+        list_append(at_->next, &(object)->member);                                                 \
+    } while (0)
+
+/* Whom a forward is for. The peer is remembered as long: a failure names it. */
+static void forward_aim(struct coord *coord, struct forward *forward, uint32_t peer)
+{
+    if (peer == forward->peer)
+        return;
+    if (peer != PEER_NONE)
+        links_hold(coord->links, peer);
+    if (forward->peer != PEER_NONE)
+        links_release(coord->links, forward->peer);
+    forward->peer = peer;
+    forward->was_refused = false;
+}
+
+/* The first forward that waits begins a pause, longer with each time. */
+static void begin_pause(struct waiting *waiting, struct forward *first, struct moment now)
+{
+    waiting->retry_ms = now.mono_ms + first->pause_ms;
+    first->pause_ms = first->pause_ms * 2 < RETRY_MS_MAX ? first->pause_ms * 2 : RETRY_MS_MAX;
+}
+
+/* A forward waits to be tried anew, behind those of its slot that came before it. */
+static void wait_for_retry(struct coord *coord, struct forward *forward, struct moment now)
+{
+    struct waiting *waiting = &coord->waits[forward->slot];
+    if (!waiting->forwards.next)
+        list_init(&waiting->forwards);
+    forward->state = FORWARD_WAITING;
+    LIST_INSERT_BY(&waiting->forwards, in_state, struct forward, number, forward);
+    if (list_is_linked(&waiting->in_active))
+        return;
+    list_append(&coord->active, &waiting->in_active);
+    begin_pause(waiting, forward, now);
+    if (waiting->retry_ms < coord->retry_ms)
+        coord->retry_ms = waiting->retry_ms;
+}
+
+static bool is_slot_waiting(const struct coord *coord, uint32_t slot)
+{
+    return list_is_linked(&coord->waits[slot].in_active);
+}
+
+/* --- beginning and end of a forward ----------------------------------------------------------- */
+
 /* Takes a forward off every list; what becomes of its asker is the caller's to say. */
 static void forward_remove(struct coord *coord, struct forward *forward)
 {
     count_remote(coord, &forward->asker, false);
+    count_bytes(coord, forward, false);
     list_remove(&forward->by_deadline);
-    list_remove(&forward->by_peer);
+    unlist(coord, forward);
     uint32_t place = (uint32_t)(forward->number % FORWARDS_MAX);
+    CHECK(coord->places[place] == forward);
     coord->places[place] = NULL;
     coord->free_places[coord->free_count++] = place;
     coord->count--;
+}
+
+/* Its peer's name is known until the turn ends. */
+static void forward_free(struct coord *coord, struct forward *forward)
+{
+    forward_aim(coord, forward, PEER_NONE);
+    free(forward);
+}
+
+void coord_free(struct coord *coord, struct forward *forward)
+{
+    forward_free(coord, forward);
 }
 
 void coord_close(struct coord *coord)
@@ -53,35 +150,42 @@ void coord_close(struct coord *coord)
         forward_remove(coord, forward);
         if (forward->gather && --forward->gather->open == 0)
             free(forward->gather);
-        free(forward);
+        forward_free(coord, forward);
     }
     free(coord->places);
     free(coord->free_places);
+    free(coord->waits);
     reply_close(&coord->text);
     *coord = (struct coord){0};
 }
 
-/* A new forward to member, or NULL if there are too many. */
-static struct forward *forward_add(struct coord *coord, const struct asker *asker, uint32_t peer,
-                                   struct moment now)
+/* A new forward of text, in no state's list yet. The bounds have been looked at. */
+static struct forward *forward_add(struct coord *coord, const struct asker *asker, uint32_t slot,
+                                   struct span text, uint64_t deadline_ms)
 {
-    if (coord->count == FORWARDS_MAX)
-        return NULL;
+    CHECK(coord->count < FORWARDS_MAX);
     uint32_t place =
         coord->free_count ? coord->free_places[--coord->free_count] : coord->places_used++;
     CHECK(coord->places[place] == NULL);
-    struct forward *forward = malloc(sizeof(*forward));
+    struct forward *forward = malloc(sizeof(*forward) + text.len);
     CHECK(forward != NULL);
+    struct session *session = coord->env->session(coord->env->shell, asker->conn);
     *forward = (struct forward){
         .number = ++coord->rounds * FORWARDS_MAX + place,
-        .deadline_ms = now.mono_ms + coord->op_timeout_ms,
-        .peer = peer,
+        .deadline_ms = deadline_ms,
+        .pause_ms = RETRY_MS_MIN,
+        .peer = PEER_NONE,
+        .slot = slot,
         .asker = *asker,
+        .budget = session ? session->out.bytes.budget : NULL,
+        .text_len = (uint32_t)text.len,
     };
+    memcpy(forward->text, text.data, text.len);
+    coord->env->client_text(coord->env->shell, asker->conn, forward->client);
     count_remote(coord, asker, true);
+    count_bytes(coord, forward, true);
     coord->places[place] = forward;
-    list_append(&coord->by_deadline, &forward->by_deadline);
-    list_append(&coord->links->peers[peer]->forwards, &forward->by_peer);
+    LIST_INSERT_BY(&coord->by_deadline, by_deadline, struct forward, deadline_ms, forward);
     coord->count++;
     return forward;
 }
@@ -116,24 +220,40 @@ static void gather_count(struct coord *coord, struct gather *gather, bool done)
     free(gather);
 }
 
+/* What a forward could not be done for. */
+static void failure_text(const struct coord *coord, const struct forward *forward,
+                         char text[FAILURE_BYTES_MAX])
+{
+    bool is_unknown = forward->is_write && forward->state == FORWARD_LEFT;
+    const char *outcome = is_unknown ? "outcome unknown" : "not done";
+    if (forward->peer == PEER_NONE)
+        snprintf(text, FAILURE_BYTES_MAX, "SERVER_ERROR %s: the ring is not known yet\r\n",
+                 outcome);
+    else if (forward->was_refused)
+        snprintf(text, FAILURE_BYTES_MAX, "SERVER_ERROR %s: %s does not lead this key\r\n", outcome,
+                 links_name(coord->links, forward->peer));
+    else
+        snprintf(text, FAILURE_BYTES_MAX, "SERVER_ERROR %s: no answer from %s\r\n", outcome,
+                 links_name(coord->links, forward->peer));
+}
+
 /* Ends a forward without an answer of its coordinator. */
 static void forward_fail(struct coord *coord, struct forward *forward)
 {
-    forward_remove(coord, forward);
+    char text[FAILURE_BYTES_MAX];
+    failure_text(coord, forward, text);
     coord->stats->forward_failures++;
-    bool is_unknown = forward->is_write && forward->has_left;
-    if (forward->gather) {
+    coord->stats->unknown_outcomes +=
+        !forward->gather && forward->is_write && forward->state == FORWARD_LEFT;
+    forward_remove(coord, forward);
+    if (forward->gather)
         gather_count(coord, forward->gather, false);
-    } else {
-        char text[FAILURE_BYTES_MAX];
-        int len = snprintf(text, sizeof(text), "SERVER_ERROR %s: no answer from %s\r\n",
-                           is_unknown ? "outcome unknown" : "not done",
-                           links_name(coord->links, forward->peer));
-        coord->stats->unknown_outcomes += is_unknown;
-        asker_answer(coord->env, &forward->asker, span_of(text, (size_t)len));
-    }
-    free(forward);
+    else
+        asker_answer(coord->env, &forward->asker, span_of_string(text));
+    forward_free(coord, forward);
 }
+
+/* --- sending ---------------------------------------------------------------------------------- */
 
 /* The request as its coordinator is to parse it: the client's own bytes, or one key's of its line.
  */
@@ -155,42 +275,78 @@ static struct span forward_text(struct coord *coord, const struct request *reque
     return buf_span(&text->bytes);
 }
 
-/* Puts a forward's frames into its link. Returns false if the link can't take it. */
-static bool forward_send(struct coord *coord, struct forward *forward, struct conn_id client,
-                         const struct request *request, const struct digest *digest,
-                         struct moment now)
+/* Puts a forward's frames into its link, which is up. */
+static void forward_leave(struct coord *coord, struct forward *forward, const struct link *link,
+                          struct reply *out, struct moment now)
 {
-    enum disconnect why;
-    struct link *link = links_to(coord->links, forward->peer, LANE_DATA, now, &why);
-    if (!link)
-        return false;
-    struct reply *out = link_out(coord->links, link);
-    if (!out)
-        return false;
-    char client_text[CLIENT_TEXT_BYTES_MAX];
-    coord->env->client_text(coord->env->shell, client, client_text);
     struct message message = {
         .kind = MESSAGE_FORWARD,
         .FORWARD = {.number = forward->number,
-                    .client = span_of_string(client_text),
-                    .deadline_ms = coord->op_timeout_ms,
-                    .digest = *digest,
+                    .client = span_of_string(forward->client),
+                    .deadline_ms = (uint32_t)(forward->deadline_ms - now.mono_ms),
+                    .digest = forward->digest,
+                    .ring = coord->route->hash,
                     .direct = SPAN_LITERAL("-")},
     };
-    link_append(out, &message, forward_text(coord, request));
-    forward->has_left = link->state == LINK_UP;
+    link_append(out, &message, span_of(forward->text, forward->text_len));
+    forward->state = FORWARD_LEFT;
+    forward->conn = link->conn;
     coord->stats->forwards_sent++;
+}
+
+static struct list *forwards_of(const struct coord *coord, uint32_t peer)
+{
+    return &coord->links->peers[peer]->forwards;
+}
+
+/* Gives a forward that is in no list to the one who is to answer it. Returns false if it has to
+ * wait: nobody is known, or the connection rests; or if it is too late for it. */
+static bool forward_try(struct coord *coord, struct forward *forward, struct moment now)
+{
+    if (now.mono_ms >= forward->deadline_ms)
+        return false;
+    uint32_t peer = forward->gather ? forward->peer : PEER_SELF;
+    if (forward->slot < SLOT_COUNT)
+        peer = coord->route->leader[forward->slot];
+    else if (forward->slot == WAIT_RING && coord->route->view.member_count == 0)
+        return false;
+    if (peer == ROUTE_NOBODY)
+        return false;
+    if (peer == PEER_SELF) {
+        forward->state = FORWARD_OWN;
+        list_append(&coord->own, &forward->in_state);
+        return true;
+    }
+    forward_aim(coord, forward, peer);
+    enum disconnect why;
+    struct link *link = links_to(coord->links, peer, LANE_DATA, now, &why);
+    if (!link)
+        return false;
+    struct reply *out = link->state == LINK_UP ? link_out(coord->links, link) : NULL;
+    if (link->state == LINK_UP && !out)
+        return false;
+    list_append(forwards_of(coord, peer), &forward->in_state);
+    forward->state = FORWARD_QUEUED;
+    if (out)
+        forward_leave(coord, forward, link, out, now);
     return true;
 }
 
-static bool is_busy(const struct coord *coord, uint32_t peer)
+/* Whether the bounds leave no place for a request of so many bytes. */
+static bool is_busy(const struct coord *coord, const struct asker *asker, uint32_t peer,
+                    size_t bytes)
 {
-    if (coord->count >= FORWARDS_MAX)
+    if (coord->count >= FORWARDS_MAX || bytes > FORWARD_BYTES_MAX ||
+        coord->bytes > FORWARD_BYTES_MAX - bytes)
         return true;
-    struct link *link = links_dialled(coord->links, peer, LANE_DATA);
-    if (link->state == LINK_RESTING)
+    struct session *session = coord->env->session(coord->env->shell, asker->conn);
+    struct budget *budget = session ? session->out.bytes.budget : NULL;
+    if (budget && !budget_stretches(budget, bytes))
+        return true;
+    if (peer == ROUTE_NOBODY || peer == PEER_SELF)
         return false;
-    const struct reply *out = link_out(coord->links, link);
+    struct link *link = links_dialled(coord->links, peer, LANE_DATA);
+    const struct reply *out = link->state == LINK_UP ? link_out(coord->links, link) : NULL;
     return out && reply_len(out) > LINK_BACKLOG_BYTES_MAX;
 }
 
@@ -201,109 +357,285 @@ static void asker_busy(struct coord *coord, const struct asker *asker)
     asker_answer(coord->env, asker, span_of(text, (size_t)len));
 }
 
-void coord_forward(struct coord *coord, const struct asker *asker, uint32_t peer,
-                   const struct request *request, const struct digest *digest, struct moment now)
+void coord_forward(struct coord *coord, const struct asker *asker, const struct request *request,
+                   const struct digest *digest, struct moment now)
 {
-    if (UNLIKELY(is_busy(coord, peer))) {
+    uint32_t slot = position_slot(digest_position(digest));
+    struct span text = forward_text(coord, request);
+    if (UNLIKELY(
+            is_busy(coord, asker, coord->route->leader[slot], sizeof(struct forward) + text.len))) {
         asker_busy(coord, asker);
         return;
     }
-    struct forward *forward = forward_add(coord, asker, peer, now);
+    struct forward *forward =
+        forward_add(coord, asker, slot, text, now.mono_ms + coord->op_timeout_ms);
+    forward->digest = *digest;
     forward->is_write = request_is_write(request);
-    if (!forward_send(coord, forward, asker->conn, request, digest, now))
-        forward_fail(coord, forward);
+    if (UNLIKELY(is_slot_waiting(coord, slot)) || !forward_try(coord, forward, now))
+        wait_for_retry(coord, forward, now);
 }
 
-void coord_flush_all(struct coord *coord, const struct asker *asker, const struct route *route,
-                     const struct request *request, struct moment now)
+void coord_keep_flush(struct coord *coord, const struct asker *asker, const struct request *request,
+                      struct moment now)
 {
-    const struct view *view = &route->view;
+    if (is_busy(coord, asker, ROUTE_NOBODY, sizeof(struct forward) + request->line.len)) {
+        asker_busy(coord, asker);
+        return;
+    }
+    struct forward *forward =
+        forward_add(coord, asker, WAIT_RING, request->line, now.mono_ms + coord->op_timeout_ms);
+    forward->is_write = true;
+    wait_for_retry(coord, forward, now);
+}
+
+void coord_flush_all(struct coord *coord, const struct asker *asker, const struct request *request,
+                     uint64_t deadline_ms, struct moment now)
+{
+    const struct route *route = coord->route;
+    CHECK(route->view.member_count > 0);
     struct gather *gather = malloc(sizeof(*gather));
     CHECK(gather != NULL);
     /* One more is open than there are members, so that failures at once don't end it early. */
-    *gather = (struct gather){.asker = *asker, .members = view->member_count, .open = 1};
-    static const struct digest no_key;
-    for (uint32_t i = 0; i < view->member_count; i++) {
-        if (route->peers[i] == PEER_SELF) {
+    *gather = (struct gather){.asker = *asker, .members = route->view.member_count, .open = 1};
+    for (uint32_t i = 0; i < route->view.member_count; i++) {
+        uint32_t peer = route->peers[i];
+        if (peer == PEER_SELF) {
             gather->done++;
             continue;
         }
-        struct forward *forward = forward_add(coord, asker, route->peers[i], now);
-        if (!forward)
+        if (peer == PEER_NONE ||
+            is_busy(coord, asker, peer, sizeof(struct forward) + request->line.len))
             continue; /* counted as not done */
+        struct forward *forward =
+            forward_add(coord, asker, WAIT_MEMBERS, request->line, deadline_ms);
         forward->gather = gather;
+        forward_aim(coord, forward, peer);
         forward->is_write = true;
         gather->open++;
-        if (!forward_send(coord, forward, asker->conn, request, &no_key, now))
-            forward_fail(coord, forward);
+        if (!forward_try(coord, forward, now))
+            wait_for_retry(coord, forward, now);
     }
     gather_count(coord, gather, false);
 }
 
-/* An answer for a client: relayed as it is; a refusal has not been carried out. */
-static void relay(struct coord *coord, const struct forward *forward, const struct message *answer)
+/* --- what comes back -------------------------------------------------------------------------- */
+
+/* An answer for a client, as it is. */
+static void relay(struct coord *coord, const struct forward *forward, struct span body)
 {
     const struct asker *asker = &forward->asker;
-    if (answer->ANSWER.status != ANSWER_DONE) {
-        char reason[128], text[FAILURE_BYTES_MAX + 128];
-        int len = snprintf(text, sizeof(text), "SERVER_ERROR not done: %s says %s\r\n",
-                           links_name(coord->links, forward->peer),
-                           log_quote(answer->body.data, answer->body.len, reason, sizeof(reason)));
-        coord->stats->forward_failures++;
-        asker_answer(coord->env, asker, span_of(text, (size_t)len));
-        return;
-    }
     struct session *session = coord->env->session(coord->env->shell, asker->conn);
     if (!session)
         return;
     coord->stats->answers_relayed++;
-    session_note_remote(session, answer->body.len);
-    reply_append(session_reply(session, asker->seq), answer->body);
+    session_note_remote(session, body.len);
+    reply_append(session_reply(session, asker->seq), body);
     session_done(session, asker->seq, asker->part);
 }
 
-void coord_answered(struct coord *coord, uint32_t peer, const struct message *answer)
+/* The coordinator will not do it, whatever is tried. */
+static void relay_refusal(struct coord *coord, const struct forward *forward, struct span body)
+{
+    char reason[128], text[FAILURE_BYTES_MAX + 128];
+    int len = snprintf(text, sizeof(text), "SERVER_ERROR not done: %s says %s\r\n",
+                       links_name(coord->links, forward->peer),
+                       log_quote(body.data, body.len, reason, sizeof(reason)));
+    coord->stats->forward_failures++;
+    asker_answer(coord->env, &forward->asker, span_of(text, (size_t)len));
+}
+
+static void retry_later(struct coord *coord, struct forward *forward, struct moment now)
+{
+    unlist(coord, forward);
+    coord->stats->forwards_retried++;
+    wait_for_retry(coord, forward, now);
+}
+
+void coord_answered(struct coord *coord, const struct link *link, const struct message *answer,
+                    struct moment now)
 {
     struct forward *forward = coord->places[answer->ANSWER.number % FORWARDS_MAX];
-    if (!forward || forward->number != answer->ANSWER.number || forward->peer != peer)
+    if (!forward || forward->number != answer->ANSWER.number || forward->state != FORWARD_LEFT ||
+        !conn_id_equal(forward->conn, link->conn))
         return; /* it came after its deadline */
+    enum answer_status status = answer->ANSWER.status < ANSWER_STATUS_COUNT
+                                    ? (enum answer_status)answer->ANSWER.status
+                                    : ANSWER_DIRECT;
+    if (status == ANSWER_NOT_LEADER && !forward->gather) {
+        forward->was_refused = true;
+        retry_later(coord, forward, now);
+        return;
+    }
+    if (status == ANSWER_DIRECT) {
+        forward_fail(coord, forward); /* nobody has asked for that */
+        return;
+    }
     forward_remove(coord, forward);
     if (forward->gather)
-        gather_count(coord, forward->gather, answer->ANSWER.status == ANSWER_DONE);
+        gather_count(coord, forward->gather, status == ANSWER_DONE);
+    else if (status == ANSWER_DONE)
+        relay(coord, forward, answer->body);
     else
-        relay(coord, forward, answer);
-    free(forward);
+        relay_refusal(coord, forward, answer->body);
+    forward_free(coord, forward);
 }
 
-void coord_left(struct coord *coord, uint32_t peer)
+/* --- what happens to links and ring ----------------------------------------------------------- */
+
+void coord_came_up(struct coord *coord, uint32_t peer, struct moment now)
 {
-    struct list *head = &coord->links->peers[peer]->forwards;
-    for (struct list *link = head->next; link != head; link = link->next)
-        CONTAINER_OF(link, struct forward, by_peer)->has_left = true;
+    struct link *link = links_dialled(coord->links, peer, LANE_DATA);
+    struct reply *out = link_out(coord->links, link);
+    if (link->state != LINK_UP || !out)
+        return; /* it has ended meanwhile; that will be told too */
+    struct list *head = forwards_of(coord, peer);
+    for (struct list *at = head->next; at != head; at = at->next) {
+        struct forward *forward = CONTAINER_OF(at, struct forward, in_state);
+        if (forward->state == FORWARD_QUEUED && now.mono_ms < forward->deadline_ms)
+            forward_leave(coord, forward, link, out, now);
+    }
 }
 
-void coord_lost(struct coord *coord, uint32_t peer)
+void coord_lost(struct coord *coord, uint32_t peer, struct moment now)
 {
-    struct list *link;
-    while ((link = list_first(&coord->links->peers[peer]->forwards)))
-        forward_fail(coord, CONTAINER_OF(link, struct forward, by_peer));
+    const struct link *link = links_dialled(coord->links, peer, LANE_DATA);
+    struct list *head = forwards_of(coord, peer);
+    struct list *at = head->next;
+    while (at != head) {
+        struct forward *forward = CONTAINER_OF(at, struct forward, in_state);
+        at = at->next;
+        bool is_newer = forward->state == FORWARD_LEFT ? conn_id_equal(forward->conn, link->conn)
+                                                       : link->state != LINK_RESTING;
+        if (is_newer)
+            continue; /* it is with a connection that came after the one that was lost */
+        if (forward->state == FORWARD_LEFT && forward->is_write)
+            forward_fail(coord, forward);
+        else
+            retry_later(coord, forward, now);
+    }
 }
 
-bool coord_late(struct coord *coord, struct moment now, uint32_t *peer)
+/* Tries those of one slot in the order they came, until one has to wait on. is_anew: what they
+ * waited for has changed. */
+static void retry_waiting(struct coord *coord, struct waiting *waiting, bool is_anew,
+                          struct moment now)
 {
-    struct list *link = list_first(&coord->by_deadline);
-    if (!link)
+    struct list *at = waiting->forwards.next;
+    while (at != &waiting->forwards) {
+        struct forward *forward = CONTAINER_OF(at, struct forward, in_state);
+        struct list *next = at->next;
+        list_remove(at);
+        if (is_anew)
+            forward->pause_ms = RETRY_MS_MIN;
+        if (!forward_try(coord, forward, now)) {
+            list_append(next, &forward->in_state); /* where it was */
+            begin_pause(waiting, forward, now);
+            if (forward->slot != WAIT_MEMBERS)
+                break;
+        }
+        at = next;
+    }
+    if (list_is_empty(&waiting->forwards))
+        list_remove(&waiting->in_active);
+}
+
+/* Tries all that wait, or those whose pause is over. */
+static void retry_active(struct coord *coord, bool is_anew, struct moment now)
+{
+    coord->retry_ms = UINT64_MAX;
+    struct list *at = coord->active.next;
+    while (at != &coord->active) {
+        struct waiting *waiting = CONTAINER_OF(at, struct waiting, in_active);
+        at = at->next;
+        if (is_anew || waiting->retry_ms <= now.mono_ms)
+            retry_waiting(coord, waiting, is_anew, now);
+        if (list_is_linked(&waiting->in_active) && waiting->retry_ms < coord->retry_ms)
+            coord->retry_ms = waiting->retry_ms;
+    }
+}
+
+void coord_retry(struct coord *coord, struct moment now)
+{
+    if (now.mono_ms >= coord->retry_ms)
+        retry_active(coord, false, now);
+}
+
+void coord_rerouted(struct coord *coord, struct moment now)
+{
+    struct list *at = coord->by_deadline.next;
+    while (at != &coord->by_deadline) {
+        struct forward *forward = CONTAINER_OF(at, struct forward, by_deadline);
+        at = at->next;
+        if (forward->state == FORWARD_QUEUED && forward->slot < SLOT_COUNT &&
+            coord->route->leader[forward->slot] != forward->peer)
+            retry_later(coord, forward, now);
+    }
+    retry_active(coord, true, now);
+}
+
+struct forward *coord_take_own(struct coord *coord)
+{
+    struct list *first = list_first(&coord->own);
+    if (LIKELY(!first))
+        return NULL;
+    struct forward *forward = CONTAINER_OF(first, struct forward, in_state);
+    forward_remove(coord, forward);
+    return forward;
+}
+
+/* --- time ------------------------------------------------------------------------------------- */
+
+bool coord_late(struct coord *coord, struct moment now, uint32_t *late_on)
+{
+    struct list *first = list_first(&coord->by_deadline);
+    if (!first)
         return false;
-    struct forward *forward = CONTAINER_OF(link, struct forward, by_deadline);
+    struct forward *forward = CONTAINER_OF(first, struct forward, by_deadline);
     if (forward->deadline_ms > now.mono_ms)
         return false;
-    *peer = forward->peer;
+    *late_on = forward->state == FORWARD_LEFT ? forward->peer : PEER_NONE;
     forward_fail(coord, forward);
     return true;
 }
 
 uint64_t coord_deadline(const struct coord *coord)
 {
-    struct list *link = list_first(&coord->by_deadline);
-    return link ? CONTAINER_OF(link, struct forward, by_deadline)->deadline_ms : UINT64_MAX;
+    const struct list *first = list_first(&coord->by_deadline);
+    if (LIKELY(!first))
+        return UINT64_MAX;
+    uint64_t deadline_ms = CONTAINER_OF(first, struct forward, by_deadline)->deadline_ms;
+    return coord->retry_ms < deadline_ms ? coord->retry_ms : deadline_ms;
+}
+
+void coord_check(const struct coord *coord)
+{
+    uint32_t count = 0;
+    size_t bytes = 0;
+    uint64_t deadline_ms = 0;
+    for (const struct list *at = coord->by_deadline.next; at != &coord->by_deadline;
+         at = at->next) {
+        const struct forward *forward = CONTAINER_OF(at, struct forward, by_deadline);
+        CHECK(coord->places[forward->number % FORWARDS_MAX] == forward);
+        CHECK(forward->deadline_ms >= deadline_ms);
+        CHECK(list_is_linked(&forward->in_state));
+        CHECK(forward->state != FORWARD_WAITING || is_slot_waiting(coord, forward->slot));
+        deadline_ms = forward->deadline_ms;
+        bytes += forward_bytes(forward);
+        count++;
+    }
+    CHECK(count == coord->count);
+    CHECK(bytes == coord->bytes);
+    for (const struct list *at = coord->active.next; at != &coord->active; at = at->next) {
+        const struct waiting *waiting = CONTAINER_OF(at, struct waiting, in_active);
+        uint64_t number = 0;
+        CHECK(!list_is_empty(&waiting->forwards));
+        CHECK(waiting->retry_ms >= coord->retry_ms);
+        for (const struct list *in = waiting->forwards.next; in != &waiting->forwards;
+             in = in->next) {
+            const struct forward *forward = CONTAINER_OF(in, struct forward, in_state);
+            CHECK(forward->state == FORWARD_WAITING);
+            CHECK(forward->number > number);
+            number = forward->number;
+        }
+    }
 }

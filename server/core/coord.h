@@ -1,13 +1,25 @@
 /* Coord: client requests on their way to the node that leads their key, until they are answered.
  *
- * A forward is answered exactly once: by its coordinator, or by this node when that cannot answer
- * in time. What never left this node, and reads, end as "not done" (safe to repeat); a write that
- * left and has no answer ends as "outcome unknown", and is never repeated here. Answers come in any
- * order; the client's session puts them right. A flush of the whole cluster is one request with one
- * forward a member.
+ * A forward keeps its own copy of the request. What is certain not to have been done (it never
+ * left, its leader is not known, or was refused because another node leads the key), and a read
+ * whose link broke, is tried anew: when the ring changes, and after 10, 20, 40 … 100 ms, until its
+ * deadline. A write that left and has no answer is never repeated: its outcome is unknown.
  *
- * Bounds: FORWARDS_MAX requests under way and LINK_BACKLOG_BYTES_MAX unsent bytes a link; above
- * them the answer is "busy". */
+ *        .---------- link ended (a read), not the leader ----------.
+ *        v                                                          |
+ *     WAITING --leader's link not up--> QUEUED --link up--> LEFT ---+--ANSWER--> answered
+ *        |  ^---------- link ended, another leader ---'       |
+ *        |  '--(link up: LEFT at once)                        +--deadline, link ended: a write is
+ *        |                                                    |  "outcome unknown"
+ *        '--deadline--> "not done"                            '--deadline: a read is "not done"
+ *
+ * A forward is answered exactly once. Those of one slot that have not left yet leave in the order
+ * in which they came. Answers come in any order; the client's session puts them right. A flush of
+ * the whole cluster is one request with one forward a member.
+ *
+ * Bounds: FORWARDS_MAX requests under way, FORWARD_BYTES_MAX bytes of their copies, which count
+ * against the memory bound, and LINK_BACKLOG_BYTES_MAX unsent bytes a link; above them the answer
+ * is "busy". */
 #ifndef DHT_SERVER_CORE_COORD_H
 #define DHT_SERVER_CORE_COORD_H
 
@@ -15,8 +27,11 @@
 #include "server/core/route.h"
 
 #define FORWARDS_MAX           65536u
-#define LINK_BACKLOG_BYTES_MAX (256u * 1024 * 1024) /* two of the largest values */
+#define FORWARD_BYTES_MAX      (256u * 1024 * 1024) /* two of the largest values */
+#define LINK_BACKLOG_BYTES_MAX (256u * 1024 * 1024)
 #define BUSY_RETRY_MS          100u
+#define RETRY_MS_MIN           10u
+#define RETRY_MS_MAX           100u
 
 /* One client request's place: whose answer it is. */
 struct asker {
@@ -34,20 +49,48 @@ struct gather {
     uint32_t done;    /* answered OK */
 };
 
-struct forward {
-    struct list by_deadline;
-    struct list by_peer;
-    uint64_t number;
-    uint64_t deadline_ms;
-    uint32_t peer;
-    bool is_write;
-    bool has_left;         /* it may have been executed */
-    struct asker asker;    /* of a flush_all, gather's */
-    struct gather *gather; /* owned by its last open forward */
+enum forward_state {
+    FORWARD_WAITING, /* to be tried anew; in its slot's list */
+    FORWARD_QUEUED,  /* its leader's link is not up yet; in the peer's list */
+    FORWARD_LEFT,    /* it may have been executed; in the peer's list */
+    FORWARD_OWN      /* this node has become its leader; in coord->own */
 };
 
+struct forward {
+    struct list by_deadline;
+    struct list in_state; /* the list that its state says */
+    enum forward_state state;
+    uint64_t number;
+    uint64_t deadline_ms;
+    uint32_t pause_ms;   /* WAITING: the pause after the next try that comes to nothing */
+    uint32_t peer;       /* whom it is for, as last tried; PEER_NONE: nobody yet */
+    uint32_t slot;       /* of its key; WAIT_RING, WAIT_MEMBERS without one */
+    struct conn_id conn; /* LEFT: the connection it left by */
+    bool is_write;
+    bool was_refused;                   /* by peer: it does not lead the key */
+    struct digest digest;               /* of its key */
+    struct asker asker;                 /* of a flush_all, gather's */
+    struct gather *gather;              /* owned by its last open forward */
+    struct budget *budget;              /* where its bytes are counted; may be NULL */
+    char client[CLIENT_TEXT_BYTES_MAX]; /* the client's address */
+    uint32_t text_len;
+    char text[]; /* the request as its coordinator is to parse it */
+};
+
+/* Requests of one slot that wait to be tried anew. */
+struct waiting {
+    struct list forwards;  /* by number; next NULL: not in use */
+    struct list in_active; /* linked while forwards is not empty */
+    uint64_t retry_ms;
+};
+
+#define WAIT_RING    SLOT_COUNT       /* a flush_all before there is a ring */
+#define WAIT_MEMBERS (SLOT_COUNT + 1) /* forwards of flush_all, each for its own member */
+#define WAITS        (SLOT_COUNT + 2)
+
 struct coord {
-    struct links *links; /* borrowed */
+    struct links *links;       /* borrowed */
+    const struct route *route; /* borrowed */
     const struct env *env;
     struct stats *stats;
     uint32_t op_timeout_ms;
@@ -57,29 +100,52 @@ struct coord {
     uint32_t free_count;
     uint64_t rounds;         /* makes numbers unique: number = rounds * FORWARDS_MAX + place */
     uint32_t count;          /* forwards under way */
+    size_t bytes;            /* that they take */
     struct list by_deadline; /* all have the same time-out, so this is a queue */
-    struct reply text;       /* scratch: a request as it is forwarded */
+    struct waiting *waits;   /* by slot, and the two above */
+    struct list active;      /* those with forwards */
+    uint64_t retry_ms;       /* no wait is over before */
+    struct list own;
+    struct reply text; /* scratch: a request as it is forwarded */
 };
 
-void coord_init(struct coord *coord, struct links *links, uint32_t op_timeout_ms);
+void coord_init(struct coord *coord, struct links *links, const struct route *route,
+                uint32_t op_timeout_ms);
 void coord_close(struct coord *coord);
 
-/* Sends a client's request to the member that leads its key; answers at once if that can't be. */
-void coord_forward(struct coord *coord, const struct asker *asker, uint32_t peer,
-                   const struct request *request, const struct digest *digest, struct moment now);
-/* Sends a flush_all to all other members; this node has carried it out already. */
-void coord_flush_all(struct coord *coord, const struct asker *asker, const struct route *route,
-                     const struct request *request, struct moment now);
-/* A whole answer has come over a member's dialled link. */
-void coord_answered(struct coord *coord, uint32_t peer, const struct message *answer);
-/* The member's link is up: what was queued has left. */
-void coord_left(struct coord *coord, uint32_t peer);
-/* The member's link has ended: its forwards fail. */
-void coord_lost(struct coord *coord, uint32_t peer);
-/* Fails one forward that is due. Returns whether there was one; peer: out, whom it was for. */
-bool coord_late(struct coord *coord, struct moment now, uint32_t *peer);
-/* When coord_late is due; UINT64_MAX if nothing is under way. */
+/* Takes a client's request on a key that this node does not lead: sends it to whom the route says,
+ * now or later; answers at once only if it is too busy. */
+void coord_forward(struct coord *coord, const struct asker *asker, const struct request *request,
+                   const struct digest *digest, struct moment now);
+/* Sends a flush_all to all other members of the ring; this node has carried it out already. The
+ * route must have members. deadline_ms: when it is to be answered at the latest. */
+void coord_flush_all(struct coord *coord, const struct asker *asker, const struct request *request,
+                     uint64_t deadline_ms, struct moment now);
+/* Keeps a flush_all until there is a ring; then it is among coord_take_own's. */
+void coord_keep_flush(struct coord *coord, const struct asker *asker, const struct request *request,
+                      struct moment now);
+/* A whole answer has come over a peer's dialled link. */
+void coord_answered(struct coord *coord, const struct link *link, const struct message *answer,
+                    struct moment now);
+/* The peer's data link is up: what was queued for it leaves. */
+void coord_came_up(struct coord *coord, uint32_t peer, struct moment now);
+/* The peer's data link has ended: its writes that left fail, the rest waits to be tried anew. */
+void coord_lost(struct coord *coord, uint32_t peer, struct moment now);
+/* The route has changed: what has not left goes where it says now. */
+void coord_rerouted(struct coord *coord, struct moment now);
+/* Tries anew what is due. */
+void coord_retry(struct coord *coord, struct moment now);
+/* Takes a request that this node itself leads by now, in the order they came, or NULL. It is open
+ * no more: the caller carries it out for its asker and frees it with coord_free. */
+struct forward *coord_take_own(struct coord *coord);
+void coord_free(struct coord *coord, struct forward *forward);
+/* Fails one forward that is due. Returns whether there was one. late_on: out, the peer on whose
+ * data link it was late, PEER_NONE if it had not left. */
+bool coord_late(struct coord *coord, struct moment now, uint32_t *late_on);
+/* When coord_late or coord_retry is due; UINT64_MAX if nothing is under way. */
 uint64_t coord_deadline(const struct coord *coord);
+/* Walks the whole structure and CHECKs every invariant; for tests. */
+void coord_check(const struct coord *coord);
 
 /* Answers a request with nothing but this text; silent for noreply. */
 void asker_answer(const struct env *env, const struct asker *asker, struct span text);

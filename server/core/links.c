@@ -390,6 +390,7 @@ static void came_up(struct links *links, struct link *link, uint64_t generation,
 {
     struct peer *peer = peer_at(links, link->peer);
     link->state = LINK_UP;
+    link->generation = generation;
     link->boot = boot;
     list_remove(&link->in_pending);
     links->up_count++;
@@ -397,7 +398,7 @@ static void came_up(struct links *links, struct link *link, uint64_t generation,
     peer->boot = boot;
     for (uint32_t i = 0; i < 2 * LANE_COUNT; i++) {
         struct link *other = i < LANE_COUNT ? &peer->dialled[i] : &peer->accepted[i - LANE_COUNT];
-        if (other->state == LINK_UP && other->boot < boot)
+        if (other->state == LINK_UP && other->generation != generation && other->boot < boot)
             links_end(links, other, DISCONNECT_CLOSED, "its node has started again", now);
     }
     news_append(links, (struct link_news){.change = LINK_CAME_UP,

@@ -49,7 +49,8 @@ struct link {
     enum lane lane;
     bool is_dialled;        /* by this node; else it was accepted */
     uint32_t peer;          /* the other end */
-    uint64_t boot;          /* UP: of the process at the other end */
+    uint64_t generation;    /* UP: of the process at the other end */
+    uint64_t boot;          /* the same */
     struct conn_id conn;    /* its connection; generation 0 while resting */
     struct reply queue;     /* frames that wait for UP; dropped with the link: they never left */
     struct list in_pending; /* DIALLING, GREETING */

@@ -6,6 +6,7 @@
 #include "server/core/command.h"
 #include "server/core/coord.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,10 @@ struct op {
     uint32_t leader;         /* peer index of the key's primary */
     struct session *session; /* a client's; NULL for a request another node has forwarded */
     struct asker asker;      /* a client's; of a forwarded one only conn */
-    uint64_t number;         /* a forwarded one's */
+    /* A forwarded one's: */
+    uint64_t number;
+    uint32_t entry;     /* the peer that forwarded it */
+    struct span client; /* borrowed: the client's address */
 };
 
 struct node {
@@ -100,7 +104,7 @@ struct node *node_open(const struct node_options *options, struct store *store,
                                             .boot = options->boot};
     links_init(&node->links, &identity, options->op_timeout_ms, env, log, &node->stats);
     route_init(&node->route);
-    coord_init(&node->coord, &node->links, options->op_timeout_ms);
+    coord_init(&node->coord, &node->links, &node->route, options->op_timeout_ms);
     place_seeds(node);
     node->executor = (struct executor){
         .store = store, .stats = &node->stats, .value_bytes_max = options->value_bytes_max};
@@ -230,6 +234,18 @@ static void run_admin(struct node *node, const struct op *op, struct reply *out)
     }
 }
 
+/* flush_all: here, and on all other members of the ring. */
+static void run_flush(struct node *node, const struct asker *asker, const struct request *request,
+                      uint64_t deadline_ms)
+{
+    if (node->route.view.member_count == 0) {
+        coord_keep_flush(&node->coord, asker, request, node->now);
+        return;
+    }
+    command_flush(&node->executor, request);
+    coord_flush_all(&node->coord, asker, request, deadline_ms, node->now);
+}
+
 /* Commands that the node asked answers itself. */
 static void run_node_command(struct node *node, const struct op *op)
 {
@@ -261,14 +277,8 @@ static void run_node_command(struct node *node, const struct op *op)
         reply_append(out, SPAN_LITERAL("ERROR\r\n"));
         break;
     case CMD_FLUSH_ALL:
-        command_flush(&node->executor, request);
-        if (node->route.view.member_count > 1) {
-            coord_flush_all(&node->coord, &op->asker, &node->route, request, node->now);
-            return;
-        }
-        if (!request->noreply)
-            reply_append(out, SPAN_LITERAL("OK\r\n"));
-        break;
+        run_flush(node, &op->asker, request, node->now.mono_ms + node->options.op_timeout_ms);
+        return;
     default:
         CHECK(request->command == CMD_INVALID);
         reply_append(out, request->error);
@@ -286,12 +296,46 @@ static bool touch_has_failed(const struct op *op, const struct reply *answer)
            text.len > error.len && memcmp(text.data, error.data, error.len) == 0;
 }
 
+/* Who asked for what, and what became of it: never a whole key, never a value. answer: of which
+ * the first word tells. */
+static void audit(struct node *node, const struct op *op, struct span client, uint64_t number,
+                  uint32_t entry, struct span answer)
+{
+    char key[2 * sizeof(uint64_t) + 1] = "-";
+    if (command_has_key(op->request.command))
+        snprintf(key, sizeof(key), "%016" PRIx64, op->key.position);
+    size_t len = 0;
+    while (len < answer.len && answer.data[len] > ' ')
+        len++;
+    log_line(node->options.audit, node->now, LOG_INFO, "request",
+             "client=%.*s number=%" PRIu64 " entry=%s command=%s key=%s outcome=%.*s",
+             (int)client.len, client.data, number, links_name(&node->links, entry),
+             command_word(op->request.command), key, len > 0 ? (int)len : 4,
+             len > 0 ? answer.data : "none");
+}
+
+/* Carries out a client's request on the store; its answer is appended to where it belongs. */
+static void execute_local(struct node *node, struct op *op, struct reply *out)
+{
+    if (LIKELY(!node->options.audit)) {
+        command_execute(&node->executor, &op->request, &op->key, out);
+        return;
+    }
+    size_t before = buf_len(&out->bytes);
+    command_execute(&node->executor, &op->request, &op->key, out);
+    char client[CLIENT_TEXT_BYTES_MAX];
+    node->env->client_text(node->env->shell, op->asker.conn, client);
+    struct span bytes = buf_span(&out->bytes);
+    audit(node, op, span_of_string(client), op->asker.seq, PEER_SELF,
+          span_of(bytes.data + before, bytes.len - before));
+}
+
 static void run_local(struct node *node, struct op *op)
 {
     node->stats.answers_local++;
     if (UNLIKELY(op->request.command == CMD_GAT || op->request.command == CMD_GATS)) {
         struct reply *answer = &node->answer;
-        command_execute(&node->executor, &op->request, &op->key, answer);
+        execute_local(node, op, answer);
         if (touch_has_failed(op, answer)) {
             asker_answer(node->env, &op->asker, buf_span(&answer->bytes));
             reply_consume(answer, reply_len(answer));
@@ -299,8 +343,7 @@ static void run_local(struct node *node, struct op *op)
         }
         reply_move(session_reply(op->session, op->asker.seq), answer);
     } else {
-        command_execute(&node->executor, &op->request, &op->key,
-                        session_reply(op->session, op->asker.seq));
+        execute_local(node, op, session_reply(op->session, op->asker.seq));
     }
     session_done(op->session, op->asker.seq, op->asker.part);
 }
@@ -312,7 +355,7 @@ static void run_client(struct node *node, struct op *op)
     } else if (LIKELY(op->leader == PEER_SELF)) {
         run_local(node, op);
     } else {
-        coord_forward(&node->coord, &op->asker, op->leader, &op->request, &op->digest, node->now);
+        coord_forward(&node->coord, &op->asker, &op->request, &op->digest, node->now);
     }
 }
 
@@ -372,6 +415,8 @@ static void run_forwarded(struct node *node, struct op *op)
         command_execute(&node->executor, &op->request, &op->key, answer);
     }
     node->stats.forwards_served++;
+    if (UNLIKELY(node->options.audit != NULL))
+        audit(node, op, op->client, op->number, op->entry, buf_span(&answer->bytes));
     answer_forward(node, op->asker.conn, op->number,
                    touch_has_failed(op, answer) ? ANSWER_REFUSED : ANSWER_DONE, answer);
 }
@@ -404,6 +449,20 @@ static void prefetch_first(const struct node *node)
             store_prefetch_item(node->store, &node->batch[i].key);
 }
 
+/* Tells every module what has happened to the links. */
+static void tell_news(struct node *node)
+{
+    struct link_news news;
+    while (links_take_news(&node->links, &news)) {
+        if (news.lane != LANE_DATA || !news.is_dialled)
+            continue;
+        if (news.change == LINK_CAME_UP)
+            coord_came_up(&node->coord, news.peer, node->now);
+        else
+            coord_lost(&node->coord, news.peer, node->now);
+    }
+}
+
 void node_flush(struct node *node)
 {
     CHECK(!node->is_flushing);
@@ -419,6 +478,7 @@ void node_flush(struct node *node)
     }
     node->batch_count = 0;
     node->is_flushing = false;
+    tell_news(node);
 }
 
 void node_sent(struct node *node)
@@ -427,7 +487,8 @@ void node_sent(struct node *node)
 }
 
 /* Takes a forwarded request into the batch. */
-static void forward_submit(struct node *node, struct conn_id conn, const struct message *message)
+static void forward_submit(struct node *node, const struct link *link,
+                           const struct message *message)
 {
     struct request_parser parser = {0};
     struct request_limits limits = {.value_bytes_max = node->options.value_bytes_max};
@@ -438,14 +499,16 @@ static void forward_submit(struct node *node, struct conn_id conn, const struct 
         request_parse(&parser, &limits, text.data, text.len, request, &consumed, &need);
     bool is_whole = result == PARSE_DONE && (consumed == text.len || request->too_large);
     if (!is_whole || request->part == PART_PIECE) {
-        refuse_forward(node, conn, message->FORWARD.number, ANSWER_REFUSED,
+        refuse_forward(node, link->conn, message->FORWARD.number, ANSWER_REFUSED,
                        "the forward is malformed");
         return;
     }
     struct op *op = &node->batch[node->batch_count++];
     op->session = NULL;
-    op->asker.conn = conn;
+    op->asker.conn = link->conn;
     op->number = message->FORWARD.number;
+    op->entry = link->peer;
+    op->client = message->FORWARD.client;
     op->digest = message->FORWARD.digest;
     op_place(node, op);
     log_line(node->log, node->now, LOG_DEBUG, "forward-served",
@@ -458,9 +521,9 @@ static void forward_submit(struct node *node, struct conn_id conn, const struct 
 static void take_whole(struct node *node, struct link *link, const struct message *message)
 {
     if (message->kind == MESSAGE_FORWARD)
-        forward_submit(node, link->conn, message);
+        forward_submit(node, link, message);
     else
-        coord_answered(&node->coord, link->peer, message);
+        coord_answered(&node->coord, link, message, node->now);
 }
 
 static enum err take_part(struct node *node, struct link *link, const struct message *part)
@@ -488,20 +551,6 @@ static enum err take_message(struct node *node, struct link *link, const struct 
         return ERR_OK;
     }
     return link_parts_begin(link, message, total, PARTS_BYTES_MAX);
-}
-
-/* Tells every module what has happened to the links. */
-static void tell_news(struct node *node)
-{
-    struct link_news news;
-    while (links_take_news(&node->links, &news)) {
-        if (news.lane != LANE_DATA || !news.is_dialled)
-            continue;
-        if (news.change == LINK_CAME_UP)
-            coord_left(&node->coord, news.peer);
-        else
-            coord_lost(&node->coord, news.peer);
-    }
 }
 
 /* A message on a link that is up: what it may carry is its lane's affair. */
@@ -590,12 +639,14 @@ void node_tick(struct node *node)
      * first. */
     uint32_t peer;
     while (coord_late(&node->coord, node->now, &peer)) {
-        struct link *link = links_dialled(&node->links, peer, LANE_DATA);
-        if (link->state == LINK_UP)
+        struct link *link = peer == PEER_NONE ? NULL : links_dialled(&node->links, peer, LANE_DATA);
+        if (link && link->state == LINK_UP)
             links_end(&node->links, link, DISCONNECT_TIMEOUT, "an answer did not come in time",
                       node->now);
         tell_news(node);
     }
+    coord_retry(&node->coord, node->now);
+    tell_news(node);
     links_sweep(&node->links);
     if (node->now.mono_ms >= node->store_tick_ms) {
         bool has_more = store_tick(node->store, STORE_TICK_ITEMS);

@@ -31,6 +31,7 @@ struct node_options {
     const struct view *seeds; /* the lines of peers.txt; the own name may be among them */
     uint32_t value_bytes_max; /* -I */
     uint32_t op_timeout_ms;   /* a forwarded request is answered within this */
+    struct log *audit;        /* borrowed; a line for every request carried out here; NULL: none */
     const struct stats_setting *settings; /* for `stats settings`; borrowed for the node's life */
     size_t settings_count;
 };

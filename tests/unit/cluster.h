@@ -57,6 +57,9 @@ struct place {
     uint32_t generation;
     uint64_t boot; /* starts so far */
     struct prng entropy;
+    struct log audit;    /* used if is_audited */
+    struct buf audited;  /* its lines */
+    bool is_audited;     /* from the next start on */
     bool clients_refuse; /* dials to clients come to nothing */
     bool has_ended;      /* the node has asked to stop */
     enum node_end end;
@@ -202,17 +205,28 @@ static inline void cluster_sink(void *arg, const char *line, size_t len)
     buf_append(&place->lines, line, len);
 }
 
-/* How many lines of a place's log hold this text. */
-static inline int place_logged(const struct place *place, const char *text)
+static inline void cluster_audit_sink(void *arg, const char *line, size_t len)
+{
+    struct place *place = arg;
+    buf_append(&place->audited, line, len);
+}
+
+/* How many lines hold this text. */
+static inline int lines_with(struct span lines, const char *text)
 {
     int count = 0;
-    struct span lines = buf_span(&place->lines);
     while (lines.len > 0) {
         size_t len = (size_t)((char *)memchr(lines.data, '\n', lines.len) - lines.data) + 1;
         count += memmem(lines.data, len, text, strlen(text)) != NULL;
         lines = span_of(lines.data + len, lines.len - len);
     }
     return count;
+}
+
+/* How many lines of a place's log hold this text. */
+static inline int place_logged(const struct place *place, const char *text)
+{
+    return lines_with(buf_span(&place->lines), text);
 }
 
 /* Starts a place's node with an empty store, on the given list. */
@@ -238,6 +252,8 @@ static inline void place_start(struct place *place, const char *list)
     const struct store_options store_options = {.budget = &place->budget, .seed = 1};
     place->store = store_open(&store_options);
     place->boot++;
+    place->audit = (struct log){
+        .level = LOG_INFO, .sink = cluster_audit_sink, .arg = place, .is_complete = true};
     const struct node_options options = {.name = place->cluster->names[place->number],
                                          .cluster = "dht",
                                          .gossip = "random",
@@ -246,6 +262,7 @@ static inline void place_start(struct place *place, const char *list)
                                          .weight = 1,
                                          .seeds = &place->view,
                                          .value_bytes_max = CLUSTER_VALUE_MAX,
+                                         .audit = place->is_audited ? &place->audit : NULL,
                                          .op_timeout_ms = CLUSTER_TIMEOUT_MS};
     place->node = node_open(&options, place->store, &place->env, &place->log);
     node_turn(place->node, place->cluster->now);
@@ -297,6 +314,7 @@ static inline void cluster_close(struct cluster *cluster)
         if (cluster->places[i].node)
             place_stop(&cluster->places[i]);
         buf_close(&cluster->places[i].lines);
+        buf_close(&cluster->places[i].audited);
     }
     free(cluster);
 }

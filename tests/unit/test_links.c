@@ -261,12 +261,19 @@ static void a_node_that_has_started_again_closes_its_former_connections(void **s
     struct end *same = stranger_open(cluster);
     say(cluster, same, &hello);
     assert_true(control->is_open);
+    /* A higher boot alone is the same process, renewed. */
     hello.HELLO.boot++;
+    struct end *renewed = stranger_open(cluster);
+    say(cluster, renewed, &hello);
+    assert_true(renewed->is_open && control->is_open);
+    assert_false(same->is_open);
+    hello.HELLO.boot++;
+    hello.HELLO.generation++;
     struct end *again = stranger_open(cluster);
     say(cluster, again, &hello);
     assert_true(again->is_open);
     assert_false(control->is_open);
-    assert_false(same->is_open);
+    assert_false(renewed->is_open);
     cluster_close(cluster);
 }
 

@@ -87,6 +87,8 @@ static void an_absent_line_costs_only_its_own_keys(void **state)
     snprintf(text, sizeof(text), "set %s 0 0 1\r\nx\r\nset %s 0 0 1\r\ny\r\nget %s %s\r\n", gone,
              here, here, gone);
     client_say(cluster, client, text);
+    client_hears(client, "");
+    cluster_pass_ms(cluster, CLUSTER_TIMEOUT_MS);
     snprintf(text, sizeof(text),
              "SERVER_ERROR not done: no answer from 10.0.0.3:11211\r\nSTORED\r\n"
              "VALUE %s 0 1\r\ny\r\nSERVER_ERROR not done: no answer from 10.0.0.3:11211\r\n",
@@ -107,6 +109,7 @@ static void a_node_that_comes_back_is_served_again(void **state)
     struct end *client = client_open(cluster, 0);
     snprintf(text, sizeof(text), "set %s 0 0 1\r\nx\r\n", key);
     client_say(cluster, client, text);
+    cluster_pass_ms(cluster, CLUSTER_TIMEOUT_MS);
     client_hears(client, "SERVER_ERROR not done: no answer from 10.0.0.2:11211\r\n");
     place_start(&cluster->places[1], list);
     cluster_pass_ms(cluster, 1000);
@@ -134,6 +137,7 @@ static void noreply_and_quiet_requests_stay_silent_when_forwarded(void **state)
     cluster_settle(cluster);
     snprintf(text, sizeof(text), "set %s 0 0 1 noreply\r\n1\r\nmn\r\n", key);
     client_say(cluster, client, text);
+    cluster_pass_ms(cluster, CLUSTER_TIMEOUT_MS);
     client_hears(client, "MN\r\n");
     cluster_close(cluster);
 }
@@ -157,6 +161,7 @@ static void flush_all_reaches_every_node_or_says_how_many(void **state)
     }
     place_stop(&cluster->places[2]);
     client_say(cluster, client, "flush_all\r\nflush_all noreply\r\nmn\r\n");
+    cluster_pass_ms(cluster, CLUSTER_TIMEOUT_MS);
     client_hears(client, "SERVER_ERROR outcome unknown: flush_all done on 2 of 3 nodes\r\nMN\r\n");
     cluster_close(cluster);
 }
@@ -223,6 +228,68 @@ static void expired_items_are_given_back_by_ticks_alone(void **state)
     cluster_close(cluster);
 }
 
+/* Restarts all nodes with audits. */
+static struct cluster *audited_cluster(int count)
+{
+    struct cluster *cluster = cluster_open(count);
+    char list[512];
+    cluster_list(cluster, list, sizeof(list));
+    for (int i = 0; i < count; i++) {
+        place_stop(&cluster->places[i]);
+        cluster->places[i].is_audited = true;
+    }
+    for (int i = 0; i < count; i++)
+        place_start(&cluster->places[i], list);
+    return cluster;
+}
+
+static void an_audit_names_client_and_entry_where_a_request_is_carried_out(void **state)
+{
+    (void)state;
+    struct cluster *cluster = audited_cluster(2);
+    int from = 0;
+    char here[32], there[32], text[256], address[64];
+    key_led_by(cluster, 0, &from, here);
+    key_led_by(cluster, 1, &from, there);
+    struct end *client = client_open(cluster, 0);
+    snprintf(text, sizeof(text),
+             "set %s 0 0 6\r\nsecret\r\nget %s\r\nset %s 0 0 6 noreply\r\nsecret\r\ndelete x%s\r\n",
+             there, there, here, here);
+    client_say(cluster, client, text);
+    struct span entry = buf_span(&cluster->places[0].audited);
+    struct span leader = buf_span(&cluster->places[1].audited);
+    snprintf(address, sizeof(address),
+             " request client=192.0.2.1:%u number=", client->id.index + 1024);
+    assert_int_equal(lines_with(entry, address) + lines_with(leader, address), 4);
+    assert_int_equal(lines_with(leader, "entry=10.0.0.1:11211 command=set"), 1);
+    assert_int_equal(lines_with(leader, "command=set key="), 1);
+    assert_int_equal(lines_with(leader, "outcome=STORED"), 1);
+    assert_int_equal(lines_with(leader, "outcome=VALUE"), 1);
+    assert_int_equal(lines_with(entry, "number=2 entry=10.0.0.1:11211 command=set"), 1);
+    assert_int_equal(lines_with(entry, "outcome=none"), 1); /* noreply */
+    struct digest digest;
+    digest_of(span_of_string(there), &digest);
+    snprintf(text, sizeof(text), " key=%016llx ", (unsigned long long)digest_position(&digest));
+    assert_int_equal(lines_with(leader, text), 2);
+    snprintf(text, sizeof(text), "%s ", there);
+    assert_int_equal(lines_with(leader, text) + lines_with(leader, "secret"), 0);
+    cluster_close(cluster);
+}
+
+static void an_audit_is_complete_at_any_rate(void **state)
+{
+    (void)state;
+    struct cluster *cluster = audited_cluster(2);
+    struct end *client = client_open(cluster, 0);
+    for (int i = 0; i < 1000; i++)
+        buf_printf(&client->in, "get k%d\r\n", i);
+    cluster_settle(cluster);
+    assert_int_equal(lines_with(buf_span(&cluster->places[0].audited), " command=get ") +
+                         lines_with(buf_span(&cluster->places[1].audited), " command=get "),
+                     1000);
+    cluster_close(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +302,8 @@ int main(void)
         cmocka_unit_test(flush_all_reaches_every_node_or_says_how_many),
         cmocka_unit_test(values_larger_than_a_frame_travel_in_parts),
         cmocka_unit_test(a_batch_of_a_thousand_requests_keeps_its_order),
+        cmocka_unit_test(an_audit_names_client_and_entry_where_a_request_is_carried_out),
+        cmocka_unit_test(an_audit_is_complete_at_any_rate),
         cmocka_unit_test(expired_items_are_given_back_by_ticks_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
