@@ -1,4 +1,4 @@
-/* The audit file: one line for each request carried out for another node's client, appended to a
+/* The audit file: one line for each request on a key that is carried out here, appended to a
  * file that may be moved away meanwhile (audit_reopen). What cannot be written is said once in the
  * node's log, and serving goes on. */
 #ifndef DHT_SERVER_AUDIT_H
