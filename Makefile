@@ -128,14 +128,18 @@ build/san/tested.a: $(TESTED:%.c=build/san/%.o)
 # The simulator drives the very objects dht-server is made of. make sim runs every check over a few
 # seeds; make sim CHECK=x SEED=0x1 NODES=7 SECONDS=60 repeats one run; TRACE=1 shows it.
 given = $(if $(filter command line environment,$(origin $(1))),$(2) $($(1)))
-sim: build/sim ## simulated clusters: CHECK=x SEED=n SEEDS=n NODES=n SECONDS=n TRACE=1
+sim: build/sim ## simulated clusters: CHECK=x SEED=n SEEDS=n NODES=n SECONDS=n TRACE=1, or STORY=file REWRITE=1
+ifdef STORY
+	build/sim --stories $(STORY) $(if $(TRACE),--trace) $(if $(REWRITE),--rewrite)
+else
 	build/sim $(call given,CHECK,--check) $(call given,SEED,--seed) $(call given,SEEDS,--seeds) \
 	    $(call given,NODES,--nodes) $(call given,SECONDS,--seconds) $(if $(TRACE),--trace)
+endif
 
 build/sim: $(COMMON:%.c=build/obj/%.o) $(patsubst %.c,build/obj/%.o,$(wildcard server/core/*.c server/store/*.c)) \
         $(SIM:%.c=build/obj/%.o)
 	echo "  LD    $@"
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=ring_place -o $@ $^ $(TEST_LIBS)
 
 e2e:                   ## end to end tests against real processes
 	tests/run.sh e2e

@@ -101,6 +101,7 @@ stage_fuzz-replay() {
 stage_sim() {
     build build/sim
     run sim 600 build/sim
+    run sim-stories 120 build/sim --stories tests/sim/stories/*.story
 }
 
 stage_sim-long() {

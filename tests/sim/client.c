@@ -18,6 +18,7 @@ struct client {
     struct prng prng;
     uint32_t node;
     struct sock *sock;
+    uint32_t starts; /* of the node's processes: the one it is connected to */
     bool is_connected;
     struct buf in;
     struct op ops[CLIENT_BATCH_MAX]; /* sent and not all answered */
@@ -257,6 +258,7 @@ static void on_ready(void *arg, struct sock *sock)
     struct client *client = arg;
     if (sock_state(sock) == SOCK_OPEN && !client->is_connected) {
         client->is_connected = true;
+        client->starts = client->clients->world->hosts[client->node].starts;
         think(client);
     }
     struct span got = sock_received(sock);
@@ -285,7 +287,8 @@ static void on_timer(struct vtimer *timer)
     if (client->op_count > 0) {
         const struct op *op = &client->ops[client->op_answered];
         const struct host *host = &client->clients->world->hosts[client->node];
-        if (host->state == HOST_UP && host->disturbed_us < op->sent_us)
+        if (host->state == HOST_UP && host->starts == client->starts &&
+            host->disturbed_us < op->sent_us)
             fail(client, op, "no answer in time");
         else
             hang_up(client);

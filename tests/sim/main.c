@@ -1,12 +1,15 @@
-/* The simulator's program: runs checks over seeds, or one seed of one check, or a story.
+/* The simulator's program: runs checks over seeds, or one seed of one check, or stories.
  *
  *   sim [--check NAME] [--seed N] [--nodes N] [--seconds N] [--seeds N] [--long] [--trace]
+ *   sim --stories FILE… [--rewrite] [--trace]
  *   sim --list
  *
- * Prints TAP, one test a check. Each check runs in a process of its own, so that a failed assertion
- * in a node ends that check alone. The last line of a failure is the command that repeats it. */
+ * Prints TAP, one test a check or story. Each check runs in a process of its own, so that a failed
+ * assertion in a node ends that check alone. The last line of a failure is the command that repeats
+ * it. */
 #include "common/check.h"
 #include "tests/sim/checks.h"
+#include "tests/sim/story.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -29,6 +32,9 @@ struct settings {
     bool is_long;
     bool is_traced;
     bool is_list;
+    bool is_rewriting;
+    char **stories; /* NULL: none */
+    int story_count;
 };
 
 /* What a signal handler may look at. */
@@ -167,6 +173,20 @@ static int list_checks(void)
     return 0;
 }
 
+static int tell_stories(const struct settings *settings)
+{
+    bool is_good = true;
+    printf("1..%d\n", settings->story_count);
+    for (int i = 0; i < settings->story_count; i++) {
+        const char *path = settings->stories[i];
+        const char *slash = strrchr(path, '/');
+        bool is_told = story_tell(path, settings->is_rewriting, settings->is_traced);
+        printf("%s %d - %s\n", is_told ? "ok" : "not ok", i + 1, slash ? slash + 1 : path);
+        is_good &= is_told;
+    }
+    return is_good ? 0 : EXIT_FAILED;
+}
+
 static bool parse(struct settings *settings, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
@@ -177,6 +197,14 @@ static bool parse(struct settings *settings, int argc, char **argv)
             settings->is_traced = true;
         } else if (strcmp(option, "--list") == 0) {
             settings->is_list = true;
+        } else if (strcmp(option, "--rewrite") == 0) {
+            settings->is_rewriting = true;
+        } else if (strcmp(option, "--stories") == 0) {
+            settings->stories = argv + i + 1;
+            while (i + 1 < argc && argv[i + 1][0] != '-') {
+                settings->story_count++;
+                i++;
+            }
         } else if (++i == argc) {
             return false;
         } else if (strcmp(option, "--check") == 0) {
@@ -202,8 +230,10 @@ int main(int argc, char **argv)
     struct settings settings = {0};
     if (!parse(&settings, argc, argv)) {
         fprintf(stderr, "usage: sim [--list] [--check NAME] [--seed N] [--nodes N] [--seconds N] "
-                        "[--seeds N] [--long] [--trace]\n");
+                        "[--seeds N] [--long] [--trace] [--stories FILE... [--rewrite]]\n");
         return EXIT_USAGE;
     }
+    if (settings.stories)
+        return tell_stories(&settings);
     return settings.is_list ? list_checks() : run_all(&settings);
 }

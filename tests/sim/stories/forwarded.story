@@ -1,0 +1,37 @@
+# Any node takes any command for any key; while a key's leader is stopped its requests fail in time.
+nodes 3
+start all
+run 2
+say n1 set a 0 0 2\r\nhi
+run 0.1
+say n2 get a
+run 0.1
+say n3 delete a
+run 0.1
+stop n1,n2
+say n3 get a b c
+run 1.2
+continue n1,n2
+run 2
+say n3 get a b c
+run 0.1
+---
+     0.000 -    start node=n1
+     0.000 -    start node=n2
+     0.000 -    start node=n3
+     2.002 -    say to=n1 set a 0 0 2\r\nhi
+     2.010 -    answer from=n1 STORED
+     2.104 -    say to=n2 get a
+     2.106 -    answer from=n2 VALUE a 0 2
+     2.106 -    answer from=n2 hi
+     2.106 -    answer from=n2 END
+     2.206 -    say to=n3 delete a
+     2.214 -    answer from=n3 DELETED
+     2.306 -    stop node=n1
+     2.306 -    stop node=n2
+     2.308 -    say to=n3 get a b c
+     3.310 -    answer from=n3 SERVER_ERROR not done: no answer from n2
+     3.508 -    continue node=n1
+     3.508 -    continue node=n2
+     5.510 -    say to=n3 get a b c
+     5.518 -    answer from=n3 END
