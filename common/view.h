@@ -22,6 +22,9 @@ struct view {
     struct member *members; /* owned; ascending by name (strcmp) */
 };
 
+/* Whether both have the same members with the same weights, up and down. */
+bool view_equal(const struct view *a, const struct view *b);
+
 void view_close(struct view *view);
 
 #endif

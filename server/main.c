@@ -168,6 +168,7 @@ static void open_node(struct server *server)
         .seeds = &server->seeds,
         .value_bytes_max = options->value_bytes_max,
         .op_timeout_ms = options->op_timeout_ms,
+        .can_shutdown = options->can_shutdown,
         .audit = server->audit.path ? &server->audit.log : NULL,
         .settings = server->settings.list,
         .settings_count = server->settings.count,

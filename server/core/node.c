@@ -20,6 +20,7 @@
 #define STORE_TICK_IDLE_MS 500u
 #define STORE_TICK_BUSY_MS 10u
 #define STORE_TICK_ITEMS   2000u
+#define SWEEP_MS           1000u
 /* The scratch answer's buffer is kept between forwards up to here. */
 #define ANSWER_KEPT_BYTES_MAX (64u * 1024)
 /* A value at the largest limit a node may have, with its command or answer line: another node's
@@ -52,41 +53,17 @@ struct node {
     struct coord coord;
     struct moment now;
     uint64_t start_ms;      /* when the first turn began */
+    uint64_t sweep_ms;      /* when peers that nobody uses are to be forgotten next */
     uint64_t store_tick_ms; /* when the store is to be ticked next */
     struct reply answer;    /* scratch: the answer to a forwarded request */
+    bool is_ring_due;       /* the members have changed: take_ring before anything else */
+    bool is_leave_due;      /* a client has asked for it in this batch */
+    bool is_leaving;
+    bool has_ended; /* env's end has been called */
     bool is_flushing;
     uint32_t batch_count;
     struct op batch[BATCH_COUNT];
 };
-
-/* Where name stands, or would, among the members. */
-static uint32_t view_place(const struct view *view, const char *name)
-{
-    uint32_t at = 0;
-    while (at < view->member_count && strcmp(view->members[at].name, name) < 0)
-        at++;
-    return at;
-}
-
-/* The ring of the seeds and this node. */
-static void place_seeds(struct node *node)
-{
-    const struct view *seeds = node->options.seeds;
-    struct view view = {.epoch = 1};
-    view.members = calloc(seeds->member_count + 1, sizeof(*view.members));
-    CHECK(view.members != NULL);
-    uint32_t at = view_place(seeds, node->options.name);
-    bool is_seed =
-        at < seeds->member_count && strcmp(seeds->members[at].name, node->options.name) == 0;
-    memcpy(view.members, seeds->members, at * sizeof(*view.members));
-    memcpy(view.members + at + 1, seeds->members + at + is_seed,
-           (seeds->member_count - at - is_seed) * sizeof(*view.members));
-    snprintf(view.members[at].name, sizeof(view.members[at].name), "%s", node->options.name);
-    view.members[at].weight = node->options.weight;
-    view.members[at].is_up = true;
-    view.member_count = seeds->member_count + 1 - is_seed;
-    route_place(&node->route, &node->links, &view);
-}
 
 struct node *node_open(const struct node_options *options, struct store *store,
                        const struct env *env, struct log *log)
@@ -97,6 +74,7 @@ struct node *node_open(const struct node_options *options, struct store *store,
     node->store = store;
     node->env = env;
     node->log = log;
+    node->is_ring_due = true;
     const struct links_identity identity = {.name = options->name,
                                             .cluster = options->cluster,
                                             .gossip = options->gossip,
@@ -105,7 +83,6 @@ struct node *node_open(const struct node_options *options, struct store *store,
     links_init(&node->links, &identity, options->op_timeout_ms, env, log, &node->stats);
     route_init(&node->route);
     coord_init(&node->coord, &node->links, &node->route, options->op_timeout_ms);
-    place_seeds(node);
     node->executor = (struct executor){
         .store = store, .stats = &node->stats, .value_bytes_max = options->value_bytes_max};
     return node;
@@ -120,19 +97,6 @@ void node_close(struct node *node)
     links_close(&node->links);
     reply_close(&node->answer);
     free(node);
-}
-
-void node_turn(struct node *node, struct moment now)
-{
-    if (node->start_ms == 0)
-        node->start_ms = now.mono_ms;
-    node->now = now;
-    uint32_t now_s = 1 + (uint32_t)((now.mono_ms - node->start_ms) / 1000);
-    if (now_s != node->executor.now_s) {
-        node->executor.now_s = now_s;
-        node->executor.unix_s_at_zero = now.unix_ms / 1000 - now_s;
-        store_tell_time(node->store, now_s);
-    }
 }
 
 struct request *node_request(struct node *node)
@@ -214,6 +178,17 @@ static void run_ring(struct node *node, const struct op *op, struct reply *out)
     admin_ring(out, &ring);
 }
 
+/* As memcached's: no answer, the connection closes. */
+static void run_shutdown(struct node *node, const struct op *op, struct reply *out)
+{
+    struct span refusal = admin_shutdown_refusal(node->options.can_shutdown, op->request.words);
+    reply_append(out, refusal);
+    if (refusal.len > 0)
+        return;
+    node->is_leave_due = true;
+    node->env->close(node->env->shell, op->asker.conn, true);
+}
+
 /* Commands about the cluster; what stops the node is done after its answer. */
 static void run_admin(struct node *node, const struct op *op, struct reply *out)
 {
@@ -227,9 +202,13 @@ static void run_admin(struct node *node, const struct op *op, struct reply *out)
     case CMD_RING:
         run_ring(node, op, out);
         break;
+    case CMD_LEAVE:
+        reply_append(out, SPAN_LITERAL("OK\r\n"));
+        node->is_leave_due = true;
+        break;
     default:
         CHECK(request->command == CMD_SHUTDOWN);
-        reply_append(out, admin_shutdown_refusal(false, request->words));
+        run_shutdown(node, op, out);
         break;
     }
 }
@@ -269,10 +248,10 @@ static void run_node_command(struct node *node, const struct op *op)
     case CMD_CONFIG:
     case CMD_RING:
     case CMD_SHUTDOWN:
+    case CMD_LEAVE:
         run_admin(node, op, out);
         break;
     case CMD_MEMBERSHIP:
-    case CMD_LEAVE:
     case CMD_RETURN_PORT:
         reply_append(out, SPAN_LITERAL("ERROR\r\n"));
         break;
@@ -479,6 +458,128 @@ void node_flush(struct node *node)
     node->batch_count = 0;
     node->is_flushing = false;
     tell_news(node);
+    if (UNLIKELY(node->is_leave_due))
+        node_leave(node);
+}
+
+/* Parses text, which must be one request for one key, or for none. */
+static bool parse_whole(const struct node *node, struct span text, struct request *request)
+{
+    struct request_parser parser = {0};
+    struct request_limits limits = {.value_bytes_max = node->options.value_bytes_max};
+    size_t consumed, need;
+    enum parse result =
+        request_parse(&parser, &limits, text.data, text.len, request, &consumed, &need);
+    bool is_whole = result == PARSE_DONE && (consumed == text.len || request->too_large);
+    return is_whole && request->part != PART_PIECE;
+}
+
+/* Where name stands, or would, among the members. */
+static uint32_t view_place(const struct view *view, const char *name)
+{
+    uint32_t at = 0;
+    while (at < view->member_count && strcmp(view->members[at].name, name) < 0)
+        at++;
+    return at;
+}
+
+/* The members of the ring: the seeds and this node. */
+static struct view ring_members(const struct node *node)
+{
+    const struct view *seeds = node->options.seeds;
+    struct view view = {.epoch = 1};
+    view.members = calloc(seeds->member_count + 1, sizeof(*view.members));
+    CHECK(view.members != NULL);
+    uint32_t at = view_place(seeds, node->options.name);
+    bool is_seed =
+        at < seeds->member_count && strcmp(seeds->members[at].name, node->options.name) == 0;
+    memcpy(view.members, seeds->members, at * sizeof(*view.members));
+    memcpy(view.members + at + 1, seeds->members + at + is_seed,
+           (seeds->member_count - at - is_seed) * sizeof(*view.members));
+    snprintf(view.members[at].name, sizeof(view.members[at].name), "%s", node->options.name);
+    view.members[at].weight = node->options.weight;
+    view.members[at].is_up = true;
+    view.member_count = seeds->member_count + 1 - is_seed;
+    return view;
+}
+
+/* Carries out what clients asked before this node led their keys. */
+static void run_own(struct node *node)
+{
+    struct forward *forward;
+    while ((forward = coord_take_own(&node->coord))) {
+        struct session *session = node->env->session(node->env->shell, forward->asker.conn);
+        struct request *request = node_request(node);
+        struct span text = span_of(forward->text, forward->text_len);
+        if (session && parse_whole(node, text, request)) {
+            struct op *op = &node->batch[node->batch_count];
+            op->session = session;
+            op->asker = forward->asker;
+            op->digest = forward->digest;
+            if (forward->slot == WAIT_RING) {
+                run_flush(node, &op->asker, request, forward->deadline_ms);
+            } else {
+                op_place(node, op);
+                node->batch_count++;
+                node_flush(node);
+            }
+        }
+        coord_free(&node->coord, forward);
+    }
+}
+
+/* Drops the items of slots that this node led and leads no more: whoever leads them now begins
+ * with nothing, and what would stay here would be old if it ever came back. */
+static uint32_t drop_lost(struct node *node, const uint16_t *led_before)
+{
+    uint32_t count = 0;
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        if (led_before[slot] != PEER_SELF || node->route.leader[slot] == PEER_SELF)
+            continue;
+        store_drop(node->store, slot);
+        count++;
+    }
+    return count;
+}
+
+/* The members of the ring have changed: places the slots anew, and sends what waits to whom they
+ * belong now. Outside a batch: what was submitted has been placed by the old ring. */
+static void take_ring(struct node *node)
+{
+    node->is_ring_due = false;
+    node_flush(node);
+    struct view view = ring_members(node);
+    if (node->route.changes > 0 && view_equal(&view, &node->route.view)) {
+        view_close(&view);
+        return;
+    }
+    uint16_t *led_before = malloc(sizeof(node->route.leader));
+    CHECK(led_before != NULL);
+    memcpy(led_before, node->route.leader, sizeof(node->route.leader));
+    route_place(&node->route, &node->links, &view);
+    uint32_t lost = drop_lost(node, led_before);
+    free(led_before);
+    log_line(node->log, node->now, LOG_INFO, "ring-changed",
+             "members=%" PRIu32 " ring=%016" PRIx64 " changes=%" PRIu64 " slots_lost=%" PRIu32,
+             node->route.view.member_count, node->route.hash, node->route.changes, lost);
+    coord_rerouted(&node->coord, node->now);
+    run_own(node);
+    tell_news(node);
+}
+
+void node_turn(struct node *node, struct moment now)
+{
+    if (node->start_ms == 0)
+        node->start_ms = now.mono_ms;
+    node->now = now;
+    uint32_t now_s = 1 + (uint32_t)((now.mono_ms - node->start_ms) / 1000);
+    if (now_s != node->executor.now_s) {
+        node->executor.now_s = now_s;
+        node->executor.unix_s_at_zero = now.unix_ms / 1000 - now_s;
+        store_tell_time(node->store, now_s);
+    }
+    if (UNLIKELY(node->is_ring_due))
+        take_ring(node);
 }
 
 void node_sent(struct node *node)
@@ -490,15 +591,8 @@ void node_sent(struct node *node)
 static void forward_submit(struct node *node, const struct link *link,
                            const struct message *message)
 {
-    struct request_parser parser = {0};
-    struct request_limits limits = {.value_bytes_max = node->options.value_bytes_max};
-    size_t consumed, need;
     struct request *request = node_request(node);
-    struct span text = message->body;
-    enum parse result =
-        request_parse(&parser, &limits, text.data, text.len, request, &consumed, &need);
-    bool is_whole = result == PARSE_DONE && (consumed == text.len || request->too_large);
-    if (!is_whole || request->part == PART_PIECE) {
+    if (!parse_whole(node, message->body, request)) {
         refuse_forward(node, link->conn, message->FORWARD.number, ANSWER_REFUSED,
                        "the forward is malformed");
         return;
@@ -620,6 +714,8 @@ void node_client_line(struct node *node, struct conn_id conn, struct span line)
 
 uint64_t node_deadline(const struct node *node)
 {
+    if (node->is_ring_due)
+        return node->now.mono_ms;
     uint64_t deadline = node->store_tick_ms;
     uint64_t coord = coord_deadline(&node->coord);
     uint64_t links = links_deadline(&node->links);
@@ -647,12 +743,25 @@ void node_tick(struct node *node)
     }
     coord_retry(&node->coord, node->now);
     tell_news(node);
-    links_sweep(&node->links);
+    if (node->now.mono_ms >= node->sweep_ms) {
+        links_sweep(&node->links);
+        node->sweep_ms = node->now.mono_ms + SWEEP_MS;
+    }
     if (node->now.mono_ms >= node->store_tick_ms) {
         bool has_more = store_tick(node->store, STORE_TICK_ITEMS);
         node->store_tick_ms =
             node->now.mono_ms + (has_more ? STORE_TICK_BUSY_MS : STORE_TICK_IDLE_MS);
     }
+}
+
+void node_leave(struct node *node)
+{
+    node->is_leave_due = false;
+    if (node->is_leaving)
+        return;
+    node->is_leaving = true;
+    node->has_ended = true;
+    node->env->end(node->env->shell, NODE_END_LEFT);
 }
 
 bool node_has_link(const struct node *node, struct conn_id conn)

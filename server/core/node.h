@@ -31,6 +31,7 @@ struct node_options {
     const struct view *seeds; /* the lines of peers.txt; the own name may be among them */
     uint32_t value_bytes_max; /* -I */
     uint32_t op_timeout_ms;   /* a forwarded request is answered within this */
+    bool can_shutdown;        /* -A: clients may end the node by the shutdown command */
     struct log *audit;        /* borrowed; a line for every request carried out here; NULL: none */
     const struct stats_setting *settings; /* for `stats settings`; borrowed for the node's life */
     size_t settings_count;
@@ -76,6 +77,10 @@ void node_client_line(struct node *node, struct conn_id conn, struct span line);
 uint64_t node_deadline(const struct node *node);
 /* Time passes: deadlines, retries, expired items. */
 void node_tick(struct node *node);
+
+/* Leaves the cluster: says so to the others, leads nothing from now on, and calls env's end with
+ * NODE_END_LEFT when enough of them have heard it or will not. A second call changes nothing. */
+void node_leave(struct node *node);
 
 /* Whether a connection is a link to another node. */
 bool node_has_link(const struct node *node, struct conn_id conn);

@@ -60,6 +60,7 @@ struct place {
     struct log audit;    /* used if is_audited */
     struct buf audited;  /* its lines */
     bool is_audited;     /* from the next start on */
+    bool can_shutdown;   /* the same */
     bool clients_refuse; /* dials to clients come to nothing */
     bool has_ended;      /* the node has asked to stop */
     enum node_end end;
@@ -252,6 +253,7 @@ static inline void place_start(struct place *place, const char *list)
     const struct store_options store_options = {.budget = &place->budget, .seed = 1};
     place->store = store_open(&store_options);
     place->boot++;
+    place->has_ended = false;
     place->audit = (struct log){
         .level = LOG_INFO, .sink = cluster_audit_sink, .arg = place, .is_complete = true};
     const struct node_options options = {.name = place->cluster->names[place->number],
@@ -262,6 +264,7 @@ static inline void place_start(struct place *place, const char *list)
                                          .weight = 1,
                                          .seeds = &place->view,
                                          .value_bytes_max = CLUSTER_VALUE_MAX,
+                                         .can_shutdown = place->can_shutdown,
                                          .audit = place->is_audited ? &place->audit : NULL,
                                          .op_timeout_ms = CLUSTER_TIMEOUT_MS};
     place->node = node_open(&options, place->store, &place->env, &place->log);

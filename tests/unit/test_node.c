@@ -290,6 +290,43 @@ static void an_audit_is_complete_at_any_rate(void **state)
     cluster_close(cluster);
 }
 
+static void leave_is_answered_then_the_node_ends(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(1);
+    struct end *client = client_open(cluster, 0);
+    client_say(cluster, client, "leave\r\nmn\r\n");
+    client_hears(client, "OK\r\nMN\r\n");
+    cluster_pass_ms(cluster, 1000);
+    assert_true(cluster->places[0].has_ended);
+    assert_int_equal(cluster->places[0].end, NODE_END_LEFT);
+    cluster_close(cluster);
+}
+
+static void shutdown_has_to_be_allowed(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(1);
+    struct place *place = &cluster->places[0];
+    struct end *client = client_open(cluster, 0);
+    client_say(cluster, client, "shutdown\r\n");
+    client_hears(client, "ERROR: shutdown not enabled\r\n");
+    cluster_pass_ms(cluster, 1000);
+    assert_false(place->has_ended);
+    place_stop(place);
+    place->can_shutdown = true;
+    place_start(place, "10.0.0.1:11211\n");
+    client = client_open(cluster, 0);
+    client_say(cluster, client, "shutdown now\r\n");
+    client_hears(client, "CLIENT_ERROR invalid shutdown mode\r\n");
+    assert_true(client->is_open);
+    client_say(cluster, client, "shutdown graceful\r\n");
+    assert_false(client->is_open);
+    cluster_pass_ms(cluster, 1000);
+    assert_true(place->has_ended);
+    cluster_close(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +341,8 @@ int main(void)
         cmocka_unit_test(a_batch_of_a_thousand_requests_keeps_its_order),
         cmocka_unit_test(an_audit_names_client_and_entry_where_a_request_is_carried_out),
         cmocka_unit_test(an_audit_is_complete_at_any_rate),
+        cmocka_unit_test(leave_is_answered_then_the_node_ends),
+        cmocka_unit_test(shutdown_has_to_be_allowed),
         cmocka_unit_test(expired_items_are_given_back_by_ticks_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
