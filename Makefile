@@ -44,7 +44,7 @@ FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 pkg = $(shell pkg-config --libs $(1))
 SERVER_LIBS := -Wl,--as-needed $(call pkg,libevent_core libevent_extra jansson inih libcrypto libisal)
-LIBDHT_LIBS := $(call pkg,libcrypto libisal)
+LIBDHT_LIBS := $(call pkg,jansson libcrypto libisal)
 KVCLI_LIBS  := -Wl,--as-needed $(call pkg,libedit jansson libcrypto libisal) -lm
 TEST_LIBS   := -Wl,--as-needed $(call pkg,libevent_core jansson inih libcrypto libisal) -lm
 

@@ -11,9 +11,14 @@
  *         fprintf(stderr, "%s\n", dht_why(dht));
  *     dht_close(dht);
  *
- * Calls block, none longer than the timeout allows (name look-ups excepted). A struct dht holds one
- * connection, opened when first needed; it serves one thread at a time, and different ones know
- * nothing of each other.
+ * Calls block, none longer than the timeout allows (name look-ups excepted). A struct dht serves
+ * one thread at a time, and different ones know nothing of each other.
+ *
+ * Of a dht cluster it learns the ring from the first node it reaches, asks the node that leads a
+ * key itself, over a connection to each that is opened when first needed (at most 256 at a time),
+ * and learns the ring anew when a node tells of another or goes away. Where a leader can't be had
+ * any other node is asked, which finds it. Any other server is asked for everything over one
+ * connection.
  *
  * What a failure means is always told: DHT_NOT_DONE and DHT_TIMEOUT say that nothing was changed,
  * DHT_OUTCOME_UNKNOWN that a write may or may not have been carried out. What certainly was not
@@ -69,7 +74,10 @@ enum dht_verb {
     DHT_OP_DECR, /* stops at 0 */
     DHT_OP_FLUSH_ALL,
     DHT_OP_STATS,
-    DHT_OP_VERSION
+    DHT_OP_VERSION,
+    DHT_OP_MEMBERS, /* what the node asked knows of all others: JSON, as proto.md says */
+    DHT_OP_LEAVE,   /* the node asked leaves the cluster and stops */
+    DHT_OP_SHUTDOWN /* the same, where the node's options allow it */
 };
 
 /* One operation. Everything is borrowed until the call returns; what a verb does not use is 0. */
@@ -91,7 +99,8 @@ struct dht_answer {
     const char *text;  /* never NULL. DHT_OP_VERSION: the version; DHT_OP_STATS: a value;
                           a failure: why, for people */
     const char *name;  /* DHT_OP_STATS: of the value; else NULL */
-    const char *value; /* get, gat: borrowed until the next call with this dht; no NUL behind it */
+    const char *value; /* get, gat, members: borrowed until the next call with this dht, what
+                          dht_run tells until hear returns; no NUL behind it */
     size_t value_bytes;
     uint64_t number; /* incr, decr: the new number */
     uint64_t cas;    /* of the item as it is now, where the verb gives it; else 0 */
@@ -110,6 +119,20 @@ typedef void dht_answer_fn(void *arg, const struct dht_op *op, const struct dht_
 struct dht *dht_open(const char *servers, const char **why);
 void dht_close(struct dht *dht); /* accepts NULL */
 
+/* Makes a client of one entry node, which need not reach any other: it listens on a port of its
+ * own, tells the entry node that return address, and the nodes that hold the keys answer there
+ * directly. Where they can't, or the server knows nothing of it, answers come through the entry
+ * node as they would otherwise.
+ *
+ * server  as above; of several the first that can be had is the entry node. */
+struct dht *dht_open_via(const char *server, const char **why);
+/* How many answers have come directly, not through the entry node. */
+unsigned long long dht_direct_answers(const struct dht *dht);
+
+/* Whether to find the leader of each key and ask it (1, as it is after dht_open), or to ask whoever
+ * answers for everything (0). Servers that know no ring are asked for everything in any case. */
+void dht_set_ring_aware(struct dht *dht, int is_ring_aware);
+
 /* The longest wait for an answer, connecting and retrying included; of several pipelined
  * operations each answer may take so long. At least 1. */
 void dht_set_timeout(struct dht *dht, unsigned timeout_ms);
@@ -126,9 +149,10 @@ enum dht_result dht_do(struct dht *dht, const struct dht_op *op, struct dht_answ
 
 /* Carries out operations pipelined: many requests travel before the first answer is back.
  *
- * They are sent, and heard by the server, in order; hear is called in the same order, once for each
- * (DHT_OP_STATS: once for each value, then once without a name). A wrong argument in any of them
- * refuses all: DHT_USAGE, nothing is sent and hear is not called.
+ * hear is called in their order, once for each (DHT_OP_STATS: once for each value, then once
+ * without a name). Those on one key are carried out in order; those on others in any, except that
+ * what has no key (DHT_OP_FLUSH_ALL, for one) comes after all before it and before all behind it. A
+ * wrong argument in any of them refuses all: DHT_USAGE, nothing is sent and hear is not called.
  *
  * returns  DHT_OK if all were; else the first other result. */
 enum dht_result dht_run(struct dht *dht, const struct dht_op *ops, size_t op_count,

@@ -22,20 +22,25 @@ uint64_t wire_clock_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* Waits for any of events; returns those that came, 0 at the deadline. A signal does not end it. */
-static short wait_for(int fd, short events, uint64_t deadline_ms)
+bool wire_poll(struct pollfd *fds, size_t count, uint64_t deadline_ms)
 {
-    struct pollfd poll_fd = {.fd = fd, .events = events};
     for (;;) {
         uint64_t now_ms = wire_clock_ms();
         uint64_t left_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
-        int ready = poll(&poll_fd, 1, left_ms > INT32_MAX ? INT32_MAX : (int)left_ms);
+        int ready = poll(fds, count, left_ms > INT32_MAX ? INT32_MAX : (int)left_ms);
         CHECK(ready >= 0 || errno == EINTR || errno == ENOMEM);
         if (ready > 0)
-            return poll_fd.revents;
+            return true;
         if (ready == 0 && wire_clock_ms() >= deadline_ms)
-            return 0;
+            return false;
     }
+}
+
+/* Waits for any of events; returns those that came, 0 at the deadline. */
+static short wait_for(int fd, short events, uint64_t deadline_ms)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = events};
+    return wire_poll(&poll_fd, 1, deadline_ms) ? poll_fd.revents : 0;
 }
 
 /* errors  ERR_CONNECT with errno set; ERR_TIMEOUT. */
@@ -118,13 +123,13 @@ static enum err receive_some(struct wire *wire)
     return ERR_OK;
 }
 
-enum err wire_step(struct wire *wire, uint64_t deadline_ms)
+short wire_events(const struct wire *wire, bool wants_input)
 {
-    CHECK(wire->fd >= 0);
-    short events = (short)(POLLIN | (buf_len(&wire->out) > 0 ? POLLOUT : 0));
-    short came = wait_for(wire->fd, events, deadline_ms);
-    if (!came)
-        return ERR_TIMEOUT;
+    return (short)((wants_input ? POLLIN : 0) | (buf_len(&wire->out) > 0 ? POLLOUT : 0));
+}
+
+enum err wire_move(struct wire *wire, short came)
+{
     /* First receive: what was said counts even where sending fails as the other side is gone. */
     if (came & (POLLIN | POLLERR | POLLHUP)) {
         enum err err = receive_some(wire);
@@ -132,6 +137,13 @@ enum err wire_step(struct wire *wire, uint64_t deadline_ms)
             return err;
     }
     return came & POLLOUT ? send_some(wire) : ERR_OK;
+}
+
+enum err wire_step(struct wire *wire, uint64_t deadline_ms)
+{
+    CHECK(wire->fd >= 0);
+    short came = wait_for(wire->fd, wire_events(wire, true), deadline_ms);
+    return came ? wire_move(wire, came) : ERR_TIMEOUT;
 }
 
 bool wire_is_fresh(const struct wire *wire)

@@ -25,10 +25,21 @@ uint64_t wire_clock_ms(void);
 MUST_USE enum err wire_open(struct wire *wire, const struct address *address, uint64_t deadline_ms,
                             const char **why);
 
+/* What poll is to tell of this wire: POLLOUT if something waits to be sent, POLLIN if wants_input.
+ */
+short wire_events(const struct wire *wire, bool wants_input);
+/* Sends and receives as far as poll said that it can.
+ * errors  ERR_CLOSED: the other side is gone; what it sent before lies in in. */
+MUST_USE enum err wire_move(struct wire *wire, short came);
+
 /* Sends and receives what can be without waiting longer than until something moved.
  * errors  ERR_TIMEOUT: nothing moved before the deadline.
  *         ERR_CLOSED: the other side is gone; what it sent before lies in in. */
 MUST_USE enum err wire_step(struct wire *wire, uint64_t deadline_ms);
+
+struct pollfd;
+/* Waits until any of fds is ready, or the deadline: then false. A signal does not end it. */
+bool wire_poll(struct pollfd *fds, size_t count, uint64_t deadline_ms);
 
 /* Whether an idle wire can be used: open, and the other side has neither closed nor said anything
  * unasked. */

@@ -10,8 +10,12 @@ enum answer_shape {
     SHAPE_STAT,
     SHAPE_VALUE,
     SHAPE_META,
-    SHAPE_DATA
+    SHAPE_DATA,
+    SHAPE_RING,
+    SHAPE_LIST
 };
+
+#define HASH_DIGITS 16u
 
 static const struct answer_word {
     struct span word;
@@ -56,6 +60,9 @@ static bool flag_parse(char letter, struct span token, struct answer *answer)
             return false;
         answer->ttl_s = (int64_t)number;
         return true;
+    case 'O':
+        answer->opaque = token;
+        return true;
     default:
         return true;
     }
@@ -86,14 +93,26 @@ static bool value_line_parse(struct span rest, uint64_t bytes_max, struct answer
     return rest.len == 0 || number_parse_decimal(rest, UINT64_MAX, &answer->cas);
 }
 
-/* <milliseconds> " ms" */
+/* <milliseconds> " ms" [" " opaque] */
 static bool pause_parse(struct span rest, struct answer *answer)
 {
-    return number_take(&rest, UINT32_MAX, &answer->number) && span_equal(rest, SPAN_LITERAL("ms"));
+    if (!number_take(&rest, UINT32_MAX, &answer->number) ||
+        !span_equal(word_take(&rest), SPAN_LITERAL("ms")))
+        return false;
+    answer->text = rest;
+    return rest.len == 0 || rest.data[0] == 'O';
+}
+
+/* <hash> [<members>] */
+static bool ring_parse(struct span rest, struct answer *answer)
+{
+    uint64_t count;
+    return number_parse_hex(word_take(&rest), HASH_DIGITS, &answer->number) &&
+           (rest.len == 0 || number_parse_decimal(rest, UINT32_MAX, &count));
 }
 
 /* Parses what follows the word.
- * bytes  out: of the value to come; only shapes VALUE and DATA have one. */
+ * bytes  out: of the value to come; only shapes VALUE, DATA and LIST have one. */
 static bool shape_parse(enum answer_shape shape, struct span rest, uint64_t bytes_max,
                         struct answer *answer, uint64_t *bytes)
 {
@@ -115,6 +134,11 @@ static bool shape_parse(enum answer_shape shape, struct span rest, uint64_t byte
         return flags_parse(rest, answer);
     case SHAPE_DATA:
         return number_take(&rest, bytes_max, bytes) && flags_parse(rest, answer);
+    case SHAPE_RING:
+        return ring_parse(rest, answer);
+    case SHAPE_LIST:
+        return number_take(&rest, UINT64_MAX, &answer->number) &&
+               number_parse_decimal(rest, bytes_max, bytes);
     }
     CHECK(false);
 }
@@ -165,14 +189,17 @@ enum answer_parse answer_parse(const char *in, size_t len, uint32_t value_bytes_
     uint64_t value_bytes = 0;
     if (!line_parse(line, value_bytes_max, answer, &value_bytes))
         return ANSWER_BAD;
-    if (answer->kind != ANSWER_VALUE && answer->kind != ANSWER_META_DATA) {
+    if (answer->kind != ANSWER_VALUE && answer->kind != ANSWER_META_DATA &&
+        answer->kind != ANSWER_MEMBERSHIP) {
         *consumed = line_bytes;
         return ANSWER_DONE;
     }
-    size_t whole = line_bytes + value_bytes + 2;
+    struct span end =
+        answer->kind == ANSWER_MEMBERSHIP ? SPAN_LITERAL("\r\nEND\r\n") : SPAN_LITERAL("\r\n");
+    size_t whole = line_bytes + value_bytes + end.len;
     if (len < whole)
         return more(whole, need);
-    if (memcmp(in + whole - 2, "\r\n", 2) != 0)
+    if (memcmp(in + whole - end.len, end.data, end.len) != 0)
         return ANSWER_BAD;
     answer->value = span_of(in + line_bytes, value_bytes);
     *consumed = whole;

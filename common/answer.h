@@ -15,11 +15,13 @@
  * lines of the table fit, the upper one is meant. What follows the word is the shape:
  *   BARE   nothing
  *   TEXT   any text, or nothing
- *   PAUSE  <milliseconds> " ms"
+ *   PAUSE  <milliseconds> " ms" [" " O<opaque>]
  *   STAT   <name> [<value>]
  *   VALUE  <key> <flags> <bytes> [<cas unique>], then the value
  *   META   <flags>*
- *   DATA   <bytes> <flags>*, then the value */
+ *   DATA   <bytes> <flags>*, then the value
+ *   RING   <hash> [<members>]
+ *   LIST   <version> <bytes>, then the value, then a line END */
 /* clang-format off */
 #define ANSWER_LIST(ANSWER)                                        \
     ANSWER(META_DONE,      "HD",                            META)  \
@@ -42,6 +44,10 @@
     ANSWER(RESET,          "RESET",                         BARE)  \
     ANSWER(STAT,           "STAT",                          STAT)  \
     ANSWER(VERSION,        "VERSION",                       TEXT)  \
+    ANSWER(RING,           "RING",                          RING)  \
+    ANSWER(MEMBERSHIP,     "MEMBERSHIP",                    LIST)  \
+    ANSWER(RETURN_PORT,    "RETURN_PORT",                   TEXT)  \
+    ANSWER(DISABLED,       "ERROR:",                        TEXT)  \
     ANSWER(ERROR,          "ERROR",                         TEXT)  \
     ANSWER(CLIENT_ERROR,   "CLIENT_ERROR",                  TEXT)  \
     ANSWER(BUSY,           "SERVER_ERROR busy, retry in",   PAUSE) \
@@ -61,13 +67,14 @@ enum answer_kind {
 /* One answer. Spans borrow from the input; what the line does not hold is zero, ttl_s -1. */
 struct answer {
     enum answer_kind kind;
-    struct span text;  /* TEXT: what follows the word; STAT: the value; META, DATA: the flags */
-    struct span name;  /* STAT: the name; VALUE: the key */
-    struct span value; /* VALUE, DATA: the value without its line end */
-    uint64_t number;   /* NUMBER; BUSY: the pause in ms */
-    uint64_t cas;      /* VALUE of gets; meta c */
-    int64_t ttl_s;     /* meta t: seconds left, -1 for ever */
-    uint32_t flags;    /* VALUE; meta f */
+    struct span text;   /* TEXT: what follows the word; STAT: the value; META, DATA: the flags */
+    struct span name;   /* STAT: the name; VALUE: the key */
+    struct span value;  /* VALUE, DATA, LIST: the value without its line end */
+    struct span opaque; /* meta O */
+    uint64_t number;    /* NUMBER; BUSY: the pause in ms; RING: the hash; LIST: the version */
+    uint64_t cas;       /* VALUE of gets; meta c */
+    int64_t ttl_s;      /* meta t: seconds left, -1 for ever */
+    uint32_t flags;     /* VALUE; meta f */
 };
 
 enum answer_parse {

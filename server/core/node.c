@@ -189,6 +189,24 @@ static void run_shutdown(struct node *node, const struct op *op, struct reply *o
     node->env->close(node->env->shell, op->asker.conn, true);
 }
 
+/* The list as it is while members do not gossip: the ring's members, all taken to be alive. */
+static void run_membership(struct node *node, struct reply *out)
+{
+    struct admin_ring ring = ring_now(node);
+    struct buf json = {0};
+    buf_printf(&json, "{\"cluster\": \"%s\", \"name\": \"%s\", \"ring\": ", node->options.cluster,
+               node->options.name);
+    buf_printf(&json, "{\"hash\": \"%016llx\", \"changes\": %llu}, \"members\": [",
+               (unsigned long long)ring.hash, (unsigned long long)ring.changes);
+    for (uint32_t i = 0; ring.members && i < ring.members->member_count; i++)
+        buf_printf(
+            &json, "%s{\"name\": \"%s\", \"state\": \"alive\", \"weight\": %u, \"on_ring\": true}",
+            i > 0 ? ", " : "", ring.members->members[i].name, ring.members->members[i].weight);
+    buf_append(&json, "]}", 2);
+    admin_membership(out, ring.changes, buf_span(&json));
+    buf_close(&json);
+}
+
 /* Commands about the cluster; what stops the node is done after its answer. */
 static void run_admin(struct node *node, const struct op *op, struct reply *out)
 {
@@ -205,6 +223,9 @@ static void run_admin(struct node *node, const struct op *op, struct reply *out)
     case CMD_LEAVE:
         reply_append(out, SPAN_LITERAL("OK\r\n"));
         node->is_leave_due = true;
+        break;
+    case CMD_MEMBERSHIP:
+        run_membership(node, out);
         break;
     default:
         CHECK(request->command == CMD_SHUTDOWN);
@@ -247,11 +268,11 @@ static void run_node_command(struct node *node, const struct op *op)
         break;
     case CMD_CONFIG:
     case CMD_RING:
+    case CMD_MEMBERSHIP:
     case CMD_SHUTDOWN:
     case CMD_LEAVE:
         run_admin(node, op, out);
         break;
-    case CMD_MEMBERSHIP:
     case CMD_RETURN_PORT:
         reply_append(out, SPAN_LITERAL("ERROR\r\n"));
         break;

@@ -18,6 +18,7 @@ struct good {
     const char *text;
     const char *name;
     const char *value;
+    const char *opaque;
     uint64_t number;
     uint64_t cas;
     uint32_t flags;
@@ -28,7 +29,8 @@ static const struct good goods[] = {
     {"HD\r\n", ANSWER_META_DONE, .ttl_s = -1},
     {"HD c12 t-1 f7\r\n", ANSWER_META_DONE, .text = "c12 t-1 f7", .cas = 12, .flags = 7,
      .ttl_s = -1},
-    {"HD  Oab  k1 s9 W X\r\n", ANSWER_META_DONE, .text = " Oab  k1 s9 W X", .ttl_s = -1},
+    {"HD  Oab  k1 s9 W X\r\n", ANSWER_META_DONE, .text = " Oab  k1 s9 W X", .opaque = "ab",
+     .ttl_s = -1},
     {"HD \r\n", ANSWER_META_DONE, .ttl_s = -1},
     {"VA 2 f4294967295 c18446744073709551615 t60\r\nhi\r\n", ANSWER_META_DATA,
      .text = "f4294967295 c18446744073709551615 t60", .value = "hi", .cas = UINT64_MAX,
@@ -37,7 +39,7 @@ static const struct good goods[] = {
     {"VA 4\r\n\r\n\r\n\r\n", ANSWER_META_DATA, .value = "\r\n\r\n", .ttl_s = -1},
     {"VA 5 t0\r\nEND\r\n\r\n", ANSWER_META_DATA, .text = "t0", .value = "END\r\n", .ttl_s = 0},
     {"EN\r\n", ANSWER_META_MISS, .ttl_s = -1},
-    {"NF Oa\r\n", ANSWER_META_NOT_FOUND, .text = "Oa", .ttl_s = -1},
+    {"NF Oa\r\n", ANSWER_META_NOT_FOUND, .text = "Oa", .opaque = "a", .ttl_s = -1},
     {"NS\r\n", ANSWER_META_NOT_STORED, .ttl_s = -1},
     {"EX\r\n", ANSWER_META_EXISTS, .ttl_s = -1},
     {"MN\r\n", ANSWER_META_NOOP, .ttl_s = -1},
@@ -63,6 +65,13 @@ static const struct good goods[] = {
     {"STAT inter\r\n", ANSWER_STAT, .name = "inter", .ttl_s = -1},
     {"VERSION 1.6.18 dht-server/0.1.0\r\n", ANSWER_VERSION, .text = "1.6.18 dht-server/0.1.0",
      .ttl_s = -1},
+    {"RING 00000000000000ff 3\r\n", ANSWER_RING, .number = 255, .ttl_s = -1},
+    {"RING ffffffffffffffff\r\n", ANSWER_RING, .number = UINT64_MAX, .ttl_s = -1},
+    {"MEMBERSHIP 7 2\r\n{}\r\nEND\r\n", ANSWER_MEMBERSHIP, .value = "{}", .number = 7,
+     .ttl_s = -1},
+    {"RETURN_PORT 0f\r\n", ANSWER_RETURN_PORT, .text = "0f", .ttl_s = -1},
+    {"ERROR: shutdown not enabled\r\n", ANSWER_DISABLED, .text = "shutdown not enabled",
+     .ttl_s = -1},
     {"ERROR\r\n", ANSWER_ERROR, .ttl_s = -1},
     {"ERROR Too many open connections\r\n", ANSWER_ERROR, .text = "Too many open connections",
      .ttl_s = -1},
@@ -71,6 +80,10 @@ static const struct good goods[] = {
      .text = "out of memory storing object", .ttl_s = -1},
     {"SERVER_ERROR\r\n", ANSWER_SERVER_ERROR, .ttl_s = -1},
     {"SERVER_ERROR busy, retry in 250 ms\r\n", ANSWER_BUSY, .number = 250, .ttl_s = -1},
+    {"SERVER_ERROR busy, retry in 1 ms Oab\r\n", ANSWER_BUSY, .text = "Oab", .number = 1,
+     .ttl_s = -1},
+    {"SERVER_ERROR busy, retry in 1 ms x\r\n", ANSWER_SERVER_ERROR,
+     .text = "busy, retry in 1 ms x", .number = 1, .ttl_s = -1},
     {"SERVER_ERROR busy, retry in a while\r\n", ANSWER_SERVER_ERROR,
      .text = "busy, retry in a while", .ttl_s = -1},
     {"SERVER_ERROR not done: no answer from a:1\r\n", ANSWER_NOT_DONE, .text = "no answer from a:1",
@@ -93,6 +106,7 @@ static void assert_good(const struct good *good, const struct answer *answer)
     assert_span(answer->text, good->text);
     assert_span(answer->name, good->name);
     assert_span(answer->value, good->value);
+    assert_span(answer->opaque, good->opaque);
     assert_true(answer->number == good->number);
     assert_true(answer->cas == good->cas);
     assert_true(answer->flags == good->flags);
@@ -217,6 +231,12 @@ static void no_answer_is_refused(void **state)
         "01\r\n",
         "SERVER_ERRORS\r\n",
         "$5\r\nhello\r\n",
+        "RING 0\r\n",
+        "RING 000000000000000G\r\n",
+        "RING 0000000000000000 x\r\n",
+        "MEMBERSHIP 1\r\n",
+        "MEMBERSHIP 1 1001\r\n",
+        "MEMBERSHIP 1 2\r\n{}\r\nEN\r\n\r\n",
         "+OK\r\n",
     };
     size_t consumed;

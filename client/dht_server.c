@@ -1,0 +1,83 @@
+#include "client/dht_server.h"
+
+#include "common/check.h"
+
+#include <stdlib.h>
+
+struct server *server_new(const struct address *address)
+{
+    struct server *server = calloc(1, sizeof(*server));
+    CHECK(server != NULL);
+    server->address = *address;
+    address_format(address, server->name);
+    server->wire.fd = -1;
+    server->first = server->last = SLIP_NONE;
+    return server;
+}
+
+void server_free(struct server *server)
+{
+    if (!server)
+        return;
+    wire_close(&server->wire);
+    free(server);
+}
+
+void server_push(struct server *server, struct slip *slips, uint32_t index)
+{
+    struct slip *slip = &slips[index];
+    slip->state = SLIP_ASKED;
+    slip->has_left = false;
+    slip->server = server;
+    slip->before = server->last;
+    slip->after = SLIP_NONE;
+    if (server->last != SLIP_NONE)
+        slips[server->last].after = index;
+    else
+        server->first = index;
+    server->last = index;
+    server->count++;
+}
+
+void server_remove(struct server *server, struct slip *slips, uint32_t index)
+{
+    struct slip *slip = &slips[index];
+    CHECK(slip->server == server);
+    CHECK(slip->state == SLIP_ASKED);
+    if (slip->before != SLIP_NONE)
+        slips[slip->before].after = slip->after;
+    else
+        server->first = slip->after;
+    if (slip->after != SLIP_NONE)
+        slips[slip->after].before = slip->before;
+    else
+        server->last = slip->before;
+    slip->server = NULL;
+    server->count--;
+}
+
+enum err server_ask(struct server *server, const char *request, uint64_t deadline_ms,
+                    struct answer *answer)
+{
+    struct wire *wire = &server->wire;
+    CHECK(server->count == 0);
+    buf_consume(&wire->in, server->held_bytes);
+    server->held_bytes = 0;
+    buf_append(&wire->out, request, strlen(request));
+    for (;;) {
+        size_t need;
+        struct span in = buf_span(&wire->in);
+        switch (answer_parse(in.data, in.len, DHT_VALUE_BYTES_MAX, answer, &server->held_bytes,
+                             &need)) {
+        case ANSWER_DONE:
+            return ERR_OK;
+        case ANSWER_BAD:
+            return ERR_SYNTAX;
+        case ANSWER_MORE:
+            break;
+        }
+        enum err err = wire_step(wire, deadline_ms);
+        if (err != ERR_OK)
+            return err;
+    }
+}

@@ -1,0 +1,436 @@
+/* libdht and the ring: how it is learned, whom each key is asked of, and what happens when the ring
+ * changes or a leader is gone. Nodes are scripts; fake_server.h. */
+#include "tests/unit/fake_server.h"
+
+#include "client/dht_ring.h"
+#include "common/buf.h"
+
+/* ---- two nodes and their ring ---- */
+
+#define KEYS_MAX 64
+
+struct town {
+    struct fake nodes[2];
+    uint64_t hash;
+    char list[2048];   /* what get_membership_list answers while both are on the ring */
+    char follow[32];   /* how a client says that it follows this ring */
+    char told[40];     /* what it is answered */
+    char key[2][32];   /* one key led by each */
+    char other[2][32]; /* and another */
+    char get[2][64], get_other[2][64];
+};
+
+static struct view view_of_names(const char *const *names, size_t count)
+{
+    struct view view = {.epoch = 1, .members = calloc(count, sizeof(struct member))};
+    assert_non_null(view.members);
+    for (size_t i = 0; i < count; i++) {
+        struct member *member = &view.members[view.member_count++];
+        snprintf(member->name, sizeof(member->name), "%s", names[i]);
+        member->weight = 1;
+        member->is_up = true;
+    }
+    if (count == 2 && strcmp(view.members[0].name, view.members[1].name) > 0) {
+        struct member first = view.members[0];
+        view.members[0] = view.members[1];
+        view.members[1] = first;
+    }
+    return view;
+}
+
+/* Writes the answer to get_membership_list, every name on the ring. Returns its hash. */
+static uint64_t list_write(char *list, size_t size, const char *const *names, size_t count)
+{
+    struct view view = view_of_names(names, count);
+    uint64_t hash = ring_hash(&view);
+    char json[1536];
+    int len =
+        snprintf(json, sizeof(json),
+                 "{\"ring\": {\"hash\": \"%016" PRIx64 "\", \"changes\": 1}, \"members\": [", hash);
+    for (size_t i = 0; i < count; i++)
+        len += snprintf(json + len, sizeof(json) - (size_t)len,
+                        "%s{\"name\": \"%s\", \"weight\": 1, \"on_ring\": true}", i > 0 ? ", " : "",
+                        names[i]);
+    len += snprintf(json + len, sizeof(json) - (size_t)len, "]}");
+    snprintf(list, size, "MEMBERSHIP 1 %d\r\n%s\r\nEND\r\n", len, json);
+    view_close(&view);
+    return hash;
+}
+
+static void town_find_keys(struct town *town)
+{
+    const char *const names[] = {town->nodes[0].address, town->nodes[1].address};
+    struct known_ring ring = {.place = malloc(sizeof(struct ring)),
+                              .view = view_of_names(names, 2)};
+    assert_non_null(ring.place);
+    ring_place(&ring.view, ring.place);
+    for (int i = 0; i < KEYS_MAX; i++) {
+        char key[32];
+        snprintf(key, sizeof(key), "k%d", i);
+        uint16_t leader = known_ring_leader(&ring, span_of_string(key));
+        int node = strcmp(ring.view.members[leader].name, names[0]) == 0 ? 0 : 1;
+        char *place = town->key[node][0] ? town->other[node] : town->key[node];
+        memcpy(place, key, sizeof(key));
+    }
+    known_ring_close(&ring);
+}
+
+/* The request for a key. */
+static void get_write(char get[64], const char *key)
+{
+    char copy[32];
+    memcpy(copy, key, sizeof(copy));
+    snprintf(get, 64, "mg %s v f c t\r\n", copy);
+}
+
+static void town_open(struct town *town)
+{
+    *town = (struct town){0};
+    fake_bind(&town->nodes[0]);
+    fake_bind(&town->nodes[1]);
+    const char *const names[] = {town->nodes[0].address, town->nodes[1].address};
+    town->hash = list_write(town->list, sizeof(town->list), names, 2);
+    snprintf(town->follow, sizeof(town->follow), "ring %016" PRIx64 "\r\n", town->hash);
+    snprintf(town->told, sizeof(town->told), "RING %016" PRIx64 " 2\r\n", town->hash);
+    town_find_keys(town);
+    for (int i = 0; i < 2; i++) {
+        get_write(town->get[i], town->key[i]);
+        get_write(town->get_other[i], town->other[i]);
+    }
+}
+
+/* The client's first words to the first node it meets, and to others of the ring. */
+#define LEARN(town)                                                                                \
+    {ACCEPT_DHT, NULL, 0}, {HEAR, "get_membership_list\r\n", 0}, {SAY, (town).list, 0},            \
+        {HEAR, (town).follow, 0},                                                                  \
+    {                                                                                              \
+        SAY, (town).told, 0                                                                        \
+    }
+#define MEET(town)                                                                                 \
+    {ACCEPT_DHT, NULL, 0}, {HEAR, (town).follow, 0},                                               \
+    {                                                                                              \
+        SAY, (town).told, 0                                                                        \
+    }
+
+static struct dht_op get_of(const char *key)
+{
+    return (struct dht_op){.verb = DHT_OP_GET, .key = key};
+}
+
+/* ---- whom a key is asked of ---- */
+
+static void each_key_is_asked_of_its_leader(void **state)
+{
+    (void)state;
+    struct town town;
+    town_open(&town);
+    const struct act first[] = {
+        LEARN(town), {HEAR, town.get[0], 0}, {SAY, VALUE_V, 0}, {END, NULL, 0}};
+    const struct act second[] = {
+        MEET(town), {HEAR, town.get[1], 0}, {SAY, "EN\r\n", 0}, {END, NULL, 0}};
+    fake_follow(&town.nodes[0], first);
+    fake_follow(&town.nodes[1], second);
+    struct dht *dht = client_of(town.nodes[0].address, NULL);
+    assert_int_equal(dht_get(dht, town.key[1], NULL), DHT_NOT_FOUND);
+    assert_string_equal(dht_server(dht), town.nodes[1].address);
+    assert_int_equal(dht_get(dht, town.key[0], NULL), DHT_OK);
+    assert_string_equal(dht_server(dht), town.nodes[0].address);
+    fake_end(&town.nodes[0]);
+    fake_end(&town.nodes[1]);
+    dht_close(dht);
+}
+
+/* The second node's answers are there long before the first one's. */
+static void answers_of_several_nodes_are_told_in_order(void **state)
+{
+    (void)state;
+    struct town town;
+    town_open(&town);
+    char both[128];
+    snprintf(both, sizeof(both), "%s%s", town.get[1], town.get_other[1]);
+    const struct act first[] = {LEARN(town),
+                                {HEAR, town.get[0], 0},
+                                {HEAR, town.get_other[0], 0},
+                                {SAY, "VA 1 f0\r\n1\r\n", 0},
+                                {SAY, "VA 1 f0\r\n3\r\n", 0},
+                                {END, NULL, 0}};
+    const struct act second[] = {
+        MEET(town), {HEAR, both, 0}, {SAY, "VA 1 f0\r\n2\r\nEN\r\n", 0}, {END, NULL, 0}};
+    fake_follow(&town.nodes[0], first);
+    fake_follow(&town.nodes[1], second);
+    struct dht *dht = client_of(town.nodes[0].address, NULL);
+    const struct dht_op ops[] = {get_of(town.key[0]), get_of(town.key[1]), get_of(town.other[0]),
+                                 get_of(town.other[1])};
+    struct story story = {""};
+    char expected[512];
+    snprintf(expected, sizeof(expected), "%s ok 1\n%s ok 2\n%s ok 3\n%s not_found \n", town.key[0],
+             town.key[1], town.other[0], town.other[1]);
+    assert_int_equal(dht_run(dht, ops, 4, tell, &story), DHT_NOT_FOUND);
+    assert_string_equal(story.text, expected);
+    fake_end(&town.nodes[0]);
+    fake_end(&town.nodes[1]);
+    dht_close(dht);
+}
+
+/* flush_all between two keys: asked when the first is answered, the second when it is. */
+static void what_has_no_key_is_overtaken_by_nothing(void **state)
+{
+    (void)state;
+    struct town town;
+    town_open(&town);
+    const struct act first[] = {
+        LEARN(town), {HEAR, "flush_all\r\n", 0}, {SAY, "OK\r\n", 0}, {END, NULL, 0}};
+    const struct act second[] = {MEET(town),         {HEAR, town.get[1], 0},
+                                 {SAY, VALUE_V, 0},  {HEAR, town.get[1], 0},
+                                 {SAY, "EN\r\n", 0}, {END, NULL, 0}};
+    fake_follow(&town.nodes[0], first);
+    fake_follow(&town.nodes[1], second);
+    struct dht *dht = client_of(town.nodes[0].address, NULL);
+    const struct dht_op ops[] = {
+        get_of(town.key[1]), {.verb = DHT_OP_FLUSH_ALL}, get_of(town.key[1])};
+    struct story story = {""};
+    assert_int_equal(dht_run(dht, ops, 3, tell, &story), DHT_NOT_FOUND);
+    fake_end(&town.nodes[0]);
+    fake_end(&town.nodes[1]);
+    dht_close(dht);
+}
+
+static void it_can_be_switched_off(void **state)
+{
+    (void)state;
+    struct town town;
+    town_open(&town);
+    const struct act first[] = {
+        {ACCEPT_DHT, NULL, 0}, {HEAR, town.get[1], 0}, {SAY, VALUE_V, 0}, {END, NULL, 0}};
+    static const struct act idle[] = {{END, NULL, 0}};
+    fake_follow(&town.nodes[0], first);
+    fake_follow(&town.nodes[1], idle);
+    struct dht *dht = client_of(town.nodes[0].address, NULL);
+    dht_set_ring_aware(dht, 0);
+    assert_int_equal(dht_get(dht, town.key[1], NULL), DHT_OK);
+    fake_end(&town.nodes[0]);
+    fake_end(&town.nodes[1]);
+    dht_close(dht);
+}
+
+/* A node that has no ring, or tells one that is not its own, finds the leaders itself. */
+static void without_a_ring_the_node_asked_is_asked_for_everything(void **state)
+{
+    (void)state;
+    static const char *const lists[] = {
+        "ERROR\r\n",
+        "MEMBERSHIP 1 2\r\n{}\r\nEND\r\n",
+        "MEMBERSHIP 1 70\r\n{\"ring\": {\"hash\": \"0000000000000000\", \"changes\": 0}, "
+        "\"members\": []}   \r\nEND\r\n",
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(lists); i++) {
+        struct fake node;
+        fake_bind(&node);
+        const struct act script[] = {
+            {ACCEPT_DHT, NULL, 0}, {HEAR, "get_membership_list\r\n", 0},
+            {SAY, lists[i], 0},    {HEAR, GET_K, 0},
+            {SAY, VALUE_V, 0},     {HEAR, SET_K, 0}, /* and is not asked again at once */
+            {SAY, "HD c1\r\n", 0}, {END, NULL, 0}};
+        fake_follow(&node, script);
+        struct dht *dht = client_of(node.address, NULL);
+        assert_int_equal(dht_do(dht, &get_k, NULL), DHT_OK);
+        assert_int_equal(dht_do(dht, &set_k, NULL), DHT_OK);
+        fake_end(&node);
+        dht_close(dht);
+    }
+}
+
+/* ---- changes ---- */
+
+/* The first node tells, before an answer, of a ring without the second. */
+static void a_change_told_before_an_answer_is_followed(void **state)
+{
+    (void)state;
+    struct town town;
+    town_open(&town);
+    char list[1024], follow[32], told[40], notice[128];
+    const char *const names[] = {town.nodes[0].address};
+    uint64_t hash = list_write(list, sizeof(list), names, 1);
+    snprintf(follow, sizeof(follow), "ring %016" PRIx64 "\r\n", hash);
+    snprintf(told, sizeof(told), "RING %016" PRIx64 " 1\r\n", hash);
+    snprintf(notice, sizeof(notice), "RING %016" PRIx64 "\r\n" VALUE_V, hash);
+    const struct act first[] = {LEARN(town),       {HEAR, town.get[0], 0},
+                                {SAY, notice, 0},  {HEAR, "get_membership_list\r\n", 0},
+                                {SAY, list, 0},    {HEAR, follow, 0},
+                                {SAY, told, 0},    {HEAR, town.get[1], 0},
+                                {SAY, VALUE_V, 0}, {END, NULL, 0}};
+    static const struct act idle[] = {{END, NULL, 0}};
+    fake_follow(&town.nodes[0], first);
+    fake_follow(&town.nodes[1], idle);
+    struct dht *dht = client_of(town.nodes[0].address, NULL);
+    assert_int_equal(dht_get(dht, town.key[0], NULL), DHT_OK);
+    usleep(120 * 1000); /* the list is not asked for more often than that */
+    assert_int_equal(dht_get(dht, town.key[1], NULL), DHT_OK);
+    fake_end(&town.nodes[0]);
+    fake_end(&town.nodes[1]);
+    dht_close(dht);
+}
+
+static void a_leader_that_is_gone_is_asked_through_another(void **state)
+{
+    (void)state;
+    struct town town;
+    town_open(&town);
+    const struct act first[] = {
+        LEARN(town), {HEAR, town.get[1], 0}, {SAY, VALUE_V, 0}, {END, NULL, 0}};
+    close(town.nodes[1].listener);
+    fake_follow(&town.nodes[0], first);
+    struct dht *dht = client_of(town.nodes[0].address, NULL);
+    assert_int_equal(dht_get(dht, town.key[1], NULL), DHT_OK);
+    fake_end(&town.nodes[0]);
+    dht_close(dht);
+}
+
+/* A read lost with its connection is asked again, a write is not; other nodes' answers count. */
+static void a_leader_lost_costs_only_what_it_was_asked(void **state)
+{
+    (void)state;
+    struct town town;
+    town_open(&town);
+    char set[64];
+    snprintf(set, sizeof(set), "ms %s 1 c MS T0 F0\r\nv\r\n", town.key[1]);
+    const struct act first[] = {
+        LEARN(town), {HEAR, town.get[0], 0}, {SAY, VALUE_V, 0}, {END, NULL, 0}};
+    const struct act second[] = {MEET(town), {HEAR, set, 0}, {HANG_UP, NULL, 0}, {END, NULL, 0}};
+    fake_follow(&town.nodes[0], first);
+    fake_follow(&town.nodes[1], second);
+    struct dht *dht = client_of(town.nodes[0].address, NULL);
+    const struct dht_op ops[] = {
+        {.verb = DHT_OP_SET, .key = town.key[1], .value = "v", .value_bytes = 1},
+        get_of(town.key[0])};
+    struct story story = {""};
+    char expected[128];
+    snprintf(expected, sizeof(expected), "%s outcome_unknown \n%s ok v\n", town.key[1],
+             town.key[0]);
+    assert_int_equal(dht_run(dht, ops, 2, tell, &story), DHT_OUTCOME_UNKNOWN);
+    assert_string_equal(story.text, expected);
+    fake_end(&town.nodes[0]);
+    fake_end(&town.nodes[1]);
+    dht_close(dht);
+}
+
+static void a_read_lost_with_its_leader_is_asked_of_another(void **state)
+{
+    (void)state;
+    struct town town;
+    town_open(&town);
+    const struct act first[] = {LEARN(town),
+                                {HEAR, town.get[0], 0},
+                                {SAY, VALUE_V, 0},
+                                {HEAR, town.get[1], 0},
+                                {SAY, "VA 1 f0\r\nw\r\n", 0},
+                                {END, NULL, 0}};
+    const struct act second[] = {
+        MEET(town), {HEAR, town.get[1], 0}, {SAY, "VA 1", 0}, {HANG_UP, NULL, 0}, {END, NULL, 0}};
+    fake_follow(&town.nodes[0], first);
+    fake_follow(&town.nodes[1], second);
+    struct dht *dht = client_of(town.nodes[0].address, NULL);
+    const struct dht_op ops[] = {get_of(town.key[1]), get_of(town.key[0])};
+    struct story story = {""};
+    char expected[128];
+    snprintf(expected, sizeof(expected), "%s ok w\n%s ok v\n", town.key[1], town.key[0]);
+    assert_int_equal(dht_run(dht, ops, 2, tell, &story), DHT_OK);
+    assert_string_equal(story.text, expected);
+    fake_end(&town.nodes[0]);
+    fake_end(&town.nodes[1]);
+    dht_close(dht);
+}
+
+/* A leader that hangs costs one time-out, not one for each key of others. */
+static void a_leader_that_hangs_is_passed_by_after_one_timeout(void **state)
+{
+    (void)state;
+    struct town town;
+    town_open(&town);
+    const struct act first[] = {
+        LEARN(town), {HEAR, town.get[0], 0}, {SAY, VALUE_V, 0}, {END, NULL, 0}};
+    const struct act second[] = {
+        MEET(town), {HEAR, town.get[1], 0}, {HEAR_END, NULL, 0}, {END, NULL, 0}};
+    fake_follow(&town.nodes[0], first);
+    fake_follow(&town.nodes[1], second);
+    struct dht *dht = client_of(town.nodes[0].address, NULL);
+    dht_set_timeout(dht, SHORT_MS);
+    const struct dht_op ops[] = {get_of(town.key[1]), get_of(town.key[0])};
+    struct story story = {""};
+    char expected[128];
+    snprintf(expected, sizeof(expected), "%s timeout \n%s ok v\n", town.key[1], town.key[0]);
+    assert_int_equal(dht_run(dht, ops, 2, tell, &story), DHT_TIMEOUT);
+    assert_string_equal(story.text, expected);
+    fake_end(&town.nodes[0]);
+    fake_end(&town.nodes[1]);
+    dht_close(dht);
+}
+
+/* ---- the list ---- */
+
+static void a_list_is_read_only_if_its_ring_is_the_nodes(void **state)
+{
+    (void)state;
+    /* The hash is Python's: hashlib.sha1(b"a:1 1\nb:2 7\n").hexdigest()[:16]. */
+#define HASH "\"ring\": {\"hash\": \"719921b5a99f3a2a\", \"changes\": 5}"
+#define A    "{\"name\": \"a:1\", \"weight\": 1, \"on_ring\": true}"
+#define B    "{\"name\": \"b:2\", \"weight\": 7, \"on_ring\": true}"
+    static const struct {
+        const char *json;
+        enum err err;
+    } cases[] = {
+        {"{" HASH ", \"members\": [" A ", " B "]}", ERR_OK},
+        {"{\"members\": [" B ", {\"name\": \"?\", \"on_ring\": false}, " A "], " HASH "}", ERR_OK},
+        {"{" HASH ", \"members\": [" A "]}", ERR_SYNTAX}, /* another ring */
+        {"{" HASH ", \"members\": [" A ", " B ", " B "]}", ERR_SYNTAX},
+        {"{" HASH ", \"members\": []}", ERR_NOT_FOUND},
+        {"{" HASH ", \"members\": [{\"name\": \"a:1\", \"weight\": 1}, " B "]}", ERR_SYNTAX},
+        {"{" HASH ", \"members\": [{\"name\": \"A:1\", \"weight\": 1, \"on_ring\": true}, " B "]}",
+         ERR_SYNTAX},
+        {"{" HASH ", \"members\": [{\"name\": \"a:1\", \"weight\": 0, \"on_ring\": true}, " B "]}",
+         ERR_SYNTAX},
+        {"{" HASH ", \"members\": [{\"name\": \"a:1\", \"weight\": 101, \"on_ring\": true}]}",
+         ERR_SYNTAX},
+        {"{" HASH ", \"members\": [{\"name\": \"a\", \"weight\": 1, \"on_ring\": true}]}",
+         ERR_SYNTAX},
+        {"{" HASH ", \"members\": {}}", ERR_SYNTAX},
+        {"{\"members\": [" A ", " B "]}", ERR_SYNTAX},
+        {"[]", ERR_SYNTAX},
+        {"", ERR_SYNTAX},
+        {"{", ERR_SYNTAX},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct known_ring ring;
+        if (known_ring_parse(span_of_string(cases[i].json), &ring) != cases[i].err)
+            fail_msg("%s", cases[i].json);
+        if (cases[i].err == ERR_OK) {
+            assert_int_equal(ring.view.member_count, 2);
+            assert_string_equal(ring.view.members[1].name, "b:2");
+            assert_int_equal(ring.view.members[1].weight, 7);
+            assert_int_equal(ring.changes, 5);
+            assert_in_range(known_ring_leader(&ring, SPAN_LITERAL("k")), 0, 1);
+        } else {
+            assert_null(ring.place);
+            assert_int_equal(known_ring_leader(&ring, SPAN_LITERAL("k")), RING_NOBODY);
+        }
+        known_ring_close(&ring);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_key_is_asked_of_its_leader),
+        cmocka_unit_test(answers_of_several_nodes_are_told_in_order),
+        cmocka_unit_test(what_has_no_key_is_overtaken_by_nothing),
+        cmocka_unit_test(it_can_be_switched_off),
+        cmocka_unit_test(without_a_ring_the_node_asked_is_asked_for_everything),
+        cmocka_unit_test(a_change_told_before_an_answer_is_followed),
+        cmocka_unit_test(a_leader_that_is_gone_is_asked_through_another),
+        cmocka_unit_test(a_leader_lost_costs_only_what_it_was_asked),
+        cmocka_unit_test(a_read_lost_with_its_leader_is_asked_of_another),
+        cmocka_unit_test(a_leader_that_hangs_is_passed_by_after_one_timeout),
+        cmocka_unit_test(a_list_is_read_only_if_its_ring_is_the_nodes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
