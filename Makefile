@@ -2,7 +2,7 @@
 #
 # A source belongs to the program its folder says; dependencies on headers are generated (-MMD).
 # Output goes below build/, one tree for each way of compiling: obj (what ships), pic (the shared
-# library), san (address and undefined behaviour sanitizers: unit tests and fuzz replay), fuzz
+# library), mut (with planted bugs, for the simulator), san (address and undefined behaviour sanitizers: unit tests and fuzz replay), fuzz
 # (clang, libFuzzer). The two programs land in this folder. V=1 shows the commands.
 
 ifndef V
@@ -48,7 +48,7 @@ LIBDHT_LIBS := $(call pkg,jansson libcrypto libisal)
 KVCLI_LIBS  := -Wl,--as-needed $(call pkg,libedit jansson libcrypto libisal) -lm
 TEST_LIBS   := -Wl,--as-needed $(call pkg,libevent_core jansson inih libcrypto libisal) -lm
 
-.PHONY: all demo demo-stop test test-long unit unit-programs e2e fuzz fuzz-replay replay-programs asan sim \
+.PHONY: all demo demo-stop test test-long unit unit-programs e2e fuzz fuzz-replay replay-programs asan sim mutants \
         lint tidy bench forty install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -90,6 +90,11 @@ build/pic/%.o: %.c
 	echo "  CC    $@"
 	$(CC) $(LANGUAGE) $(WARNINGS) $(HARDEN) $(CFLAGS) -fPIC -MMD -MP -c -o $@ $<
 
+build/mut/%.o: %.c
+	mkdir -p $(@D)
+	echo "  CC    $@"
+	$(CC) $(LANGUAGE) $(WARNINGS) $(HARDEN) $(CFLAGS) -DMUTATIONS -MMD -MP -c -o $@ $<
+
 build/san/%.o: %.c
 	mkdir -p $(@D)
 	echo "  CC    $@"
@@ -105,7 +110,7 @@ build/fuzz/%.o: %.c
 # ---- tests ---------------------------------------------------------------------------------------
 
 test:                  ## everything that takes minutes: lint, unit, simulation, fuzz replay, end to end
-	tests/run.sh build lint unit sim fuzz-replay e2e
+	tests/run.sh build lint unit sim mutants fuzz-replay e2e
 
 test-long:             ## the same, then all of it again on a bare Debian (needs root)
 	DIFF_COUNT=1000000 BATS_TEST_TIMEOUT=600 tests/run.sh build lint unit fuzz-replay e2e forty bare
@@ -138,6 +143,15 @@ endif
 
 build/sim: $(COMMON:%.c=build/obj/%.o) $(patsubst %.c,build/obj/%.o,$(wildcard server/core/*.c server/store/*.c)) \
         $(SIM:%.c=build/obj/%.o)
+	echo "  LD    $@"
+	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=ring_place -o $@ $^ $(TEST_LIBS)
+
+# The same with planted bugs, each of which a check must notice: a build of its own.
+mutants: build/mutants ## planted bugs are noticed; MUTANT=name for one
+	build/mutants --mutants $(call given,MUTANT,--mutant) $(call given,SEED,--seed) $(call given,SEEDS,--seeds)
+
+build/mutants: $(COMMON:%.c=build/mut/%.o) $(patsubst %.c,build/mut/%.o,$(wildcard server/core/*.c server/store/*.c)) \
+        $(SIM:%.c=build/mut/%.o)
 	echo "  LD    $@"
 	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=ring_place -o $@ $^ $(TEST_LIBS)
 

@@ -109,6 +109,13 @@ stage_sim-long() {
     run sim-long 20000 build/sim --long
 }
 
+# Each planted bug is noticed, and what ships has none.
+stage_mutants() {
+    build build/mutants dht-server
+    run mutants 3600 build/mutants --mutants
+    run mutants-none 60 tests/sim/none_planted.sh
+}
+
 stage_e2e() {
     build all
     for file in tests/e2e/*.bats; do

@@ -1,6 +1,7 @@
 #include "server/core/coord.h"
 
 #include "common/check.h"
+#include "common/mutant.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -508,7 +509,7 @@ void coord_lost(struct coord *coord, uint32_t peer, struct moment now)
                                                        : link->state != LINK_RESTING;
         if (is_newer)
             continue; /* it is with a connection that came after the one that was lost */
-        if (forward->state == FORWARD_LEFT && forward->is_write)
+        if (forward->state == FORWARD_LEFT && forward->is_write && !MUTANT(repeat_unknown))
             forward_fail(coord, forward);
         else
             retry_later(coord, forward, now);
@@ -591,7 +592,7 @@ bool coord_late(struct coord *coord, struct moment now, uint32_t *late_on)
     if (!first)
         return false;
     struct forward *forward = CONTAINER_OF(first, struct forward, by_deadline);
-    if (forward->deadline_ms > now.mono_ms)
+    if (forward->deadline_ms > now.mono_ms || MUTANT(no_deadline))
         return false;
     *late_on = forward->state == FORWARD_LEFT ? forward->peer : PEER_NONE;
     forward_fail(coord, forward);

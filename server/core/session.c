@@ -1,6 +1,7 @@
 #include "server/core/session.h"
 
 #include "common/check.h"
+#include "common/mutant.h"
 
 #include <stdlib.h>
 
@@ -69,7 +70,7 @@ static void oldest_fail(struct session *session, enum request_part part, struct 
 {
     if (part == PART_WHOLE)
         reply_append(&session->out, text);
-    else if (buf_len(&session->line_error) == 0)
+    else if (buf_len(&session->line_error) == 0 && !MUTANT(miss_for_failure))
         buf_append(&session->line_error, text.data, text.len);
     oldest_done(session, part);
 }

@@ -26,6 +26,7 @@ void check_requests_quiet(struct trial *trial)
     world_start_all(world);
     world_run_s(world, SETTLE_S);
     struct clients *clients = clients_open(world, CLIENTS, KEYS);
+    clients->is_strict = true;
     world_run_s(world, trial->seconds);
     uint64_t failed =
         clients_total(clients, OUTCOME_NOT_DONE) + clients_total(clients, OUTCOME_UNKNOWN);
@@ -53,6 +54,34 @@ void check_requests_faults(struct trial *trial)
         clients_total(clients, OUTCOME_NOT_DONE) + clients_total(clients, OUTCOME_UNKNOWN) - before;
     if (failed > 0)
         world_fail(world, "%llu requests fail although all is healed", (unsigned long long)failed);
+    trial->counts[0] += clients_total(clients, OUTCOME_DONE);
+    trial->counts[1] += clients_total(clients, OUTCOME_MISS);
+    trial->counts[2] += clients_total(clients, OUTCOME_NOT_DONE);
+    trial->counts[3] += clients_total(clients, OUTCOME_UNKNOWN);
+    trial->counts[4] += faults_begun(schedule);
+    schedule_close(schedule);
+    clients_close(clients);
+}
+
+/* Faults that lose nothing: processes live on, and nobody is cut off for long. */
+static const struct schedule_options harmless_faults = {
+    .kinds = 1u << FAULT_STOP | 1u << FAULT_SLOW | 1u << FAULT_ISOLATE | 1u << FAULT_MUTE |
+             1u << FAULT_DEAF | 1u << FAULT_ONE_WAY | 1u << FAULT_LOSSY | 1u << FAULT_BREAK |
+             1u << FAULT_HOLD | 1u << FAULT_WALL | 1u << FAULT_DRIFT,
+    .pause_ms = 1000,
+    .last_ms_min = 50,
+    .last_ms_max = 3000,
+    .down_max = 2};
+
+void check_requests_once(struct trial *trial)
+{
+    struct world *world = trial_begin(trial, MACHINES);
+    world_start_all(world);
+    world_run_s(world, SETTLE_S);
+    struct clients *clients = clients_open(world, CLIENTS, KEYS);
+    clients->is_strict = true;
+    struct schedule *schedule = schedule_open(world, &harmless_faults);
+    world_run_s(world, trial->seconds);
     trial->counts[0] += clients_total(clients, OUTCOME_DONE);
     trial->counts[1] += clients_total(clients, OUTCOME_MISS);
     trial->counts[2] += clients_total(clients, OUTCOME_NOT_DONE);

@@ -26,6 +26,14 @@ const struct check checks[] = {
      .seeds_quick = 20,
      .seeds_long = 1000,
      .counted = {"done", "misses", "not done", "unknown", "faults"}},
+    {.name = "requests-once",
+     .sentence = "while no process ends, no read is stale, no write lost or done twice",
+     .run = check_requests_once,
+     .node_count = 5,
+     .seconds = 120,
+     .seeds_quick = 10,
+     .seeds_long = 1000,
+     .counted = {"done", "misses", "not done", "unknown", "faults"}},
 };
 const size_t check_count = ARRAY_COUNT(checks);
 

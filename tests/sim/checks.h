@@ -38,5 +38,6 @@ struct world *trial_begin(struct trial *trial, uint32_t client_count);
 void check_same_trace(struct trial *trial);
 void check_requests_quiet(struct trial *trial);
 void check_requests_faults(struct trial *trial);
+void check_requests_once(struct trial *trial);
 
 #endif

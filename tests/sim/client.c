@@ -47,10 +47,11 @@ static void note_written(struct clients *clients, uint64_t number, uint32_t key)
 {
     if (number >= clients->written_capacity) {
         clients->written_capacity = (size_t)number * 2 + 64;
-        clients->written_key = realloc(clients->written_key, clients->written_capacity);
-        CHECK(clients->written_key != NULL);
+        clients->written =
+            realloc(clients->written, clients->written_capacity * sizeof(*clients->written));
+        CHECK(clients->written != NULL);
     }
-    clients->written_key[number] = (uint8_t)key;
+    clients->written[number] = (struct written){(uint8_t)key, UINT64_MAX};
 }
 
 /* A value names its key and the write, and is as long as the write's number makes it. */
@@ -91,6 +92,7 @@ static void append_request(struct client *client, struct buf *out, struct op *op
         append_value(client, out, op);
         break;
     case OP_DELETE:
+        clients->keys[op->keys[0]].open_deletes++;
         buf_printf(out, "delete k%u\r\n", op->keys[0]);
         break;
     case OP_INCR:
@@ -99,6 +101,7 @@ static void append_request(struct client *client, struct buf *out, struct op *op
             op->kind = OP_ADD;
             buf_printf(out, "add k%u 0 0 1\r\n0\r\n", op->keys[0]);
         } else {
+            clients->keys[op->keys[0]].increments++;
             buf_printf(out, "incr k%u 1\r\n", op->keys[0]);
         }
         break;
@@ -115,7 +118,10 @@ static void send_batch(struct client *client)
     for (uint32_t i = 0; i < count; i++) {
         client->ops[i] = (struct op){
             .client = client->number, .node = client->node, .sent_us = clock_of(client)->now_us};
-        append_request(client, &out, &client->ops[i]);
+        struct op *op = &client->ops[i];
+        append_request(client, &out, op);
+        for (int k = 0; k < 2; k++)
+            op->superseded_us[k] = client->clients->keys[op->keys[k]].superseded_us;
     }
     client->op_count = count;
     client->op_answered = 0;
@@ -128,11 +134,31 @@ static void send_batch(struct client *client)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
+/* Keeps what later reads are judged by. */
+static void note_end(struct clients *clients, const struct op *op)
+{
+    struct key_state *key = &clients->keys[op->keys[0]];
+    bool is_write = op->kind == OP_SET || op->kind == OP_ADD || op->kind == OP_DELETE;
+    bool is_done = op->outcome == OUTCOME_DONE;
+    if (is_write && is_done && op->sent_us > key->superseded_us)
+        key->superseded_us = op->sent_us;
+    if (op->number > 0 && (op->kind == OP_SET || op->kind == OP_ADD) && is_done)
+        clients->written[op->number].end_us = op->answered_us;
+    key->open_deletes -= op->kind == OP_DELETE;
+    if (op->kind == OP_DELETE && op->outcome == OUTCOME_UNKNOWN)
+        key->absent_us = UINT64_MAX;
+    else if (op->kind == OP_DELETE && is_done && key->absent_us < op->answered_us)
+        key->absent_us = op->answered_us;
+    if (op->kind == OP_INCR && (op->outcome == OUTCOME_NOT_DONE || op->outcome == OUTCOME_MISS))
+        key->increments--;
+}
+
 static void op_end(struct client *client, struct op *op, enum op_outcome outcome)
 {
     struct clients *clients = client->clients;
     op->outcome = outcome;
     op->answered_us = clock_of(client)->now_us;
+    note_end(clients, op);
     clients->done[op->kind][outcome]++;
     trace_mix(&clients->world->trace, (uint64_t)op->kind << 8 | outcome);
     trace_mix(&clients->world->trace, op->answered_us ^ op->number);
@@ -141,40 +167,66 @@ static void op_end(struct client *client, struct op *op, enum op_outcome outcome
         clients->listen(clients->arg, op);
 }
 
+/* Whether a get may show the write of this number. */
+static bool may_be_current(const struct client *client, const struct op *op, int which,
+                           uint64_t number)
+{
+    const struct clients *clients = client->clients;
+    return !clients->is_strict || clients->written[number].end_us >= op->superseded_us[which];
+}
+
+/* Whether a get may find nothing. */
+static bool may_be_absent(const struct client *client, const struct op *op, int which)
+{
+    const struct clients *clients = client->clients;
+    const struct key_state *key = &clients->keys[op->keys[which]];
+    return !clients->is_strict || op->superseded_us[which] == 0 || key->open_deletes > 0 ||
+           key->absent_us >= op->superseded_us[which];
+}
+
+/* Which of the keys asked for a value is of; -1: none. */
+static int value_key(const struct op *op, struct span name)
+{
+    for (int which = 0; which < (op->kind == OP_GET_TWO ? 2 : 1); which++) {
+        char wanted[16];
+        snprintf(wanted, sizeof(wanted), "k%u", op->keys[which]);
+        if (!(op->values >> which & 1) && span_equal(name, span_of_string(wanted)))
+            return which;
+    }
+    return -1;
+}
+
 /* A value that came for a key: must name it, and a write that was sent for it. */
 static bool take_value(struct client *client, struct op *op, const struct heard *answer)
 {
-    char text[64];
-    unsigned named;
-    uint64_t number;
-    uint32_t key = op->keys[0];
+    char text[64], *at;
+    int which = value_key(op, answer->name);
     size_t len = answer->value.len < sizeof(text) - 1 ? answer->value.len : sizeof(text) - 1;
     memcpy(text, answer->value.data, len);
     text[len] = '\0';
-    char wanted[16];
-    snprintf(wanted, sizeof(wanted), "k%u", key);
-    if (op->kind == OP_GET_TWO && !span_equal(answer->name, span_of_string(wanted))) {
-        key = op->keys[1];
-        snprintf(wanted, sizeof(wanted), "k%u", key);
-    }
-    if (!span_equal(answer->name, span_of_string(wanted)))
+    if (which < 0 || text[0] != 'k')
         return false;
-    if (sscanf(text, "k%u %" SCNu64 " ", &named, &number) != 2 || named != key || number == 0 ||
-        number > client->clients->next_number || client->clients->written_key[number] != key)
+    uint64_t named = strtoull(text + 1, &at, 10);
+    uint64_t number = strtoull(at, &at, 10);
+    if (named != op->keys[which] || number == 0 || number > client->clients->next_number ||
+        client->clients->written[number].key != named || !may_be_current(client, op, which, number))
         return false;
     op->number = number;
-    op->values++;
+    op->values |= 1u << which;
     return true;
 }
 
 static bool take_get(struct client *client, struct op *op, const struct heard *answer)
 {
-    if (answer->kind == HEARD_END) {
-        op_end(client, op, op->values > 0 ? OUTCOME_DONE : OUTCOME_MISS);
-        return true;
-    }
-    return answer->kind == HEARD_VALUE && op->values < (op->kind == OP_GET_TWO ? 2 : 1) &&
-           take_value(client, op, answer);
+    if (answer->kind == HEARD_VALUE)
+        return take_value(client, op, answer);
+    if (answer->kind != HEARD_END)
+        return false;
+    for (int which = 0; which < (op->kind == OP_GET_TWO ? 2 : 1); which++)
+        if (!(op->values >> which & 1) && !may_be_absent(client, op, which))
+            return false;
+    op_end(client, op, op->values > 0 ? OUTCOME_DONE : OUTCOME_MISS);
+    return true;
 }
 
 /* Returns whether the answer fits the request. */
@@ -195,6 +247,9 @@ static bool take_answer(struct client *client, struct op *op, const struct heard
         op_end(client, op, OUTCOME_UNKNOWN);
     else if (is_get)
         return take_get(client, op, answer);
+    else if (op->kind == OP_INCR && answer->kind == HEARD_NUMBER &&
+             answer->number > client->clients->keys[op->keys[0]].increments)
+        return false;
     else if (answer->kind == fitting[op->kind].done)
         op_end(client, op, OUTCOME_DONE);
     else if (answer->kind == fitting[op->kind].miss)
@@ -341,7 +396,7 @@ void clients_close(struct clients *clients)
         buf_close(&client->in);
     }
     free(clients->list);
-    free(clients->written_key);
+    free(clients->written);
     free(clients);
 }
 

@@ -5,8 +5,11 @@
  * disturbed meanwhile:
  *  - one answer, of a kind that fits the request, and none that nobody asked for;
  *  - within op-timeout and CLIENT_MARGIN_MS;
- *  - a value only of the key asked for, and only one that somebody has sent for that key.
- * The history of all operations goes to a listener, for oracles that know more. */
+ *  - a value only of the key asked for, and only one that somebody has sent for that key;
+ *  - a counter is never above the increments sent for it and not refused.
+ * Where no data may be lost (is_strict), moreover: no read shows a value after a later write of its
+ * key was acknowledged, nor a key without one unless a delete may be the last write. The history of
+ * all operations goes to a listener, for oracles that know more. */
 #ifndef DHT_TESTS_SIM_CLIENT_H
 #define DHT_TESTS_SIM_CLIENT_H
 
@@ -36,7 +39,22 @@ struct op {
     uint64_t sent_us;
     uint64_t answered_us;
     enum op_outcome outcome;
-    uint32_t values; /* that have come so far */
+    uint32_t values;           /* bits: those of keys[] that have come */
+    uint64_t superseded_us[2]; /* by key: what ended before this was superseded when it was sent */
+};
+
+/* A write that somebody has sent. */
+struct written {
+    uint8_t key;
+    uint64_t end_us; /* when it was answered; UINT64_MAX: not yet, or its outcome is unknown */
+};
+
+/* What is known of a key. */
+struct key_state {
+    uint64_t superseded_us; /* the latest start of an acknowledged write */
+    uint64_t absent_us;     /* the latest end of a delete that may have been done; 0: it began so */
+    uint32_t open_deletes;  /* sent and not answered */
+    uint64_t increments;    /* sent, and not known to have failed */
 };
 
 /* What all clients of a world share. */
@@ -46,11 +64,13 @@ struct clients {
     uint32_t key_count;
     uint32_t think_ms; /* at most, between two batches */
     uint32_t value_bytes_max;
+    bool is_strict;   /* no data may be lost */
     bool is_stopping; /* no new batches */
     struct client *list;
     uint64_t next_number;
-    uint8_t *written_key; /* [write number]: the key it was sent for; a growing table */
+    struct written *written; /* by write number; a growing table */
     size_t written_capacity;
+    struct key_state keys[CLIENT_KEYS_MAX];
     uint64_t done[OP_KINDS][OUTCOMES];
     void (*listen)(void *arg, const struct op *op); /* may be NULL */
     void *arg;

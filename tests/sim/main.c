@@ -2,6 +2,7 @@
  *
  *   sim [--check NAME] [--seed N] [--nodes N] [--seconds N] [--seeds N] [--long] [--trace]
  *   sim --stories FILE… [--rewrite] [--trace]
+ *   sim --mutants [--mutant NAME] [--seeds N]     a build with -DMUTATIONS only
  *   sim --list
  *
  * Prints TAP, one test a check or story. Each check runs in a process of its own, so that a failed
@@ -9,6 +10,7 @@
  * it. */
 #include "common/check.h"
 #include "tests/sim/checks.h"
+#include "tests/sim/mutants.h"
 #include "tests/sim/story.h"
 
 #include <inttypes.h>
@@ -22,6 +24,9 @@
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
+/* Seeds tried to catch a planted bug, unless told otherwise. */
+#define MUTANT_SEEDS 100u
+
 struct settings {
     const char *check; /* NULL: all */
     uint64_t seed;
@@ -33,7 +38,9 @@ struct settings {
     bool is_traced;
     bool is_list;
     bool is_rewriting;
-    char **stories; /* NULL: none */
+    bool is_mutating;
+    const char *mutant; /* NULL: all in turn */
+    char **stories;     /* NULL: none */
     int story_count;
 };
 
@@ -142,6 +149,73 @@ static bool run_apart(const struct check *check, const struct settings *settings
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+static const struct check *find_check(const char *name)
+{
+    for (size_t i = 0; i < check_count; i++)
+        if (strcmp(checks[i].name, name) == 0)
+            return &checks[i];
+    return NULL;
+}
+
+/* Whether a seed of a check fails while a rule is broken. */
+static bool catches(const struct check *check, size_t mutant, const struct settings *settings,
+                    bool is_shown)
+{
+    fflush(stdout);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        CHECK(is_shown || (freopen("/dev/null", "w", stdout) && freopen("/dev/null", "w", stderr)));
+        mutant_choose(mutant);
+        signal(SIGABRT, on_signal);
+        int status = run_check(check, settings, 1);
+        fflush(stdout);
+        _exit(status);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child);
+    return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+}
+
+/* The first seed that shows a planted bug; 0: none of them does. */
+static uint64_t seed_that_catches(size_t mutant, const struct settings *settings)
+{
+    const struct check *check = find_check(mutant_lines[mutant].check);
+    CHECK(check != NULL);
+    if (settings->has_seed)
+        return catches(check, mutant, settings, true) ? settings->seed : 0;
+    struct settings one = *settings;
+    uint32_t seeds = settings->seeds ? settings->seeds : MUTANT_SEEDS;
+    one.has_seed = true;
+    for (one.seed = 1; one.seed <= seeds; one.seed++)
+        if (catches(check, mutant, &one, false))
+            return one.seed;
+    return 0;
+}
+
+static int run_mutants(const struct settings *settings)
+{
+    uint32_t planned = 0, number = 0;
+    bool is_good = true;
+    for (size_t i = 0; i < mutant_count; i++)
+        planned += !settings->mutant || strcmp(settings->mutant, mutant_lines[i].name) == 0;
+    if (planned == 0) {
+        fprintf(stderr, "sim: there is no such planted bug in this build\n");
+        return EXIT_USAGE;
+    }
+    printf("1..%" PRIu32 "\n", planned);
+    for (size_t i = 0; i < mutant_count; i++) {
+        const struct mutant_line *line = &mutant_lines[i];
+        if (settings->mutant && strcmp(settings->mutant, line->name) != 0)
+            continue;
+        uint64_t seed = seed_that_catches(i, settings);
+        is_good &= seed > 0;
+        printf("%s %" PRIu32 " - %s: %s; %s notices, seed %" PRIu64 "\n",
+               seed > 0 ? "ok" : "not ok", ++number, line->name, line->sentence, line->check, seed);
+    }
+    return is_good ? 0 : EXIT_FAILED;
+}
+
 static int run_all(const struct settings *settings)
 {
     uint32_t planned = 0, number = 0;
@@ -197,6 +271,8 @@ static bool parse(struct settings *settings, int argc, char **argv)
             settings->is_traced = true;
         } else if (strcmp(option, "--list") == 0) {
             settings->is_list = true;
+        } else if (strcmp(option, "--mutants") == 0) {
+            settings->is_mutating = true;
         } else if (strcmp(option, "--rewrite") == 0) {
             settings->is_rewriting = true;
         } else if (strcmp(option, "--stories") == 0) {
@@ -207,6 +283,9 @@ static bool parse(struct settings *settings, int argc, char **argv)
             }
         } else if (++i == argc) {
             return false;
+        } else if (strcmp(option, "--mutant") == 0) {
+            settings->is_mutating = true;
+            settings->mutant = argv[i];
         } else if (strcmp(option, "--check") == 0) {
             settings->check = argv[i];
         } else if (strcmp(option, "--seed") == 0) {
@@ -233,6 +312,8 @@ int main(int argc, char **argv)
                         "[--seeds N] [--long] [--trace] [--stories FILE... [--rewrite]]\n");
         return EXIT_USAGE;
     }
+    if (settings.is_mutating)
+        return run_mutants(&settings);
     if (settings.stories)
         return tell_stories(&settings);
     return settings.is_list ? list_checks() : run_all(&settings);

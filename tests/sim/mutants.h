@@ -1,0 +1,20 @@
+/* The planted bugs of a build with -DMUTATIONS; any other build has none. */
+#ifndef DHT_TESTS_SIM_MUTANTS_H
+#define DHT_TESTS_SIM_MUTANTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct mutant_line {
+    const char *name;
+    const char *check;    /* that must notice */
+    const char *sentence; /* what is broken */
+};
+
+extern const struct mutant_line mutant_lines[];
+extern const size_t mutant_count;
+
+/* Switches one on, by its place in the list, for the rest of the process. */
+void mutant_choose(size_t index);
+
+#endif
