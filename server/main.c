@@ -92,7 +92,7 @@ struct server {
 static void log_start(struct server *server, const char *address, const char *host)
 {
     struct log *log = &server->log;
-    struct moment now = shell_clock();
+    struct moment now = turn_clock();
     const struct options *options = &server->options;
     const char *doubt = self_doubt(&server->seeds, server->state.name, host);
     log_line(log, now, LOG_INFO, "listening",
@@ -104,7 +104,7 @@ static void log_start(struct server *server, const char *address, const char *ho
              options->memory_bytes >> 20,
              options->evict ? "\"evict what was not used for longest\"" : "\"refuse writes\"");
     log_line(log, now, LOG_INFO, "calls", "together=%s",
-             volley_is_joint(server->shell.volley) ? "yes" : "no");
+             volley_is_joint(server->shell.turn.volley) ? "yes" : "no");
     if (doubt)
         log_line(log, now, LOG_WARN, "name-doubtful", "name=%s reason=\"%s\"", server->state.name,
                  doubt);
@@ -119,7 +119,7 @@ static void log_start(struct server *server, const char *address, const char *ho
 static int take_state(struct server *server)
 {
     char path[STATE_PATH_BYTES_MAX], error[STATE_ERROR_BYTES_MAX];
-    struct moment now = shell_clock();
+    struct moment now = turn_clock();
     const struct options *options = &server->options;
     enum state_place place = state_place_find(options->state_directory, server->state.name, path);
     bool is_named_anew = options->port == 0 && options->advertise[0] == '\0';
@@ -142,7 +142,7 @@ static int take_state(struct server *server)
 static int open_audit(struct server *server)
 {
     const char *path = server->options.audit_path;
-    if (path[0] == '\0' || !audit_open(&server->audit, path, &server->log, shell_clock))
+    if (path[0] == '\0' || !audit_open(&server->audit, path, &server->log, turn_clock))
         return 0;
     fprintf(stderr, "dht-server: --audit: cannot open %s: %s\n", path, strerror(errno));
     return EXIT_MACHINE;
@@ -153,7 +153,7 @@ static void open_node(struct server *server)
     const struct options *options = &server->options;
     const struct store_options store_options = {.budget = &server->budget,
                                                 .evict = options->evict,
-                                                .seed = shell_clock().mono_ms ^ (uint64_t)getpid()};
+                                                .seed = turn_clock().mono_ms ^ (uint64_t)getpid()};
     uint64_t generation;
     const struct env *env = &server->shell.env;
     env->entropy(env->shell, &generation, sizeof(generation));
@@ -223,7 +223,7 @@ static void keep_boot(void *arg, uint64_t boot)
     char error[STATE_ERROR_BYTES_MAX];
     server->state.boot = boot;
     if (server->state_file.is_open && state_file_keep(&server->state_file, &server->state, error))
-        log_line(&server->log, shell_clock(), LOG_ERROR, "state-lost", "reason=\"%s\"", error);
+        log_line(&server->log, turn_clock(), LOG_ERROR, "state-lost", "reason=\"%s\"", error);
 }
 
 static int serve(struct server *server)

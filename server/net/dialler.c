@@ -2,6 +2,7 @@
 
 #include "common/address.h"
 #include "common/check.h"
+#include "server/net/conn_in.h"
 #include "server/net/evidence.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@
 #define CLIENT_PORT_MIN 1024u
 
 struct dialler {
-    struct shell *shell;    /* borrowed */
+    struct turn *turn;      /* borrowed */
     struct evdns_base *dns; /* made when a name first needs it */
     struct list attempts;
     bool is_closing;
@@ -45,11 +46,11 @@ struct attempt {
     struct event connected;                    /* fd is; or, without one, why is to be told */
 };
 
-struct dialler *dialler_open(struct shell *shell)
+struct dialler *dialler_open(struct turn *turn)
 {
     struct dialler *dialler = calloc(1, sizeof(*dialler));
     CHECK(dialler != NULL);
-    dialler->shell = shell;
+    dialler->turn = turn;
     list_init(&dialler->attempts);
     return dialler;
 }
@@ -95,7 +96,7 @@ void dialler_close(struct dialler *dialler)
     end_attempts(dialler);
     /* What belongs to a look-up is only freed by its last callback, which the loop makes. */
     for (int i = 0; i < CLOSE_LOOPS_MAX && !list_is_empty(&dialler->attempts); i++)
-        event_base_loop(dialler->shell->base, EVLOOP_NONBLOCK);
+        event_base_loop(dialler->turn->base, EVLOOP_NONBLOCK);
     if (dialler->dns)
         evdns_base_free(dialler->dns, 0); /* no callback comes any more */
     while ((link = list_first(&dialler->attempts)))
@@ -123,7 +124,7 @@ static bool connect_to(struct attempt *attempt, const struct evutil_addrinfo *ad
     unsigned wait_ms = is_last ? attempt->last_ms : NEXT_ADDRESS_MS;
     const struct timeval wait = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
     attempt->fd = fd;
-    CHECK(event_assign(&attempt->connected, attempt->dialler->shell->base, fd, EV_WRITE,
+    CHECK(event_assign(&attempt->connected, attempt->dialler->turn->base, fd, EV_WRITE,
                        on_connected, attempt) == 0);
     event_add(&attempt->connected, &wait);
     return true;
@@ -145,7 +146,7 @@ static bool connect_next(struct attempt *attempt)
 /* Ends an attempt that has come to nothing, and the connection that waited for it. */
 static void attempt_fail(struct attempt *attempt, enum disconnect why)
 {
-    struct conn *conn = conn_find(attempt->dialler->shell, attempt->conn);
+    struct conn *conn = conn_find(attempt->dialler->turn, attempt->conn);
     attempt_free(attempt);
     if (conn)
         conn_lost(conn, why);
@@ -164,8 +165,8 @@ static int socket_error(int fd, short what)
 static void on_connected(evutil_socket_t fd, short what, void *arg)
 {
     struct attempt *attempt = arg;
-    shell_turn(attempt->dialler->shell);
-    struct conn *conn = conn_find(attempt->dialler->shell, attempt->conn);
+    turn_begin(attempt->dialler->turn);
+    struct conn *conn = conn_find(attempt->dialler->turn, attempt->conn);
     attempt->error = socket_error(fd, what);
     if (!conn) {
         attempt_free(attempt);
@@ -185,7 +186,7 @@ static void on_failed(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct attempt *attempt = arg;
-    shell_turn(attempt->dialler->shell);
+    turn_begin(attempt->dialler->turn);
     attempt_fail(attempt, attempt->why);
 }
 
@@ -194,7 +195,7 @@ static void attempt_fail_later(struct attempt *attempt, enum disconnect why)
 {
     const struct timeval now = {0};
     attempt->why = why;
-    CHECK(evtimer_assign(&attempt->connected, attempt->dialler->shell->base, on_failed, attempt) ==
+    CHECK(evtimer_assign(&attempt->connected, attempt->dialler->turn->base, on_failed, attempt) ==
           0);
     evtimer_add(&attempt->connected, &now);
 }
@@ -205,12 +206,10 @@ static void on_found(int result, struct evutil_addrinfo *found, void *arg)
     attempt->look_up = NULL;
     attempt->found = found;
     attempt->next = found;
-    if (attempt->dialler->is_closing)
+    if (attempt->dialler->is_closing || !conn_find(attempt->dialler->turn, attempt->conn))
         attempt_free(attempt);
     else if (result != 0)
         attempt_fail_later(attempt, DISCONNECT_NAME);
-    else if (!conn_find(attempt->dialler->shell, attempt->conn))
-        attempt_free(attempt);
     else if (!connect_next(attempt))
         attempt_fail_later(attempt, evidence_of(attempt->error));
 }
@@ -244,8 +243,8 @@ static struct attempt *attempt_open(struct dialler *dialler, struct conn_id conn
 static bool dns_ready(struct dialler *dialler)
 {
     if (!dialler->dns)
-        dialler->dns = evdns_base_new(dialler->shell->base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
-                                                                EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+        dialler->dns = evdns_base_new(dialler->turn->base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
+                                                               EVDNS_BASE_DISABLE_WHEN_INACTIVE);
     return dialler->dns != NULL;
 }
 

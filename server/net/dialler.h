@@ -5,7 +5,7 @@
 
 #include "server/net/conn.h"
 
-struct dialler *dialler_open(struct shell *shell);
+struct dialler *dialler_open(struct turn *turn);
 /* Ends look-ups under way. Accepts NULL. */
 void dialler_close(struct dialler *dialler);
 /* Begins to connect to name (host:port) for a connection that has no socket yet, trying the name's

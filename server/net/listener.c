@@ -1,7 +1,7 @@
 #include "server/net/listener.h"
 
 #include "common/check.h"
-#include "server/net/conn.h"
+#include "server/net/conn_in.h"
 #include "server/net/sockname.h"
 
 #include <errno.h>
@@ -29,7 +29,8 @@ struct listening {
 };
 
 struct listener {
-    struct shell *shell; /* borrowed */
+    struct turn *turn; /* borrowed */
+    uint32_t connections_max;
     struct listening sockets[SOCKETS_MAX];
     int count;
     int reserve_fd; /* given up for a moment to refuse a connection when there are no descriptors */
@@ -38,14 +39,14 @@ struct listener {
 
 static void refuse(struct listener *listener, int fd, const char *reason)
 {
-    struct shell *shell = listener->shell;
-    shell->refused_total++;
+    struct turn *turn = listener->turn;
+    turn->refused_total++;
     ssize_t ignored = send(fd, BUSY_ANSWER, sizeof(BUSY_ANSWER) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)ignored; /* whether it was heard changes nothing */
     shutdown(fd, SHUT_WR);
     close(fd);
-    log_line(shell->log, shell->now, LOG_WARN, "client-refused", "reason=\"%s\" connections=%u",
-             reason, shell->client_count);
+    log_line(turn->log, turn->now, LOG_WARN, "client-refused", "reason=\"%s\" connections=%u",
+             reason, turn->client_count);
 }
 
 /* No descriptor is left: use the reserved one to tell one client, then let others wait a little. */
@@ -65,18 +66,18 @@ static void refuse_without_descriptor(struct listener *listener, int listen_fd)
 
 static void accept_one(struct listener *listener, int fd)
 {
-    struct shell *shell = listener->shell;
-    uint32_t connections_max = shell->options.connections_max;
-    if (shell->client_count >= connections_max + UNPROVEN_MAX) {
+    struct turn *turn = listener->turn;
+    uint32_t connections_max = listener->connections_max;
+    if (turn->client_count >= connections_max + UNPROVEN_MAX) {
         refuse(listener, fd, "as many connections as -c allows");
         return;
     }
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-    shell->accepted_total++;
-    struct conn *conn = conn_accept(shell, fd);
-    if (shell->client_count > connections_max)
+    turn->accepted_total++;
+    struct conn *conn = conn_accept(turn, fd);
+    if (turn->client_count > connections_max)
         conn_limit(conn);
 }
 
@@ -84,7 +85,7 @@ static void on_acceptable(evutil_socket_t listen_fd, short what, void *arg)
 {
     (void)what;
     struct listener *listener = arg;
-    shell_turn(listener->shell);
+    turn_begin(listener->turn);
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
@@ -144,7 +145,7 @@ static void watch(struct listener *listener, int fd)
 {
     struct listening *listening = &listener->sockets[listener->count++];
     listening->fd = fd;
-    CHECK(event_assign(&listening->acceptable, listener->shell->base, fd, EV_READ | EV_PERSIST,
+    CHECK(event_assign(&listening->acceptable, listener->turn->base, fd, EV_READ | EV_PERSIST,
                        on_acceptable, listener) == 0);
     event_add(&listening->acceptable, NULL);
 }
@@ -170,8 +171,9 @@ static int listen_all(struct listener *listener, const struct addrinfo *found, u
     return listener->count > 0 ? 0 : error;
 }
 
-struct listener *listener_open(struct shell *shell, const char *host, uint16_t port, char *address,
-                               size_t address_size, uint16_t *port_got)
+struct listener *listener_open(struct turn *turn, uint32_t connections_max, const char *host,
+                               uint16_t port, char *address, size_t address_size,
+                               uint16_t *port_got)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *found = NULL;
@@ -181,9 +183,10 @@ struct listener *listener_open(struct shell *shell, const char *host, uint16_t p
     }
     struct listener *listener = calloc(1, sizeof(*listener));
     CHECK(listener != NULL);
-    listener->shell = shell;
+    listener->turn = turn;
+    listener->connections_max = connections_max;
     listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    CHECK(evtimer_assign(&listener->pause, shell->base, on_pause_over, listener) == 0);
+    CHECK(evtimer_assign(&listener->pause, turn->base, on_pause_over, listener) == 0);
     int error = listen_all(listener, found, port, address, address_size, port_got);
     freeaddrinfo(found);
     if (error == 0)

@@ -3,13 +3,14 @@
 #ifndef DHT_SERVER_NET_LISTENER_H
 #define DHT_SERVER_NET_LISTENER_H
 
-#include "server/net/shell.h"
+#include "server/net/turn.h"
 
 /* Listens on host (an address, or a name with all its addresses of this machine) and port (0: any).
- * address: out, the first as got.
+ * connections_max: of clients. address: out, the first as got.
  * gives: release with listener_close. errors: NULL with errno set. */
-struct listener *listener_open(struct shell *shell, const char *host, uint16_t port, char *address,
-                               size_t address_size, uint16_t *port_got);
+struct listener *listener_open(struct turn *turn, uint32_t connections_max, const char *host,
+                               uint16_t port, char *address, size_t address_size,
+                               uint16_t *port_got);
 /* Stops accepting and frees. Accepts NULL. */
 void listener_close(struct listener *listener);
 
