@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define DESCRIPTORS_BESIDE_CONNECTIONS (256u + 4u * VIEW_MEMBERS_MAX) /* four a node */
+#define LEAVE_MARGIN_MS                500u
 #define DRAIN_MARGIN_MS                1000u
 #define PEERS_FILE_BYTES_MAX           (4u * 1024 * 1024)
 #define PEERS_ERROR_BYTES_MAX          4608u
@@ -161,7 +162,7 @@ static void open_node(struct server *server)
     const struct node_options node_options = {
         .name = server->state.name,
         .cluster = server->state.cluster,
-        .gossip = "random",
+        .gossip = options->gossip,
         .generation = generation,
         .boot = server->state.boot,
         .weight = options->weight,
@@ -237,6 +238,7 @@ static int serve(struct server *server)
         .connections_max = options->connections_max,
         .idle_timeout_s = options->idle_timeout_s,
         .value_bytes_max = options->value_bytes_max,
+        .leave_timeout_ms = options->timers.leave_ms + LEAVE_MARGIN_MS,
         .drain_timeout_ms = options->op_timeout_ms + DRAIN_MARGIN_MS,
         .is_plain = options->plain_calls,
         .reload = reload,

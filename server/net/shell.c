@@ -208,16 +208,6 @@ static void log_stats(struct shell *shell)
     reply_close(&text);
 }
 
-/* No more requests: what has come is answered, then everybody is said good-bye. */
-static void stop_gracefully(struct shell *shell)
-{
-    shell->turn.is_stopping = true;
-    shell->stop_by_ms = shell->turn.now.mono_ms + shell->options.drain_timeout_ms;
-    listener_close(shell->listener);
-    shell->listener = NULL;
-    conns_finish(&shell->turn);
-}
-
 static void env_keep_boot(void *arg, uint64_t boot)
 {
     struct shell *shell = arg;
@@ -231,29 +221,61 @@ static void env_end(void *arg, enum node_end why)
         return;
     shell->has_ended = true;
     shell->end = why;
-    log_line(shell->turn.log, shell->turn.now, why == NODE_END_LEFT ? LOG_INFO : LOG_WARN,
-             "stopping", "reason=\"%s\" connections=%u",
-             why == NODE_END_LEFT ? "left the cluster" : "another process is the node of this name",
-             shell->turn.client_count);
+}
+
+/* The node has left or will not: no more requests; what has come is answered, then everybody is
+ * said good-bye. */
+static void stop(struct shell *shell)
+{
+    struct turn *turn = &shell->turn;
+    bool is_duplicate = shell->has_ended && shell->end == NODE_END_DUPLICATE;
+    const char *reason = "left the cluster";
+    if (is_duplicate)
+        reason = "another process is the node of this name, or was started under it later";
+    else if (!shell->has_ended)
+        reason = "the others have not heard in time that it leaves";
+    turn_begin(turn);
+    log_line(turn->log, turn->now, is_duplicate ? LOG_ERROR : LOG_INFO, "stopping",
+             "reason=\"%s\" connections=%u", reason, turn->client_count);
+    turn->is_stopping = true;
+    shell->stop_by_ms = turn->now.mono_ms + shell->options.drain_timeout_ms;
+    listener_close(shell->listener);
+    shell->listener = NULL;
+    conns_finish(turn);
+}
+
+static bool must_stop(const struct shell *shell)
+{
+    if (shell->turn.is_stopping)
+        return false;
+    return shell->has_ended || (shell->is_leaving && shell->turn.now.mono_ms >= shell->stop_by_ms);
+}
+
+static void leave(struct shell *shell, int signal_number)
+{
+    struct turn *turn = &shell->turn;
+    log_line(turn->log, turn->now, LOG_INFO, "leaving", "signal=%d connections=%u", signal_number,
+             turn->client_count);
+    shell->is_leaving = true;
+    shell->stop_by_ms = turn->now.mono_ms + shell->options.leave_timeout_ms;
+    node_leave(turn->node);
 }
 
 static void on_signal(evutil_socket_t number, short what, void *arg)
 {
     (void)what;
     struct shell *shell = arg;
-    turn_begin(&shell->turn);
+    struct turn *turn = &shell->turn;
+    turn_begin(turn);
     if (number == SIGUSR1) {
         log_stats(shell);
     } else if (number == SIGHUP) {
         shell->options.reload(shell->options.arg);
-    } else if (shell->turn.is_stopping) {
-        log_line(shell->turn.log, shell->turn.now, LOG_WARN, "stopped", "reason=\"second signal\"");
+    } else if (shell->is_leaving || turn->is_stopping) {
+        log_line(turn->log, turn->now, LOG_WARN, "stopped", "reason=\"second signal\"");
         _exit(128 + (int)number);
     } else {
-        log_line(shell->turn.log, shell->turn.now, LOG_INFO, "stopping", "signal=%d connections=%u",
-                 (int)number, shell->turn.client_count);
-        shell->signal_number = (int)number;
-        stop_gracefully(shell);
+        leave(shell, (int)number);
     }
 }
 
@@ -316,9 +338,8 @@ void shell_run(struct shell *shell, struct node *node)
     turn_begin(&shell->turn);
     for (;;) {
         end_turn(shell);
-        if (shell->has_ended && !shell->turn.is_stopping) {
-            turn_begin(&shell->turn);
-            stop_gracefully(shell);
+        if (must_stop(shell)) {
+            stop(shell);
             continue;
         }
         if (has_stopped(shell))

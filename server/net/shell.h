@@ -16,7 +16,8 @@ struct shell_options {
     uint32_t connections_max; /* of clients */
     uint32_t idle_timeout_s;  /* 0: never */
     uint32_t value_bytes_max;
-    uint32_t drain_timeout_ms; /* how long a graceful stop waits */
+    uint32_t leave_timeout_ms; /* how long the node has to leave the cluster */
+    uint32_t drain_timeout_ms; /* how long what is in flight then has */
     bool is_plain;             /* a system call for each read and each send (volley.h) */
     void (*reload)(void *arg); /* SIGHUP */
     void (*keep_boot)(void *arg, uint64_t boot); /* as in env.h */
@@ -37,10 +38,10 @@ struct shell {
     struct event idle_timer;
     struct event signals[4];
     uint64_t started_ms;
-    uint64_t stop_by_ms;
-    int signal_number; /* what ended it; 0 while running */
-    bool has_ended;    /* the node has asked to stop */
-    enum node_end end; /* why */
+    bool is_leaving; /* the node was told to leave */
+    bool has_ended;  /* and has left, or wants to stop on its own */
+    enum node_end end;
+    uint64_t stop_by_ms; /* leaving or stopping: at the latest */
 };
 
 /* Prepares a shell: base, env table; no node yet. Failure stops the process. */
