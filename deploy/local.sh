@@ -259,7 +259,7 @@ complain() {
 launch() {
     local log=$dir/$1/log arguments pid
     name_of "$1"
-    mkdir -p "$dir/$1" || exit 1
+    mkdir -p "$dir/$1/state" || exit 1
     log_offset[$1]=$(file_bytes "$log")
     arguments=("$(peers_file)" "$port" --state-dir "$dir/$1/state" "${saved_options[@]}")
     # Nodes that came later stand in no list and have to be told who they are.

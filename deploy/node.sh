@@ -73,6 +73,7 @@ start() {
         return
     fi
     server_arguments
+    mkdir -p state || exit 1
     offset=$(file_bytes log)
     setsid ./dht-server "${arguments[@]}" </dev/null >>log 2>&1 &
     process_save process $! || fail "did not start: $(process_last_words log "$offset")"
