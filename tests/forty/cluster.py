@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import time
+from collections import namedtuple
 from datetime import datetime, timezone
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -24,6 +25,11 @@ STATE_AFTER = {
 }
 OWN_EVENTS = ("refuted", "isolated", "rejoined")
 POLL_S = 0.05
+
+
+# What a node has cost since it started, at a time: processor seconds; KiB resident, and those of them that
+# it shares with no file; bytes and packets, with all headers, at its network interface.
+Cost = namedtuple("Cost", "at processor resident own sent packets received")
 
 
 class Event:
@@ -287,7 +293,7 @@ class Cluster:
     # ---- what they cost --------------------------------------------------------------------------
 
     def cost(self):
-        """For each running node: (time, processor seconds, resident KiB, bytes and packets sent, received)."""
+        """A Cost for each running node."""
         return {number: self.cost_of(pid) for number, pid in self.pids.items()}
 
     @staticmethod
@@ -297,7 +303,8 @@ class Cluster:
             with open(f"/proc/{pid}/task/{task}/schedstat", encoding="utf-8") as file:
                 processor += int(file.read().split()[0])
         with open(f"/proc/{pid}/status", encoding="utf-8") as file:
-            resident = next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
+            memory = dict(line.split()[:2] for line in file if line.startswith(("VmRSS:", "RssAnon:")))
         with open(f"/proc/{pid}/net/dev", encoding="utf-8") as file:
             words = next(line for line in file if "eth0:" in line).split(":")[1].split()
-        return (time.time(), processor / 1e9, resident, int(words[8]), int(words[9]), int(words[0]))
+        return Cost(time.time(), processor / 1e9, int(memory["VmRSS:"]), int(memory["RssAnon:"]),
+                    int(words[8]), int(words[9]), int(words[0]))

@@ -219,21 +219,17 @@ def idle(m):
     m.cluster.watch(seconds)
     after = m.cluster.cost()
     suspicions = len(m.about_the_living(m.cluster.events[mark:], SUSPECT))
-    sent, packets, received, processor, resident = [], [], [], [], []
-    for number, (time_0, processor_0, _, bytes_0, packets_0, in_0) in before.items():
-        time_1, processor_1, resident_1, bytes_1, packets_1, in_1 = after[number]
-        span = time_1 - time_0
-        sent.append((bytes_1 - bytes_0) / span)
-        received.append((in_1 - in_0) / span)
-        packets.append((packets_1 - packets_0) / span)
-        processor.append((processor_1 - processor_0) / span * 100)
-        resident.append(resident_1 / 1024)
+    spans = [(before[number], after[number]) for number in before]
+
+    def rate(field):
+        return [(getattr(b, field) - getattr(a, field)) / (b.at - a.at) for a, b in spans]
     return [
-        Line(f"idle {seconds} s: bytes sent a second, a node", sent, "423", "1200", 12000, unit="B/s"),
-        Line("idle: bytes received a second, a node", received, "423", None, unit="B/s"),
-        Line("idle: packets sent a second, a node", packets, "3.8", None, unit="/s"),
-        Line("idle: processor, a node", processor, "0.18", "0.2", 2, unit="%"),
-        Line("idle: resident memory, a node", resident, "15.4", "4", 40, unit="MiB"),
+        Line(f"idle {seconds} s: bytes sent a second, a node", rate("sent"), "423", "1200", 12000, unit="B/s"),
+        Line("idle: bytes received a second, a node", rate("received"), "423", None, unit="B/s"),
+        Line("idle: packets sent a second, a node", rate("packets"), "3.8", None, unit="/s"),
+        Line("idle: processor, a node", [100 * share for share in rate("processor")], "0.18", "0.2", 2, unit="%"),
+        Line("idle: resident memory, a node", [b.resident / 1024 for _, b in spans], "15.4", "4", 40, unit="MiB"),
+        Line("idle: of it shared with no file", [b.own / 1024 for _, b in spans], "-", None, unit="MiB"),
         Line("idle: suspicions in all", [suspicions], "0", "0", 10, unit=""),
     ]
 

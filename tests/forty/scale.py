@@ -26,17 +26,17 @@ def median(values):
 
 
 def at_rest(cluster, settle_s, seconds):
-    """Medians over the nodes: bytes and packets sent a second, processor %, resident KiB."""
+    """Medians over the nodes: bytes and packets sent a second, processor %, KiB shared with no file."""
     cluster.watch(settle_s)
     before = cluster.cost()
     cluster.watch(seconds)
     after = cluster.cost()
     rows = []
-    for number, (began, processor, _, sent, packets, _) in before.items():
-        ended, processor_1, resident, sent_1, packets_1, _ = after[number]
-        span = ended - began
-        rows.append(((sent_1 - sent) / span, (packets_1 - packets) / span,
-                     (processor_1 - processor) / span * 100, resident))
+    for number, a in before.items():
+        b = after[number]
+        span = b.at - a.at
+        rows.append(((b.sent - a.sent) / span, (b.packets - a.packets) / span,
+                     (b.processor - a.processor) / span * 100, b.own))
     return [median(column) for column in zip(*rows)]
 
 
@@ -46,11 +46,11 @@ def measure(chosen, nodes, alone_kib):
     try:
         cluster.up(nodes)
         cluster.settle(60 + nodes)
-        sent, packets, processor, resident = at_rest(cluster, chosen.settle, chosen.seconds)
+        sent, packets, processor, own = at_rest(cluster, chosen.settle, chosen.seconds)
     finally:
         cluster.down()
-    state = 0 if alone_kib is None else max(0, resident - alone_kib)
-    return resident, {
+    state = 0 if alone_kib is None else max(0, own - alone_kib)
+    return own, {
         "nodes": nodes, "source": "real", "sent_bytes_s": f"{sent:.0f}", "packets_s": f"{packets:.1f}",
         "processor_percent": f"{processor:.3f}", "state_kib": f"{state:.0f}", "commit": report.commit(),
         "load": report.load()}
