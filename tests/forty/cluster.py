@@ -18,12 +18,13 @@ STATE_AFTER = {
     "member-joined": "alive",
     "member-alive": "alive",
     "member-restarted": "alive",
+    "member-renewed": "alive",      # the same process, held for dead and removed before
     "member-suspect": "suspect",
     "member-dead": "dead",
     "member-left": "left",
     "member-removed": "removed",
 }
-OWN_EVENTS = ("refuted", "isolated", "rejoined")
+OWN_EVENTS = ("refuted", "renewed")
 POLL_S = 0.05
 
 

@@ -9,7 +9,7 @@ import signal
 import time
 
 DEAD = ("member-dead",)
-ALIVE = ("member-joined", "member-alive", "member-restarted")
+ALIVE = ("member-joined", "member-alive", "member-restarted", "member-renewed")
 GONE = ("member-left",)
 SUSPECT = ("member-suspect",)
 
@@ -270,16 +270,12 @@ def loss(m, percent, seconds, serf_suspicions, serf_deaths, target, bound):
     m.cluster.settle(120)
     hours = len(m.cluster.pids) * seconds / 3600
     suspected = m.about_the_living(events, SUSPECT)
-    # A suspicion that everybody hears of is one: counted by the member and the second it began in.
-    origins = [event for event in suspected if event.fields.get("by", event.fields.get("reporter")) ==
-               m.cluster.names[event.observer]]
-    lines = [
-        Line(f"loss {percent} %: verdicts suspect a node-hour", [len(suspected) / hours], serf_suspicions, target, bound, unit=""),
+    own = [event for event in suspected if event.fields.get("own") == "1"]
+    return [
+        Line(f"loss {percent} %: suspicions of a node's own, a node-hour", [len(own) / hours], serf_suspicions, target, bound, unit=""),
+        Line(f"loss {percent} %: verdicts suspect, heard ones too, a node-hour", [len(suspected) / hours], "-", None, unit=""),
         Line(f"loss {percent} %: deaths a node-hour", [len(m.about_the_living(events, DEAD)) / hours], serf_deaths, "0", 0, unit=""),
     ]
-    if origins:
-        lines.insert(1, Line(f"loss {percent} %: own suspicions a node-hour", [len(origins) / hours], serf_suspicions, None, unit=""))
-    return lines
 
 
 def loss10(m):
