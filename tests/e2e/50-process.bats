@@ -95,19 +95,6 @@ refuses() {
     [ "$status" -eq 0 ]
 }
 
-@test "a second signal ends the server at once" {
-    start_node
-    # The first waits for a client that does not hang up.
-    exec {held}<>"/dev/tcp/127.0.0.1/$port"
-    kill -TERM "$pid"
-    wait_until 5 grep -q ' stopping ' "$BATS_TEST_TMPDIR/node.log"
-    kill -TERM "$pid"
-    ended_within 5 "$pid"
-    exec {held}>&-
-    [ "$status" -eq 143 ]
-    grep -q 'second signal' "$BATS_TEST_TMPDIR/node.log"
-}
-
 @test "the first answer comes within 50 ms of the start" {
     # The limit is generous for a busy machine; the benchmark measures.
     local begin end

@@ -124,6 +124,25 @@ proxy_pid() {
     answers "${ports[0]}" "get $first $second\r\n" "VALUE $first 0 1\r\n1\r\nVALUE $second 0 1\r\n1\r\nEND\r\n"
 }
 
+@test "a second signal ends a node at once, whatever is in flight" {
+    kill -STOP "${members[2]}"
+    # Waits for the stopped node until --op-timeout, and so does the first signal.
+    in_net timeout 30 nc -N 127.0.0.1 "${ports[0]}" < <(printf 'get %s\r\n' "$third") >/dev/null 3>&- &
+    pids+=("$!")
+    wait_until 5 in_flight "${ports[0]}"
+    kill -TERM "${members[0]}"
+    wait_until 5 grep -qE ' (leaving|stopping) ' "$BATS_TEST_TMPDIR/member0.log"
+    kill -TERM "${members[0]}"
+    ended_within 5 "${members[0]}"
+    [ "$status" -eq 143 ]
+    grep -q 'second signal' "$BATS_TEST_TMPDIR/member0.log"
+}
+
+# in_flight PORT: that node has forwarded what is not answered yet.
+in_flight() {
+    [ "$(stat_of "$1" forwards_sent)" -gt "$(($(stat_of "$1" answers_relayed) + $(stat_of "$1" forward_failures)))" ]
+}
+
 @test "a node alone in a list of three serves its own keys and refuses the others' at once" {
     kill_member 0
     kill_member 2
