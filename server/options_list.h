@@ -46,7 +46,7 @@
     X(SWITCH, can_shutdown, 'A', "enable-shutdown", "", "no", 0, 0,                                \
       "let clients end the node by the shutdown command")                                          \
     X(PATH, audit_path, 0, "audit", "FILE", "", 0, 0,                                              \
-      "append a line for each request carried out for another node's client")                       \
+      "append a line for each request on a key that is carried out here")                          \
     X(SECONDS, stats_interval_s, 0, "stats-interval", "SECONDS", "0", 0, 86400,                    \
       "log a line of statistics each time so long has passed; 0: never")                           \
     X(LEVEL, verbosity, 'v', "verbose", "", "0", 0, 1,                                             \

@@ -1,0 +1,59 @@
+#!/usr/bin/env bats
+# --audit: who asked for what, where it was carried out, and nothing of what was stored.
+
+load helpers
+
+teardown() { end_all; }
+
+@test "the node that carries a request out names the client, the entry node, the command and the outcome" {
+    members=()
+    make_net
+    printf '127.0.0.1:%s\n' "${ports[@]}" >"$BATS_TEST_TMPDIR/peers.txt"
+    for index in 0 1 2; do
+        start_member "$index" --audit "$BATS_TEST_TMPDIR/audit$index"
+    done
+    wait_until 10 answers "${ports[0]}" 'get warm1 warm2 warm3 warm4 warm5 warm6\r\n' 'END\r\n'
+    local i before
+    before=$(cat "$BATS_TEST_TMPDIR"/audit[012] | wc -l)
+    for i in {1..9}; do
+        answers "${ports[0]}" "set secretkey$i 0 0 11\r\nsecretvalue\r\n" 'STORED\r\n'
+    done
+    answers "${ports[0]}" 'get secretkey1\r\n' 'VALUE secretkey1 0 11\r\nsecretvalue\r\nEND\r\n'
+    answers "${ports[0]}" 'delete nothere\r\n' 'NOT_FOUND\r\n'
+    cat "$BATS_TEST_TMPDIR"/audit[012]
+    # Each request once, at one node, whichever that is.
+    [ "$(cat "$BATS_TEST_TMPDIR"/audit[012] | wc -l)" -eq $((before + 11)) ]
+    [ "$(cat "$BATS_TEST_TMPDIR"/audit[012] | grep -c 'command=set .*outcome=STORED')" -eq 9 ]
+    [ "$(cat "$BATS_TEST_TMPDIR"/audit[012] | grep -c 'command=delete .*outcome=NOT_FOUND')" -eq 1 ]
+    [ "$(cat "$BATS_TEST_TMPDIR"/audit[012] | grep -vc "entry=127.0.0.1:${ports[0]} ")" -eq 0 ]
+    grep -q 'client=127\.0\.0\.1:[0-9]* number=[0-9]* .*key=[0-9a-f]\{16\} ' "$BATS_TEST_TMPDIR"/audit[012]
+    [ "$(cat "$BATS_TEST_TMPDIR"/audit[012] | grep -cE 'secretkey|secretvalue|nothere')" -eq 0 ]
+    # Also at another node than the one asked.
+    [ "$(cat "$BATS_TEST_TMPDIR"/audit[12] | wc -l)" -gt 0 ]
+}
+
+@test "a moved audit file is begun anew on SIGHUP, and nothing is lost in between" {
+    start_node --audit "$BATS_TEST_TMPDIR/audit"
+    answers "$port" 'set a 0 0 1\r\n1\r\n' 'STORED\r\n'
+    mv "$BATS_TEST_TMPDIR/audit" "$BATS_TEST_TMPDIR/audit.1"
+    answers "$port" 'set b 0 0 1\r\n1\r\n' 'STORED\r\n'
+    kill -HUP "$pid"
+    wait_until 5 test -e "$BATS_TEST_TMPDIR/audit"
+    answers "$port" 'set c 0 0 1\r\n1\r\n' 'STORED\r\n'
+    [ "$(wc -l <"$BATS_TEST_TMPDIR/audit.1")" -eq 2 ]
+    [ "$(wc -l <"$BATS_TEST_TMPDIR/audit")" -eq 1 ]
+}
+
+@test "an audit file that cannot be opened is named, exit 1" {
+    : >"$BATS_TEST_TMPDIR/peers.txt"
+    run timeout 10 "$BIN/dht-server" "$BATS_TEST_TMPDIR/peers.txt" 0 --state-dir "$BATS_TEST_TMPDIR/s" --audit /nonexistent/audit
+    [ "$status" -eq 1 ]
+    [ "$output" = 'dht-server: --audit: cannot open /nonexistent/audit: No such file or directory' ]
+}
+
+@test "an audit file that can take no more is said once, and serving goes on" {
+    [ -w /dev/full ] || skip "there is no /dev/full"
+    start_node --audit /dev/full
+    answers "$port" 'set a 0 0 1\r\n1\r\nset b 0 0 1\r\n1\r\nget a\r\n' 'STORED\r\nSTORED\r\nVALUE a 0 1\r\n1\r\nEND\r\n'
+    [ "$(grep -c ' audit-lost file=/dev/full ' "$BATS_TEST_TMPDIR/node.log")" -eq 1 ]
+}
