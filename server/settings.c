@@ -42,4 +42,13 @@ void settings_fill(struct settings *settings, const struct options *options, con
     add(settings, &used, "flush_enabled", "yes");
     add(settings, &used, "idle_timeout", "%" PRIu32, options->idle_timeout_s);
     add(settings, &used, "op_timeout_ms", "%" PRIu32, options->op_timeout_ms);
+    add(settings, &used, "cluster", "%s", options->cluster);
+    add(settings, &used, "weight", "%" PRIu32, options->weight);
+    add(settings, &used, "direct_answers", "%s", options->direct_answers ? "on" : "off");
+    add(settings, &used, "shutdown_enabled", "%s", options->can_shutdown ? "yes" : "no");
+    add(settings, &used, "gossip", "%s", options->gossip);
+#define TIMER(field, fast, lan, wan, lowest, highest, help)                                        \
+    add(settings, &used, #field, "%" PRIu32, options->timers.field);
+    GOSSIP_OPTIONS_LIST(TIMER)
+#undef TIMER
 }

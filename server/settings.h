@@ -1,12 +1,13 @@
-/* What `stats settings` shows: the options under memcached's names, for tools that read them. */
+/* What `stats settings` shows: the options, under memcached's names where it has them, for tools
+ * that read them. */
 #ifndef DHT_SERVER_SETTINGS_H
 #define DHT_SERVER_SETTINGS_H
 
 #include "server/core/stats.h"
 #include "server/options.h"
 
-#define SETTINGS_MAX        24
-#define SETTINGS_TEXT_BYTES 1024
+#define SETTINGS_MAX        64
+#define SETTINGS_TEXT_BYTES 2048
 
 struct settings {
     struct stats_setting list[SETTINGS_MAX];
