@@ -35,6 +35,11 @@ static inline void list_append(struct list *head, struct list *link)
     head->prev = link;
 }
 
+static inline void list_prepend(struct list *head, struct list *link)
+{
+    list_append(head->next, link);
+}
+
 /* Takes link out of its list; does nothing if it is in none. */
 static inline void list_remove(struct list *link)
 {

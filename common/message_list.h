@@ -56,30 +56,33 @@ MESSAGE(PART,
  * the sender tells in the same breath. */
 MESSAGE(GET_MEMBERSHIP_LIST,
     FIELD(U64, number)        /* the asker's, comes back in MEMBERS */
-    FIELD(U32, inc)           /* the sender's own incarnation */
+    FIELD(U64, boot)          /* the sender's own: it may have changed since its HELLO */
+    FIELD(U32, inc)           /* its incarnation */
     FIELD(U64, hb)            /* and heartbeat: proof that it lives */
-    FIELD(U64, since_boot)    /* the receiver's boot when version since was heard; 0: never */
-    FIELD(U64, since)         /* the receiver's last version that the sender has seen */
-    FIELD(HEX64, viewhash))   /* of the members as the sender sees them */
-/* Body: lines of news, those changed after the asked version, oldest first. */
+    FIELD(U64, since)         /* the receiver's last change that the sender has seen; 0: tell all;
+                               * 2^64 - 1: tell only where you are */
+    FIELD(HEX64, viewhash))   /* of the live members as the sender sees them */
+/* Body: lines of news, of those changed after since, oldest first, then heartbeats. */
 MESSAGE(MEMBERS,
     FIELD(U64, number)
+    FIELD(U64, boot)
     FIELD(U32, inc)
     FIELD(U64, hb)
     FIELD(U64, version)       /* the last change told here */
     FIELD(U64, newest)        /* the last there is: if above version, ask on at once */
-    FIELD(HEX64, viewhash)
-    FIELD(U32, count))        /* members the sender knows */
+    FIELD(HEX64, viewhash))
 /* Body: lines of news, told when they happen. LEAVE is NEWS of the sender's own end. */
 MESSAGE(NEWS,
-    FIELD(U64, number))       /* 0: no HEARD wanted */
+    FIELD(U64, number)        /* 0: no HEARD wanted */
+    FIELD(U64, hb))           /* the sender's: shows how long the message was under way */
 MESSAGE(HEARD,
     FIELD(U64, number))
-/* Are you there? Body: a line of news with the suspicion of the receiver, if there is one. */
+/* Are you there? Body: how the receiver stands with the sender, if that is not ALIVE. */
 MESSAGE(PING,
     FIELD(U64, number))
 MESSAGE(PONG,
     FIELD(U64, number)
+    FIELD(U64, boot)
     FIELD(U32, inc)
     FIELD(U64, hb))
 /* Asks the receiver to try whether another node is there. */

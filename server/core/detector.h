@@ -31,10 +31,11 @@ MUST_USE bool evidence_parse(struct span word, enum evidence *evidence);
 
 struct suspicion {
     enum evidence evidence;
-    uint64_t since_ms;    /* when it began: proof of life after this cancels it */
-    uint64_t evidence_ms; /* when the evidence became this */
-    uint64_t frozen_ms;   /* time that does not count: this node was stopped, or cut off */
+    uint64_t since_ms;                 /* when it began: proof of life after this cancels it */
+    uint64_t evidence_ms;              /* when the evidence became this */
+    uint64_t frozen_ms;                /* time that does not count: this node was cut off */
     uint64_t reporters[REPORTERS_MAX]; /* hashes of their names */
+    uint8_t reported[REPORTERS_MAX];   /* the evidence of each, as it said last */
     uint8_t reporter_count;
     uint8_t harsher_count; /* reports since of harsher evidence */
     bool is_own;           /* this node is a reporter */
@@ -43,8 +44,8 @@ struct suspicion {
 /* Begins with one report. reporter 0: hearsay without a reporter. */
 void suspicion_begin(struct suspicion *suspicion, enum evidence evidence, uint64_t reporter,
                      bool is_own, uint64_t since_ms, uint64_t now_ms);
-/* Takes a report. Returns whether it is new: from a reporter not heard yet, or one of those that
- * change the evidence. */
+/* Takes a report; without reporter (0) it is none. Returns whether others should hear it: it is
+ * among the first that confirm, or it counts towards other evidence. */
 bool suspicion_report(struct suspicion *suspicion, enum evidence evidence, uint64_t reporter,
                       bool is_own, uint64_t now_ms);
 /* When its subject is DEAD.

@@ -33,48 +33,54 @@ struct gossip_setup {
     uint64_t seed; /* of this module's random choices */
 };
 
-#define PROBES_MAX        64u /* exchanges and checks of this node's own under way */
-#define HELPER_PROBES_MAX 64u /* checks for others under way */
-#define HELPERS           3u  /* asked about a member that is mute here */
-#define SEED_DIALS_MAX    3u  /* seeds dialled at once while joining */
+#define OWN_PROBES_MAX  32u /* what this node finds out for itself, at a time */
+#define HELP_PROBES_MAX 32u /* and for others; one more is answered "unknown" */
+#define PROBES_MAX      (OWN_PROBES_MAX + HELP_PROBES_MAX)
+#define HELPERS         3u /* asked about a member that is mute here */
+#define JOIN_DIALS_MAX  3u /* seeds dialled at once while joining */
 
-/* What this node does about one other until it knows. */
 enum probe_kind {
-    PROBE_EXCHANGE, /* a question for its list: GET_MEMBERSHIP_LIST */
-    PROBE_CHECK,    /* it is dialled after its connection ended, or pinged */
-    PROBE_HELP      /* a PING on behalf of another: its finding goes there */
+    PROBE_EXCHANGE, /* a question for its list */
+    PROBE_CHECK,    /* after its connection ended: does it still answer? */
+    PROBE_HELP      /* the same for another node */
 };
 
-enum probe_stage { PROBE_FREE, PROBE_ASKED, PROBE_INDIRECT, PROBE_RETRY };
+/*     FREE --ask--> ASKED --no answer, refused--> INDIRECT --findings, time--> FREE
+ *           look later      ^ ^ |                                  (with a verdict)
+ *            '--> WAITING --' | '-- connection broke --> WAITING
+ *     A direct message of the target frees its probes in any stage. */
+enum probe_stage {
+    PROBE_FREE,
+    PROBE_WAITING, /* to ask, or to ask again */
+    PROBE_ASKED,   /* for its answer */
+    PROBE_INDIRECT /* for the helpers' */
+};
 
+/* What this node is finding out about one member. */
 struct probe {
     enum probe_kind kind;
     enum probe_stage stage;
     struct record *target;
-    uint64_t number;
-    uint64_t since; /* EXCHANGE: the cursor it asked from */
-    uint64_t sent_ms;
-    uint64_t due_ms;   /* when the stage is over */
-    uint32_t retries;  /* EXCHANGE: connections that failed under it */
-    bool is_redialled; /* its connection was slow and has been tried anew */
-    bool has_lost;     /* own evidence is a connection that broke or was refused */
-    enum evidence evidence;
+    uint64_t number; /* of its last question */
+    uint64_t asked_ms;
+    uint64_t due_ms;   /* when to look at it next */
+    uint64_t end_ms;   /* ASKED: when the answer is late */
+    uint32_t breaks;   /* connections that broke under it */
+    bool is_redialled; /* its connection was slow, and has been tried anew */
+    enum evidence own; /* INDIRECT */
     uint32_t helper_count;
-    struct {
-        uint32_t peer;
-        enum finding finding;
-    } helpers[HELPERS];
-    uint32_t asker; /* HELP: the peer that asked */
-    uint64_t asker_number;
+    uint32_t helpers[HELPERS]; /* peers */
+    enum finding findings[HELPERS];
+    uint32_t asker;    /* HELP: the peer that wants to know, */
+    uint64_t asked_as; /* and its number */
 };
 
 /* A line of peers.txt that is not this node. */
 struct seed {
-    const char *name;  /* borrowed from the view */
-    uint64_t next_ms;  /* not dialled before */
-    uint32_t pause_ms; /* the next pause; grows with each failure */
-    bool is_dialling;
-    bool has_failed;
+    const char *name; /* borrowed */
+    bool is_dialled;  /* joining: it is being tried */
+    bool is_tried;    /* joining: it has answered or failed */
+    uint64_t number;  /* of the question it was asked */
 };
 
 struct gossip {
@@ -85,37 +91,40 @@ struct gossip {
     struct isolation isolation;
     struct prng prng;
     struct gossip_options options;
-    struct links *links; /* borrowed, as what follows */
+    struct links *links; /* borrowed, as the next three */
     const struct env *env;
     struct log *log;
     struct stats *stats;
 
-    struct record **by_peer; /* by links' index; NULL: no record */
+    struct record **by_peer; /* by links' index; NULL: none, or not looked up yet */
     uint32_t by_peer_capacity;
     struct seed *seeds;
     uint32_t seed_count;
-    uint32_t seed_next;                                  /* rejoin: whose turn it is */
-    struct probe probes[PROBES_MAX + HELPER_PROBES_MAX]; /* own ones, then for others */
-    uint32_t probe_count;
+    uint32_t seed_next;              /* whose turn it is */
+    struct probe probes[PROBES_MAX]; /* own ones, then those for others */
 
     uint64_t number; /* of the last question */
     uint64_t round;
-    uint64_t round_ms; /* when the next round is due */
-    uint64_t push_ms;  /* when unpushed rumors go out; UINT64_MAX: there are none */
-    uint64_t rejoin_ms;
-    uint64_t suspect_ms; /* the earliest end of a suspicion; UINT64_MAX */
+    uint64_t tick_ms;    /* of the last tick; 0: there was none */
+    uint64_t due_ms;     /* when the next was wanted, as the last one saw it */
+    uint64_t round_ms;   /* when the next round is due */
+    uint64_t push_ms;    /* when rumors that are not pushed yet go out; UINT64_MAX: none */
+    uint64_t suspect_ms; /* the earliest end of a suspicion; UINT64_MAX: none */
+    uint64_t rejoin_ms;  /* when to try one who is not there */
+    uint32_t rejoin_pause_ms;
+    uint64_t self_until_ms; /* joining: for whoever answers under the own name; 0: over */
     uint64_t join_until_ms;
-    uint64_t whole_ms;          /* no whole list is asked for, because of a mismatch, before */
-    uint64_t isolated_since_ms; /* 0: is not */
-    uint64_t tick_ms;           /* when gossip_tick was called last; 0: never */
-    uint64_t leave_until_ms;
+    uint64_t whole_ms;          /* no whole list is asked for because of a mismatch before */
+    uint64_t isolated_since_ms; /* 0: it is not */
+    uint64_t answered_ms;       /* a direct message came */
+    uint64_t leave_until_ms;    /* 0: is not leaving */
     uint64_t leave_number;
-    uint32_t leave_waits; /* acknowledgements that are missing */
-    uint32_t heartbeat_at;
-    uint32_t sweep_at; /* members: where the next look goes on */
+    uint32_t leave_waits;
+    struct record *recheck; /* to be asked in the next round, out of turn */
+    uint32_t sweep_at;      /* members: where the next look for those to watch goes on */
+    uint32_t dialled_up;    /* control links of this node's own that are up */
     uint8_t health;
     bool has_joined;
-    bool is_leaving;
     bool is_duplicate;
     struct buf body; /* scratch: lines under construction */
 };
@@ -166,6 +175,6 @@ void gossip_check(const struct gossip *gossip);
 /* Says LEAVE, once; from now on this node is on nobody's ring. */
 void gossip_leave(struct gossip *gossip, struct moment now);
 /* Whether enough have acknowledged that, or leave_ms have passed. */
-bool gossip_has_left(const struct gossip *gossip);
+bool gossip_has_left(const struct gossip *gossip, struct moment now);
 
 #endif

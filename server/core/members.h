@@ -1,10 +1,10 @@
 /* The members as this node sees them: who is known, what of two accounts counts, what has changed.
  *
  * Accounts of one name are ordered, and the greatest counts: (boot, generation), final states, inc,
- * rank of the state. So merging is commutative, associative and idempotent, and whoever has heard
- * the same accounts sees the same. Time adds two rules, which are this node's own: an accusation
- * that is older than the last proof of life is not believed, and a later proof of life cancels a
- * suspicion that was.
+ * rank of the state, weight. So merging is commutative, associative and idempotent, and whoever has
+ * heard the same accounts sees the same. Time adds two rules, which are this node's own: an
+ * accusation that is older than the last proof of life is not believed, and a later proof of life
+ * cancels a suspicion that was.
  *
  *     (unknown) --account, age < accept--> ALIVE --accused--> SUSPECT --time--> DEAD --time-->
  * REMOVED |                                  ^  ^---- proof, inc ---'             |               |
@@ -20,7 +20,7 @@
 #include "common/view.h"
 #include "server/core/news.h"
 
-#define TOMBSTONES_MAX VIEW_MEMBERS_MAX
+#define TOMBSTONES_MAX VIEW_MEMBERS_MAX /* gossip forgets the oldest of more */
 #define NO_PEER        UINT32_MAX
 
 struct record {
@@ -33,36 +33,41 @@ struct record {
     uint32_t weight;
     uint64_t hb;                 /* the highest known of this boot */
     uint64_t proof_ms;           /* when it was last known to live */
+    uint64_t direct_ms;          /* the same, from itself; at most proof_ms */
     uint64_t state_ms;           /* when it came into its state */
     uint64_t change;             /* this node's number of its last change; 0: stands in no list */
     uint64_t view_share;         /* what it adds to the viewhash */
     struct list by_change;       /* the listed ones, latest change last */
     struct list in_state;        /* UNVERIFIED, SUSPECT, DEAD and LEFT, REMOVED: first in first */
     struct list by_proof;        /* ALIVE, SUSPECT: the one heard of last is last; not self */
-    struct suspicion *suspicion; /* owned; SUSPECT only */
+    struct suspicion *suspicion; /* owned; SUSPECT and DEAD only */
 
     uint32_t flap_milli; /* flap score at flap_ms */
     uint64_t flap_ms;
     uint64_t damped_until_ms;
 
-    /* The rest belongs to gossip.c and targets.c. */
+    /* The rest belongs to gossip and targets. */
     uint32_t peer;              /* in links, or NO_PEER */
     uint32_t turn;              /* targets: the cycle in which it was last picked */
     uint64_t cursor_generation; /* whose change numbers cursor counts */
-    uint64_t cursor;            /* up to where its changes are known here; 0: not at all */
-    uint64_t asked_ms;          /* when it was last asked something that is not answered yet; 0 */
-    uint64_t noticed_ms;        /* when it was last told of an account of itself */
+    uint64_t cursor;            /* up to which its changes are known here; 0: none */
+    uint64_t asked_number;      /* of the last question for its list; 0: answered */
+    uint64_t asked_ms;          /* when the oldest question not answered yet was asked; 0: none */
+    uint64_t whole_ms;          /* it is not asked back for its whole list before */
+    uint64_t told_ms;           /* when it was last told how it stands here */
     uint64_t used_ms;           /* when its link was last used */
     uint32_t srtt_ms;           /* 8 × its smoothed round trip; 0: not measured */
-    uint8_t mismatches;         /* whole exchanges in a row after which the viewhash differed */
+    uint8_t mismatches;         /* exchanges in a row after which the viewhash differed */
     uint8_t failures;           /* UNVERIFIED: failed dials */
-    bool is_watched;            /* this node holds a connection to see it end */
+    bool has_account;           /* it has this node's own account, over the link there is */
+    bool is_watched;            /* this node holds a connection, to see it end */
 };
 
 /* What an account did. */
 enum hearing {
     HEARD_NOTHING,    /* known, older, or not believed */
-    HEARD_PROOF,      /* nothing but a later proof of life */
+    HEARD_PROOF,      /* nothing but a later proof of life; it may be DEAD here all the same */
+    HEARD_CANCELLED,  /* a proof of life that ended a suspicion: the accused is to be told */
     HEARD_NEW,        /* a member that was not there: joined, or back as another process */
     HEARD_RESTARTED,  /* ALIVE or SUSPECT before: another process of its name */
     HEARD_RENEWED,    /* the same process (generation) under a higher boot */
@@ -106,14 +111,17 @@ void members_init(struct members *members, const struct gossip_options *options,
 void members_close(struct members *members);
 struct record *members_find(const struct members *members, struct span name);
 
+/* This node's place among the live ones; their count if it has left. */
+uint32_t members_self_at(const struct members *members);
+/* Of a name, for reporters and watchers; the same on every node, never 0. */
+uint64_t name_hash(struct span name);
 /* The order of accounts: negative, 0, positive as a is less than, the same as, greater than b. */
 int account_compare(const struct news *a, const struct news *b);
 
 /* Takes an account (never an HB line) of anybody but self.
  *
  * news      what was heard; its ages count from now_ms.
- * is_direct the subject itself says it, now: proof of life.
- * reporter  hash of news->by; 0 for nobody.
+ * is_direct the subject itself says it, now: an unknown process is accepted whatever its age.
  * record    out: the record it is about; NULL if there is none. */
 enum hearing members_hear(struct members *members, const struct news *news, bool is_direct,
                           uint64_t now_ms, struct record **record);

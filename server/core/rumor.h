@@ -10,8 +10,8 @@
 #include "server/core/members.h"
 
 #define RUMORS_MAX           1024u
-#define RUMORS_PIGGYBACK_MAX 6u   /* on a message that goes out anyway */
-#define RUMORS_PUSH_MAX      256u /* in one push */
+#define RUMORS_PIGGYBACK_MAX 6u           /* on a message that goes out anyway */
+#define RUMORS_PUSH_BYTES    (32u * 1024) /* in one push */
 
 struct rumor {
     struct list link;
@@ -50,7 +50,7 @@ void rumors_add(struct rumors *rumors, const struct record *about, const struct 
 void rumors_forget(struct rumors *rumors, const struct record *about);
 /* Appends up to max lines, those told least often first, and counts a send of each. */
 uint32_t rumors_take(struct rumors *rumors, uint32_t max, uint64_t now_ms, struct buf *out);
-/* Appends those not pushed yet, up to RUMORS_PUSH_MAX; times: to how many they go. */
+/* Appends those not pushed yet, up to RUMORS_PUSH_BYTES; times: to how many they go. */
 uint32_t rumors_take_unpushed(struct rumors *rumors, uint32_t times, uint64_t now_ms,
                               struct buf *out);
 void rumors_check(const struct rumors *rumors);

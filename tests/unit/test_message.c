@@ -91,27 +91,28 @@ static void every_control_message_reads_as_documented(void **state)
     (void)state;
     struct message get = {.kind = MESSAGE_GET_MEMBERSHIP_LIST,
                           .GET_MEMBERSHIP_LIST = {.number = 7,
+                                                  .boot = 17,
                                                   .inc = UINT32_MAX,
                                                   .hb = 9,
-                                                  .since_boot = UINT64_MAX,
-                                                  .since = 0,
+                                                  .since = UINT64_MAX,
                                                   .viewhash = 0xfe},
                           .body = SPAN_LITERAL("a line of news\n")};
-    assert_header(&get, "GET_MEMBERSHIP_LIST 7 4294967295 9 18446744073709551615 0 "
+    assert_header(&get, "GET_MEMBERSHIP_LIST 7 17 4294967295 9 18446744073709551615 "
                         "00000000000000fe");
     struct message members = {
         .kind = MESSAGE_MEMBERS,
         .MEMBERS = {
-            .number = 7, .inc = 1, .hb = 2, .version = 3, .newest = 4, .viewhash = 5, .count = 6}};
-    assert_header(&members, "MEMBERS 7 1 2 3 4 0000000000000005 6");
-    struct message news = {.kind = MESSAGE_NEWS, .NEWS = {.number = 0}};
-    assert_header(&news, "NEWS 0");
+            .number = 7, .boot = 17, .inc = 1, .hb = 2, .version = 3, .newest = 4, .viewhash = 5}};
+    assert_header(&members, "MEMBERS 7 17 1 2 3 4 0000000000000005");
+    struct message news = {.kind = MESSAGE_NEWS, .NEWS = {.number = 0, .hb = 6}};
+    assert_header(&news, "NEWS 0 6");
     struct message heard = {.kind = MESSAGE_HEARD, .HEARD = {.number = 8}};
     assert_header(&heard, "HEARD 8");
     struct message ping = {.kind = MESSAGE_PING, .PING = {.number = 9}};
     assert_header(&ping, "PING 9");
-    struct message pong = {.kind = MESSAGE_PONG, .PONG = {.number = 9, .inc = 1, .hb = 2}};
-    assert_header(&pong, "PONG 9 1 2");
+    struct message pong = {.kind = MESSAGE_PONG,
+                           .PONG = {.number = 9, .boot = 17, .inc = 1, .hb = 2}};
+    assert_header(&pong, "PONG 9 17 1 2");
     struct message probe = {.kind = MESSAGE_PROBE,
                             .PROBE = {.number = 3, .name = SPAN_LITERAL("c:3"), .boot = 17}};
     assert_header(&probe, "PROBE 3 c:3 17");

@@ -1,0 +1,213 @@
+/* Gossip: asking for a list, and answering with one. */
+#include "common/check.h"
+#include "server/core/gossip_parts.h"
+
+#define LIST_BYTES_MAX  (FRAME_BODY_BYTES_MAX - 4096u) /* a line and the heartbeats fit behind */
+#define HEARTBEATS      4u
+#define WHOLE_MS_MIN    5000u /* between whole lists asked for because of a mismatch: so long, */
+#define WHOLE_MS_MEMBER 50u   /* or so long for every member */
+
+static void clear_body(struct gossip *gossip)
+{
+    buf_consume(&gossip->body, buf_len(&gossip->body));
+}
+
+static struct message question_of(struct gossip *gossip, uint64_t since)
+{
+    const struct record *self = gossip->members.self;
+    return (struct message){.kind = MESSAGE_GET_MEMBERSHIP_LIST,
+                            .GET_MEMBERSHIP_LIST = {.number = ++gossip->number,
+                                                    .boot = self->boot,
+                                                    .inc = self->inc,
+                                                    .hb = self->hb,
+                                                    .since = since,
+                                                    .viewhash = gossip->members.viewhash}};
+}
+
+/* What has this node's own account not been told over this link. */
+static void append_self(struct gossip *gossip, struct record *record, struct moment now)
+{
+    if (record->has_account)
+        return;
+    hear_append_account(gossip, gossip->members.self, now, &gossip->body);
+    record->has_account = true;
+}
+
+/* Where to begin: at the last change seen. One not asked yet is asked only where it stands, since
+ * the others have told what there is; unless it is no member here. */
+static uint64_t since_of(const struct gossip *gossip, const struct record *record)
+{
+    if (!record_is_live(record) || !gossip->has_joined)
+        return 0;
+    uint64_t generation =
+        record->peer == NO_PEER ? 0 : gossip->links->peers[record->peer]->generation;
+    return record->cursor != 0 && record->cursor_generation == generation ? record->cursor
+                                                                          : SINCE_NEWEST;
+}
+
+static uint64_t ask_since(struct gossip *gossip, struct record *record, uint64_t since,
+                          struct moment now)
+{
+    struct reply *out = wire_out(gossip, record, now);
+    if (!out)
+        return 0;
+    clear_body(gossip);
+    if (hear_is_accused(record))
+        hear_append_account(gossip, record, now, &gossip->body);
+    append_self(gossip, record, now);
+    rumors_take(&gossip->rumors, RUMORS_PIGGYBACK_MAX, now.mono_ms, &gossip->body);
+    struct message question = question_of(gossip, since);
+    question.body = buf_span(&gossip->body);
+    message_append(out, &question);
+    record->asked_number = gossip->number;
+    if (record->asked_ms == 0)
+        record->asked_ms = now.mono_ms;
+    return gossip->number;
+}
+
+uint64_t exchange_ask(struct gossip *gossip, struct record *record, bool whole, struct moment now)
+{
+    return ask_since(gossip, record, whole ? 0 : since_of(gossip, record), now);
+}
+
+uint64_t exchange_ask_name(struct gossip *gossip, const char *name, struct moment now)
+{
+    struct record *record = members_find(&gossip->members, span_of_string(name));
+    if (record)
+        return exchange_ask(gossip, record, true, now);
+    enum disconnect why;
+    uint32_t peer = links_peer(gossip->links, name);
+    if (peer == PEER_NONE)
+        return 0;
+    links_wake(gossip->links, peer, LANE_CONTROL);
+    struct link *link = links_to(gossip->links, peer, LANE_CONTROL, now, &why);
+    struct reply *out = link ? link_out(gossip->links, link) : NULL;
+    if (!out)
+        return 0;
+    clear_body(gossip);
+    hear_append_account(gossip, gossip->members.self, now, &gossip->body);
+    struct message question = question_of(gossip, 0);
+    question.body = buf_span(&gossip->body);
+    message_append(out, &question);
+    return gossip->number;
+}
+
+/* --- answering -------------------------------------------------------------------------------- */
+
+/* Appends the changes after since, as far as they fit. Returns the last one told. */
+static uint64_t append_changes(struct gossip *gossip, uint64_t since, struct moment now)
+{
+    struct members *members = &gossip->members;
+    struct record *record = members_since(members, since);
+    for (; record; record = members_next(members, record)) {
+        if (buf_len(&gossip->body) + NEWS_LINE_BYTES_MAX > LIST_BYTES_MAX)
+            return since;
+        hear_append_account(gossip, record, now, &gossip->body);
+        since = record->change;
+    }
+    return members->version;
+}
+
+/* The heartbeats heard last: they are the freshest, and news to most. */
+static void append_heartbeats(struct gossip *gossip, const struct record *asker, struct moment now)
+{
+    const struct members *members = &gossip->members;
+    const struct list *link = members->by_proof.prev;
+    for (uint32_t told = 0; told < HEARTBEATS && link != &members->by_proof; link = link->prev) {
+        const struct record *record = CONTAINER_OF(link, struct record, by_proof);
+        if (record == asker || record->state != MEMBER_ALIVE || record->hb == 0)
+            continue;
+        const struct news news = {
+            .is_heartbeat = true,
+            .name = span_of_string(record->name),
+            .tag = (uint16_t)record->boot,
+            .hb = record->hb,
+            .age_ms = now.mono_ms > record->proof_ms ? now.mono_ms - record->proof_ms : 0};
+        news_append(&gossip->body, &news);
+        told++;
+    }
+}
+
+void exchange_answer(struct gossip *gossip, uint32_t peer,
+                     const struct message_GET_MEMBERSHIP_LIST *question, struct reply *out,
+                     struct moment now)
+{
+    struct members *members = &gossip->members;
+    struct record *asker = wire_record(gossip, peer);
+    bool is_same = question->viewhash == members->viewhash;
+    uint64_t since = question->since <= members->version || question->since == SINCE_NEWEST
+                         ? question->since
+                         : 0;
+    uint64_t version = members->version;
+    clear_body(gossip);
+    if (!is_same && since != SINCE_NEWEST)
+        version = append_changes(gossip, since, now);
+    else
+        rumors_take(&gossip->rumors, RUMORS_PIGGYBACK_MAX, now.mono_ms, &gossip->body);
+    append_heartbeats(gossip, asker, now);
+    struct message answer = {.kind = MESSAGE_MEMBERS,
+                             .MEMBERS = {.number = question->number,
+                                         .boot = members->self->boot,
+                                         .inc = members->self->inc,
+                                         .hb = members->self->hb,
+                                         .version = version,
+                                         .newest = members->version,
+                                         .viewhash = members->viewhash},
+                             .body = buf_span(&gossip->body)};
+    message_append(out, &answer);
+    /* Who wants all may have as much to tell: two clusters meet, or two sides of a split. */
+    if (question->since == 0 && !is_same && asker && asker->asked_number == 0 &&
+        now.mono_ms >= asker->whole_ms) {
+        asker->whole_ms = now.mono_ms + WHOLE_MS_MIN;
+        exchange_ask(gossip, asker, true, now);
+    }
+}
+
+/* --- taking ----------------------------------------------------------------------------------- */
+
+static void measure(struct record *record, struct moment now)
+{
+    if (record->asked_ms == 0)
+        return;
+    uint32_t rtt_ms = (uint32_t)(now.mono_ms - record->asked_ms);
+    record->asked_ms = 0;
+    record->srtt_ms =
+        record->srtt_ms == 0 ? 8 * rtt_ms + 1 : record->srtt_ms - record->srtt_ms / 8 + rtt_ms;
+}
+
+/* The lists differ although every change has been told: once may be chance, news under way; the
+ * same member is asked again in the next round, and if they still differ, for the whole list. */
+static void compare(struct gossip *gossip, struct record *record, uint64_t viewhash,
+                    struct moment now)
+{
+    if (viewhash == gossip->members.viewhash) {
+        record->mismatches = 0;
+        return;
+    }
+    if (++record->mismatches < 2) {
+        gossip->recheck = record;
+        return;
+    }
+    record->mismatches = 0;
+    if (now.mono_ms < gossip->whole_ms)
+        return;
+    uint64_t pause_ms = (uint64_t)gossip->members.live_count * WHOLE_MS_MEMBER;
+    gossip->whole_ms = now.mono_ms + (pause_ms > WHOLE_MS_MIN ? pause_ms : WHOLE_MS_MIN);
+    gossip->stats->gossip_whole_lists++;
+    exchange_ask(gossip, record, true, now);
+}
+
+void exchange_take(struct gossip *gossip, struct record *record,
+                   const struct message_MEMBERS *answer, struct moment now)
+{
+    if (answer->number != record->asked_number)
+        return; /* an older question's: it has proved life, no more */
+    record->asked_number = 0;
+    measure(record, now);
+    record->cursor = answer->version;
+    record->cursor_generation = gossip->links->peers[record->peer]->generation;
+    if (answer->version < answer->newest)
+        ask_since(gossip, record, answer->version, now);
+    else
+        compare(gossip, record, answer->viewhash, now);
+}

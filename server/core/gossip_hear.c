@@ -1,0 +1,487 @@
+/* Gossip: what lines of news do. Each transition is logged once, and passed on if it is news. */
+#include "common/check.h"
+#include "server/core/gossip_parts.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* New members are told a little later: those that start together are told together. */
+#define JOIN_PUSH_DELAY_MS 50u
+#define TELL_INTERVAL_MS   500u
+
+/* --- passing on ------------------------------------------------------------------------------- */
+
+static void spread(struct gossip *gossip, const struct record *record, const struct news *news,
+                   uint32_t delay_ms, struct moment now)
+{
+    rumors_add(&gossip->rumors, record, news, gossip->members.live_count, now.mono_ms);
+    uint64_t at_ms = now.mono_ms + delay_ms;
+    if (gossip->rumors.unpushed > 0 && at_ms < gossip->push_ms)
+        gossip->push_ms = at_ms;
+}
+
+void hear_spread_self(struct gossip *gossip, struct moment now)
+{
+    struct news news;
+    members_tell(&gossip->members, gossip->members.self, now.mono_ms, &news);
+    spread(gossip, gossip->members.self, &news, 0, now);
+}
+
+/* The members that news goes to at once: the next one in name order that is not suspected, for
+ * whoever chance would miss; the others by chance. */
+static uint32_t push_targets(struct gossip *gossip, struct record *targets[GOSSIP_FANOUT_MAX])
+{
+    struct target_view view = wire_view(gossip);
+    uint32_t count = 0;
+    for (uint32_t step = 1; step < view.count && count == 0; step++) {
+        struct record *next = view.live[(view.self + step) % view.count];
+        if (next->state == MEMBER_ALIVE)
+            targets[count++] = next;
+    }
+    return count + targets_draw(&gossip->prng, &view, count ? targets[0] : NULL,
+                                gossip->options.fanout - count, targets + count);
+}
+
+void hear_push(struct gossip *gossip, struct moment now)
+{
+    if (now.mono_ms < gossip->push_ms)
+        return;
+    gossip->push_ms = UINT64_MAX;
+    if (gossip->rumors.unpushed == 0)
+        return;
+    struct record *targets[GOSSIP_FANOUT_MAX];
+    uint32_t count = push_targets(gossip, targets);
+    struct buf *body = &gossip->body;
+    buf_consume(body, buf_len(body));
+    /* A lone node tells nobody; its rumors are spent all the same. */
+    rumors_take_unpushed(&gossip->rumors, count ? count : 1, now.mono_ms, body);
+    struct message news = {.kind = MESSAGE_NEWS,
+                           .NEWS = {.number = 0, .hb = gossip->members.self->hb},
+                           .body = buf_span(body)};
+    for (uint32_t i = 0; i < count; i++) {
+        struct reply *out = wire_out(gossip, targets[i], now);
+        if (out)
+            message_append(out, &news);
+    }
+    if (gossip->rumors.unpushed > 0)
+        gossip->push_ms = now.mono_ms;
+}
+
+/* --- telling the accused ---------------------------------------------------------------------- */
+
+static void append_account(struct gossip *gossip, const struct record *record,
+                           enum member_state state, struct moment now, struct buf *out)
+{
+    struct news news;
+    members_tell(&gossip->members, record, now.mono_ms, &news);
+    news.state = state;
+    news_append(out, &news);
+}
+
+void hear_append_account(struct gossip *gossip, const struct record *record, struct moment now,
+                         struct buf *out)
+{
+    append_account(gossip, record, record->state, now, out);
+}
+
+bool hear_is_accused(const struct record *record)
+{
+    return record->state != MEMBER_ALIVE && record->state != MEMBER_UNVERIFIED;
+}
+
+/* state: as others hold it; it may have been cleared here. */
+static void tell(struct gossip *gossip, struct record *record, enum member_state state,
+                 struct moment now)
+{
+    if (record->told_ms != 0 && now.mono_ms < record->told_ms + TELL_INTERVAL_MS)
+        return;
+    struct reply *out = wire_out(gossip, record, now);
+    if (!out)
+        return;
+    record->told_ms = now.mono_ms;
+    struct buf line = {0};
+    append_account(gossip, record, state, now, &line);
+    struct message ping = {
+        .kind = MESSAGE_PING, .PING = {.number = ++gossip->number}, .body = buf_span(&line)};
+    message_append(out, &ping);
+    buf_close(&line);
+}
+
+void hear_tell(struct gossip *gossip, struct record *record, struct moment now)
+{
+    CHECK(hear_is_accused(record));
+    tell(gossip, record, record->state, now);
+}
+
+/* --- transitions ------------------------------------------------------------------------------ */
+
+static void log_member(struct gossip *gossip, const struct record *record, enum log_level level,
+                       const char *event, struct moment now)
+{
+    log_line(gossip->log, now, level, event, "member=%s boot=%" PRIu64 " inc=%u", record->name,
+             record->boot, record->inc);
+}
+
+static void log_suspicion(struct gossip *gossip, const struct record *record, const char *event,
+                          struct moment now)
+{
+    const struct suspicion *suspicion = record->suspicion;
+    log_line(gossip->log, now, LOG_WARN, event,
+             "member=%s boot=%" PRIu64 " inc=%u class=%s reporters=%u own=%d minority=%d",
+             record->name, record->boot, record->inc, evidence_word(suspicion->evidence),
+             suspicion->reporter_count, suspicion->is_own, gossip->isolated_since_ms != 0);
+}
+
+/* Has it come or gone for others than this node? Then links to it are looked at again. */
+static void member_gone(struct gossip *gossip, struct record *record, struct moment now)
+{
+    wire_stop_asking(gossip, record);
+    wire_drop(gossip, record, now);
+    record->is_watched = false;
+    if (gossip->recheck == record)
+        gossip->recheck = NULL;
+}
+
+static void member_came(struct gossip *gossip, struct record *record, const char *event,
+                        struct moment now)
+{
+    log_member(gossip, record, LOG_INFO, event, now);
+    record->failures = 0;
+    record->mismatches = 0;
+    gossip->suspect_ms = 0;
+}
+
+/* A suspicion has ended here without the accused's own word: it does not know of it yet. */
+static void cleared(struct gossip *gossip, struct record *record, const char *reason,
+                    struct moment now)
+{
+    log_line(gossip->log, now, LOG_INFO, "member-alive", "member=%s inc=%u reason=%s", record->name,
+             record->inc, reason);
+    gossip->suspect_ms = 0;
+    tell(gossip, record, MEMBER_SUSPECT, now);
+}
+
+/* What an account has done is logged. Returns whether others should hear it, and how late. */
+static bool react(struct gossip *gossip, enum hearing hearing, struct record *record,
+                  const struct news *news, uint32_t *delay_ms, struct moment now)
+{
+    *delay_ms = 0;
+    switch (hearing) {
+    case HEARD_NEW:
+        member_came(gossip, record, "member-joined", now);
+        *delay_ms = JOIN_PUSH_DELAY_MS;
+        return true;
+    case HEARD_RESTARTED:
+        member_came(gossip, record, "member-restarted", now);
+        return true;
+    case HEARD_RENEWED:
+        member_came(gossip, record, "member-renewed", now);
+        return true;
+    case HEARD_REFUTED:
+        log_line(gossip->log, now, LOG_INFO, "member-alive", "member=%s inc=%u reason=refuted",
+                 record->name, record->inc);
+        gossip->suspect_ms = 0;
+        return true;
+    case HEARD_ALIVE:
+        return true;
+    case HEARD_SUSPECT:
+        gossip->stats->suspicions++;
+        log_suspicion(gossip, record, "member-suspect", now);
+        gossip->suspect_ms = 0;
+        return true;
+    case HEARD_REPORT:
+        gossip->suspect_ms = 0;
+        return true;
+    case HEARD_DEAD:
+        log_suspicion(gossip, record, "member-dead", now);
+        member_gone(gossip, record, now);
+        return true;
+    case HEARD_LEFT:
+        log_member(gossip, record, LOG_INFO, "member-left", now);
+        member_gone(gossip, record, now);
+        return true;
+    case HEARD_OUTDATED:
+        tell(gossip, record, news->state, now);
+        return false;
+    case HEARD_CANCELLED:
+        cleared(gossip, record, "heard", now);
+        return false;
+    case HEARD_REMOVED:
+        if (record->state == MEMBER_LEFT)
+            return false; /* the last words of one that leaves come by many ways */
+        tell(gossip, record, record->state, now);
+        return false;
+    case HEARD_PROOF:
+        if (record->state == MEMBER_DEAD)
+            tell(gossip, record, MEMBER_DEAD, now);
+        return false;
+    case HEARD_FULL:
+        gossip->stats->members_full++;
+        return false;
+    case HEARD_UNVERIFIED:
+    case HEARD_NOTHING:
+    case HEARD_SELF:
+        break;
+    }
+    return false;
+}
+
+/* --- about this node itself ------------------------------------------------------------------- */
+
+static void refute(struct gossip *gossip, const struct news *news, struct moment now)
+{
+    struct record *self = gossip->members.self;
+    if (news->inc == UINT32_MAX || news->inc < self->inc)
+        return; /* answered already */
+    members_raise_inc(&gossip->members, news->inc + 1);
+    gossip->health = health_worse(gossip->health, 1);
+    gossip->stats->refutations++;
+    char by[ADDRESS_TEXT_BYTES_MAX];
+    log_line(gossip->log, now, LOG_WARN, "refuted", "inc=%u state=%s class=%s by=%s", self->inc,
+             member_state_word(news->state), evidence_word(news->evidence),
+             log_quote(news->by.data, news->by.len, by, sizeof(by)));
+    hear_spread_self(gossip, now);
+}
+
+/* The others hold the boot it has for gone, and will never have it back: it takes another. */
+static void renew(struct gossip *gossip, uint64_t boot_known, struct moment now)
+{
+    uint64_t boot = boot_known + 1;
+    if (boot_known >= INT64_MAX)
+        return;
+    if (now.unix_ms > 0 && (uint64_t)now.unix_ms > boot)
+        boot = (uint64_t)now.unix_ms;
+    members_raise_boot(&gossip->members, boot);
+    gossip->links->identity.boot = boot;
+    gossip->env->keep_boot(gossip->env->shell, boot);
+    for (uint32_t i = 0; i < gossip->members.count; i++)
+        gossip->members.all[i]->has_account = false;
+    log_line(gossip->log, now, LOG_WARN, "renewed", "boot=%" PRIu64, boot);
+    hear_spread_self(gossip, now);
+}
+
+static void end_as_duplicate(struct gossip *gossip, const struct news *news, struct moment now)
+{
+    if (!gossip->is_duplicate)
+        log_line(gossip->log, now, LOG_ERROR, "duplicate",
+                 "boot=%" PRIu64 " later=%" PRIu64 " reason=\"another process has this name\"",
+                 gossip->members.self->boot, news->boot);
+    gossip->is_duplicate = true;
+}
+
+static void hear_self(struct gossip *gossip, const struct news *news, struct moment now)
+{
+    const struct record *self = gossip->members.self;
+    if (gossip->leave_until_ms != 0)
+        return;
+    bool is_gone = news->state == MEMBER_LEFT || news->state == MEMBER_REMOVED;
+    bool is_later = news->boot > self->boot ||
+                    (news->boot == self->boot && news->generation > self->generation);
+    bool is_own = news->boot == self->boot && news->generation == self->generation;
+    if (is_later && (is_gone || news->state == MEMBER_DEAD))
+        renew(gossip, news->boot, now);
+    else if (is_later)
+        end_as_duplicate(gossip, news, now);
+    else if (is_own && is_gone)
+        renew(gossip, news->boot, now);
+    else if (is_own && (news->state != MEMBER_ALIVE || news->inc > self->inc))
+        refute(gossip, news, now);
+}
+
+/* --- bodies ----------------------------------------------------------------------------------- */
+
+static uint64_t later(uint64_t ms, uint64_t by_ms)
+{
+    return ms < UINT64_MAX - by_ms ? ms + by_ms : UINT64_MAX;
+}
+
+static void hear_account(struct gossip *gossip, struct span from, struct news *news, bool is_news,
+                         struct moment now)
+{
+    struct record *record;
+    uint32_t delay_ms;
+    bool is_direct = span_equal(news->name, from);
+    enum hearing hearing = members_hear(&gossip->members, news, is_direct, now.mono_ms, &record);
+    if (hearing == HEARD_SELF) {
+        hear_self(gossip, news, now);
+        return;
+    }
+    if (!react(gossip, hearing, record, news, &delay_ms, now) || !(is_news || is_direct))
+        return;
+    news->hops++;
+    spread(gossip, record, news, delay_ms, now);
+}
+
+static void hear_heartbeat(struct gossip *gossip, const struct news *news, struct moment now)
+{
+    struct record *record = members_hear_heartbeat(&gossip->members, news, now.mono_ms);
+    if (record)
+        cleared(gossip, record, "heard", now);
+}
+
+enum err hear_body(struct gossip *gossip, uint32_t peer, struct span body, bool is_news,
+                   uint64_t late_ms, struct moment now)
+{
+    struct news news;
+    struct span from = span_of_string(links_name(gossip->links, peer));
+    for (;;) {
+        switch (news_parse(&body, &news)) {
+        case NEWS_END:
+            return ERR_OK;
+        case NEWS_BAD:
+            return ERR_SYNTAX;
+        case NEWS_SKIP:
+            continue;
+        case NEWS_DONE:
+            break;
+        }
+        news.age_ms = later(news.age_ms, late_ms);
+        news.since_ms = later(news.since_ms, late_ms);
+        if (news.is_heartbeat)
+            hear_heartbeat(gossip, &news, now);
+        else
+            hear_account(gossip, from, &news, is_news, now);
+    }
+}
+
+/* --- direct ----------------------------------------------------------------------------------- */
+
+/* What record's process says of itself, as an account. */
+static void hear_own_word(struct gossip *gossip, struct record *record, uint32_t inc, uint64_t hb,
+                          struct moment now)
+{
+    struct news news;
+    members_tell(&gossip->members, record, now.mono_ms, &news);
+    news.state = MEMBER_ALIVE;
+    news.inc = inc;
+    news.hb = hb > record->hb ? hb : record->hb;
+    news.age_ms = 0;
+    hear_account(gossip, news.name, &news, false, now);
+}
+
+/* It has said that it leaves, and takes leave. */
+static bool is_leaving(const struct gossip *gossip, const struct record *record, struct moment now)
+{
+    return record->state == MEMBER_LEFT &&
+           now.mono_ms < record->state_ms + 2 * (uint64_t)gossip->options.leave_ms;
+}
+
+void hear_proof(struct gossip *gossip, struct record *record, struct moment now)
+{
+    gossip->answered_ms = now.mono_ms;
+    isolation_note(&gossip->isolation, record->name_hash, false, now.mono_ms);
+    if (record->state == MEMBER_UNVERIFIED) {
+        hear_own_word(gossip, record, record->inc, record->hb, now);
+        return;
+    }
+    if (members_prove(&gossip->members, record, 0, now.mono_ms))
+        cleared(gossip, record, "answered", now);
+    else if (hear_is_accused(record) && !is_leaving(gossip, record, now))
+        hear_tell(gossip, record, now);
+}
+
+void hear_direct(struct gossip *gossip, struct record *record, uint64_t boot, uint32_t inc,
+                 uint64_t hb, struct moment now)
+{
+    if (boot != record->boot)
+        return;
+    if (inc > record->inc)
+        hear_own_word(gossip, record, inc, hb, now);
+    if (hb > record->hb)
+        record->hb = hb;
+    hear_proof(gossip, record, now);
+}
+
+/* --- verdicts --------------------------------------------------------------------------------- */
+
+void hear_doubt(struct gossip *gossip, struct record *record, enum evidence evidence,
+                struct moment now)
+{
+    if (!record_is_live(record))
+        return;
+    struct news news = {.state = MEMBER_SUSPECT};
+    uint32_t delay_ms;
+    enum hearing hearing = members_doubt(&gossip->members, record, evidence, now.mono_ms);
+    if (!react(gossip, hearing, record, &news, &delay_ms, now))
+        return;
+    members_tell(&gossip->members, record, now.mono_ms, &news);
+    /* The report is what was seen here, whatever the suspicion is held for. */
+    news.evidence = evidence;
+    news.by = span_of_string(gossip->members.self->name);
+    spread(gossip, record, &news, 0, now);
+}
+
+static void condemn(struct gossip *gossip, struct record *record, struct moment now)
+{
+    struct news news;
+    uint32_t delay_ms;
+    members_condemn(&gossip->members, record, now.mono_ms);
+    gossip->stats->members_condemned++;
+    members_tell(&gossip->members, record, now.mono_ms, &news);
+    react(gossip, HEARD_DEAD, record, &news, &delay_ms, now);
+    spread(gossip, record, &news, 0, now);
+}
+
+/* While this node is cut off itself, only what cannot be its own fault is a verdict; after
+ * isolated_ms the others are condemned all the same. */
+static bool is_frozen(const struct gossip *gossip, const struct suspicion *suspicion,
+                      struct moment now)
+{
+    return gossip->isolated_since_ms != 0 && suspicion->evidence != EVIDENCE_REFUSED &&
+           now.mono_ms < gossip->isolated_since_ms + gossip->options.isolated_ms;
+}
+
+void hear_condemn(struct gossip *gossip, struct moment now)
+{
+    if (now.mono_ms < gossip->suspect_ms)
+        return;
+    struct members *members = &gossip->members;
+    gossip->suspect_ms = UINT64_MAX;
+    struct list *link = members->suspects.next;
+    while (link != &members->suspects) {
+        struct record *record = CONTAINER_OF(link, struct record, in_state);
+        link = link->next;
+        uint64_t deadline_ms =
+            suspicion_deadline(record->suspicion, &gossip->options, members->live_count,
+                               record_is_damped(record, now.mono_ms));
+        if (is_frozen(gossip, record->suspicion, now))
+            deadline_ms = gossip->isolated_since_ms + gossip->options.isolated_ms;
+        if (deadline_ms <= now.mono_ms)
+            condemn(gossip, record, now);
+        else if (deadline_ms < gossip->suspect_ms)
+            gossip->suspect_ms = deadline_ms;
+    }
+}
+
+void hear_forget(struct gossip *gossip, struct record *record)
+{
+    wire_stop_asking(gossip, record);
+    rumors_forget(&gossip->rumors, record);
+    wire_release(gossip, record);
+    if (gossip->recheck == record)
+        gossip->recheck = NULL;
+    members_forget(&gossip->members, record);
+}
+
+static struct record *first_of(const struct list *list)
+{
+    struct list *link = list_first(list);
+    return link ? CONTAINER_OF(link, struct record, in_state) : NULL;
+}
+
+void hear_expire(struct gossip *gossip, struct moment now)
+{
+    struct members *members = &gossip->members;
+    struct record *record;
+    while ((record = first_of(&members->fading)) &&
+           now.mono_ms >= record->state_ms + gossip->options.remove_ms) {
+        bool was_dead = record->state == MEMBER_DEAD;
+        members_remove(members, record, now.mono_ms);
+        log_member(gossip, record, was_dead ? LOG_WARN : LOG_DEBUG, "member-removed", now);
+        wire_release(gossip, record);
+    }
+    while ((record = first_of(&members->tombstones)) &&
+           (now.mono_ms >= record->state_ms + gossip->options.cleanup_ms ||
+            members->in_state[MEMBER_REMOVED] > TOMBSTONES_MAX))
+        hear_forget(gossip, record);
+}

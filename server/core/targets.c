@@ -1,0 +1,123 @@
+#include "server/core/targets.h"
+
+#include "common/check.h"
+
+#include <string.h>
+
+/* random: everyone once before anyone twice, in an order that each cycle draws anew. Who joins in
+ * the middle of a cycle is in it. */
+static struct record *pick_from_cycle(struct targets *targets, const struct target_view *view)
+{
+    uint32_t left = 0;
+    struct record *picked = NULL;
+    for (uint32_t i = 0; i < view->count; i++) {
+        struct record *record = view->live[i];
+        if (i == view->self || record->turn == targets->cycle)
+            continue;
+        /* Each of those left is the one with equal probability: the n-th replaces the choice in
+         * one of n cases. */
+        if (prng_below(targets->prng, ++left) == 0)
+            picked = record;
+    }
+    return picked;
+}
+
+static struct record *random_pick(struct targets *targets, const struct target_view *view,
+                                  uint64_t round)
+{
+    (void)round;
+    struct record *picked = pick_from_cycle(targets, view);
+    if (!picked && view->count > 1) {
+        targets->cycle++;
+        picked = pick_from_cycle(targets, view);
+    }
+    if (picked)
+        picked->turn = targets->cycle;
+    return picked;
+}
+
+static const struct strategy strategies[] = {
+    {"random", random_pick, NULL},
+};
+
+const struct strategy *targets_find(struct span name)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(strategies); i++)
+        if (span_equal(name, span_of_string(strategies[i].name)))
+            return &strategies[i];
+    return NULL;
+}
+
+const char *targets_name(uint32_t index)
+{
+    return index < ARRAY_COUNT(strategies) ? strategies[index].name : NULL;
+}
+
+/* Draws by rejection while few of many are wanted, which is every case that costs anything; the
+ * last few of a small cluster by walking on from a random place. */
+uint32_t targets_draw(struct prng *prng, const struct target_view *view,
+                      const struct record *except, uint32_t count, struct record **drawn)
+{
+    uint32_t found = 0;
+    for (uint32_t tries = 0; found < count && tries < view->count; tries++) {
+        uint32_t start = (uint32_t)prng_below(prng, view->count);
+        for (uint32_t step = 0; step < view->count; step++) {
+            struct record *record = view->live[(start + step) % view->count];
+            bool is_taken = record == except || (start + step) % view->count == view->self;
+            for (uint32_t i = 0; i < found && !is_taken; i++)
+                is_taken = drawn[i] == record;
+            if (is_taken)
+                continue;
+            drawn[found++] = record;
+            break;
+        }
+    }
+    return found;
+}
+
+struct record *targets_successor(const struct target_view *view)
+{
+    return view->count > 1 ? view->live[(view->self + 1) % view->count] : NULL;
+}
+
+/* Rendezvous: the same on every node, and each subject's own order of the members. */
+static uint64_t claim(const struct record *subject, const struct record *member)
+{
+    uint64_t bits = subject->name_hash ^ (member->name_hash << 32 | member->name_hash >> 32);
+    bits = (bits ^ bits >> 33) * 0xff51afd7ed558ccd;
+    return bits ^ bits >> 33;
+}
+
+bool targets_watches(const struct target_view *view, const struct record *subject)
+{
+    uint64_t own = claim(subject, view->live[view->self]);
+    uint32_t ahead = 0;
+    for (uint32_t i = 0; i < view->count && ahead < WATCHERS; i++)
+        if (i != view->self && view->live[i] != subject)
+            ahead += claim(subject, view->live[i]) > own;
+    return ahead < WATCHERS;
+}
+
+uint32_t targets_watchers(const struct target_view *view, const struct record *subject,
+                          struct record *watchers[WATCHERS])
+{
+    uint64_t claims[WATCHERS];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < view->count; i++) {
+        struct record *record = view->live[i];
+        if (record == subject)
+            continue;
+        uint64_t bits = claim(subject, record);
+        uint32_t at = count;
+        while (at > 0 && claims[at - 1] < bits)
+            at--;
+        if (at == WATCHERS)
+            continue;
+        uint32_t last = count < WATCHERS ? count++ : WATCHERS - 1;
+        memmove(claims + at + 1, claims + at, (last - at) * sizeof(*claims));
+        memmove(watchers + at + 1, watchers + at, (last - at) * sizeof(struct record *));
+        claims[at] = bits;
+        watchers[at] = record;
+    }
+    return count;
+}
