@@ -44,6 +44,7 @@ struct world *trial_begin(struct trial *trial, uint32_t client_count)
 {
     const struct world_options options = {.seed = trial->seed,
                                           .node_count = trial->node_count,
+                                          .seed_count = trial->seed_count,
                                           .client_count = client_count,
                                           .delay_us = DELAY_US,
                                           .jitter_us = JITTER_US,

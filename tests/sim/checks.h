@@ -11,7 +11,8 @@
 struct trial {
     uint64_t seed;
     uint32_t node_count;
-    uint32_t seconds; /* of virtual time, where the check leaves it open */
+    uint32_t seed_count; /* lines of peers.txt; 0: all nodes */
+    uint32_t seconds;    /* of virtual time, where the check leaves it open */
     FILE *echo;
     struct world *world; /* made by the check, closed by whoever runs it */
     uint64_t counts[8];  /* whatever the check counts, added up over seeds */

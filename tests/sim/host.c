@@ -169,6 +169,9 @@ static void on_turn(struct vtimer *timer)
     host->log.lines = 0; /* no line is left out: the checks read them */
     node_turn(host->node, host_now(host));
     bool ticks_first = host->is_due && prng_below(&host->prng, 2) == 0;
+    if (host->is_to_leave)
+        node_leave(host->node);
+    host->is_to_leave = false;
     if (ticks_first)
         tick(host);
     if (host->has_waiting && !host->is_ending)
@@ -221,8 +224,15 @@ void host_start(struct host *host, const struct host_options *options)
     net_listen(&world->net, &host->listener, host->number, NAMES_PORT, on_acceptable, host);
     host->state = HOST_UP;
     host->starts++;
-    host->is_due = host->is_ending = host->has_waiting = false;
+    host->is_due = host->is_ending = host->has_waiting = host->is_to_leave = false;
     host->end_by_us = 0;
+    host_wake(host);
+}
+
+void host_leave(struct host *host)
+{
+    CHECK(host->state != HOST_DOWN);
+    host->is_to_leave = true;
     host_wake(host);
 }
 

@@ -69,6 +69,7 @@ struct host {
     struct vtimer turn;
     struct vtimer timer; /* the node's deadline */
     bool is_due;         /* it has rung */
+    bool is_to_leave;    /* a signal has come */
     uint64_t busy_until_us;
     uint64_t disturbed_us; /* when it was last killed, stopped or continued */
     bool is_ending;        /* the node wants to end */
@@ -84,6 +85,8 @@ void host_close(struct host *host);
 
 /* The process starts, with an empty store. */
 void host_start(struct host *host, const struct host_options *options);
+/* SIGTERM: the node leaves; it ends by itself. A stopped one does it when it continues. */
+void host_leave(struct host *host);
 /* kill -9: its kernel closes its connections. */
 void host_kill(struct host *host);
 /* The machine loses power: nobody is told anything. Its state file stays. */

@@ -169,7 +169,7 @@ static struct conn_id env_dial(void *arg, const char *name)
         make_ready(conn);
         return conn->id;
     }
-    return dial(host, CONN_PEER, number, NAMES_PORT, DIAL_US);
+    return dial(host, CONN_PEER, host->world->machine_of[number], NAMES_PORT, DIAL_US);
 }
 
 static struct conn_id env_dial_client(void *arg, const char *address)
@@ -216,6 +216,12 @@ static void env_end(void *arg, enum node_end why)
     host->end = why;
 }
 
+static void env_keep_boot(void *arg, uint64_t boot)
+{
+    struct host *host = arg;
+    host->boot = boot;
+}
+
 static void env_gauges(void *arg, struct stats_gauges *gauges)
 {
     const struct host *host = arg;
@@ -240,6 +246,7 @@ void host_conn_env(struct host *host)
                              .unacked = env_unacked,
                              .entropy = env_entropy,
                              .end = env_end,
+                             .keep_boot = env_keep_boot,
                              .gauges = env_gauges,
                              .verbosity = env_verbosity};
 }

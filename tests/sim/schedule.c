@@ -100,6 +100,9 @@ static void begin(struct schedule *schedule, struct fault *fault, uint64_t until
     case FAULT_FORGET:
         world_kill(world, fault->node);
         break;
+    case FAULT_LEAVE:
+        world_leave(world, fault->node);
+        break;
     case FAULT_POWER:
         world_power_off(world, fault->node);
         break;
@@ -156,6 +159,11 @@ static void undo(struct schedule *schedule, struct fault *fault)
         world_start(world, fault->node);
         break;
     case FAULT_KILL:
+        world_start(world, fault->node);
+        break;
+    case FAULT_LEAVE:
+        if (host->state != HOST_DOWN)
+            world_kill(world, fault->node); /* it takes its time to leave: it is not given more */
         world_start(world, fault->node);
         break;
     case FAULT_POWER:
@@ -217,6 +225,18 @@ static bool has_fault(const struct schedule *schedule, uint32_t node)
         if (schedule->faults[i].is_on && schedule->faults[i].node == node)
             return true;
     return false;
+}
+
+bool schedule_disturbs(const struct schedule *schedule, uint32_t node)
+{
+    bool is_split = false;
+    for (size_t i = 0; i < FAULTS_MAX; i++) {
+        const struct fault *fault = &schedule->faults[i];
+        is_split |= fault->is_on && fault->kind == FAULT_SPLIT;
+        if (fault->is_on && fault->node == node)
+            return true;
+    }
+    return is_split;
 }
 
 static bool has_kind(const struct schedule *schedule, enum fault_kind kind)

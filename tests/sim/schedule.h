@@ -10,6 +10,7 @@
 #define FAULT_LIST(FAULT)                                                                          \
     FAULT(KILL, 4)    /* the process is killed, and started again */                               \
     FAULT(FORGET, 2)  /* likewise, its state file lost */                                          \
+    FAULT(LEAVE, 2)   /* it leaves, and is started again */                                        \
     FAULT(POWER, 3)   /* the machine is off, and comes back */                                     \
     FAULT(STOP, 3)    /* SIGSTOP, SIGCONT */                                                       \
     FAULT(SLOW, 2)    /* its loop takes 100 times as long */                                       \
@@ -67,6 +68,8 @@ struct schedule {
 struct schedule *schedule_open(struct world *world, const struct schedule_options *options);
 /* No more faults; those there are end now. */
 void schedule_heal(struct schedule *schedule);
+/* Whether anything is wrong with a node now. */
+bool schedule_disturbs(const struct schedule *schedule, uint32_t node);
 void schedule_close(struct schedule *schedule);
 const char *fault_word(enum fault_kind kind);
 

@@ -127,6 +127,7 @@ static const struct act acts[] = {
     {"start", world_start}, {"kill", world_kill}, {"off", world_power_off},
     {"on", world_power_on}, {"stop", world_stop}, {"continue", world_continue},
     {"isolate", isolate},   {"rejoin", rejoin},   {"forget", forget},
+    {"leave", world_leave},
 };
 
 static bool parse_node(const struct story *story, const char *text, uint32_t *node)

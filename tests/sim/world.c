@@ -45,10 +45,13 @@ struct world *world_open(const struct world_options *options)
     world->host_count = options->node_count;
     world->hosts = calloc(world->host_count, sizeof(*world->hosts));
     CHECK(world->hosts != NULL);
+    world->machine_of = calloc(world->host_count, sizeof(*world->machine_of));
+    CHECK(world->machine_of != NULL);
     for (uint32_t i = 0; i < world->host_count; i++) {
         struct view peers;
         make_peers(world, &peers);
         host_init(&world->hosts[i], world, i, &peers);
+        world->machine_of[i] = i;
     }
     return world;
 }
@@ -60,6 +63,7 @@ void world_close(struct world *world)
     for (uint32_t i = 0; i < world->host_count; i++)
         host_close(&world->hosts[i]);
     free(world->hosts);
+    free(world->machine_of);
     net_close(&world->net);
     vclock_close(&world->clock);
     free(world);
@@ -146,6 +150,21 @@ void world_kill(struct world *world, uint32_t node)
 {
     say(world, "kill", node);
     host_kill(host_of(world, node));
+}
+
+void world_leave(struct world *world, uint32_t node)
+{
+    say(world, "leave", node);
+    host_leave(host_of(world, node));
+}
+
+void world_rename(struct world *world, uint32_t node, uint32_t name)
+{
+    struct host *host = host_of(world, node);
+    CHECK(host->state == HOST_DOWN);
+    trace_say(&world->trace, "rename", "machine=%u name=%s", node + 1, host_of(world, name)->name);
+    name_format(name, host->name);
+    world->machine_of[name] = node;
 }
 
 void world_power_off(struct world *world, uint32_t node)

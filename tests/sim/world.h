@@ -27,6 +27,7 @@ struct world {
     struct trace trace;
     uint32_t host_count; /* nodes; their machines have the numbers 0 … host_count - 1 */
     struct host *hosts;
+    uint32_t *machine_of; /* by node: where its name leads to */
     struct host_options host_options;
     uint32_t loss_ppm; /* of every path between nodes */
     bool has_failed;   /* something that must hold does not: time stands still */
@@ -67,6 +68,8 @@ bool world_find_address(const struct world *world, struct span text, uint32_t *m
 void world_start(struct world *world, uint32_t node);
 void world_start_all(struct world *world);
 void world_kill(struct world *world, uint32_t node);
+/* SIGTERM: it leaves, then ends. */
+void world_leave(struct world *world, uint32_t node);
 void world_power_off(struct world *world, uint32_t node);
 void world_power_on(struct world *world, uint32_t node);
 void world_stop(struct world *world, uint32_t node);
@@ -75,6 +78,8 @@ void world_continue(struct world *world, uint32_t node);
 void world_cut(struct world *world, uint32_t from, uint32_t to, bool is_cut);
 /* Both ways between a node and all other nodes. */
 void world_isolate(struct world *world, uint32_t node, bool is_cut);
+/* A node that is down is to run under another's name, which from now on leads to it. */
+void world_rename(struct world *world, uint32_t node, uint32_t name);
 /* The loss of every path between nodes. */
 void world_lose(struct world *world, uint32_t loss_ppm);
 

@@ -19,6 +19,9 @@ run 0.1
      0.000 -    start node=n1
      0.000 -    start node=n2
      0.000 -    start node=n3
+     0.000 n1   ring-changed members=3 ring=333ee145cc329909 changes=1 slots_lost=0
+     0.000 n2   ring-changed members=3 ring=333ee145cc329909 changes=1 slots_lost=0
+     0.000 n3   ring-changed members=3 ring=333ee145cc329909 changes=1 slots_lost=0
      2.002 -    say to=n1 set a 0 0 2\r\nhi
      2.010 -    answer from=n1 STORED
      2.104 -    say to=n2 get a
