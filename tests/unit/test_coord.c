@@ -621,6 +621,42 @@ static void a_flush_is_tried_anew_for_each_member_by_itself(void **state)
     bench_close(bench);
 }
 
+static void one_member_that_is_away_does_not_hold_up_a_flush_of_the_next(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_open(NODE_1 NODE_2 NODE_3);
+    struct request request = request_of("flush_all\r\n");
+    struct asker asker = {.conn = bench->client->id, .seq = bench->client->session.next_seq++};
+    coord_flush_all(&bench->coord, &asker, &request,
+                    bench->cluster->now.mono_ms + CLUSTER_TIMEOUT_MS, bench->cluster->now);
+    bench_down(bench, 1);
+    bench_down(bench, 2);
+    bench_pass_ms(bench, 20);
+    links_wake(&bench->links, bench_peer(bench, 2), LANE_DATA);
+    bench_pass_ms(bench, 25); /* node 2 still rests, node 3 does not */
+    assert_int_equal(bench_link(bench, 1)->state, LINK_RESTING);
+    assert_int_equal(bench_link(bench, 2)->state, LINK_DIALLING);
+    hear_forward(bench_up(bench, 2), "flush_all\r\n", NULL);
+    bench_close(bench);
+}
+
+static void nothing_leaves_after_its_deadline(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_open(NODE_2);
+    bench_say(bench, "set a 0 0 1\r\nx\r\n"); /* queued */
+    bench_place(bench, NODE_2 NODE_3);
+    bench->cluster->now.mono_ms += CLUSTER_TIMEOUT_MS;
+    struct end *end = bench_up(bench, 1);
+    hear_nothing(end);
+    bench_place(bench, NODE_3); /* and now it waits */
+    coord_rerouted(&bench->coord, bench->cluster->now);
+    assert_int_equal(bench_link(bench, 2)->state, LINK_RESTING);
+    bench_pass_ms(bench, 0);
+    client_hears(bench->client, "SERVER_ERROR not done: " NO_ANSWER);
+    bench_close(bench);
+}
+
 static void a_flush_that_left_by_a_broken_link_is_not_repeated(void **state)
 {
     (void)state;
@@ -756,6 +792,8 @@ int main(void)
         cmocka_unit_test(a_key_that_becomes_this_node_s_own_is_given_back_in_order),
         cmocka_unit_test(a_flush_before_there_is_a_ring_waits_for_it),
         cmocka_unit_test(a_flush_is_tried_anew_for_each_member_by_itself),
+        cmocka_unit_test(one_member_that_is_away_does_not_hold_up_a_flush_of_the_next),
+        cmocka_unit_test(nothing_leaves_after_its_deadline),
         cmocka_unit_test(a_flush_that_left_by_a_broken_link_is_not_repeated),
         cmocka_unit_test(only_the_connection_it_left_by_can_answer_a_forward),
         cmocka_unit_test(an_answer_of_a_kind_nobody_asked_for_is_no_answer),
