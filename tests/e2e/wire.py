@@ -432,18 +432,15 @@ def timed(port, limit, request, *expected):
     assert answer.startswith(tuple(e.encode() for e in expected)), "got %r" % answer[:300]
 
 
-def flip_proxy(port, target, marker):
-    """Passes everything on to TARGET, but flips a bit of each MARKER that comes by; runs until killed."""
+def pass_on(port, target, damage):
+    """Passes everything that comes to PORT on to TARGET and back, through damage; runs until killed."""
     listener = socket.create_server(("127.0.0.1", int(port)))
     print("ready", flush=True)
 
     def pump(source, sink):
         try:
             while chunk := source.recv(1 << 16):
-                at = chunk.find(marker.encode())
-                if at >= 0:
-                    chunk = chunk[:at] + bytes((chunk[at] ^ 1,)) + chunk[at + 1:]
-                sink.sendall(chunk)
+                sink.sendall(damage(chunk))
         except OSError:
             pass
         for end in (source, sink):
@@ -463,6 +460,31 @@ def flip_proxy(port, target, marker):
         server.settimeout(None)
         threading.Thread(target=pump, args=(client, server), daemon=True).start()
         threading.Thread(target=pump, args=(server, client), daemon=True).start()
+
+
+def flip_proxy(port, target, marker):
+    """Passes everything on to TARGET, but flips a bit of each MARKER that comes by; runs until killed."""
+    def damage(chunk):
+        at = chunk.find(marker.encode())
+        return chunk if at < 0 else chunk[:at] + bytes((chunk[at] ^ 1,)) + chunk[at + 1:]
+
+    pass_on(port, target, damage)
+
+
+def noise_proxy(port, target, every, seed, switch):
+    """Passes everything on to TARGET, but while the file SWITCH exists flips one bit of about each
+    EVERYth chunk, anywhere in it; runs until killed."""
+    import os
+    import random
+    chance = random.Random(int(seed))
+
+    def damage(chunk):
+        if chance.randrange(int(every)) or not os.path.exists(switch):
+            return chunk
+        at, bit = chance.randrange(len(chunk)), 1 << chance.randrange(8)
+        return chunk[:at] + bytes((chunk[at] ^ bit,)) + chunk[at + 1:]
+
+    pass_on(port, target, damage)
 
 
 def replay(port, *files):
