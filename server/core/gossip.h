@@ -142,6 +142,9 @@ void gossip_link(struct gossip *gossip, const struct link_news *news, struct mom
 MUST_USE enum err gossip_message(struct gossip *gossip, uint32_t peer,
                                  const struct message *message, struct reply *out,
                                  struct moment now);
+/* peers.txt has been read anew: its lines are where others are looked for from now on, at once.
+ * seeds: borrowed in place of the old ones. */
+void gossip_seed(struct gossip *gossip, const struct view *seeds, struct moment now);
 /* Does what is due. The first call begins to join. */
 void gossip_tick(struct gossip *gossip, struct moment now);
 /* When gossip_tick wants to be called next, mono ms. May have passed; 0 before the first tick. */

@@ -17,6 +17,7 @@ void join_init(struct gossip *gossip, const struct view *seeds)
             continue;
         gossip->seeds[gossip->seed_count++].name = seeds->members[i].name;
     }
+    gossip->seed_next = 0;
     if (gossip->seed_count > 0)
         gossip->seed_next = (uint32_t)prng_below(&gossip->prng, gossip->seed_count);
 }
@@ -54,6 +55,19 @@ static void dial_seeds(struct gossip *gossip, struct moment now)
     }
     if (tried == gossip->seed_count)
         end_join(gossip, now);
+}
+
+void gossip_seed(struct gossip *gossip, const struct view *seeds, struct moment now)
+{
+    free(gossip->seeds);
+    gossip->seed_count = 0;
+    join_init(gossip, seeds);
+    if (gossip->has_joined) {
+        gossip->rejoin_pause_ms = REJOIN_PAUSE_MS_MIN;
+        gossip->rejoin_ms = now.mono_ms;
+    } else if (gossip->tick_ms != 0 && gossip->self_until_ms == 0) {
+        dial_seeds(gossip, now);
+    }
 }
 
 void join_self_known(struct gossip *gossip, struct moment now)
