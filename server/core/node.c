@@ -16,6 +16,7 @@
 /* How many requests before its use a key's place and its item are asked for. */
 #define PREFETCH_TABLE_AHEAD 24u
 #define PREFETCH_ITEM_AHEAD  12u
+#define PREFETCH_GROUP       8u
 /* Between two looks for expired items: when there was nothing more to do, and when there was. */
 #define STORE_TICK_IDLE_MS 500u
 #define STORE_TICK_BUSY_MS 10u
@@ -426,27 +427,36 @@ static bool is_local(const struct op *op)
     return command_has_key(op->request.command) && op->leader == PEER_SELF;
 }
 
-/* Brings the memory of the keys behind op i near, in stages: a table's line so many requests before
- * its item, an item so many before its use. Asked for one by one while others are carried out, they
- * keep memory busy without waiting for it. */
-static void prefetch_ahead(const struct node *node, uint32_t i)
+/* Asks for the places in their tables of the keys of ops from … to - 1. */
+static void prefetch_tables(const struct node *node, uint32_t from, uint32_t to)
 {
-    uint32_t table = i + PREFETCH_TABLE_AHEAD, item = i + PREFETCH_ITEM_AHEAD;
-    if (table < node->batch_count && is_local(&node->batch[table]))
-        store_prefetch_table(node->store, &node->batch[table].key);
-    if (item < node->batch_count && is_local(&node->batch[item]))
-        store_prefetch_item(node->store, &node->batch[item].key);
-}
-
-/* The same for the requests at the batch's beginning, which nothing precedes. */
-static void prefetch_first(const struct node *node)
-{
-    for (uint32_t i = 0; i < PREFETCH_TABLE_AHEAD && i < node->batch_count; i++)
+    for (uint32_t i = from; i < to && i < node->batch_count; i++)
         if (is_local(&node->batch[i]))
             store_prefetch_table(node->store, &node->batch[i].key);
-    for (uint32_t i = 0; i < PREFETCH_ITEM_AHEAD && i < node->batch_count; i++)
+}
+
+static void prefetch_items(const struct node *node, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i < to && i < node->batch_count; i++)
         if (is_local(&node->batch[i]))
             store_prefetch_item(node->store, &node->batch[i].key);
+}
+
+/* Brings the memory of the keys behind op i near, in stages: a table's line so many requests before
+ * its item, an item so many before its use, so that the memory is kept busy while requests are
+ * carried out. A group at a time: the processor translates the addresses of some at once, but holds
+ * up everything else for a single one. */
+static void prefetch_ahead(const struct node *node, uint32_t i)
+{
+    if (i == 0) { /* nothing precedes these */
+        prefetch_tables(node, 0, PREFETCH_TABLE_AHEAD);
+        prefetch_items(node, 0, PREFETCH_ITEM_AHEAD);
+    }
+    if (i % PREFETCH_GROUP > 0)
+        return;
+    uint32_t table = i + PREFETCH_TABLE_AHEAD, item = i + PREFETCH_ITEM_AHEAD;
+    prefetch_tables(node, table, table + PREFETCH_GROUP);
+    prefetch_items(node, item, item + PREFETCH_GROUP);
 }
 
 /* Tells every module what has happened to the links. */
@@ -467,7 +477,6 @@ void node_flush(struct node *node)
 {
     CHECK(!node->is_flushing);
     node->is_flushing = true;
-    prefetch_first(node);
     for (uint32_t i = 0; i < node->batch_count; i++) {
         struct op *op = &node->batch[i];
         prefetch_ahead(node, i);
