@@ -551,8 +551,10 @@ static enum hearing hear_later_life(struct members *members, struct record *reco
 static enum hearing hear_same_life(struct members *members, struct record *record,
                                    const struct news *news, bool is_direct, uint64_t now_ms)
 {
-    if (is_final(record->state))
+    if (is_final(record->state)) {
+        record->inc = news->inc > record->inc ? news->inc : record->inc;
         return is_live_account(news) ? HEARD_REMOVED : HEARD_NOTHING;
+    }
     if (record->state == MEMBER_UNVERIFIED) {
         take_life(record, news, is_direct, now_ms);
         return become(members, record, news, is_direct, now_ms);

@@ -53,24 +53,38 @@ const char *targets_name(uint32_t index)
     return index < ARRAY_COUNT(strategies) ? strategies[index].name : NULL;
 }
 
-/* Draws by rejection while few of many are wanted, which is every case that costs anything; the
- * last few of a small cluster by walking on from a random place. */
+static bool is_free(const struct target_view *view, uint32_t at, const struct record *except,
+                    struct record *const *drawn, uint32_t drawn_count)
+{
+    if (at == view->self || view->live[at] == except)
+        return false;
+    for (uint32_t i = 0; i < drawn_count; i++)
+        if (drawn[i] == view->live[at])
+            return false;
+    return true;
+}
+
+/* By rejection: few of many are wanted, or nearly all of a few. Whoever chance does not find in so
+ * many tries is looked for from a random place on. */
+#define DRAW_TRIES 32u
+
 uint32_t targets_draw(struct prng *prng, const struct target_view *view,
                       const struct record *except, uint32_t count, struct record **drawn)
 {
     uint32_t found = 0;
-    for (uint32_t tries = 0; found < count && tries < view->count; tries++) {
-        uint32_t start = (uint32_t)prng_below(prng, view->count);
-        for (uint32_t step = 0; step < view->count; step++) {
-            struct record *record = view->live[(start + step) % view->count];
-            bool is_taken = record == except || (start + step) % view->count == view->self;
-            for (uint32_t i = 0; i < found && !is_taken; i++)
-                is_taken = drawn[i] == record;
-            if (is_taken)
-                continue;
-            drawn[found++] = record;
-            break;
+    while (found < count && view->count > 1) {
+        uint32_t at = (uint32_t)prng_below(prng, view->count);
+        for (uint32_t tries = 1; tries < DRAW_TRIES && !is_free(view, at, except, drawn, found);
+             tries++)
+            at = (uint32_t)prng_below(prng, view->count);
+        uint32_t steps = 0;
+        while (steps < view->count && !is_free(view, at, except, drawn, found)) {
+            at = (at + 1) % view->count;
+            steps++;
         }
+        if (steps == view->count)
+            break;
+        drawn[found++] = view->live[at];
     }
     return found;
 }
