@@ -22,7 +22,10 @@ enum cli_exit {
     OPTION(SERVER, "server", 's', "HOST:PORT[,…]",                                                 \
            "servers to ask; the next if one can't be reached")                                     \
     OPTION(PEERS, "peers", 'p', "FILE", "take the servers from a peers.txt")                       \
+    OPTION(VIA, "via", 'i', "HOST:PORT",                                                           \
+           "ask this node alone; others answer directly, on a port of kvcli's")                    \
     OPTION(TIMEOUT, "timeout", 't', "TIME", "longest wait for an answer: 3s, 500ms")               \
+    OPTION(VERBOSE, "verbose", 'v', NULL, "say on stderr who was asked, and who answered")         \
     OPTION(JSON, "json", 'j', NULL, "print JSON, one object a line")                               \
     OPTION(HELP, "help", 'h', NULL, "explain the command")                                         \
     OPTION(VERSION, "version", 'V', NULL, "print kvcli's version")                                 \
@@ -41,12 +44,14 @@ enum cli_option_id {
 #define CLI_BIT(id) (1u << CLI_OPTION_##id)
 /* Options that every command takes. */
 #define CLI_OPTIONS_COMMON                                                                         \
-    (CLI_BIT(SERVER) | CLI_BIT(PEERS) | CLI_BIT(TIMEOUT) | CLI_BIT(JSON) | CLI_BIT(HELP))
+    (CLI_BIT(SERVER) | CLI_BIT(PEERS) | CLI_BIT(VIA) | CLI_BIT(TIMEOUT) | CLI_BIT(VERBOSE) |       \
+     CLI_BIT(JSON) | CLI_BIT(HELP))
 
 struct cli_options {
     unsigned given;         /* set of CLI_BIT */
     const char *servers;    /* borrowed from the arguments; NULL if not given */
     const char *peers_file; /* the same */
+    const char *via;        /* the same */
     unsigned timeout_ms;
     int64_t ttl_s;
     uint32_t flags;
@@ -80,6 +85,7 @@ struct cli {
     size_t command_count;
     struct dht *dht;            /* owned; NULL until a command needs it */
     char *servers;              /* owned; those dht was opened with */
+    bool is_via;                /* dht was opened to be answered directly */
     struct cli_options options; /* given before the command; interactive lines inherit them */
     bool is_interactive;        /* inside the interactive mode: standard input belongs to it */
     bool has_color_out;

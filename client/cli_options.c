@@ -61,11 +61,15 @@ static enum err option_take(struct cli_options *options, enum cli_option_id id, 
     switch (id) {
     case CLI_OPTION_SERVER:
         options->servers = text;
-        options->given &= ~CLI_BIT(PEERS); /* the later of the two counts */
+        options->given &= ~(CLI_BIT(PEERS) | CLI_BIT(VIA)); /* the last of the three counts */
         return ERR_OK;
     case CLI_OPTION_PEERS:
         options->peers_file = text;
-        options->given &= ~CLI_BIT(SERVER);
+        options->given &= ~(CLI_BIT(SERVER) | CLI_BIT(VIA));
+        return ERR_OK;
+    case CLI_OPTION_VIA:
+        options->via = text;
+        options->given &= ~(CLI_BIT(SERVER) | CLI_BIT(PEERS));
         return ERR_OK;
     case CLI_OPTION_TIMEOUT:
         if (!cli_time_parse(text, &ms) || ms < 1 || ms > INT32_MAX)

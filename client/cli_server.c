@@ -94,6 +94,8 @@ char *cli_servers(const struct cli_options *options)
 {
     const char *environment = getenv("KVCLI_SERVERS");
     bool is_absent;
+    if (cli_is_given(options, CLI_BIT(VIA)))
+        return copy_of(options->via);
     if (cli_is_given(options, CLI_BIT(SERVER)))
         return copy_of(options->servers);
     if (cli_is_given(options, CLI_BIT(PEERS)))
@@ -109,12 +111,14 @@ struct dht *cli_connect(struct cli *cli, const struct cli_options *options)
     char *servers = cli_servers(options);
     if (!servers)
         return NULL;
-    if (cli->servers && strcmp(cli->servers, servers) == 0) {
+    bool is_via = cli_is_given(options, CLI_BIT(VIA));
+    if (cli->servers && strcmp(cli->servers, servers) == 0 && cli->is_via == is_via) {
         free(servers);
     } else {
         dht_close(cli->dht);
         free(cli->servers);
-        cli->dht = dht_open(servers, &why);
+        cli->dht = is_via ? dht_open_via(servers, &why) : dht_open(servers, &why);
+        cli->is_via = is_via;
         cli->servers = cli->dht ? servers : NULL;
         if (!cli->dht) {
             fprintf(stderr, "kvcli: %s: %s\n", servers, why);

@@ -170,6 +170,7 @@ static void open_node(struct server *server)
         .value_bytes_max = options->value_bytes_max,
         .op_timeout_ms = options->op_timeout_ms,
         .can_shutdown = options->can_shutdown,
+        .direct_answers = options->direct_answers,
         .audit = server->audit.path ? &server->audit.log : NULL,
         .settings = server->settings.list,
         .settings_count = server->settings.count,

@@ -1,9 +1,13 @@
 #include "server/core/admin.h"
 
 #include "common/check.h"
+#include "common/peers.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+
+#define RETURN_PORT_MIN 1024u
 
 /* "<host>|<ip>|<port>": an IPv6 address without its brackets. A name stands in both places, for
  * clients that take the second. */
@@ -77,6 +81,23 @@ void admin_membership(struct reply *out, uint64_t version, struct span json)
     reply_printf(out, "MEMBERSHIP %" PRIu64 " %zu\r\n", version, json.len);
     reply_append(out, json);
     reply_append(out, SPAN_LITERAL("\r\nEND\r\n"));
+}
+
+struct span admin_return_refusal(const struct view *ring, const char *client, uint64_t port,
+                                 bool is_on)
+{
+    const char *colon = strrchr(client, ':');
+    char name[ADDRESS_TEXT_BYTES_MAX];
+    if (!is_on)
+        return SPAN_LITERAL("SERVER_ERROR direct answers are off\r\n");
+    if (port < RETURN_PORT_MIN)
+        return SPAN_LITERAL("CLIENT_ERROR return port refused: below 1024\r\n");
+    if (!colon)
+        return SPAN_LITERAL("CLIENT_ERROR return port refused: no address to return to\r\n");
+    snprintf(name, sizeof(name), "%.*s:%" PRIu64, (int)(colon - client), client, port);
+    if (peers_find(ring, name) != UINT32_MAX)
+        return SPAN_LITERAL("CLIENT_ERROR return port refused: a node has it\r\n");
+    return span_of(NULL, 0);
 }
 
 struct span admin_shutdown_refusal(bool can_shutdown, struct span words)

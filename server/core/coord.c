@@ -2,6 +2,7 @@
 
 #include "common/check.h"
 #include "common/mutant.h"
+#include "server/core/opaque.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,6 +183,8 @@ static struct forward *forward_add(struct coord *coord, const struct asker *aske
         .text_len = (uint32_t)text.len,
     };
     memcpy(forward->text, text.data, text.len);
+    if (asker->is_aside) /* text is the line it was borrowed from */
+        forward->asker.opaque.data = forward->text + (asker->opaque.data - text.data);
     coord->env->client_text(coord->env->shell, asker->conn, forward->client);
     count_remote(coord, asker, true);
     count_bytes(coord, forward, true);
@@ -191,8 +194,25 @@ static struct forward *forward_add(struct coord *coord, const struct asker *aske
     return forward;
 }
 
+void asker_answer_aside(const struct env *env, const struct asker *asker, struct reply *body)
+{
+    struct session *session = env->session(env->shell, asker->conn);
+    CHECK(asker->is_aside);
+    if (session)
+        session_aside_end(session, body);
+    else
+        reply_close(body);
+}
+
 void asker_answer(const struct env *env, const struct asker *asker, struct span text)
 {
+    if (asker->is_aside) {
+        struct reply body = {0};
+        reply_append(&body, text);
+        opaque_mark(&body, asker->opaque);
+        asker_answer_aside(env, asker, &body);
+        return;
+    }
     struct session *session = env->session(env->shell, asker->conn);
     if (!session)
         return;
@@ -276,6 +296,15 @@ static struct span forward_text(struct coord *coord, const struct request *reque
     return buf_span(&text->bytes);
 }
 
+/* Where the client of a forward takes its answer, or "-". */
+static struct span forward_direct(const struct coord *coord, const struct forward *forward)
+{
+    struct session *session = NULL;
+    if (forward->asker.is_aside)
+        session = coord->env->session(coord->env->shell, forward->asker.conn);
+    return session ? span_of_string(session->home->where) : SPAN_LITERAL("-");
+}
+
 /* Puts a forward's frames into its link, which is up. */
 static void forward_leave(struct coord *coord, struct forward *forward, const struct link *link,
                           struct reply *out, struct moment now)
@@ -287,7 +316,7 @@ static void forward_leave(struct coord *coord, struct forward *forward, const st
                     .deadline_ms = (uint32_t)(forward->deadline_ms - now.mono_ms),
                     .digest = forward->digest,
                     .ring = coord->route->hash,
-                    .direct = SPAN_LITERAL("-")},
+                    .direct = forward_direct(coord, forward)},
     };
     link_append(out, &message, span_of(forward->text, forward->text_len));
     forward->state = FORWARD_LEFT;
@@ -430,8 +459,22 @@ static void relay(struct coord *coord, const struct forward *forward, struct spa
         return;
     coord->stats->answers_relayed++;
     session_note_remote(session, body.len);
+    if (asker->is_aside) { /* the coordinator has marked it */
+        struct reply answer = {0};
+        reply_append(&answer, body);
+        asker_answer_aside(coord->env, asker, &answer);
+        return;
+    }
     reply_append(session_reply(session, asker->seq), body);
     session_done(session, asker->seq, asker->part);
+}
+
+/* The client has its answer from its coordinator. */
+static void note_direct(struct coord *coord, const struct forward *forward)
+{
+    struct reply nothing = {0};
+    coord->stats->forwards_direct++;
+    asker_answer_aside(coord->env, &forward->asker, &nothing);
 }
 
 /* The coordinator will not do it, whatever is tried. */
@@ -467,13 +510,15 @@ void coord_answered(struct coord *coord, const struct link *link, const struct m
         retry_later(coord, forward, now);
         return;
     }
-    if (status == ANSWER_DIRECT) {
+    if (status == ANSWER_DIRECT && !forward->asker.is_aside) {
         forward_fail(coord, forward); /* nobody has asked for that */
         return;
     }
     forward_remove(coord, forward);
     if (forward->gather)
         gather_count(coord, forward->gather, status == ANSWER_DONE);
+    else if (status == ANSWER_DIRECT)
+        note_direct(coord, forward);
     else if (status == ANSWER_DONE)
         relay(coord, forward, answer->body);
     else

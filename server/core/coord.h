@@ -39,6 +39,8 @@ struct asker {
     uint64_t seq; /* in the connection's session */
     enum request_part part;
     bool noreply;
+    bool is_aside;      /* its answer leaves the order: seq means nothing, opaque tells */
+    struct span opaque; /* of one aside: borrowed from the request, or from the forward's text */
 };
 
 /* A flush_all that waits for the other members. */
@@ -149,5 +151,7 @@ void coord_check(const struct coord *coord);
 
 /* Answers a request with nothing but this text; silent for noreply. */
 void asker_answer(const struct env *env, const struct asker *asker, struct span text);
+/* Answers a request whose answer leaves the order with all of body, which is left closed. */
+void asker_answer_aside(const struct env *env, const struct asker *asker, struct reply *body);
 
 #endif

@@ -1,10 +1,13 @@
 #include "server/core/node.h"
 
 #include "common/check.h"
+#include "common/peers.h"
 #include "common/version.h"
 #include "server/core/admin.h"
 #include "server/core/command.h"
 #include "server/core/coord.h"
+#include "server/core/direct.h"
+#include "server/core/opaque.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -38,8 +41,10 @@ struct op {
     struct asker asker;      /* a client's; of a forwarded one only conn */
     /* A forwarded one's: */
     uint64_t number;
-    uint32_t entry;     /* the peer that forwarded it */
-    struct span client; /* borrowed: the client's address */
+    uint32_t entry;       /* the peer that forwarded it */
+    struct span client;   /* borrowed: the client's address */
+    struct span direct;   /* borrowed: where it takes answers, or "-" */
+    uint32_t patience_ms; /* how long the entry node waits for the answer */
 };
 
 struct node {
@@ -52,6 +57,7 @@ struct node {
     struct executor executor;
     struct links links;
     struct coord coord;
+    struct direct direct;
     struct moment now;
     uint64_t start_ms;      /* when the first turn began */
     uint64_t sweep_ms;      /* when peers that nobody uses are to be forgotten next */
@@ -84,6 +90,7 @@ struct node *node_open(const struct node_options *options, struct store *store,
     links_init(&node->links, &identity, options->op_timeout_ms, env, log, &node->stats);
     route_init(&node->route);
     coord_init(&node->coord, &node->links, &node->route, options->op_timeout_ms);
+    direct_init(&node->direct, env, &node->stats, log);
     node->executor = (struct executor){
         .store = store, .stats = &node->stats, .value_bytes_max = options->value_bytes_max};
     return node;
@@ -93,6 +100,7 @@ void node_close(struct node *node)
 {
     if (!node)
         return;
+    direct_close(&node->direct);
     coord_close(&node->coord);
     route_close(&node->route, &node->links);
     links_close(&node->links);
@@ -133,6 +141,12 @@ static void tell_ring(struct node *node, struct session *session)
     session->ring_told = node->route.hash;
 }
 
+/* Whether the answer is known by its opaque, so that it may leave the order. */
+static bool is_aside(const struct request *request)
+{
+    return command_has_key(request->command) && request->opaque.len > 0;
+}
+
 void node_submit(struct node *node, struct conn_id conn, struct session *session)
 {
     struct op *op = &node->batch[node->batch_count++];
@@ -143,10 +157,15 @@ void node_submit(struct node *node, struct conn_id conn, struct session *session
     bool is_elsewhere = command_has_key(op->request.command) && op->leader != PEER_SELF;
     if (UNLIKELY(session->follows_ring) && is_elsewhere && op->request.part == PART_WHOLE)
         tell_ring(node, session);
-    op->asker = (struct asker){.conn = conn,
-                               .seq = session->next_seq++,
-                               .part = op->request.part,
-                               .noreply = op->request.noreply};
+    op->asker =
+        (struct asker){.conn = conn, .part = op->request.part, .noreply = op->request.noreply};
+    if (UNLIKELY(session->home != NULL) && is_aside(&op->request)) {
+        op->asker.is_aside = true;
+        op->asker.opaque = op->request.opaque;
+        session_aside_begin(session);
+    } else {
+        op->asker.seq = session->next_seq++;
+    }
 }
 
 size_t node_batch_count(const struct node *node)
@@ -190,6 +209,21 @@ static void run_shutdown(struct node *node, const struct op *op, struct reply *o
     node->env->close(node->env->shell, op->asker.conn, true);
 }
 
+/* Where the client takes answers of other nodes: at its own address, never another's. */
+static void run_return_port(struct node *node, const struct op *op, struct reply *out)
+{
+    char client[CLIENT_TEXT_BYTES_MAX], where[DIRECT_WHERE_BYTES_MAX];
+    node->env->client_text(node->env->shell, op->asker.conn, client);
+    struct span refusal = admin_return_refusal(&node->route.view, client, op->request.number,
+                                               node->options.direct_answers);
+    reply_append(out, refusal);
+    if (refusal.len > 0)
+        return;
+    direct_make_where(node->env, (uint16_t)op->request.number, where);
+    session_set_return(op->session, where);
+    reply_printf(out, "RETURN_PORT %s\r\n", strchr(where, ',') + 1);
+}
+
 /* The list as it is while members do not gossip: the ring's members, all taken to be alive. */
 static void run_membership(struct node *node, struct reply *out)
 {
@@ -227,6 +261,9 @@ static void run_admin(struct node *node, const struct op *op, struct reply *out)
         break;
     case CMD_MEMBERSHIP:
         run_membership(node, out);
+        break;
+    case CMD_RETURN_PORT:
+        run_return_port(node, op, out);
         break;
     default:
         CHECK(request->command == CMD_SHUTDOWN);
@@ -272,10 +309,8 @@ static void run_node_command(struct node *node, const struct op *op)
     case CMD_MEMBERSHIP:
     case CMD_SHUTDOWN:
     case CMD_LEAVE:
-        run_admin(node, op, out);
-        break;
     case CMD_RETURN_PORT:
-        reply_append(out, SPAN_LITERAL("ERROR\r\n"));
+        run_admin(node, op, out);
         break;
     case CMD_FLUSH_ALL:
         run_flush(node, &op->asker, request, node->now.mono_ms + node->options.op_timeout_ms);
@@ -331,9 +366,22 @@ static void execute_local(struct node *node, struct op *op, struct reply *out)
           span_of(bytes.data + before, bytes.len - before));
 }
 
+/* As run_local, of a request whose answer leaves the order. */
+static void run_local_aside(struct node *node, struct op *op)
+{
+    struct reply *answer = &node->answer;
+    execute_local(node, op, answer);
+    opaque_mark(answer, op->asker.opaque);
+    asker_answer_aside(node->env, &op->asker, answer);
+}
+
 static void run_local(struct node *node, struct op *op)
 {
     node->stats.answers_local++;
+    if (UNLIKELY(op->asker.is_aside)) {
+        run_local_aside(node, op);
+        return;
+    }
     if (UNLIKELY(op->request.command == CMD_GAT || op->request.command == CMD_GATS)) {
         struct reply *answer = &node->answer;
         execute_local(node, op, answer);
@@ -400,6 +448,47 @@ static void refuse_forward(struct node *node, struct conn_id conn, uint64_t numb
     answer_forward(node, conn, number, status, &node->answer);
 }
 
+/* Where the client of a forwarded request takes answers; empty if nowhere. */
+static struct span direct_where(const struct op *op)
+{
+    return span_equal(op->direct, SPAN_LITERAL("-")) ? span_of(NULL, 0) : op->direct;
+}
+
+/* Answers the client itself, and then tells the entry node so. Returns false if that can't be; then
+ * the entry node is to have the answer. */
+static bool answer_directly(struct node *node, const struct op *op, struct reply *answer)
+{
+    char address[CLIENT_TEXT_BYTES_MAX];
+    struct span where = direct_where(op);
+    opaque_mark(answer, op->request.opaque);
+    if (!node->options.direct_answers || reply_len(answer) == 0 ||
+        !direct_address(op->client, where, address) ||
+        peers_find(&node->route.view, address) != UINT32_MAX)
+        return false;
+    switch (direct_answer(&node->direct, op->client, where, op->asker.conn, op->number,
+                          op->patience_ms / 2, answer, node->now)) {
+    case DIRECT_SENT:
+        answer_forward(node, op->asker.conn, op->number, ANSWER_DIRECT, answer);
+        return true;
+    case DIRECT_KEPT:
+        return true;
+    case DIRECT_NOT:
+        return false;
+    }
+    CHECK(false);
+}
+
+/* Tells the entry nodes of the answers that waited: they went out, or are to be relayed. */
+static void tell_direct(struct node *node)
+{
+    struct direct_kept *kept;
+    while ((kept = direct_take_done(&node->direct))) {
+        answer_forward(node, kept->entry, kept->number, kept->is_sent ? ANSWER_DIRECT : ANSWER_DONE,
+                       &kept->body);
+        direct_kept_free(kept);
+    }
+}
+
 static void run_forwarded(struct node *node, struct op *op)
 {
     enum answer_status status;
@@ -418,6 +507,8 @@ static void run_forwarded(struct node *node, struct op *op)
     node->stats.forwards_served++;
     if (UNLIKELY(node->options.audit != NULL))
         audit(node, op, op->client, op->number, op->entry, buf_span(&answer->bytes));
+    if (UNLIKELY(direct_where(op).len > 0) && answer_directly(node, op, answer))
+        return;
     answer_forward(node, op->asker.conn, op->number,
                    touch_has_failed(op, answer) ? ANSWER_REFUSED : ANSWER_DONE, answer);
 }
@@ -633,6 +724,8 @@ static void forward_submit(struct node *node, const struct link *link,
     op->number = message->FORWARD.number;
     op->entry = link->peer;
     op->client = message->FORWARD.client;
+    op->direct = message->FORWARD.direct;
+    op->patience_ms = message->FORWARD.deadline_ms;
     op->digest = message->FORWARD.digest;
     op_place(node, op);
     log_line(node->log, node->now, LOG_DEBUG, "forward-served",
@@ -723,6 +816,8 @@ void node_frame_bad(struct node *node, struct conn_id conn, bool crc)
 
 void node_connected(struct node *node, struct conn_id conn)
 {
+    if (direct_connected(&node->direct, conn))
+        return;
     struct link *link = links_find(&node->links, conn);
     if (link)
         links_connected(&node->links, link);
@@ -730,6 +825,10 @@ void node_connected(struct node *node, struct conn_id conn)
 
 void node_disconnected(struct node *node, struct conn_id conn, enum disconnect why)
 {
+    if (direct_disconnected(&node->direct, conn)) {
+        tell_direct(node);
+        return;
+    }
     struct link *link = links_find(&node->links, conn);
     if (link)
         links_end(&node->links, link, why, NULL, node->now);
@@ -738,8 +837,10 @@ void node_disconnected(struct node *node, struct conn_id conn, enum disconnect w
 
 void node_client_line(struct node *node, struct conn_id conn, struct span line)
 {
-    (void)line;
-    node->env->close(node->env->shell, conn, false); /* nobody waits for what it says */
+    if (direct_line(&node->direct, conn, line, node->now))
+        tell_direct(node);
+    else
+        node->env->close(node->env->shell, conn, false); /* nobody waits for what it says */
 }
 
 uint64_t node_deadline(const struct node *node)
@@ -749,8 +850,11 @@ uint64_t node_deadline(const struct node *node)
     uint64_t deadline = node->store_tick_ms;
     uint64_t coord = coord_deadline(&node->coord);
     uint64_t links = links_deadline(&node->links);
+    uint64_t direct = direct_deadline(&node->direct);
     if (coord < deadline)
         deadline = coord;
+    if (direct < deadline)
+        deadline = direct;
     return links < deadline ? links : deadline;
 }
 
@@ -773,6 +877,8 @@ void node_tick(struct node *node)
     }
     coord_retry(&node->coord, node->now);
     tell_news(node);
+    direct_tick(&node->direct, node->now);
+    tell_direct(node);
     if (node->now.mono_ms >= node->sweep_ms) {
         links_sweep(&node->links);
         node->sweep_ms = node->now.mono_ms + SWEEP_MS;

@@ -33,6 +33,7 @@ struct node_options {
     uint32_t op_timeout_ms;   /* a forwarded request is answered within this */
     bool can_shutdown;        /* -A: clients may end the node by the shutdown command */
     struct log *audit;        /* borrowed; a line for every request carried out here; NULL: none */
+    bool direct_answers;      /* other nodes' clients may be answered on connections to them */
     const struct stats_setting *settings; /* for `stats settings`; borrowed for the node's life */
     size_t settings_count;
 };

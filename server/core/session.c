@@ -60,10 +60,13 @@ static void line_end(struct session *session)
 static void oldest_done(struct session *session, enum request_part part)
 {
     session->answer_seq++;
+    session->is_in_line = part == PART_PIECE;
     if (part == PART_LAST)
         line_end(session);
     else if (UNLIKELY(session->line_error.capacity > 0) && part == PART_WHOLE)
         buf_close(&session->line_error); /* a line broken off by a malformed key */
+    if (UNLIKELY(session->home != NULL) && part != PART_PIECE)
+        reply_move(&session->out, &session->home->waiting);
 }
 
 static void oldest_fail(struct session *session, enum request_part part, struct span text)
@@ -134,8 +137,27 @@ void session_note_remote(struct session *session, size_t bytes)
     session->remote_bytes = bytes > fallen ? (uint32_t)bytes : fallen;
 }
 
+void session_set_return(struct session *session, const char *where)
+{
+    CHECK(strlen(where) < SESSION_WHERE_BYTES_MAX);
+    if (!session->home)
+        session->home = calloc(1, sizeof(*session->home));
+    CHECK(session->home != NULL);
+    strcpy(session->home->where, where);
+}
+
+void session_aside_end(struct session *session, struct reply *body)
+{
+    CHECK(session->aside_open > 0);
+    CHECK(session->home != NULL);
+    session->aside_open--;
+    reply_move(session->is_in_line ? &session->home->waiting : &session->out, body);
+}
+
 void session_own_window(struct session *session)
 {
+    if (UNLIKELY(session->home != NULL))
+        reply_own(&session->home->waiting);
     if (LIKELY(session->window_bytes == 0))
         return;
     for (uint32_t i = 0; i < session->window_capacity; i++)
@@ -149,6 +171,9 @@ void session_close(struct session *session)
     free(session->window);
     reply_close(&session->out);
     buf_close(&session->line_error);
+    if (session->home)
+        reply_close(&session->home->waiting);
+    free(session->home);
     *session = (struct session){.out.bytes.budget = session->out.bytes.budget};
 }
 

@@ -13,11 +13,19 @@
 #include "common/reply.h"
 #include "common/request.h"
 
+#define SESSION_WHERE_BYTES_MAX 40u /* "<port>,<token>" and NUL */
+
 struct answer {
     struct reply reply;
     enum request_part part;
     bool is_done;
     bool has_failed; /* reply is the text of a failure, not an answer */
+};
+
+/* Where a client may be answered directly, and what is owed to it outside the order. */
+struct session_return {
+    char where[SESSION_WHERE_BYTES_MAX]; /* "<port>,<token>" */
+    struct reply waiting; /* whole answers that came in the midst of a retrieval line's */
 };
 
 struct session {
@@ -31,7 +39,10 @@ struct session {
     uint32_t remote_open;     /* requests that other nodes are to answer */
     uint32_t remote_bytes;    /* what such an answer takes: a falling maximum; 0: none seen yet */
     bool follows_ring;        /* the client is told when a forward shows it to have an old ring */
+    bool is_in_line;          /* out ends within the answer to a retrieval line */
+    uint32_t aside_open;      /* requests not answered yet whose answers leave the order */
     uint64_t ring_told;       /* the hash it was told last */
+    struct session_return *home; /* owned; NULL: the client has given no return address */
 };
 
 /* Where the answer of request seq is written; valid until the next call. A request is answered in
@@ -46,8 +57,19 @@ void session_fail(struct session *session, uint64_t seq, enum request_part part,
 /* Requests not answered yet. */
 static inline uint64_t session_open_count(const struct session *session)
 {
-    return session->next_seq - session->answer_seq;
+    return session->next_seq - session->answer_seq + session->aside_open;
 }
+
+/* The client takes answers there, from now on. where: shorter than SESSION_WHERE_BYTES_MAX. */
+void session_set_return(struct session *session, const char *where);
+/* A request is open whose answer is to leave the order; its client has a return address. */
+static inline void session_aside_begin(struct session *session)
+{
+    session->aside_open++;
+}
+/* It is answered: by all that is in body, which is left closed; or, if that is empty, elsewhere or
+ * by nothing. It comes after what has been answered so far, between whole answers. */
+void session_aside_end(struct session *session, struct reply *body);
 
 /* What a relayed answer is taken for before one has been seen. */
 #define SESSION_REMOTE_BYTES_GUESS (64u * 1024)
@@ -65,7 +87,8 @@ void session_note_remote(struct session *session, size_t bytes);
 /* Bytes held for this client. */
 static inline size_t session_bytes(const struct session *session)
 {
-    return reply_len(&session->out) + session->window_bytes;
+    size_t waiting = session->home ? reply_len(&session->home->waiting) : 0;
+    return reply_len(&session->out) + session->window_bytes + waiting;
 }
 
 /* Copies what waiting answers borrow: call before the turn's send frees it. Cheap if there is none.

@@ -61,6 +61,7 @@ struct place {
     struct buf audited;  /* its lines */
     bool is_audited;     /* from the next start on */
     bool can_shutdown;   /* the same */
+    bool no_direct;      /* --direct-answers off */
     bool clients_refuse; /* dials to clients come to nothing */
     bool has_ended;      /* the node has asked to stop */
     enum node_end end;
@@ -265,6 +266,7 @@ static inline void place_start(struct place *place, const char *list)
                                          .seeds = &place->view,
                                          .value_bytes_max = CLUSTER_VALUE_MAX,
                                          .can_shutdown = place->can_shutdown,
+                                         .direct_answers = !place->no_direct,
                                          .audit = place->is_audited ? &place->audit : NULL,
                                          .op_timeout_ms = CLUSTER_TIMEOUT_MS};
     place->node = node_open(&options, place->store, &place->env, &place->log);

@@ -96,6 +96,34 @@ static void the_list_is_announced_with_its_length(void **state)
     check_reply(&out, "MEMBERSHIP 7 8\r\n{\"a\": 1}\r\nEND\r\n");
 }
 
+static void a_return_port_is_the_clients_own_and_no_nodes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *client;
+        uint64_t port;
+        bool is_on;
+        const char *refusal;
+    } cases[] = {
+        {"192.0.2.1:40000", 5000, true, ""},
+        {"192.0.2.1:40000", 1024, true, ""},
+        {"192.0.2.1:40000", 1023, true, "CLIENT_ERROR return port refused: below 1024\r\n"},
+        {"10.0.0.2:40000", 11211, true, "CLIENT_ERROR return port refused: a node has it\r\n"},
+        {"10.0.0.2:40000", 11212, true, ""},
+        {"[::1]:40000", 11211, true, "CLIENT_ERROR return port refused: a node has it\r\n"},
+        {"-", 5000, true, "CLIENT_ERROR return port refused: no address to return to\r\n"},
+        {"192.0.2.1:40000", 5000, false, "SERVER_ERROR direct answers are off\r\n"},
+    };
+    struct view view = view_of_list("10.0.0.2:11211\n[::1]:11211\n");
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct span refusal =
+            admin_return_refusal(&view, cases[i].client, cases[i].port, cases[i].is_on);
+        if (!span_equal(refusal, span_of_string(cases[i].refusal)))
+            fail_msg("%s %u", cases[i].client, (unsigned)cases[i].port);
+    }
+    view_close(&view);
+}
+
 static void shutdown_is_refused_as_memcached_does(void **state)
 {
     (void)state;
@@ -126,6 +154,7 @@ int main(void)
         cmocka_unit_test(config_knows_one_item_and_one_verb),
         cmocka_unit_test(a_ring_is_told_by_its_hash),
         cmocka_unit_test(the_list_is_announced_with_its_length),
+        cmocka_unit_test(a_return_port_is_the_clients_own_and_no_nodes),
         cmocka_unit_test(shutdown_is_refused_as_memcached_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -172,6 +172,52 @@ static void every_order_gives_the_same_bytes(void **state)
     }
 }
 
+static void aside(struct session *session, const char *text)
+{
+    struct reply body = {0};
+    reply_append(&body, span_of_string(text));
+    session_aside_end(session, &body);
+    assert_int_equal(reply_len(&body), 0);
+    session_check(session);
+}
+
+static void an_answer_aside_comes_before_open_ones(void **state)
+{
+    (void)state;
+    struct session session = {0};
+    session_set_return(&session, "5000,token");
+    uint64_t a = ask(&session);
+    session_aside_begin(&session);
+    uint64_t b = ask(&session);
+    session_aside_begin(&session);
+    assert_int_equal(session_open_count(&session), 4);
+    answer(&session, b, PART_WHOLE, "b");
+    aside(&session, "EN O1");
+    assert_out(&session, "EN O1");
+    answer(&session, a, PART_WHOLE, "a");
+    aside(&session, ""); /* answered elsewhere */
+    assert_out(&session, "EN O1ab");
+    assert_int_equal(session_open_count(&session), 0);
+    session_close(&session);
+}
+
+static void an_answer_aside_never_parts_the_values_of_a_line(void **state)
+{
+    (void)state;
+    struct session session = {0};
+    session_set_return(&session, "5000,token");
+    uint64_t a = ask(&session), b = ask(&session);
+    session_aside_begin(&session);
+    answer(&session, a, PART_PIECE, "A ");
+    aside(&session, "EN ");
+    assert_out(&session, "A ");
+    assert_int_equal(session_bytes(&session), 5);
+    session_own_window(&session);
+    answer(&session, b, PART_LAST, "B ");
+    assert_out(&session, "A B END\r\nEN ");
+    session_close(&session);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +229,8 @@ int main(void)
         cmocka_unit_test(a_line_broken_off_leaves_no_error_for_the_next),
         cmocka_unit_test(a_borrowed_value_that_waits_is_copied_on_demand),
         cmocka_unit_test(every_order_gives_the_same_bytes),
+        cmocka_unit_test(an_answer_aside_comes_before_open_ones),
+        cmocka_unit_test(an_answer_aside_never_parts_the_values_of_a_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

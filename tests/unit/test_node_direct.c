@@ -1,0 +1,226 @@
+/* Direct answers between whole nodes: the entry node, the node that leads the key, and a client
+ * that listens. */
+#include "tests/unit/cluster.h"
+
+#define TOKEN_DIGITS 32
+
+/* A client at node 0 that has said return_port; token: out. */
+static struct end *client_open_direct(struct cluster *cluster, char token[TOKEN_DIGITS + 1])
+{
+    struct end *client = client_open(cluster, 0);
+    client_say(cluster, client, "return_port 5000\r\n");
+    struct span out = buf_span(&client->session.out.bytes);
+    assert_int_equal(out.len, sizeof("RETURN_PORT ") - 1 + TOKEN_DIGITS + 2);
+    assert_memory_equal(out.data, "RETURN_PORT ", 12);
+    memcpy(token, out.data + 12, TOKEN_DIGITS);
+    token[TOKEN_DIGITS] = '\0';
+    reply_consume(&client->session.out, out.len);
+    return client;
+}
+
+/* The connection that a node has made to a client, or NULL. */
+static struct end *direct_end(struct cluster *cluster, int node)
+{
+    for (int i = 0; i < CLUSTER_CONNS_MAX; i++) {
+        struct end *end = &cluster->places[node].ends[i];
+        if (end->is_open && end->is_raw)
+            return end;
+    }
+    return NULL;
+}
+
+static const struct stats *stats_of(struct cluster *cluster, int node)
+{
+    return node_stats(cluster->places[node].node);
+}
+
+static void say_format(struct cluster *cluster, struct end *end, const char *format,
+                       const char *key)
+{
+    char text[128];
+    snprintf(text, sizeof(text), format, key); /* NOLINT: formats of this file */
+    client_say(cluster, end, text);
+}
+
+static void the_leader_answers_the_client_itself(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    char key[32], token[TOKEN_DIGITS + 1], line[TOKEN_DIGITS + 3];
+    int from = 0;
+    key_led_by(cluster, 1, &from, key);
+    struct end *client = client_open_direct(cluster, token);
+    say_format(cluster, client, "ms %s 1 O1\r\nv\r\n", key);
+    struct end *direct = direct_end(cluster, 1);
+    assert_non_null(direct);
+    assert_string_equal(direct->dialled,
+                        "192.0.2.1:5000"); /* where the client's connection is from */
+    client_hears(direct, "");
+    snprintf(line, sizeof(line), "%s\r\n", token);
+    client_say(cluster, direct, line);
+    client_hears(direct, "HD O1\r\n");
+    say_format(cluster, client, "mg %s v O2\r\n", key); /* and the connection is kept */
+    client_hears(direct, "VA 1 O2\r\nv\r\n");
+    say_format(cluster, client, "ma %s O3\r\n", key);
+    client_hears(direct, "CLIENT_ERROR cannot increment or decrement non-numeric value O3\r\n");
+    client_hears(client, "");
+    assert_int_equal(session_open_count(&client->session), 0);
+    assert_int_equal(stats_of(cluster, 0)->answers_relayed, 0);
+    assert_int_equal(stats_of(cluster, 0)->forwards_direct, 3);
+    assert_int_equal(stats_of(cluster, 1)->answers_direct, 3);
+    cluster_close(cluster);
+}
+
+static void what_has_no_opaque_keeps_its_order(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    char key[32], token[TOKEN_DIGITS + 1];
+    int from = 0;
+    key_led_by(cluster, 1, &from, key);
+    struct end *client = client_open_direct(cluster, token);
+    say_format(cluster, client, "ms %s 1\r\nv\r\n", key);
+    client_hears(client, "HD\r\n");
+    assert_null(direct_end(cluster, 1));
+    assert_int_equal(stats_of(cluster, 0)->answers_relayed, 1);
+    cluster_close(cluster);
+}
+
+static void nobody_is_called_who_has_not_asked_for_it(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    char key[32];
+    int from = 0;
+    key_led_by(cluster, 1, &from, key);
+    struct end *client = client_open(cluster, 0);
+    say_format(cluster, client, "mg %s v O1\r\n", key);
+    client_hears(client, "EN O1\r\n");
+    assert_null(direct_end(cluster, 1));
+    cluster_close(cluster);
+}
+
+static void a_client_that_does_not_listen_is_answered_through_the_entry_node(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    char key[32], token[TOKEN_DIGITS + 1];
+    int from = 0;
+    key_led_by(cluster, 1, &from, key);
+    struct end *client = client_open_direct(cluster, token);
+    cluster->places[1].clients_refuse = true;
+    say_format(cluster, client, "mg %s v O1\r\n", key);
+    client_hears(client, "EN O1\r\n");
+    assert_int_equal(stats_of(cluster, 0)->answers_relayed, 1);
+    assert_int_equal(stats_of(cluster, 1)->answers_direct, 0);
+    cluster_close(cluster);
+}
+
+/* It accepts, but does not prove that it has asked for anything. */
+static void a_client_without_the_token_is_answered_through_the_entry_node(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    char key[32], token[TOKEN_DIGITS + 1];
+    int from = 0;
+    key_led_by(cluster, 1, &from, key);
+    struct end *client = client_open_direct(cluster, token);
+    say_format(cluster, client, "ms %s 1 O1\r\nv\r\n", key);
+    struct end *direct = direct_end(cluster, 1);
+    assert_non_null(direct);
+    cluster_pass_ms(cluster, CLUSTER_TIMEOUT_MS / 2);
+    client_hears(direct, "");
+    client_hears(client, "HD O1\r\n");
+    cluster_pass_ms(cluster, CLUSTER_TIMEOUT_MS / 2 + 1);
+    assert_null(direct_end(cluster, 1));
+    assert_int_equal(stats_of(cluster, 0)->unknown_outcomes, 0);
+    cluster_close(cluster);
+}
+
+static void answers_of_the_entry_node_leave_the_order_too(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    char here[32], there[32], token[TOKEN_DIGITS + 1], text[256];
+    int from = 0;
+    key_led_by(cluster, 0, &from, here);
+    key_led_by(cluster, 1, &from, there);
+    struct end *client = client_open_direct(cluster, token);
+    cluster->places[1].is_mute = true;
+    snprintf(text, sizeof(text), "mg %s v\r\nmg %s v O2\r\nmg %s v O3\r\nma %s Mx O4\r\n", there,
+             here, there, here);
+    client_say(cluster, client, text);
+    client_hears(client,
+                 "EN O2\r\n"); /* what is malformed has no opaque to be known by: it waits */
+    cluster_pass_ms(cluster, CLUSTER_TIMEOUT_MS);
+    client_hears(client, "SERVER_ERROR not done: no answer from 10.0.0.2:11211\r\n"
+                         "CLIENT_ERROR invalid mode for ma M token\r\n"
+                         "SERVER_ERROR not done: no answer from 10.0.0.2:11211 O3\r\n");
+    cluster_close(cluster);
+}
+
+static void a_quiet_request_is_answered_by_nothing_anywhere(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    char key[32], token[TOKEN_DIGITS + 1];
+    int from = 0;
+    key_led_by(cluster, 1, &from, key);
+    struct end *client = client_open_direct(cluster, token);
+    say_format(cluster, client, "mg %s v q O1\r\n", key);
+    client_hears(client, "");
+    assert_int_equal(session_open_count(&client->session), 0);
+    assert_null(direct_end(cluster, 1));
+    cluster_close(cluster);
+}
+
+static void it_can_be_switched_off(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    char key[32], token[TOKEN_DIGITS + 1];
+    int from = 0;
+    key_led_by(cluster, 1, &from, key);
+    struct end *client = client_open_direct(cluster, token);
+    char list[CLUSTER_NODES_MAX * ADDRESS_TEXT_BYTES_MAX];
+    cluster_list(cluster, list, sizeof(list));
+    place_stop(&cluster->places[1]);
+    cluster->places[1].no_direct = true;
+    place_start(&cluster->places[1], list);
+    cluster_pass_ms(cluster, 2000);
+    say_format(cluster, client, "mg %s v O1\r\n", key);
+    client_hears(client, "EN O1\r\n");
+    assert_null(direct_end(cluster, 1));
+    struct end *other = client_open(cluster, 1);
+    client_say(cluster, other, "return_port 5000\r\n");
+    client_hears(other, "SERVER_ERROR direct answers are off\r\n");
+    cluster_close(cluster);
+}
+
+static void ports_of_nodes_and_low_ones_are_refused(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    struct end *client = client_open(cluster, 0);
+    client_say(cluster, client, "return_port 1023\r\nreturn_port 1024\r\n");
+    struct span out = buf_span(&client->session.out.bytes);
+    assert_memory_equal(out.data, "CLIENT_ERROR return port refused: below 1024\r\nRETURN_PORT ",
+                        58);
+    cluster_close(cluster);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_leader_answers_the_client_itself),
+        cmocka_unit_test(what_has_no_opaque_keeps_its_order),
+        cmocka_unit_test(nobody_is_called_who_has_not_asked_for_it),
+        cmocka_unit_test(a_client_that_does_not_listen_is_answered_through_the_entry_node),
+        cmocka_unit_test(a_client_without_the_token_is_answered_through_the_entry_node),
+        cmocka_unit_test(answers_of_the_entry_node_leave_the_order_too),
+        cmocka_unit_test(a_quiet_request_is_answered_by_nothing_anywhere),
+        cmocka_unit_test(it_can_be_switched_off),
+        cmocka_unit_test(ports_of_nodes_and_low_ones_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
