@@ -239,6 +239,7 @@ static int serve(struct server *server)
         .connections_max = options->connections_max,
         .idle_timeout_s = options->idle_timeout_s,
         .value_bytes_max = options->value_bytes_max,
+        .stats_interval_s = options->stats_interval_s,
         .leave_timeout_ms = options->timers.leave_ms + LEAVE_MARGIN_MS,
         .drain_timeout_ms = options->op_timeout_ms + DRAIN_MARGIN_MS,
         .is_plain = options->plain_calls,

@@ -218,7 +218,7 @@ static enum err take_news(struct gossip *gossip, uint32_t peer, const struct mes
         take_proof(gossip, peer, now);
     if (message->NEWS.number != 0) {
         struct message heard = {.kind = MESSAGE_HEARD, .HEARD = {.number = message->NEWS.number}};
-        message_append(out, &heard);
+        wire_send(gossip, out, &heard);
     }
     return ERR_OK;
 }
@@ -234,7 +234,7 @@ static enum err take_ping(struct gossip *gossip, uint32_t peer, const struct mes
         .kind = MESSAGE_PONG,
         .PONG = {
             .number = message->PING.number, .boot = self->boot, .inc = self->inc, .hb = self->hb}};
-    message_append(out, &pong);
+    wire_send(gossip, out, &pong);
     take_proof(gossip, peer, now);
     return ERR_OK;
 }
@@ -248,6 +248,7 @@ static void take_heard(struct gossip *gossip, const struct message *message)
 enum err gossip_message(struct gossip *gossip, uint32_t peer, const struct message *message,
                         struct reply *out, struct moment now)
 {
+    gossip->stats->gossip_received++;
     switch (message->kind) {
     case MESSAGE_GET_MEMBERSHIP_LIST:
         return take_question(gossip, peer, message, out, now);
@@ -581,7 +582,7 @@ void gossip_leave(struct gossip *gossip, struct moment now)
         struct reply *out = wire_out(gossip, targets[i], now);
         if (!out)
             continue;
-        message_append(out, &leave);
+        wire_send(gossip, out, &leave);
         gossip->leave_waits++;
     }
     if (gossip->leave_waits == 0)

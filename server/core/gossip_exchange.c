@@ -55,10 +55,11 @@ static uint64_t ask_since(struct gossip *gossip, struct record *record, uint64_t
     if (hear_is_accused(record))
         hear_append_account(gossip, record, now, &gossip->body);
     append_self(gossip, record, now);
-    rumors_take(&gossip->rumors, RUMORS_PIGGYBACK_MAX, now.mono_ms, &gossip->body);
+    gossip->stats->rumors_sent +=
+        rumors_take(&gossip->rumors, RUMORS_PIGGYBACK_MAX, now.mono_ms, &gossip->body);
     struct message question = question_of(gossip, since);
     question.body = buf_span(&gossip->body);
-    message_append(out, &question);
+    wire_send(gossip, out, &question);
     record->asked_number = gossip->number;
     if (record->asked_ms == 0)
         record->asked_ms = now.mono_ms;
@@ -88,7 +89,7 @@ uint64_t exchange_ask_name(struct gossip *gossip, const char *name, struct momen
     hear_append_account(gossip, gossip->members.self, now, &gossip->body);
     struct message question = question_of(gossip, 0);
     question.body = buf_span(&gossip->body);
-    message_append(out, &question);
+    wire_send(gossip, out, &question);
     return gossip->number;
 }
 
@@ -143,7 +144,8 @@ void exchange_answer(struct gossip *gossip, uint32_t peer,
     if (!is_same && since != SINCE_NEWEST)
         version = append_changes(gossip, since, now);
     else
-        rumors_take(&gossip->rumors, RUMORS_PIGGYBACK_MAX, now.mono_ms, &gossip->body);
+        gossip->stats->rumors_sent +=
+            rumors_take(&gossip->rumors, RUMORS_PIGGYBACK_MAX, now.mono_ms, &gossip->body);
     append_heartbeats(gossip, asker, now);
     struct message answer = {.kind = MESSAGE_MEMBERS,
                              .MEMBERS = {.number = question->number,
@@ -154,7 +156,7 @@ void exchange_answer(struct gossip *gossip, uint32_t peer,
                                          .newest = members->version,
                                          .viewhash = members->viewhash},
                              .body = buf_span(&gossip->body)};
-    message_append(out, &answer);
+    wire_send(gossip, out, &answer);
     /* Who wants all may have as much to tell: two clusters meet, or two sides of a split. */
     if (question->since == 0 && !is_same && asker && asker->asked_number == 0 &&
         now.mono_ms >= asker->whole_ms) {

@@ -54,14 +54,15 @@ void hear_push(struct gossip *gossip, struct moment now)
     struct buf *body = &gossip->body;
     buf_consume(body, buf_len(body));
     /* A lone node tells nobody; its rumors are spent all the same. */
-    rumors_take_unpushed(&gossip->rumors, count ? count : 1, now.mono_ms, body);
+    uint32_t lines = rumors_take_unpushed(&gossip->rumors, count ? count : 1, now.mono_ms, body);
+    gossip->stats->rumors_sent += (uint64_t)lines * count;
     struct message news = {.kind = MESSAGE_NEWS,
                            .NEWS = {.number = 0, .hb = gossip->members.self->hb},
                            .body = buf_span(body)};
     for (uint32_t i = 0; i < count; i++) {
         struct reply *out = wire_out(gossip, targets[i], now);
         if (out)
-            message_append(out, &news);
+            wire_send(gossip, out, &news);
     }
     if (gossip->rumors.unpushed > 0)
         gossip->push_ms = now.mono_ms;
@@ -103,7 +104,7 @@ static void tell(struct gossip *gossip, struct record *record, enum member_state
     append_account(gossip, record, state, now, &line);
     struct message ping = {
         .kind = MESSAGE_PING, .PING = {.number = ++gossip->number}, .body = buf_span(&line)};
-    message_append(out, &ping);
+    wire_send(gossip, out, &ping);
     buf_close(&line);
 }
 
@@ -301,6 +302,7 @@ static void hear_account(struct gossip *gossip, struct span from, struct news *n
     struct record *record;
     uint32_t delay_ms;
     bool is_direct = span_equal(news->name, from);
+    gossip->stats->rumors_received++;
     enum hearing hearing = members_hear(&gossip->members, news, is_direct, now.mono_ms, &record);
     if (hearing == HEARD_SELF) {
         hear_self(gossip, news, now);
@@ -477,6 +479,7 @@ void hear_expire(struct gossip *gossip, struct moment now)
            now.mono_ms >= record->state_ms + gossip->options.remove_ms) {
         bool was_dead = record->state == MEMBER_DEAD;
         members_remove(members, record, now.mono_ms);
+        gossip->stats->members_removed++;
         log_member(gossip, record, was_dead ? LOG_WARN : LOG_DEBUG, "member-removed", now);
         wire_release(gossip, record);
     }

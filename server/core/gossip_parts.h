@@ -20,6 +20,8 @@ struct record *wire_record(struct gossip *gossip, uint32_t peer);
 /* Where a message to record goes, over this node's own control link, which is dialled if need be.
  * NULL: none can be had now, or it takes nothing more. */
 struct reply *wire_out(struct gossip *gossip, struct record *record, struct moment now);
+/* Appends a control message, and counts it. */
+void wire_send(struct gossip *gossip, struct reply *out, const struct message *message);
 enum link_state wire_state(const struct gossip *gossip, const struct record *record);
 /* Bytes its machine has not acknowledged. */
 uint64_t wire_unacked(const struct gossip *gossip, const struct record *record);

@@ -46,7 +46,7 @@ static void say_finding(struct gossip *gossip, uint32_t asker, uint64_t asked_as
     struct message probed = {
         .kind = MESSAGE_PROBED,
         .PROBED = {.number = asked_as, .result = span_of_string(finding_word(finding))}};
-    message_append(out, &probed);
+    wire_send(gossip, out, &probed);
 }
 
 static void conclude(struct gossip *gossip, struct probe *probe, struct moment now)
@@ -78,7 +78,7 @@ static void ask_helpers(struct gossip *gossip, struct probe *probe, struct momen
             drawn[i]->state == MEMBER_ALIVE ? wire_out(gossip, drawn[i], now) : NULL;
         if (!out)
             continue;
-        message_append(out, &question);
+        wire_send(gossip, out, &question);
         probe->helpers[probe->helper_count++] = drawn[i]->peer;
     }
 }
@@ -136,7 +136,7 @@ static uint64_t ping(struct gossip *gossip, struct record *record, struct moment
         hear_append_account(gossip, record, now, body);
     struct message question = {
         .kind = MESSAGE_PING, .PING = {.number = ++gossip->number}, .body = buf_span(body)};
-    message_append(out, &question);
+    wire_send(gossip, out, &question);
     return gossip->number;
 }
 

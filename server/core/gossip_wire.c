@@ -70,6 +70,12 @@ struct reply *wire_out(struct gossip *gossip, struct record *record, struct mome
     return out && reply_len(out) <= OUT_BYTES_MAX ? out : NULL;
 }
 
+void wire_send(struct gossip *gossip, struct reply *out, const struct message *message)
+{
+    gossip->stats->gossip_sent++;
+    message_append(out, message);
+}
+
 enum link_state wire_state(const struct gossip *gossip, const struct record *record)
 {
     if (record->peer == NO_PEER)

@@ -61,6 +61,17 @@ static void all_append(struct reply *out, const struct stats *stats,
     end_append(out);
 }
 
+static void gossip_append(struct reply *out, const struct stats *stats,
+                          const struct stats_gauges *gauges)
+{
+#define COUNTED(name, unit, help)     number_append(out, SPAN_LITERAL(#name), stats->name);
+#define SHOWN(name, type, unit, help) number_append(out, SPAN_LITERAL(#name), gauges->name);
+#include "server/core/stats_gossip_list.h"
+#undef COUNTED
+#undef SHOWN
+    end_append(out);
+}
+
 static void settings_append(struct reply *out, const struct stats_gauges *gauges)
 {
     for (size_t i = 0; i < gauges->settings_count; i++)
@@ -108,6 +119,8 @@ void stats_append(struct reply *out, struct stats *stats, const struct stats_gau
     } else if (span_equal(word, SPAN_LITERAL("reset"))) {
         *stats = (struct stats){0};
         reply_append(out, SPAN_LITERAL("RESET\r\n"));
+    } else if (span_equal(word, SPAN_LITERAL("gossip"))) {
+        gossip_append(out, stats, gauges);
     } else if (span_equal(word, SPAN_LITERAL("settings"))) {
         settings_append(out, gauges);
     } else if (span_equal(word, SPAN_LITERAL("slabs"))) {

@@ -30,9 +30,9 @@ struct stats_gauges {
     size_t settings_count;
 };
 
-/* Appends the answer to a stats line: `stats` and its sub-commands settings, slabs, items, sizes,
- * conns, detail, cachedump, and reset, which zeroes stats. What needs slabs or per-key books that
- * are not kept here answers as a memcached without any would; an unknown word is ERROR.
+/* Appends the answer to a stats line: `stats` and its sub-commands gossip, settings, slabs, items,
+ * sizes, conns, detail, cachedump, and reset, which zeroes stats. What needs slabs or per-key books
+ * that are not kept here answers as a memcached without any would; an unknown word is ERROR.
  *
  * words  what follows stats on the line, e.g. "settings"; empty for all. */
 void stats_append(struct reply *out, struct stats *stats, const struct stats_gauges *gauges,

@@ -6,7 +6,8 @@
  *                                          COUNTER (only rises) or GAUGE
  *   STORED(name, field, type, unit, help)  in struct store_counters, by the name of field
  *
- * Define those that are wanted, then include this; afterwards none is defined. No include guard.
+ * What is about the membership stands in a list of its own, stats_gossip_list.h, which this one
+ * includes. Define those that are wanted, then include this; afterwards none is defined. No include guard.
  */
 #ifndef COUNTED
 #define COUNTED(name, unit, help)
@@ -53,14 +54,9 @@ COUNTED(forward_failures, "requests", "Forwards answered 'not done'")
 COUNTED(unknown_outcomes, "requests", "Forwards answered 'outcome unknown'")
 COUNTED(frames_malformed, "frames", "Frames between nodes that did not parse")
 COUNTED(frames_bad_crc, "frames", "Frames between nodes with a wrong checksum")
-COUNTED(gossip_rounds, "rounds", "Rounds of gossip begun")
-COUNTED(gossip_failures, "probes", "Members that answered neither here nor to helpers")
-COUNTED(gossip_whole_lists, "lists", "Whole lists asked for because the views differed")
-COUNTED(suspicions, "members", "Members that became SUSPECT here")
-COUNTED(refutations, "suspicions", "Suspicions of this node that it has answered")
-COUNTED(members_condemned, "members", "Members whose time to prove that they live ran out here")
-COUNTED(members_full, "accounts", "New members not taken in: the table is full")
 COUNTED(peers_refused, "connections", "Nodes refused in the handshake")
+
+#include "server/core/stats_gossip_list.h"
 
 SHOWN(uptime, GAUGE, "seconds", "Since this process started")
 SHOWN(max_connections, GAUGE, "connections", "Most connections at a time")

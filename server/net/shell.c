@@ -189,24 +189,62 @@ static void on_idle_timer(evutil_socket_t fd, short what, void *arg)
     event_add(&shell->idle_timer, &second);
 }
 
-/* --- stopping --------------------------------------------------------------------------------- */
+/* --- statistics ------------------------------------------------------------------------------ */
 
+/* Takes the next "STAT name value" off an answer to stats; an empty span behind the last. */
+static struct span stat_take(struct span *answer)
+{
+    const struct span word = SPAN_LITERAL("STAT ");
+    const char *stop = answer->len > 0 ? memchr(answer->data, '\r', answer->len) : NULL;
+    if (!stop || answer->len < word.len || memcmp(answer->data, word.data, word.len) != 0)
+        return span_of(NULL, 0);
+    size_t len = (size_t)(stop - answer->data);
+    struct span stat = span_of(answer->data + word.len, len - word.len);
+    *answer = span_of(stop + 2, answer->len - len - 2);
+    return stat;
+}
+
+/* A line for each number that there is. */
 static void log_stats(struct shell *shell)
 {
-    struct reply text = {0};
-    node_stats_append(shell->turn.node, SPAN_LITERAL(""), &text);
-    struct span lines = buf_span(&text.bytes);
-    const char *at = lines.data, *end = lines.data + lines.len;
-    while (at < end) {
-        const char *stop = memchr(at, '\r', (size_t)(end - at));
-        struct span line = span_of(at, (size_t)((stop ? stop : end) - at));
-        if (line.len > 5 && memcmp(line.data, "STAT ", 5) == 0)
-            log_line(shell->turn.log, shell->turn.now, LOG_INFO, "stat", "%.*s", (int)line.len - 5,
-                     line.data + 5);
-        at = stop ? stop + 2 : end;
-    }
-    reply_close(&text);
+    struct reply answer = {0};
+    node_stats_append(shell->turn.node, SPAN_LITERAL(""), &answer);
+    struct span rest = buf_span(&answer.bytes), stat;
+    while ((stat = stat_take(&rest)).len > 0)
+        log_line(shell->turn.log, shell->turn.now, LOG_INFO, "stat", "%.*s", (int)stat.len,
+                 stat.data);
+    reply_close(&answer);
 }
+
+/* One line about the membership, name=value …. */
+static void log_stats_line(struct shell *shell)
+{
+    struct reply answer = {0};
+    struct buf line = {0};
+    node_stats_append(shell->turn.node, SPAN_LITERAL("gossip"), &answer);
+    struct span rest = buf_span(&answer.bytes), stat;
+    while ((stat = stat_take(&rest)).len > 0) {
+        const char *space = memchr(stat.data, ' ', stat.len);
+        size_t name_len = (size_t)(space - stat.data);
+        buf_printf(&line, "%s%.*s=%.*s", buf_len(&line) > 0 ? " " : "", (int)name_len, stat.data,
+                   (int)(stat.len - name_len - 1), space + 1);
+    }
+    struct span text = buf_span(&line);
+    log_line(shell->turn.log, shell->turn.now, LOG_INFO, "STATS", "%.*s", (int)text.len, text.data);
+    buf_close(&line);
+    reply_close(&answer);
+}
+
+static void on_stats_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct shell *shell = arg;
+    turn_begin(&shell->turn);
+    log_stats_line(shell);
+}
+
+/* --- stopping --------------------------------------------------------------------------------- */
 
 static void env_keep_boot(void *arg, uint64_t boot)
 {
@@ -311,6 +349,8 @@ void shell_init(struct shell *shell, const struct shell_options *options, struct
     shell->dialler = dialler_open(&shell->turn);
     CHECK(evtimer_assign(&shell->timer, shell->turn.base, on_timer, shell) == 0);
     CHECK(evtimer_assign(&shell->idle_timer, shell->turn.base, on_idle_timer, shell) == 0);
+    CHECK(event_assign(&shell->stats_timer, shell->turn.base, -1, EV_PERSIST, on_stats_timer,
+                       shell) == 0);
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
     for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
         CHECK(evsignal_assign(&shell->signals[i], shell->turn.base, numbers[i], on_signal, shell) ==
@@ -334,6 +374,10 @@ void shell_run(struct shell *shell, struct node *node)
     if (shell->options.idle_timeout_s > 0) {
         const struct timeval second = {.tv_sec = 1};
         event_add(&shell->idle_timer, &second);
+    }
+    if (shell->options.stats_interval_s > 0) {
+        const struct timeval interval = {.tv_sec = (time_t)shell->options.stats_interval_s};
+        event_add(&shell->stats_timer, &interval);
     }
     turn_begin(&shell->turn);
     for (;;) {
@@ -362,6 +406,7 @@ void shell_close(struct shell *shell)
     conns_end(&shell->turn);
     event_del(&shell->timer);
     event_del(&shell->idle_timer);
+    event_del(&shell->stats_timer);
     for (size_t i = 0; i < ARRAY_COUNT(shell->signals); i++)
         event_del(&shell->signals[i]);
     dialler_close(shell->dialler); /* lets the loop end what it has begun: nothing else is left */

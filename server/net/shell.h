@@ -16,6 +16,7 @@ struct shell_options {
     uint32_t connections_max; /* of clients */
     uint32_t idle_timeout_s;  /* 0: never */
     uint32_t value_bytes_max;
+    uint32_t stats_interval_s; /* between lines of statistics; 0: none */
     uint32_t leave_timeout_ms; /* how long the node has to leave the cluster */
     uint32_t drain_timeout_ms; /* how long what is in flight then has */
     bool is_plain;             /* a system call for each read and each send (volley.h) */
@@ -36,6 +37,7 @@ struct shell {
     bool is_due;        /* a deadline of the node has come: it is judged behind the turn's reads */
     uint32_t catch_up_turns; /* is_due: may go by before that */
     struct event idle_timer;
+    struct event stats_timer;
     struct event signals[4];
     uint64_t started_ms;
     bool is_leaving; /* the node was told to leave */

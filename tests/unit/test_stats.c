@@ -213,6 +213,37 @@ static void every_line_is_well_formed(void **state)
     free(text);
 }
 
+static void the_membership_s_part_says_what_the_whole_says(void **state)
+{
+    (void)state;
+    struct stats stats = {
+        .gossip_sent = 7, .rumors_received = UINT64_MAX, .suspicions = 3, .cmd_get = 5};
+    char *all = answer_to(&stats, ""), *part = answer_to(&stats, "gossip");
+    expect_line(part, "gossip_sent", "7");
+    expect_line(part, "rumors_received", "18446744073709551615");
+    expect_line(part, "suspicions", "3");
+    expect_line(part, "members_alive", "0");
+    assert_null(strstr(part, "cmd_get"));
+    unsigned lines = 0, listed = 0;
+    for (const char *at = part; strcmp(at, "END\r\n") != 0; at = strstr(at, "\r\n") + 2) {
+        size_t len = (size_t)(strstr(at, "\r\n") + 2 - at);
+        char line[128];
+        assert_true(len < sizeof(line));
+        memcpy(line, at, len);
+        line[len] = '\0';
+        assert_non_null(strstr(all, line));
+        lines++;
+    }
+#define COUNTED(name, unit, help)     listed++;
+#define SHOWN(name, type, unit, help) listed++;
+#include "server/core/stats_gossip_list.h"
+#undef COUNTED
+#undef SHOWN
+    assert_int_equal(lines, listed);
+    free(all);
+    free(part);
+}
+
 static void reset_zeroes_what_is_counted(void **state)
 {
     (void)state;
@@ -231,6 +262,7 @@ int main(void)
         cmocka_unit_test(names_that_exporters_need_are_there),
         cmocka_unit_test(every_number_stands_by_its_name),
         cmocka_unit_test(every_line_is_well_formed),
+        cmocka_unit_test(the_membership_s_part_says_what_the_whole_says),
         cmocka_unit_test(reset_zeroes_what_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
