@@ -29,10 +29,8 @@ static void buf_grow(struct buf *buf, size_t capacity)
     buf->capacity = capacity;
 }
 
-char *buf_reserve(struct buf *buf, size_t bytes)
+char *buf_make_room(struct buf *buf, size_t bytes)
 {
-    if (LIKELY(buf->capacity - buf->end >= bytes) && buf->data)
-        return buf->data + buf->end;
     size_t len = buf_len(buf);
     CHECK(bytes <= SIZE_MAX / 4 - len);
     /* Without growing, moving must be paid for by at least as many bytes consumed, lest a full buf

@@ -31,10 +31,18 @@ static inline struct span buf_span(const struct buf *buf)
     return buf->data ? span_of(buf->data + buf->start, buf->end - buf->start) : (struct span){0};
 }
 
+/* buf_reserve's rarer way. */
+char *buf_make_room(struct buf *buf, size_t bytes);
+
 /* Makes room for at least bytes more at the end and returns where they go; the caller then says
  * with buf_advance how many it wrote. May move the data: moves the content to the front or grows to
  * at most four times what is then needed, whichever keeps the cost a byte constant. */
-char *buf_reserve(struct buf *buf, size_t bytes);
+static inline char *buf_reserve(struct buf *buf, size_t bytes)
+{
+    if (LIKELY(buf->capacity - buf->end >= bytes && buf->data != NULL))
+        return buf->data + buf->end;
+    return buf_make_room(buf, bytes);
+}
 
 static inline void buf_advance(struct buf *buf, size_t bytes)
 {

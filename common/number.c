@@ -14,6 +14,10 @@ char *number_format_decimal(char *to, uint64_t value)
                                 "25262728293031323334353637383940414243444546474849"
                                 "50515253545556575859606162636465666768697071727374"
                                 "75767778798081828384858687888990919293949596979899";
+    if (value < 10) {
+        *to = (char)('0' + value);
+        return to + 1;
+    }
     char *end = to + number_digits(value);
     char *at = end;
     for (; value >= 100; value /= 100) {

@@ -242,10 +242,15 @@ static enum parse give_key(struct call *call, struct span key, enum request_part
 static enum parse next_key(struct call *call, size_t at)
 {
     struct span in = call->in;
-    size_t start = skip_spaces(in, at);
-    size_t end = key_end(in, start);
-    size_t next = skip_spaces(in, end);
     bool is_streamed = !call->parser->retrieval_checked;
+    size_t end = find_blank(in, at);
+    /* The usual key: one space behind it, and then another key. */
+    if (LIKELY(!is_streamed && end > at && end + 1 < in.len && in.data[end] == ' ' &&
+               (unsigned char)in.data[end + 1] > ' '))
+        return give_key(call, span_of(in.data + at, end - at), PART_PIECE, end + 1);
+    size_t start = skip_spaces(in, at);
+    end = key_end(in, start);
+    size_t next = skip_spaces(in, end);
     if (is_streamed && (start - at > LINE_BYTES_MAX || next - end > LINE_BYTES_MAX))
         return close_with(call, LINE_TOO_LONG);
     size_t len = end - start;
@@ -281,6 +286,19 @@ static bool take_exptime(struct call *call, struct span *rest, struct span *erro
     return false;
 }
 
+/* Whether no word is longer than a key. Every stretch of KEY_BYTES_MAX + 1 bytes must have a space;
+ * from the last one on the next begins, so that of most words nothing is looked at. */
+static bool words_are_keys(struct span words)
+{
+    while (words.len > KEY_BYTES_MAX) {
+        const char *space = memrchr(words.data, ' ', KEY_BYTES_MAX + 1);
+        if (space == NULL)
+            return false;
+        words = span_of(space + 1, words.len - (size_t)(space + 1 - words.data));
+    }
+    return true;
+}
+
 /*  get <key>+      gat <exptime> <key>+
  * rest  what follows the word, of a line that is wholly there: no key is given out before all are
  *       known to be well formed. */
@@ -298,10 +316,8 @@ static enum parse parse_retrieval(struct call *call, struct verb verb, struct sp
     if (first.len > KEY_BYTES_MAX)
         return refuse(call, BAD_FORMAT);
     struct span second = take_word(&rest);
-    for (struct span key = second; key.len > 0; key = take_word(&rest)) {
-        if (key.len > KEY_BYTES_MAX)
-            return refuse(call, BAD_FORMAT);
-    }
+    if (second.len > KEY_BYTES_MAX || !words_are_keys(rest))
+        return refuse(call, BAD_FORMAT);
     parser->retrieval = verb.command;
     if (second.len == 0)
         return give_key(call, first, PART_LAST, call->line_bytes);
@@ -837,14 +853,12 @@ static enum parse parse_long_line(struct call *call)
  * anything else. */
 static size_t plain_number(struct span in, size_t at, char end, uint32_t *number)
 {
-    uint32_t sum = 0;
     size_t stop = at + PLAIN_DIGITS_MAX < in.len ? at + PLAIN_DIGITS_MAX : in.len - 1;
+    uint32_t sum = 0, digit;
     size_t start = at;
-    for (; at < stop; at++) {
-        unsigned digit = (unsigned char)in.data[at] - (unsigned)'0';
-        if (digit > 9)
-            break;
+    while (at < stop && (digit = (unsigned char)in.data[at] - (uint32_t)'0') <= 9) {
         sum = sum * 10 + digit;
+        at++;
     }
     *number = sum;
     return at > start && in.data[at] == end ? at + 1 : 0;

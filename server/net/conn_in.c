@@ -146,14 +146,11 @@ static size_t parse_requests(struct conn *conn, const char *in, size_t len)
                 return request->command == CMD_HELLO ? at : len;
             at += consumed;
             batching.count++;
-            conn_mark_active(conn);
         } else if (result == PARSE_CLOSE) {
             take_foreign(conn, request);
             return len;
         } else {
             at += consumed;
-            if (consumed > 0)
-                conn_mark_active(conn); /* of a body that is swallowed */
             if (need > TURN_READ_BYTES && !budget_stretches(conn->turn->budget, need)) {
                 refuse_body(conn, in + at, len - at, &consumed);
                 at += consumed;
@@ -163,6 +160,8 @@ static size_t parse_requests(struct conn *conn, const char *in, size_t len)
             break;
         }
     }
+    if (at > 0) /* requests, or a part of a body that is swallowed */
+        conn_mark_active(conn);
     return at;
 }
 

@@ -172,6 +172,12 @@ static void a_retrieval_is_given_out_key_by_key(void **state)
         {"get " KEY_250 "k\r\nmn\r\n", FORMAT " | mn"},
         {"get a b " KEY_250 "k c\r\nmn\r\n", FORMAT " | mn"},
         {"get a " KEY_250 "\r\n", "get a+ | get " KEY_250},
+        /* A line of several keys is checked in stretches: a long one may stand anywhere. */
+        {"get a b " KEY_250 " " KEY_250 " c\r\n",
+         "get a+ | get b+ | get " KEY_250 "+ | get " KEY_250 "+ | get c"},
+        {"get a b " KEY_250 " " KEY_250 "k\r\nmn\r\n", FORMAT " | mn"},
+        {"get a b " KEY_250 "  " KEY_250 " " KEY_250 "k\r\nmn\r\n", FORMAT " | mn"},
+        {"get a b " KEY_250 " c " KEY_250 "k d\r\nmn\r\n", FORMAT " | mn"},
         {"gat\r\n", "!ERROR"},
         {"gat 0\r\n", "!END"},
         {"gats -1 \r\n", "!END"},
