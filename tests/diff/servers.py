@@ -67,7 +67,6 @@ class Memcached:
     def __init__(self):
         port = free_port()
         argv = ["memcached", "-l", "127.0.0.1", "-p", str(port), "-t", "1", "-m", "1024",
-                                        "--state-dir", os.path.join(self.directory.name, str(port)),
                 "-I", str(VALUE_BYTES_MAX), "-o", "no_lru_crawler,no_lru_maintainer"]
         if os.geteuid() == 0:
             argv += ["-u", "root"]
@@ -95,6 +94,7 @@ class Dht(Memcached):
         self.servers = []
         for port in self.ports:
             self.servers.append(Server([DHT_SERVER, peers, str(port), "-m", "1024",
+                                        "--state-dir", os.path.join(self.directory.name, str(port)),
                                         "-I", str(VALUE_BYTES_MAX)], port))
 
     def close(self):
