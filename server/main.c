@@ -167,6 +167,7 @@ static void open_node(struct server *server)
         .boot = server->state.boot,
         .weight = options->weight,
         .seeds = &server->seeds,
+        .timers = options->timers,
         .value_bytes_max = options->value_bytes_max,
         .op_timeout_ms = options->op_timeout_ms,
         .can_shutdown = options->can_shutdown,

@@ -182,6 +182,7 @@ static struct forward *forward_add(struct coord *coord, const struct asker *aske
         .budget = session ? session->out.bytes.budget : NULL,
         .text_len = (uint32_t)text.len,
     };
+    forward->order = forward->number;
     memcpy(forward->text, text.data, text.len);
     if (asker->is_aside) /* text is the line it was borrowed from */
         forward->asker.opaque.data = forward->text + (asker->opaque.data - text.data);
@@ -344,7 +345,7 @@ static bool forward_try(struct coord *coord, struct forward *forward, struct mom
         return false;
     if (peer == PEER_SELF) {
         forward->state = FORWARD_OWN;
-        list_append(&coord->own, &forward->in_state);
+        LIST_INSERT_BY(&coord->own, in_state, struct forward, order, forward);
         return true;
     }
     forward_aim(coord, forward, peer);
@@ -355,7 +356,7 @@ static bool forward_try(struct coord *coord, struct forward *forward, struct mom
     struct reply *out = link->state == LINK_UP ? link_out(coord->links, link) : NULL;
     if (link->state == LINK_UP && !out)
         return false;
-    list_append(forwards_of(coord, peer), &forward->in_state);
+    LIST_INSERT_BY(forwards_of(coord, peer), in_state, struct forward, order, forward);
     forward->state = FORWARD_QUEUED;
     if (out)
         forward_leave(coord, forward, link, out, now);
@@ -419,10 +420,11 @@ void coord_keep_flush(struct coord *coord, const struct asker *asker, const stru
 }
 
 void coord_flush_all(struct coord *coord, const struct asker *asker, const struct request *request,
-                     uint64_t deadline_ms, struct moment now)
+                     const struct forward *kept, struct moment now)
 {
     const struct route *route = coord->route;
     CHECK(route->view.member_count > 0);
+    uint64_t deadline_ms = kept ? kept->deadline_ms : now.mono_ms + coord->op_timeout_ms;
     struct gather *gather = malloc(sizeof(*gather));
     CHECK(gather != NULL);
     /* One more is open than there are members, so that failures at once don't end it early. */
@@ -439,6 +441,8 @@ void coord_flush_all(struct coord *coord, const struct asker *asker, const struc
         struct forward *forward =
             forward_add(coord, asker, WAIT_MEMBERS, request->line, deadline_ms);
         forward->gather = gather;
+        if (kept)
+            forward->order = kept->order;
         forward_aim(coord, forward, peer);
         forward->is_write = true;
         gather->open++;

@@ -63,6 +63,7 @@ struct forward {
     struct list in_state; /* the list that its state says */
     enum forward_state state;
     uint64_t number;
+    uint64_t order; /* its place among others: its number, or its kept flush_all's */
     uint64_t deadline_ms;
     uint32_t pause_ms;   /* WAITING: the pause after the next try that comes to nothing */
     uint32_t peer;       /* whom it is for, as last tried; PEER_NONE: nobody yet */
@@ -120,9 +121,9 @@ void coord_close(struct coord *coord);
 void coord_forward(struct coord *coord, const struct asker *asker, const struct request *request,
                    const struct digest *digest, struct moment now);
 /* Sends a flush_all to all other members of the ring; this node has carried it out already. The
- * route must have members. deadline_ms: when it is to be answered at the latest. */
+ * route must have members. kept: what coord_take_own gave for it, NULL if it has only just come. */
 void coord_flush_all(struct coord *coord, const struct asker *asker, const struct request *request,
-                     uint64_t deadline_ms, struct moment now);
+                     const struct forward *kept, struct moment now);
 /* Keeps a flush_all until there is a ring; then it is among coord_take_own's. */
 void coord_keep_flush(struct coord *coord, const struct asker *asker, const struct request *request,
                       struct moment now);

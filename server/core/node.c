@@ -7,6 +7,7 @@
 #include "server/core/command.h"
 #include "server/core/coord.h"
 #include "server/core/direct.h"
+#include "server/core/gossip.h"
 #include "server/core/opaque.h"
 
 #include <inttypes.h>
@@ -56,6 +57,7 @@ struct node {
     struct stats stats;
     struct executor executor;
     struct links links;
+    struct gossip gossip;
     struct coord coord;
     struct direct direct;
     struct moment now;
@@ -64,6 +66,7 @@ struct node {
     uint64_t store_tick_ms; /* when the store is to be ticked next */
     struct reply answer;    /* scratch: the answer to a forwarded request */
     bool is_ring_due;       /* the members have changed: take_ring before anything else */
+    bool has_joined;        /* there is a ring, if anybody is left to be on it */
     bool is_leave_due;      /* a client has asked for it in this batch */
     bool is_leaving;
     bool has_ended; /* env's end has been called */
@@ -81,7 +84,6 @@ struct node *node_open(const struct node_options *options, struct store *store,
     node->store = store;
     node->env = env;
     node->log = log;
-    node->is_ring_due = true;
     const struct links_identity identity = {.name = options->name,
                                             .cluster = options->cluster,
                                             .gossip = options->gossip,
@@ -91,6 +93,16 @@ struct node *node_open(const struct node_options *options, struct store *store,
     route_init(&node->route);
     coord_init(&node->coord, &node->links, &node->route, options->op_timeout_ms);
     direct_init(&node->direct, env, &node->stats, log);
+    struct gossip_setup setup = {.strategy = options->gossip,
+                                 .seeds = options->seeds,
+                                 .weight = options->weight,
+                                 .options = options->timers,
+                                 .links = &node->links,
+                                 .env = env,
+                                 .log = log,
+                                 .stats = &node->stats};
+    env->entropy(env->shell, &setup.seed, sizeof(setup.seed));
+    gossip_init(&node->gossip, &setup);
     node->executor = (struct executor){
         .store = store, .stats = &node->stats, .value_bytes_max = options->value_bytes_max};
     return node;
@@ -102,6 +114,7 @@ void node_close(struct node *node)
         return;
     direct_close(&node->direct);
     coord_close(&node->coord);
+    gossip_close(&node->gossip);
     route_close(&node->route, &node->links);
     links_close(&node->links);
     reply_close(&node->answer);
@@ -178,6 +191,11 @@ void node_stats_append(struct node *node, struct span words, struct reply *out)
     struct stats_gauges gauges = {.store = store_counters(node->store)};
     node->env->gauges(node->env->shell, &gauges);
     gauges.curr_peers = node->links.up_count;
+    gauges.members_alive = gossip_count(&node->gossip, MEMBER_ALIVE);
+    gauges.members_suspect = gossip_count(&node->gossip, MEMBER_SUSPECT);
+    gauges.members_dead = gossip_count(&node->gossip, MEMBER_DEAD);
+    gauges.members_left = gossip_count(&node->gossip, MEMBER_LEFT);
+    gauges.members_unverified = gossip_count(&node->gossip, MEMBER_UNVERIFIED);
     gauges.settings = node->options.settings;
     gauges.settings_count = node->options.settings_count;
     stats_append(out, &node->stats, &gauges, words);
@@ -196,6 +214,19 @@ static void run_ring(struct node *node, const struct op *op, struct reply *out)
     op->session->follows_ring |= op->request.has_ring;
     op->session->ring_told = ring.hash;
     admin_ring(out, &ring);
+}
+
+static void run_membership(struct node *node, struct reply *out)
+{
+    struct member_list list;
+    struct buf json = {0};
+    gossip_list(&node->gossip, &list, node->now);
+    list.ring_hash = node->route.hash;
+    list.ring_changes = node->route.changes;
+    member_list_format(&list, &json);
+    admin_membership(out, list.version, buf_span(&json));
+    member_list_close(&list);
+    buf_close(&json);
 }
 
 /* As memcached's: no answer, the connection closes. */
@@ -224,24 +255,6 @@ static void run_return_port(struct node *node, const struct op *op, struct reply
     reply_printf(out, "RETURN_PORT %s\r\n", strchr(where, ',') + 1);
 }
 
-/* The list as it is while members do not gossip: the ring's members, all taken to be alive. */
-static void run_membership(struct node *node, struct reply *out)
-{
-    struct admin_ring ring = ring_now(node);
-    struct buf json = {0};
-    buf_printf(&json, "{\"cluster\": \"%s\", \"name\": \"%s\", \"ring\": ", node->options.cluster,
-               node->options.name);
-    buf_printf(&json, "{\"hash\": \"%016llx\", \"changes\": %llu}, \"members\": [",
-               (unsigned long long)ring.hash, (unsigned long long)ring.changes);
-    for (uint32_t i = 0; ring.members && i < ring.members->member_count; i++)
-        buf_printf(
-            &json, "%s{\"name\": \"%s\", \"state\": \"alive\", \"weight\": %u, \"on_ring\": true}",
-            i > 0 ? ", " : "", ring.members->members[i].name, ring.members->members[i].weight);
-    buf_append(&json, "]}", 2);
-    admin_membership(out, ring.changes, buf_span(&json));
-    buf_close(&json);
-}
-
 /* Commands about the cluster; what stops the node is done after its answer. */
 static void run_admin(struct node *node, const struct op *op, struct reply *out)
 {
@@ -255,12 +268,12 @@ static void run_admin(struct node *node, const struct op *op, struct reply *out)
     case CMD_RING:
         run_ring(node, op, out);
         break;
+    case CMD_MEMBERSHIP:
+        run_membership(node, out);
+        break;
     case CMD_LEAVE:
         reply_append(out, SPAN_LITERAL("OK\r\n"));
         node->is_leave_due = true;
-        break;
-    case CMD_MEMBERSHIP:
-        run_membership(node, out);
         break;
     case CMD_RETURN_PORT:
         run_return_port(node, op, out);
@@ -274,14 +287,14 @@ static void run_admin(struct node *node, const struct op *op, struct reply *out)
 
 /* flush_all: here, and on all other members of the ring. */
 static void run_flush(struct node *node, const struct asker *asker, const struct request *request,
-                      uint64_t deadline_ms)
+                      const struct forward *kept)
 {
     if (node->route.view.member_count == 0) {
         coord_keep_flush(&node->coord, asker, request, node->now);
         return;
     }
     command_flush(&node->executor, request);
-    coord_flush_all(&node->coord, asker, request, deadline_ms, node->now);
+    coord_flush_all(&node->coord, asker, request, kept, node->now);
 }
 
 /* Commands that the node asked answers itself. */
@@ -313,7 +326,7 @@ static void run_node_command(struct node *node, const struct op *op)
         run_admin(node, op, out);
         break;
     case CMD_FLUSH_ALL:
-        run_flush(node, &op->asker, request, node->now.mono_ms + node->options.op_timeout_ms);
+        run_flush(node, &op->asker, request, NULL);
         return;
     default:
         CHECK(request->command == CMD_INVALID);
@@ -550,18 +563,42 @@ static void prefetch_ahead(const struct node *node, uint32_t i)
     prefetch_items(node, item, item + PREFETCH_GROUP);
 }
 
+static void tell_one(struct node *node, const struct link_news *news)
+{
+    if (news->lane != LANE_DATA)
+        gossip_link(&node->gossip, news, node->now);
+    else if (news->is_dialled && news->change == LINK_CAME_UP)
+        coord_came_up(&node->coord, news->peer, node->now);
+    else if (news->is_dialled)
+        coord_lost(&node->coord, news->peer, node->now);
+    /* Who answers again is to be asked at once, not when its rest is over. */
+    if (news->lane == LANE_CONTROL && news->change == LINK_CAME_UP)
+        links_wake(&node->links, news->peer, LANE_DATA);
+}
+
+/* Notes what the membership has decided: acted upon when the turn allows it. */
+static void look_at_gossip(struct node *node)
+{
+    if (UNLIKELY(!node->has_joined) && gossip_has_joined(&node->gossip))
+        node->has_joined = node->is_ring_due = true;
+    if (gossip_take_changed(&node->gossip))
+        node->is_ring_due = node->has_joined;
+    if (node->has_ended)
+        return;
+    bool is_duplicate = gossip_is_duplicate(&node->gossip);
+    if (is_duplicate || (node->is_leaving && gossip_has_left(&node->gossip, node->now))) {
+        node->has_ended = true;
+        node->env->end(node->env->shell, is_duplicate ? NODE_END_DUPLICATE : NODE_END_LEFT);
+    }
+}
+
 /* Tells every module what has happened to the links. */
 static void tell_news(struct node *node)
 {
     struct link_news news;
-    while (links_take_news(&node->links, &news)) {
-        if (news.lane != LANE_DATA || !news.is_dialled)
-            continue;
-        if (news.change == LINK_CAME_UP)
-            coord_came_up(&node->coord, news.peer, node->now);
-        else
-            coord_lost(&node->coord, news.peer, node->now);
-    }
+    while (links_take_news(&node->links, &news))
+        tell_one(node, &news);
+    look_at_gossip(node);
 }
 
 void node_flush(struct node *node)
@@ -595,35 +632,6 @@ static bool parse_whole(const struct node *node, struct span text, struct reques
     return is_whole && request->part != PART_PIECE;
 }
 
-/* Where name stands, or would, among the members. */
-static uint32_t view_place(const struct view *view, const char *name)
-{
-    uint32_t at = 0;
-    while (at < view->member_count && strcmp(view->members[at].name, name) < 0)
-        at++;
-    return at;
-}
-
-/* The members of the ring: the seeds and this node. */
-static struct view ring_members(const struct node *node)
-{
-    const struct view *seeds = node->options.seeds;
-    struct view view = {.epoch = 1};
-    view.members = calloc(seeds->member_count + 1, sizeof(*view.members));
-    CHECK(view.members != NULL);
-    uint32_t at = view_place(seeds, node->options.name);
-    bool is_seed =
-        at < seeds->member_count && strcmp(seeds->members[at].name, node->options.name) == 0;
-    memcpy(view.members, seeds->members, at * sizeof(*view.members));
-    memcpy(view.members + at + 1, seeds->members + at + is_seed,
-           (seeds->member_count - at - is_seed) * sizeof(*view.members));
-    snprintf(view.members[at].name, sizeof(view.members[at].name), "%s", node->options.name);
-    view.members[at].weight = node->options.weight;
-    view.members[at].is_up = true;
-    view.member_count = seeds->member_count + 1 - is_seed;
-    return view;
-}
-
 /* Carries out what clients asked before this node led their keys. */
 static void run_own(struct node *node)
 {
@@ -638,7 +646,7 @@ static void run_own(struct node *node)
             op->asker = forward->asker;
             op->digest = forward->digest;
             if (forward->slot == WAIT_RING) {
-                run_flush(node, &op->asker, request, forward->deadline_ms);
+                run_flush(node, &op->asker, request, forward);
             } else {
                 op_place(node, op);
                 node->batch_count++;
@@ -669,7 +677,8 @@ static void take_ring(struct node *node)
 {
     node->is_ring_due = false;
     node_flush(node);
-    struct view view = ring_members(node);
+    struct view view;
+    gossip_ring_view(&node->gossip, &view);
     if (node->route.changes > 0 && view_equal(&view, &node->route.view)) {
         view_close(&view);
         return;
@@ -699,6 +708,7 @@ void node_turn(struct node *node, struct moment now)
         node->executor.unix_s_at_zero = now.unix_ms / 1000 - now_s;
         store_tell_time(node->store, now_s);
     }
+    look_at_gossip(node);
     if (UNLIKELY(node->is_ring_due))
         take_ring(node);
 }
@@ -770,12 +780,35 @@ static enum err take_message(struct node *node, struct link *link, const struct 
     return link_parts_begin(link, message, total, PARTS_BYTES_MAX);
 }
 
-/* A message on a link that is up: what it may carry is its lane's affair. */
+/* What a control link carries is gossip's. */
+static enum err take_control(struct node *node, struct link *link, const struct message *message)
+{
+    struct reply *out = link_out(&node->links, link);
+    if (message->kind < MESSAGE_GET_MEMBERSHIP_LIST)
+        return ERR_SYNTAX;
+    return out ? gossip_message(&node->gossip, link->peer, message, out, node->now) : ERR_OK;
+}
+
+/* A message on a link that is up. */
 static void take_linked(struct node *node, struct link *link, const struct message *message)
 {
-    if (link->lane != LANE_DATA || message->kind > MESSAGE_PART ||
-        take_message(node, link, message))
+    enum err err;
+    if (link->lane == LANE_DATA)
+        err = message->kind <= MESSAGE_PART ? take_message(node, link, message) : ERR_SYNTAX;
+    else
+        err = take_control(node, link, message);
+    if (err && link->state == LINK_UP)
         links_end(&node->links, link, DISCONNECT_DENIED, "a message it may not send", node->now);
+}
+
+/* The boot below which the process that says this is refused. */
+static uint64_t boot_known(const struct node *node, const struct link *link,
+                           const struct message *message)
+{
+    struct span name = message->kind == MESSAGE_HELLO ? message->HELLO.from : span_of(NULL, 0);
+    if (link)
+        name = span_of_string(links_name(&node->links, link->peer));
+    return name.len > 0 ? gossip_boot_of(&node->gossip, name) : 0;
 }
 
 void node_frame(struct node *node, struct conn_id conn, const struct frame *frame)
@@ -790,7 +823,8 @@ void node_frame(struct node *node, struct conn_id conn, const struct frame *fram
     if (link && link->state == LINK_UP && message.kind >= MESSAGE_FORWARD)
         take_linked(node, link, &message);
     else
-        links_handshake(&node->links, link, conn, &message, 0, node->now);
+        links_handshake(&node->links, link, conn, &message, boot_known(node, link, &message),
+                        node->now);
     tell_news(node);
 }
 
@@ -847,15 +881,13 @@ uint64_t node_deadline(const struct node *node)
 {
     if (node->is_ring_due)
         return node->now.mono_ms;
-    uint64_t deadline = node->store_tick_ms;
-    uint64_t coord = coord_deadline(&node->coord);
-    uint64_t links = links_deadline(&node->links);
-    uint64_t direct = direct_deadline(&node->direct);
-    if (coord < deadline)
-        deadline = coord;
-    if (direct < deadline)
-        deadline = direct;
-    return links < deadline ? links : deadline;
+    const uint64_t deadlines[] = {node->store_tick_ms, coord_deadline(&node->coord),
+                                  links_deadline(&node->links), gossip_deadline(&node->gossip),
+                                  direct_deadline(&node->direct)};
+    uint64_t earliest = UINT64_MAX;
+    for (size_t i = 0; i < ARRAY_COUNT(deadlines); i++)
+        earliest = deadlines[i] < earliest ? deadlines[i] : earliest;
+    return earliest;
 }
 
 void node_tick(struct node *node)
@@ -876,9 +908,12 @@ void node_tick(struct node *node)
         tell_news(node);
     }
     coord_retry(&node->coord, node->now);
+    gossip_tick(&node->gossip, node->now);
     tell_news(node);
     direct_tick(&node->direct, node->now);
     tell_direct(node);
+    if (node->is_ring_due)
+        take_ring(node);
     if (node->now.mono_ms >= node->sweep_ms) {
         links_sweep(&node->links);
         node->sweep_ms = node->now.mono_ms + SWEEP_MS;
@@ -896,8 +931,8 @@ void node_leave(struct node *node)
     if (node->is_leaving)
         return;
     node->is_leaving = true;
-    node->has_ended = true;
-    node->env->end(node->env->shell, NODE_END_LEFT);
+    gossip_leave(&node->gossip, node->now);
+    tell_news(node);
 }
 
 bool node_has_link(const struct node *node, struct conn_id conn)
@@ -913,4 +948,9 @@ size_t node_forward_count(const struct node *node)
 struct stats *node_stats(struct node *node)
 {
     return &node->stats;
+}
+
+const struct route *node_route(const struct node *node)
+{
+    return &node->route;
 }

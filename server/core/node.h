@@ -17,18 +17,21 @@
 #include "common/log.h"
 #include "common/view.h"
 #include "server/core/env.h"
+#include "server/core/gossip_options.h"
 #include "server/store/store.h"
 
 struct node;
+struct route;
 
 struct node_options {
     const char *name;         /* this node's, host:port in normal form */
     const char *cluster;      /* its cluster's name: 1 to MESSAGE_WORD_BYTES_MAX bytes */
-    const char *gossip;       /* the strategy's name: the same */
+    const char *gossip;       /* the strategy's name, as targets_find knows it */
     uint64_t generation;      /* the birth of its data: random */
     uint64_t boot;            /* higher with every start under this name */
     uint32_t weight;          /* 1 … VIEW_WEIGHT_MAX */
     const struct view *seeds; /* the lines of peers.txt; the own name may be among them */
+    struct gossip_options timers;
     uint32_t value_bytes_max; /* -I */
     uint32_t op_timeout_ms;   /* a forwarded request is answered within this */
     bool can_shutdown;        /* -A: clients may end the node by the shutdown command */
@@ -88,6 +91,8 @@ bool node_has_link(const struct node *node, struct conn_id conn);
 /* Requests forwarded and not answered yet. */
 size_t node_forward_count(const struct node *node);
 struct stats *node_stats(struct node *node);
+/* The ring as the node has it. */
+const struct route *node_route(const struct node *node);
 /* Appends the answer to `stats` (words empty) for the log; see stats.h. */
 void node_stats_append(struct node *node, struct span words, struct reply *out);
 

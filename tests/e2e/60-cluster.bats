@@ -110,12 +110,46 @@ teardown() { end_all; }
     [ "$(in_net "$BIN/kvcli" -p "$BATS_TEST_TMPDIR/peers.txt" get cli3)" = value3 ]
 }
 
-@test "peers speak over one connection an ordered pair" {
+@test "peers speak over two connections an ordered pair" {
     wire pipeline "${ports[0]}" 1000
     wire pipeline "${ports[1]}" 1000
     wire pipeline "${ports[2]}" 1000
     local p
     for p in "${ports[@]}"; do
-        [ "$(in_net ss -Htn state established "( sport = :$p )" | awk '{print $4}' | wc -l)" -le 3 ]
+        [ "$(in_net ss -Htn state established "( sport = :$p )" | awk '{print $4}' | wc -l)" -le 5 ]
     done
+}
+
+@test "a node that stands in nobody's peers.txt joins through any that is" {
+    ports+=(7004)
+    [ -n "$netns" ] || ports[3]=$(free_ports 1)
+    printf '127.0.0.1:%s\n' "${ports[1]}" >"$BATS_TEST_TMPDIR/peers.txt"
+    start_member 3
+    all_have_ring 4 "${ports[@]}"
+    local hash
+    hash=$(ask "${ports[0]}" 'ring\r\n')
+    [ "$(ask "${ports[3]}" 'ring\r\n')" = "$hash" ]
+    answers "${ports[3]}" 'set joined 0 0 1\r\n1\r\n' 'STORED\r\n'
+    answers "${ports[2]}" 'get joined\r\n' 'VALUE joined 0 1\r\n1\r\nEND\r\n'
+}
+
+@test "a key whose leader changes is a miss, and the old leader keeps nothing of it" {
+    local i request=''
+    for i in {1..200}; do
+        request+="set m$i 0 0 1 noreply\r\n1\r\n"
+    done
+    answers "${ports[0]}" "${request}mn\r\n" 'MN\r\n'
+    ports+=(7004)
+    [ -n "$netns" ] || ports[3]=$(free_ports 1)
+    start_member 3
+    all_have_ring 4 "${ports[@]}"
+    local p sum=0 hits
+    hits=$(for i in {1..200}; do printf 'get m%s\r\n' "$i"; done | in_net timeout 20 nc -N 127.0.0.1 "${ports[3]}" | grep -c ^VALUE)
+    for p in "${ports[@]}"; do
+        sum=$((sum + $(stat_of "$p" curr_items)))
+    done
+    echo "hits $hits items $sum"
+    [ "$hits" -eq "$sum" ]
+    [ "$hits" -gt 120 ]
+    [ "$hits" -lt 190 ]
 }

@@ -23,6 +23,7 @@ teardown() {
     for index in 0 1 2; do
         start_member "$index" -l 127.0.0.1
     done
+    all_have_ring 3 "${ports[@]}"
     for i in {1..12}; do
         answers "${ports[0]}" "set key$i 0 0 1\r\nx\r\n" 'STORED\r\n'
     done

@@ -97,7 +97,21 @@ start_member() {
     wait_listening "member$index"
 }
 
-# start_cluster [OPTION…]: three nodes of one peers.txt; sets ports and members.
+# has_ring PORT COUNT: the ring of that node has so many members.
+has_ring() {
+    [[ $(ask "$1" 'ring\r\n') == "RING "*" $2"$'\r' ]]
+}
+
+# all_have_ring COUNT PORT…: waits until all of these nodes have a ring of so many members.
+all_have_ring() {
+    local count=$1 p
+    shift
+    for p in "$@"; do
+        wait_until 20 has_ring "$p" "$count" || return 1
+    done
+}
+
+# start_cluster [OPTION…]: three nodes of one peers.txt that know each other; sets ports and members.
 start_cluster() {
     members=()
     make_net
@@ -106,6 +120,7 @@ start_cluster() {
     for index in 0 1 2; do
         start_member "$index" "$@"
     done
+    all_have_ring 3 "${ports[@]}"
     port=${ports[0]}
 }
 

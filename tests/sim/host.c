@@ -211,6 +211,8 @@ void host_start(struct host *host, const struct host_options *options)
     uint64_t unix_ms = (uint64_t)host_now(host).unix_ms;
     host->boot = unix_ms > host->boot ? unix_ms : host->boot + 1;
     host->generation = prng_next(&host->prng);
+    struct gossip_options timers;
+    CHECK(gossip_profile(SPAN_LITERAL("lan"), &timers));
     const struct node_options node_options = {.name = host->name,
                                               .cluster = options->cluster,
                                               .gossip = options->gossip,
@@ -218,6 +220,7 @@ void host_start(struct host *host, const struct host_options *options)
                                               .boot = host->boot,
                                               .weight = options->weight,
                                               .seeds = &host->peers,
+                                              .timers = timers,
                                               .value_bytes_max = HOST_VALUE_BYTES_MAX,
                                               .op_timeout_ms = options->op_timeout_ms};
     host->node = node_open(&node_options, host->store, &host->env, &host->log);

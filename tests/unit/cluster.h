@@ -8,6 +8,7 @@
 #include "common/prng.h"
 #include "common/ring.h"
 #include "server/core/node.h"
+#include "server/core/route.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +18,7 @@
 #include <cmocka.h>
 
 #define CLUSTER_NODES_MAX  5
-#define CLUSTER_CONNS_MAX  32
+#define CLUSTER_CONNS_MAX  96
 #define CLUSTER_VALUE_MAX  (1024u * 1024)
 #define CLUSTER_TIMEOUT_MS 1000u
 
@@ -30,6 +31,7 @@ struct end {
     bool is_raw; /* dialled to a client, for direct answers: the test is that client */
     bool is_connecting;
     bool is_closing; /* after what is in out has been taken */
+    bool is_lost;    /* the other end has closed it; the node is to be told */
     struct conn_id id;
     struct session session;
     struct request_parser parser;
@@ -70,6 +72,8 @@ struct place {
 
 struct cluster {
     int count;
+    bool is_closing;
+    struct gossip_options timers;
     struct moment now;
     char names[CLUSTER_NODES_MAX][ADDRESS_TEXT_BYTES_MAX];
     struct place places[CLUSTER_NODES_MAX];
@@ -96,25 +100,17 @@ static inline struct end *end_open(struct place *place)
     return NULL;
 }
 
+/* The other end's node is told when everything settles, after what it has been sent. */
 static inline void end_close(struct place *place, struct end *end)
 {
-    struct end *other = NULL;
-    if (end->peer_node >= 0 && !end->is_connecting)
-        other = &place->cluster->places[end->peer_node].ends[end->peer_index];
+    if (end->peer_node >= 0 && !end->is_connecting) {
+        struct end *other = &place->cluster->places[end->peer_node].ends[end->peer_index];
+        other->is_lost = true;
+        other->peer_node = -1;
+    }
     session_close(&end->session);
     buf_close(&end->in);
     end->is_open = false;
-    if (other && other->is_open) {
-        struct place *there = &place->cluster->places[end->peer_node];
-        struct conn_id id = other->id;
-        other->peer_node = -1;
-        session_close(&other->session);
-        buf_close(&other->in);
-        other->is_open = false;
-        node_turn(there->node, place->cluster->now);
-        node_disconnected(there->node, id, DISCONNECT_CLOSED);
-        node_flush(there->node);
-    }
 }
 
 static inline struct session *cluster_session(void *arg, struct conn_id id)
@@ -138,8 +134,10 @@ static inline struct conn_id cluster_dial(void *arg, const char *name)
     for (int i = 0; i < place->cluster->count; i++)
         if (strcmp(place->cluster->names[i], name) == 0)
             end->peer_node = i;
-    CHECK(end->peer_node >= 0);
-    return end->id;
+    if (end->peer_node >= 0)
+        return end->id;
+    end->is_open = false; /* nobody is called so */
+    return (struct conn_id){0};
 }
 
 /* The test is the client: its end is the one that the node talks to. */
@@ -231,6 +229,8 @@ static inline int place_logged(const struct place *place, const char *text)
     return lines_with(buf_span(&place->lines), text);
 }
 
+static inline void cluster_settle(struct cluster *cluster);
+
 /* Starts a place's node with an empty store, on the given list. */
 static inline void place_start(struct place *place, const char *list)
 {
@@ -264,6 +264,7 @@ static inline void place_start(struct place *place, const char *list)
                                          .boot = place->boot,
                                          .weight = 1,
                                          .seeds = &place->view,
+                                         .timers = place->cluster->timers,
                                          .value_bytes_max = CLUSTER_VALUE_MAX,
                                          .can_shutdown = place->can_shutdown,
                                          .direct_answers = !place->no_direct,
@@ -284,6 +285,8 @@ static inline void place_stop(struct place *place)
     store_close(place->store);
     view_close(&place->view);
     place->node = NULL;
+    if (!place->cluster->is_closing)
+        cluster_settle(place->cluster);
 }
 
 static inline void cluster_list(const struct cluster *cluster, char *list, size_t size)
@@ -295,11 +298,39 @@ static inline void cluster_list(const struct cluster *cluster, char *list, size_
     }
 }
 
-static inline struct cluster *cluster_open(int count)
+static inline void cluster_pass_ms(struct cluster *cluster, uint64_t ms);
+
+/* Whether every node that runs has a ring of so many members, all the same one. */
+static inline bool cluster_has_ring(const struct cluster *cluster, uint32_t members)
+{
+    const struct route *first = NULL;
+    for (int i = 0; i < cluster->count; i++) {
+        const struct place *place = &cluster->places[i];
+        if (!place->node || place->is_mute)
+            continue;
+        const struct route *route = node_route(place->node);
+        first = first ? first : route;
+        if (route->view.member_count != members || route->hash != first->hash)
+            return false;
+    }
+    return true;
+}
+
+/* Lets time pass until every node that runs has the ring of so many members. */
+static inline void cluster_await_ring(struct cluster *cluster, uint32_t members)
+{
+    for (int i = 0; i < 20000 && !cluster_has_ring(cluster, members); i++)
+        cluster_pass_ms(cluster, 5);
+    assert_true(cluster_has_ring(cluster, members));
+}
+
+/* So many nodes of one list that know each other. */
+static inline struct cluster *cluster_open_with(int count, const struct gossip_options *timers)
 {
     struct cluster *cluster = calloc(1, sizeof(*cluster));
     CHECK(cluster != NULL);
     cluster->count = count;
+    cluster->timers = *timers;
     cluster->now = (struct moment){1000000, 1700000000000};
     for (int i = 0; i < count; i++)
         snprintf(cluster->names[i], sizeof(cluster->names[i]), "10.0.0.%d:11211", i + 1);
@@ -310,11 +341,22 @@ static inline struct cluster *cluster_open(int count)
         cluster->places[i].number = i;
         place_start(&cluster->places[i], list);
     }
+    cluster_await_ring(cluster, (uint32_t)count);
     return cluster;
+}
+
+/* The same, and whoever goes stays on the ring for an hour: for what happens until it leaves. */
+static inline struct cluster *cluster_open(int count)
+{
+    struct gossip_options timers;
+    CHECK(gossip_profile(SPAN_LITERAL("lan"), &timers));
+    timers.refused_ms = 3600000;
+    return cluster_open_with(count, &timers);
 }
 
 static inline void cluster_close(struct cluster *cluster)
 {
+    cluster->is_closing = true;
     for (int i = 0; i < cluster->count; i++) {
         if (cluster->places[i].node)
             place_stop(&cluster->places[i]);
@@ -454,8 +496,17 @@ static inline void cluster_settle(struct cluster *cluster)
                     reply_own(&end->session.out);
                     has_moved |= end_carry(place, end);
                 }
-                if (end->is_open && end->is_closing && reply_len(&end->session.out) == 0)
+                if (end->is_open && end->is_closing && reply_len(&end->session.out) == 0) {
                     end_close(place, end);
+                    has_moved = true;
+                }
+                if (end->is_open && end->is_lost && !has_moved) {
+                    struct conn_id id = end->id;
+                    end_close(place, end);
+                    node_disconnected(place->node, id, DISCONNECT_CLOSED);
+                    node_flush(place->node);
+                    has_moved = true;
+                }
             }
             node_sent(place->node);
             if (place->goes_mute)
@@ -473,7 +524,8 @@ static inline void cluster_pass_ms(struct cluster *cluster, uint64_t ms)
         if (!place->node || place->is_mute)
             continue;
         node_turn(place->node, cluster->now);
-        node_tick(place->node);
+        if (node_deadline(place->node) <= cluster->now.mono_ms)
+            node_tick(place->node);
     }
     cluster_settle(cluster);
 }
@@ -494,11 +546,18 @@ static inline void client_hears(struct end *client, const char *text)
     reply_consume(&client->session.out, out.len);
 }
 
-/* A key that the given node leads: the first of k0, k1, …, from number *from on. */
+/* A key that the given node leads while all nodes are there: the first of k0, k1, …, from number
+ * *from on. */
 static inline const char *key_led_by(struct cluster *cluster, int node, int *from, char key[32])
 {
     static struct ring ring; /* the same for all nodes; read only once made */
-    ring_place(&cluster->places[node].view, &ring);
+    char list[CLUSTER_NODES_MAX * ADDRESS_TEXT_BYTES_MAX];
+    struct view view;
+    struct peers_error error;
+    cluster_list(cluster, list, sizeof(list));
+    CHECK(peers_parse(span_of_string(list), &view, &error) == ERR_OK);
+    ring_place(&view, &ring);
+    view_close(&view);
     for (;; (*from)++) {
         snprintf(key, 32, "k%d", *from);
         struct digest digest;

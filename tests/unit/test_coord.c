@@ -242,26 +242,6 @@ static void more_than_the_bound_under_way_is_busy(void **state)
     cluster_close(scene.cluster);
 }
 
-static void a_failed_link_rests_before_it_is_dialled_again(void **state)
-{
-    (void)state;
-    struct scene scene = scene_open(false);
-    place_stop(&scene.cluster->places[1]);
-    for (int i = 0; i < 5; i++)
-        say(&scene, "get ", "\r\n");
-    /* One dial only: each takes a generation of the dialling end's. */
-    assert_int_equal(scene.cluster->places[0].generation, 2);
-    for (uint32_t ms = 0; ms < CLUSTER_TIMEOUT_MS; ms++)
-        cluster_pass_ms(scene.cluster, 1);
-    client_hears(scene.client,
-                 "SERVER_ERROR not done: " NO_ANSWER "SERVER_ERROR not done: " NO_ANSWER
-                 "SERVER_ERROR not done: " NO_ANSWER "SERVER_ERROR not done: " NO_ANSWER
-                 "SERVER_ERROR not done: " NO_ANSWER);
-    /* Rests of 50, 100, 200 and 400 ms; the dial after that is beyond the deadline. */
-    assert_int_equal(scene.cluster->places[0].generation, 6);
-    cluster_close(scene.cluster);
-}
-
 /* A coord of its own, of the node 10.0.0.1, on connections of place 0; the test is all other nodes.
  */
 struct bench {
@@ -511,6 +491,36 @@ static void who_does_not_lead_is_asked_again_after_growing_pauses(void **state)
     bench_close(bench);
 }
 
+static void a_failed_link_rests_before_it_is_dialled_again(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_open(NODE_2);
+    uint32_t dials_before = bench->cluster->places[0].generation;
+    uint64_t begin_ms = bench->cluster->now.mono_ms;
+    uint64_t dialled_ms[8];
+    uint32_t dials = 0;
+    for (int i = 0; i < 5; i++)
+        bench_say(bench, "get a\r\n");
+    for (uint32_t ms = 0; ms < CLUSTER_TIMEOUT_MS; ms++) {
+        if (bench_link(bench, 1)->state == LINK_DIALLING) {
+            dialled_ms[dials++] = bench->cluster->now.mono_ms - begin_ms;
+            bench_down(bench, 1);
+        }
+        bench_pass_ms(bench, 1);
+    }
+    /* Rests of 50, 100, 200 and 400 ms, each until the next try after it. */
+    assert_int_equal(dials, 5);
+    assert_int_equal(bench->cluster->places[0].generation - dials_before, dials);
+    static const uint64_t earliest[] = {0, 50, 150, 350, 750};
+    for (uint32_t i = 0; i < dials; i++)
+        assert_in_range(dialled_ms[i], earliest[i], earliest[i] + i * RETRY_MS_MAX);
+    client_hears(bench->client,
+                 "SERVER_ERROR not done: " NO_ANSWER "SERVER_ERROR not done: " NO_ANSWER
+                 "SERVER_ERROR not done: " NO_ANSWER "SERVER_ERROR not done: " NO_ANSWER
+                 "SERVER_ERROR not done: " NO_ANSWER);
+    bench_close(bench);
+}
+
 static void a_new_ring_is_tried_at_once(void **state)
 {
     (void)state;
@@ -585,8 +595,7 @@ static void a_flush_before_there_is_a_ring_waits_for_it(void **state)
     struct forward *forward = coord_take_own(&bench->coord);
     assert_non_null(forward);
     struct request request = request_of("flush_all\r\n");
-    coord_flush_all(&bench->coord, &forward->asker, &request, forward->deadline_ms,
-                    bench->cluster->now);
+    coord_flush_all(&bench->coord, &forward->asker, &request, forward, bench->cluster->now);
     coord_free(&bench->coord, forward);
     uint64_t number;
     assert_int_equal(hear_forward(bench_up(bench, 1), "flush_all\r\n", &number),
@@ -599,14 +608,34 @@ static void a_flush_before_there_is_a_ring_waits_for_it(void **state)
     bench_close(bench);
 }
 
+static void a_flush_that_waited_keeps_its_place_among_requests_that_did(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_open(NULL);
+    static const char *const texts[] = {"set a 0 0 1\r\n1\r\n", "flush_all\r\n",
+                                        "set a 0 0 1\r\n2\r\n", "set b 0 0 1\r\n3\r\n"};
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
+        bench_say(bench, texts[i]);
+    bench_place(bench, NODE_2);
+    coord_rerouted(&bench->coord, bench->cluster->now);
+    struct forward *kept = coord_take_own(&bench->coord);
+    assert_non_null(kept);
+    struct request request = request_of("flush_all\r\n");
+    coord_flush_all(&bench->coord, &kept->asker, &request, kept, bench->cluster->now);
+    coord_free(&bench->coord, kept);
+    struct end *end = bench_up(bench, 1);
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
+        hear_forward(end, texts[i], NULL);
+    bench_close(bench);
+}
+
 static void a_flush_is_tried_anew_for_each_member_by_itself(void **state)
 {
     (void)state;
     struct bench *bench = bench_open(NODE_1 NODE_2 NODE_3);
     struct request request = request_of("flush_all\r\n");
     struct asker asker = {.conn = bench->client->id, .seq = bench->client->session.next_seq++};
-    coord_flush_all(&bench->coord, &asker, &request,
-                    bench->cluster->now.mono_ms + CLUSTER_TIMEOUT_MS, bench->cluster->now);
+    coord_flush_all(&bench->coord, &asker, &request, NULL, bench->cluster->now);
     bench_down(bench, 1); /* refused */
     uint64_t number;
     hear_forward(bench_up(bench, 2), "flush_all\r\n", &number);
@@ -627,8 +656,7 @@ static void one_member_that_is_away_does_not_hold_up_a_flush_of_the_next(void **
     struct bench *bench = bench_open(NODE_1 NODE_2 NODE_3);
     struct request request = request_of("flush_all\r\n");
     struct asker asker = {.conn = bench->client->id, .seq = bench->client->session.next_seq++};
-    coord_flush_all(&bench->coord, &asker, &request,
-                    bench->cluster->now.mono_ms + CLUSTER_TIMEOUT_MS, bench->cluster->now);
+    coord_flush_all(&bench->coord, &asker, &request, NULL, bench->cluster->now);
     bench_down(bench, 1);
     bench_down(bench, 2);
     bench_pass_ms(bench, 20);
@@ -663,8 +691,7 @@ static void a_flush_that_left_by_a_broken_link_is_not_repeated(void **state)
     struct bench *bench = bench_open(NODE_1 NODE_2);
     struct request request = request_of("flush_all\r\n");
     struct asker asker = {.conn = bench->client->id, .seq = bench->client->session.next_seq++};
-    coord_flush_all(&bench->coord, &asker, &request,
-                    bench->cluster->now.mono_ms + CLUSTER_TIMEOUT_MS, bench->cluster->now);
+    coord_flush_all(&bench->coord, &asker, &request, NULL, bench->cluster->now);
     hear_forward(bench_up(bench, 1), "flush_all\r\n", NULL);
     bench_down(bench, 1);
     client_hears(bench->client, "SERVER_ERROR outcome unknown: flush_all done on 1 of 2 nodes\r\n");
@@ -791,6 +818,7 @@ int main(void)
         cmocka_unit_test(what_is_queued_goes_to_the_new_leader_what_has_left_stays),
         cmocka_unit_test(a_key_that_becomes_this_node_s_own_is_given_back_in_order),
         cmocka_unit_test(a_flush_before_there_is_a_ring_waits_for_it),
+        cmocka_unit_test(a_flush_that_waited_keeps_its_place_among_requests_that_did),
         cmocka_unit_test(a_flush_is_tried_anew_for_each_member_by_itself),
         cmocka_unit_test(one_member_that_is_away_does_not_hold_up_a_flush_of_the_next),
         cmocka_unit_test(nothing_leaves_after_its_deadline),

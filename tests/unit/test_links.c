@@ -19,6 +19,7 @@ static void say(struct cluster *cluster, struct end *end, const struct message *
     cluster_settle(cluster);
 }
 
+/* What node 0 itself would say, or one that is none of the cluster's nodes. */
 static struct message hello_from(const struct cluster *cluster, int node)
 {
     return (struct message){.kind = MESSAGE_HELLO,
@@ -27,7 +28,8 @@ static struct message hello_from(const struct cluster *cluster, int node)
                                       .kind = SPAN_LITERAL("data"),
                                       .cluster = SPAN_LITERAL("dht"),
                                       .gossip = SPAN_LITERAL("random"),
-                                      .from = span_of_string(cluster->names[node]),
+                                      .from = node == 0 ? span_of_string(cluster->names[0])
+                                                        : SPAN_LITERAL("10.0.0.9:11211"),
                                       .generation = 77,
                                       .boot = 5,
                                       .to = span_of_string(cluster->names[0])}};

@@ -240,6 +240,7 @@ static struct cluster *audited_cluster(int count)
     }
     for (int i = 0; i < count; i++)
         place_start(&cluster->places[i], list);
+    cluster_await_ring(cluster, (uint32_t)count);
     return cluster;
 }
 
@@ -327,6 +328,229 @@ static void shutdown_has_to_be_allowed(void **state)
     cluster_close(cluster);
 }
 
+/* A cluster that notices within a second who has gone. */
+static struct cluster *quick_cluster(int count)
+{
+    struct gossip_options timers;
+    CHECK(gossip_profile(SPAN_LITERAL("fast"), &timers));
+    return cluster_open_with(count, &timers);
+}
+
+static void say_sets(struct cluster *cluster, struct end *client, int count)
+{
+    for (int i = 0; i < count; i++)
+        buf_printf(&client->in, "set k%d 0 0 1 noreply\r\nx\r\n", i);
+    cluster_settle(cluster);
+    client_hears(client, "");
+}
+
+static uint64_t items_of(const struct cluster *cluster)
+{
+    uint64_t items = 0;
+    for (int i = 0; i < cluster->count; i++)
+        if (cluster->places[i].node)
+            items += store_counters(cluster->places[i].store)->items;
+    return items;
+}
+
+/* How many of k0, k1, … the client gets. */
+static uint64_t hits_of(struct cluster *cluster, struct end *client, int count)
+{
+    for (int i = 0; i < count; i++)
+        buf_printf(&client->in, "get k%d\r\n", i);
+    cluster_settle(cluster);
+    struct span out = buf_span(&client->session.out.bytes);
+    uint64_t hits = 0, ends = 0;
+    for (size_t at = 0; at + 3 < out.len; at++) {
+        hits += memcmp(out.data + at, "VALU", 4) == 0;
+        ends += memcmp(out.data + at, "END\r", 4) == 0;
+    }
+    assert_int_equal(ends, count);
+    reply_consume(&client->session.out, out.len);
+    return hits;
+}
+
+static void a_dead_node_s_keys_are_misses_at_others(void **state)
+{
+    (void)state;
+    struct cluster *cluster = quick_cluster(3);
+    struct end *client = client_open(cluster, 0);
+    say_sets(cluster, client, 300);
+    uint64_t lost = store_counters(cluster->places[2].store)->items;
+    assert_in_range(lost, 50, 150);
+    place_stop(&cluster->places[2]);
+    cluster_await_ring(cluster, 2);
+    uint64_t hits = hits_of(cluster, client, 300);
+    assert_int_equal(items_of(cluster), hits);
+    /* Beside the dead node's keys a few change places between the others. */
+    assert_in_range(hits, 300 - lost - 12, 300 - lost);
+    int from = 0;
+    char key[32], text[64];
+    key_led_by(cluster, 2, &from, key); /* before */
+    snprintf(text, sizeof(text), "set %s 0 0 1\r\ny\r\n", key);
+    client_say(cluster, client, text);
+    client_hears(client, "STORED\r\n");
+    cluster_close(cluster);
+}
+
+static void a_key_whose_leader_changes_is_dropped_by_the_old_one(void **state)
+{
+    (void)state;
+    struct cluster *cluster = quick_cluster(4);
+    place_stop(&cluster->places[3]);
+    cluster_await_ring(cluster, 3);
+    struct end *client = client_open(cluster, 0);
+    say_sets(cluster, client, 400);
+    assert_int_equal(items_of(cluster), 400);
+    /* It stands in nobody's list that has not forgotten it, and knows only one of them. */
+    place_start(&cluster->places[3], "10.0.0.2:11211\n");
+    cluster_await_ring(cluster, 4);
+    uint64_t hits = hits_of(cluster, client, 400);
+    assert_int_equal(items_of(cluster), hits);
+    assert_in_range(hits, 240, 360); /* a quarter goes to the newcomer, some between others */
+    assert_int_equal(store_counters(cluster->places[3].store)->items, 0);
+    cluster_close(cluster);
+}
+
+static void what_waits_for_a_dead_node_is_answered_by_its_successor(void **state)
+{
+    (void)state;
+    struct cluster *cluster = quick_cluster(3);
+    struct end *client = client_open(cluster, 0);
+    say_sets(cluster, client, 60);
+    place_stop(&cluster->places[2]);
+    for (int i = 0; i < 60; i++)
+        buf_printf(&client->in, "add k%d 0 0 1\r\ny\r\n", i);
+    cluster_settle(cluster);
+    size_t at_once = reply_len(&client->session.out);
+    for (int i = 0; i < 200; i++)
+        cluster_pass_ms(cluster, 5);
+    struct span out = buf_span(&client->session.out.bytes);
+    assert_true(out.len > at_once);
+    int stored = 0, refused = 0;
+    for (size_t at = 0; at < out.len; at++) {
+        stored +=
+            memcmp(out.data + at, "STORED\r\n", 8) == 0 && (at == 0 || out.data[at - 1] == '\n');
+        refused += out.len - at >= 10 && memcmp(out.data + at, "NOT_STORED", 10) == 0;
+    }
+    /* Those of the dead node are stored anew, by the others or by this node itself. */
+    assert_int_equal(stored + refused, 60);
+    assert_in_range(stored, 5, 35);
+    reply_consume(&client->session.out, out.len);
+    assert_int_equal(node_forward_count(cluster->places[0].node), 0);
+    assert_in_range(items_of(cluster), 54, 60); /* a few change places between the others */
+    cluster_close(cluster);
+}
+
+static void a_node_just_started_answers_when_it_knows_the_ring(void **state)
+{
+    (void)state;
+    struct cluster *cluster = quick_cluster(2);
+    place_stop(&cluster->places[1]);
+    cluster_await_ring(cluster, 1);
+    struct end *client = client_open(cluster, 0);
+    say_sets(cluster, client, 50);
+    char list[128];
+    cluster_list(cluster, list, sizeof(list));
+    place_start(&cluster->places[1], list);
+    struct end *early = client_open(cluster, 1);
+    assert_int_equal(node_route(cluster->places[1].node)->view.member_count, 0);
+    buf_printf(&early->in, "flush_all\r\nget k1\r\nset k1 0 0 1\r\nz\r\nget k1 k2\r\nring\r\n");
+    node_turn(cluster->places[1].node, cluster->now);
+    end_take(&cluster->places[1], early);
+    client_hears(early, "");
+    cluster_await_ring(cluster, 2);
+    cluster_pass_ms(cluster, 10);
+    client_hears(early, "OK\r\nEND\r\nSTORED\r\nVALUE k1 0 1\r\nz\r\nEND\r\n"
+                        "RING 0000000000000000 0\r\n");
+    cluster_close(cluster);
+}
+
+static void a_node_that_leaves_is_off_the_ring_at_once(void **state)
+{
+    (void)state;
+    struct cluster *cluster = quick_cluster(3);
+    struct end *client = client_open(cluster, 0);
+    client_say(cluster, client, "leave\r\n");
+    client_hears(client, "OK\r\n");
+    for (int i = 0; i < 20; i++)
+        cluster_pass_ms(cluster, 5);
+    assert_true(cluster->places[0].has_ended);
+    assert_int_equal(cluster->places[0].end, NODE_END_LEFT);
+    assert_true(cluster_has_ring(cluster, 2));
+    assert_int_equal(place_logged(&cluster->places[1], " member-left "), 1);
+    /* What is still asked of it goes to the others. */
+    say_sets(cluster, client, 20);
+    assert_int_equal(hits_of(cluster, client, 20), 20);
+    assert_int_equal(store_counters(cluster->places[0].store)->items, 0);
+    cluster_close(cluster);
+}
+
+static void who_finds_another_process_under_its_name_ends(void **state)
+{
+    (void)state;
+    struct cluster *cluster = quick_cluster(3);
+    char other[ADDRESS_TEXT_BYTES_MAX];
+    /* Node 1 is started as if it were node 2: on an address of its own that nobody knows. */
+    place_stop(&cluster->places[1]);
+    cluster_await_ring(cluster, 2);
+    struct place *place = &cluster->places[1];
+    memcpy(other, cluster->names[1], sizeof(other));
+    memcpy(cluster->names[1], cluster->names[2], sizeof(other));
+    char list[] = "10.0.0.1:11211\n10.0.0.3:11211\n";
+    place_start(place, list);
+    memcpy(cluster->names[1], other, sizeof(other));
+    for (int i = 0; i < 400; i++)
+        cluster_pass_ms(cluster, 5);
+    assert_true(place->has_ended);
+    assert_int_equal(place->end, NODE_END_DUPLICATE);
+    cluster_close(cluster);
+}
+
+static void the_ring_s_number_counts_real_changes_only(void **state)
+{
+    (void)state;
+    struct cluster *cluster = quick_cluster(3);
+    uint64_t changes = node_route(cluster->places[0].node)->changes;
+    for (int i = 0; i < 200; i++)
+        cluster_pass_ms(cluster, 20);
+    assert_int_equal(node_route(cluster->places[0].node)->changes, changes);
+    place_stop(&cluster->places[1]);
+    cluster_await_ring(cluster, 2);
+    assert_int_equal(node_route(cluster->places[0].node)->changes, changes + 1);
+    struct end *client = client_open(cluster, 0);
+    char text[128], value[96];
+    int len =
+        snprintf(value, sizeof(value), "%llu\n10.0.0.1|10.0.0.1|11211 10.0.0.3|10.0.0.3|11211\n",
+                 (unsigned long long)changes + 1);
+    snprintf(text, sizeof(text), "CONFIG cluster 0 %d\r\n%s\r\nEND\r\n", len, value);
+    client_say(cluster, client, "config get cluster\r\n");
+    client_hears(client, text);
+    cluster_close(cluster);
+}
+
+static void a_client_that_follows_the_ring_is_told_of_a_new_one(void **state)
+{
+    (void)state;
+    struct cluster *cluster = quick_cluster(3);
+    struct end *client = client_open(cluster, 0);
+    char text[128], key[32];
+    snprintf(text, sizeof(text), "RING %016llx 3\r\n",
+             (unsigned long long)node_route(cluster->places[0].node)->hash);
+    client_say(cluster, client, "ring 0000000000000000\r\n");
+    client_hears(client, text);
+    place_stop(&cluster->places[2]);
+    cluster_await_ring(cluster, 2);
+    int from = 0;
+    key_led_by(cluster, 1, &from, key); /* by the old ring, and by the new one too */
+    snprintf(text, sizeof(text), "mg %s\r\nmg %s\r\n", key, key);
+    client_say(cluster, client, text);
+    snprintf(text, sizeof(text), "RING %016llx\r\nEN\r\nEN\r\n",
+             (unsigned long long)node_route(cluster->places[0].node)->hash);
+    client_hears(client, text);
+    cluster_close(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +567,14 @@ int main(void)
         cmocka_unit_test(an_audit_is_complete_at_any_rate),
         cmocka_unit_test(leave_is_answered_then_the_node_ends),
         cmocka_unit_test(shutdown_has_to_be_allowed),
+        cmocka_unit_test(a_dead_node_s_keys_are_misses_at_others),
+        cmocka_unit_test(a_key_whose_leader_changes_is_dropped_by_the_old_one),
+        cmocka_unit_test(what_waits_for_a_dead_node_is_answered_by_its_successor),
+        cmocka_unit_test(a_node_just_started_answers_when_it_knows_the_ring),
+        cmocka_unit_test(a_node_that_leaves_is_off_the_ring_at_once),
+        cmocka_unit_test(who_finds_another_process_under_its_name_ends),
+        cmocka_unit_test(the_ring_s_number_counts_real_changes_only),
+        cmocka_unit_test(a_client_that_follows_the_ring_is_told_of_a_new_one),
         cmocka_unit_test(expired_items_are_given_back_by_ticks_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
