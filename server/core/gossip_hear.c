@@ -5,7 +5,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* New members are told a little later: those that start together are told together. */
+/* Who introduces a new member does so a little later: those that start together are told together.
+ */
 #define JOIN_PUSH_DELAY_MS 50u
 #define TELL_INTERVAL_MS   500u
 
@@ -311,7 +312,7 @@ static void hear_account(struct gossip *gossip, struct span from, struct news *n
     if (!react(gossip, hearing, record, news, &delay_ms, now) || !(is_news || is_direct))
         return;
     news->hops++;
-    spread(gossip, record, news, delay_ms, now);
+    spread(gossip, record, news, is_direct ? delay_ms : 0, now);
 }
 
 static void hear_heartbeat(struct gossip *gossip, const struct news *news, struct moment now)

@@ -93,6 +93,7 @@ void rumors_add(struct rumors *rumors, const struct record *about, const struct 
     uint32_t hops_max = 2 * doublings + HOPS_SPARE;
     if (news->hops > hops_max || news->hops > NEWS_HOPS_MAX)
         return;
+    rumors->sends_max = 2 * doublings;
     supersede(rumors, about, news);
     if (rumors->count == RUMORS_MAX) {
         drop(rumors, rumor_of(rumors->queue.prev));
@@ -113,7 +114,6 @@ void rumors_add(struct rumors *rumors, const struct record *about, const struct 
         .since_ms = news->since_ms < now_ms ? now_ms - news->since_ms : 0,
         .evidence = news->evidence,
         .hops = news->hops,
-        .sends_left = 2 * doublings,
     };
     list_prepend(&rumors->queue, &rumor->link);
     rumors->count++;
@@ -136,11 +136,11 @@ static void append(const struct rumor *rumor, uint64_t now_ms, struct buf *out)
 /* Counts sends; a rumor whose sends are spent is dropped, others go behind those told less. */
 static void spend(struct rumors *rumors, struct rumor *rumor, uint32_t times)
 {
-    if (rumor->sends_left <= times) {
+    rumor->sends += times;
+    if (rumor->is_pushed && rumor->sends >= rumors->sends_max) {
         drop(rumors, rumor);
         return;
     }
-    rumor->sends_left -= times;
     list_remove(&rumor->link);
     list_append(&rumors->queue, &rumor->link);
 }
@@ -182,7 +182,6 @@ void rumors_check(const struct rumors *rumors)
     uint32_t count = 0, unpushed = 0;
     for (const struct list *link = rumors->queue.next; link != &rumors->queue; link = link->next) {
         const struct rumor *rumor = CONTAINER_OF(link, struct rumor, link);
-        CHECK(rumor->sends_left > 0);
         count++;
         unpushed += !rumor->is_pushed;
     }

@@ -2,8 +2,9 @@
  *
  * A rumor is pushed at once to a few members, and then rides on the messages that go out anyway
  * until its sends are spent: 2 × ceil(log2(members + 1)) of them, so that all hear it with high
- * probability. What it was about is told as it was heard; a greater account of the same member
- * takes its place. The queue is bounded: the one told most often gives way. */
+ * probability; not before it has been pushed. What it was about is told as it was heard; a greater
+ * account of the same member takes its place. The queue is bounded: the one told most often gives
+ * way. */
 #ifndef DHT_SERVER_CORE_RUMOR_H
 #define DHT_SERVER_CORE_RUMOR_H
 
@@ -27,7 +28,7 @@ struct rumor {
     uint64_t since_ms;
     enum evidence evidence;
     uint32_t hops;
-    uint32_t sends_left;
+    uint32_t sends;
     bool is_pushed; /* or is not to be */
 };
 
@@ -35,7 +36,8 @@ struct rumors {
     struct list queue; /* told least often first */
     uint32_t count;
     uint32_t unpushed;
-    uint64_t dropped; /* for lack of room */
+    uint32_t sends_max; /* of each, in a cluster as large as the last addition saw it */
+    uint64_t dropped;   /* for lack of room */
 };
 
 void rumors_init(struct rumors *rumors);

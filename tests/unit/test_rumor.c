@@ -47,8 +47,11 @@ static void a_rumor_is_told_twice_the_logarithm_of_the_members(void **state)
         rumors_init(&rumors);
         struct news news = about(&one, MEMBER_ALIVE, 0);
         rumors_add(&rumors, &one, &news, cases[i].members, NOW);
+        struct buf out = {0};
+        assert_int_equal(rumors_take_unpushed(&rumors, 1, NOW, &out), 1);
+        buf_close(&out);
         char text[256];
-        uint32_t told = 0;
+        uint32_t told = 1;
         while (take(&rumors, RUMORS_PIGGYBACK_MAX, text, sizeof(text)) == 1)
             told++;
         assert_int_equal(told, cases[i].sends);
@@ -74,6 +77,27 @@ static void a_push_counts_for_all_it_goes_to_and_happens_once(void **state)
     while (take(&rumors, 1, text, sizeof(text)) == 1)
         told++;
     assert_int_equal(told, 12 - 4);
+    buf_close(&out);
+    rumors_close(&rumors);
+}
+
+/* Those that start together make the cluster grow while their news waits to be pushed. */
+static void a_rumor_is_kept_until_it_is_pushed_and_as_the_cluster_is_then(void **state)
+{
+    (void)state;
+    struct rumors rumors;
+    rumors_init(&rumors);
+    struct news news = about(&one, MEMBER_ALIVE, 0);
+    rumors_add(&rumors, &one, &news, 1, NOW);
+    char text[256];
+    for (int i = 0; i < 9; i++)
+        assert_int_equal(take(&rumors, 6, text, sizeof(text)), 1);
+    struct news of_other = about(&other, MEMBER_ALIVE, 0);
+    rumors_add(&rumors, &other, &of_other, 40, NOW);
+    struct buf out = {0};
+    assert_int_equal(rumors_take_unpushed(&rumors, 1, NOW, &out), 2);
+    assert_int_equal(take(&rumors, 6, text, sizeof(text)), 2); /* 10 of 12 were told */
+    rumors_check(&rumors);
     buf_close(&out);
     rumors_close(&rumors);
 }
@@ -193,6 +217,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rumor_is_told_twice_the_logarithm_of_the_members),
         cmocka_unit_test(a_push_counts_for_all_it_goes_to_and_happens_once),
+        cmocka_unit_test(a_rumor_is_kept_until_it_is_pushed_and_as_the_cluster_is_then),
         cmocka_unit_test(a_greater_account_takes_the_place_of_smaller_ones),
         cmocka_unit_test(ages_grow_while_a_rumor_waits),
         cmocka_unit_test(a_rumor_passed_on_too_often_is_not_kept),

@@ -1,0 +1,744 @@
+/* Gossip on links: a few nodes on a network of buffers, in steps of a millisecond. What a few
+ * hundred do, and under faults, is tests/sim's. */
+#include "server/core/gossip.h"
+
+#include "common/check.h"
+#include "common/peers.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define NODES_MAX 12
+#define CONNS_MAX 64
+
+/* One end of a connection. */
+struct end {
+    bool is_open, is_connecting, is_closing;
+    struct conn_id id;
+    struct session session;
+    struct buf in;
+    int peer_node, peer_index; /* -1: the other end is gone */
+    size_t unacked;
+};
+
+struct place {
+    struct world *world;
+    int number;
+    bool is_running;
+    bool is_off;     /* its machine: nothing goes in or out */
+    bool is_stopped; /* its process: its machine acknowledges */
+    bool has_ended;  /* gossip said it is a duplicate */
+    uint64_t boot, generation;
+    char name[ADDRESS_TEXT_BYTES_MAX];
+    struct view seeds;
+    struct env env;
+    struct log log;
+    struct stats stats;
+    struct links links;
+    struct gossip gossip;
+    struct end ends[CONNS_MAX];
+    uint32_t conn_generation;
+    uint64_t sent_bytes;
+    uint32_t frames;
+};
+
+struct world {
+    struct moment now;
+    int count;
+    struct gossip_options options;
+    struct place places[NODES_MAX];
+    char log[1u << 20]; /* lines of all nodes, "name event …" */
+    size_t log_len;
+};
+
+static struct end *end_of(struct place *place, struct conn_id id)
+{
+    struct end *end = &place->ends[id.index % CONNS_MAX];
+    return end->is_open && end->id.generation == id.generation ? end : NULL;
+}
+
+static struct end *end_open(struct place *place)
+{
+    for (uint32_t i = 0; i < CONNS_MAX; i++) {
+        if (place->ends[i].is_open)
+            continue;
+        place->ends[i] = (struct end){.is_open = true,
+                                      .id = {i, ++place->conn_generation},
+                                      .peer_node = -1,
+                                      .peer_index = -1};
+        return &place->ends[i];
+    }
+    CHECK(!"a connection is free");
+    return NULL;
+}
+
+static void end_free(struct end *end)
+{
+    session_close(&end->session);
+    buf_close(&end->in);
+    end->is_open = false;
+}
+
+static void take_news(struct place *place)
+{
+    struct link_news news;
+    while (links_take_news(&place->links, &news))
+        if (news.lane != LANE_DATA)
+            gossip_link(&place->gossip, &news, place->world->now);
+}
+
+/* The other end of a connection is gone: a FIN comes, unless its machine is off. */
+static void hang_up(struct world *world, struct place *place, struct end *end)
+{
+    int node = end->peer_node, index = end->peer_index;
+    end_free(end);
+    if (node < 0 || index < 0 || place->is_off || world->places[node].is_off)
+        return;
+    world->places[node].ends[index].peer_node = -1;
+}
+
+static struct session *world_session(void *arg, struct conn_id id)
+{
+    struct end *end = end_of(arg, id);
+    return end ? &end->session : NULL;
+}
+
+static void world_client_text(void *arg, struct conn_id id, char text[CLIENT_TEXT_BYTES_MAX])
+{
+    (void)arg;
+    (void)id;
+    snprintf(text, CLIENT_TEXT_BYTES_MAX, "192.0.2.1:1024");
+}
+
+static struct conn_id world_dial(void *arg, const char *name)
+{
+    struct place *place = arg;
+    struct end *end = end_open(place);
+    end->is_connecting = true;
+    for (int i = 0; i < NODES_MAX; i++)
+        if (strcmp(place->world->places[i].name, name) == 0)
+            end->peer_node = i;
+    return end->id;
+}
+
+static void world_close(void *arg, struct conn_id id, bool after_sending)
+{
+    struct place *place = arg;
+    struct end *end = end_of(arg, id);
+    if (end && after_sending)
+        end->is_closing = true;
+    else if (end)
+        hang_up(place->world, place, end);
+}
+
+static uint64_t world_unacked(void *arg, struct conn_id id)
+{
+    struct end *end = end_of(arg, id);
+    return end ? end->unacked + reply_len(&end->session.out) : 0;
+}
+
+static void world_keep_boot(void *arg, uint64_t boot)
+{
+    ((struct place *)arg)->boot = boot;
+}
+
+static void world_sink(void *arg, const char *line, size_t len)
+{
+    struct place *place = arg;
+    struct world *world = place->world;
+    const char *event = strstr(line, " - ");
+    CHECK(event != NULL);
+    int written =
+        snprintf(world->log + world->log_len, sizeof(world->log) - world->log_len, "%d %.*s",
+                 place->number, (int)(len - (size_t)(event - line) - 3), event + 3);
+    if (getenv("GOSSIP_LOG"))
+        printf("%llu %d %.*s", (unsigned long long)world->now.mono_ms - 1000000, place->number,
+               (int)len - 25, line + 25);
+    if (world->log_len + (size_t)written < sizeof(world->log))
+        world->log_len += (size_t)written;
+}
+
+static void place_start(struct world *world, int number, const char *seeds)
+{
+    struct place *place = &world->places[number];
+    struct peers_error error;
+    assert_int_equal(peers_parse(span_of_string(seeds), &place->seeds, &error), ERR_OK);
+    place->world = world;
+    place->number = number;
+    place->boot = place->boot + 1 > (uint64_t)world->now.unix_ms ? place->boot + 1
+                                                                 : (uint64_t)world->now.unix_ms;
+    place->generation = place->boot * 1000 + (uint64_t)number;
+    place->log = (struct log){.level = LOG_INFO, .sink = world_sink, .arg = place};
+    place->env = (struct env){.shell = place,
+                              .session = world_session,
+                              .client_text = world_client_text,
+                              .dial = world_dial,
+                              .close = world_close,
+                              .unacked = world_unacked,
+                              .keep_boot = world_keep_boot};
+    const struct links_identity identity = {.name = place->name,
+                                            .cluster = "test",
+                                            .gossip = "random",
+                                            .generation = place->generation,
+                                            .boot = place->boot};
+    links_init(&place->links, &identity, 1000, &place->env, &place->log, &place->stats);
+    const struct gossip_setup setup = {.strategy = "random",
+                                       .seeds = &place->seeds,
+                                       .weight = 1,
+                                       .options = world->options,
+                                       .links = &place->links,
+                                       .env = &place->env,
+                                       .log = &place->log,
+                                       .stats = &place->stats,
+                                       .seed = (uint64_t)number + 1};
+    gossip_init(&place->gossip, &setup);
+    place->is_running = true;
+    place->has_ended = false;
+}
+
+/* kill -9: the kernel closes its connections. */
+static void place_kill(struct place *place)
+{
+    for (uint32_t i = 0; i < CONNS_MAX; i++)
+        if (place->ends[i].is_open)
+            hang_up(place->world, place, &place->ends[i]);
+    gossip_close(&place->gossip);
+    links_close(&place->links);
+    view_close(&place->seeds);
+    place->is_running = false;
+}
+
+static void take_frame(struct place *place, struct conn_id id, const struct frame *frame)
+{
+    struct moment now = place->world->now;
+    struct message message;
+    struct link *link = links_find(&place->links, id);
+    assert_int_equal(message_parse(frame, &message), ERR_OK);
+    place->frames++;
+    if (link && link->state == LINK_UP && message.kind >= MESSAGE_FORWARD) {
+        struct reply *out = link_out(&place->links, link);
+        assert_int_equal(gossip_message(&place->gossip, link->peer, &message, out, now), ERR_OK);
+    } else {
+        struct span from = message.kind == MESSAGE_HELLO     ? message.HELLO.from
+                           : message.kind == MESSAGE_WELCOME ? message.WELCOME.from
+                                                             : SPAN_LITERAL("");
+        links_handshake(&place->links, link, id, &message, gossip_boot_of(&place->gossip, from),
+                        now);
+    }
+    take_news(place);
+}
+
+static void take_in(struct place *place, struct end *end)
+{
+    struct conn_id id = end->id;
+    while (end_of(place, id) && buf_len(&end->in) > 0) {
+        struct span in = buf_span(&end->in);
+        struct frame frame;
+        size_t consumed = 0, need;
+        if (frame_parse(in.data, in.len, &frame, &consumed, &need) != FRAME_DONE)
+            return;
+        take_frame(place, id, &frame);
+        if (end_of(place, id))
+            buf_consume(&end->in, consumed);
+    }
+}
+
+/* A dial gets its answer: a place that runs, a refusal, or nothing from a machine that is off. */
+static void connect_end(struct place *place, struct end *end)
+{
+    struct world *world = place->world;
+    struct place *there = end->peer_node >= 0 ? &world->places[end->peer_node] : NULL;
+    if (there && there->is_off)
+        return;
+    end->is_connecting = false;
+    if (!there || !there->is_running) {
+        struct link *link = links_find(&place->links, end->id);
+        end->peer_node = -1;
+        end_free(end);
+        if (link)
+            links_end(&place->links, link, DISCONNECT_REFUSED, NULL, world->now);
+        take_news(place);
+        return;
+    }
+    struct end *other = end_open(there);
+    other->peer_node = place->number;
+    other->peer_index = (int)end->id.index;
+    end->peer_index = (int)other->id.index;
+    struct link *link = links_find(&place->links, end->id);
+    CHECK(link != NULL);
+    links_connected(&place->links, link);
+}
+
+static void lose_end(struct place *place, struct end *end)
+{
+    struct link *link = links_find(&place->links, end->id);
+    end_free(end);
+    if (link)
+        links_end(&place->links, link, DISCONNECT_CLOSED, NULL, place->world->now);
+    take_news(place);
+}
+
+static void carry(struct place *place, struct end *end)
+{
+    struct world *world = place->world;
+    if (end->is_connecting) {
+        connect_end(place, end);
+        return;
+    }
+    size_t len = reply_len(&end->session.out);
+    if (end->peer_node >= 0 && len > 0) {
+        struct place *there = &world->places[end->peer_node];
+        reply_own(&end->session.out);
+        end->unacked += len;
+        place->sent_bytes += len;
+        if (!there->is_off) {
+            buf_append(&there->ends[end->peer_index].in, buf_span(&end->session.out.bytes).data,
+                       len);
+            end->unacked = 0;
+        }
+        reply_consume(&end->session.out, len);
+    }
+    if (end->is_closing)
+        hang_up(world, place, end);
+}
+
+static void place_step(struct place *place)
+{
+    struct world *world = place->world;
+    for (uint32_t i = 0; i < CONNS_MAX; i++) {
+        struct end *end = &place->ends[i];
+        if (end->is_open)
+            take_in(place, end);
+        if (end->is_open && !end->is_connecting && end->peer_node < 0 && end->peer_index >= 0)
+            lose_end(place, end);
+    }
+    struct link *late;
+    while ((late = links_late(&place->links, world->now)))
+        links_end(&place->links, late, DISCONNECT_TIMEOUT, NULL, world->now);
+    take_news(place);
+    if (gossip_deadline(&place->gossip) <= world->now.mono_ms)
+        gossip_tick(&place->gossip, world->now);
+    links_sweep(&place->links);
+    gossip_check(&place->gossip);
+    place->has_ended |= gossip_is_duplicate(&place->gossip);
+    for (uint32_t i = 0; i < CONNS_MAX; i++)
+        if (place->ends[i].is_open)
+            carry(place, &place->ends[i]);
+}
+
+static void pass_ms(struct world *world, uint64_t ms)
+{
+    for (uint64_t i = 0; i < ms; i++) {
+        world->now.mono_ms++;
+        world->now.unix_ms++;
+        for (int n = 0; n < world->count; n++) {
+            struct place *place = &world->places[n];
+            if (place->is_running && !place->is_off && !place->is_stopped)
+                place_step(place);
+        }
+    }
+}
+
+static struct world *world_open(int count)
+{
+    struct world *world = calloc(1, sizeof(*world));
+    CHECK(world != NULL);
+    world->count = count;
+    world->now = (struct moment){1000000, 1700000000000};
+    assert_true(gossip_profile(SPAN_LITERAL("lan"), &world->options));
+    for (int i = 0; i < NODES_MAX; i++) {
+        snprintf(world->places[i].name, ADDRESS_TEXT_BYTES_MAX, "10.0.0.%d:11211", i + 1);
+        world->places[i].world = world;
+        world->places[i].number = i;
+    }
+    return world;
+}
+
+static void world_close_all(struct world *world)
+{
+    for (int i = 0; i < world->count; i++)
+        if (world->places[i].is_running)
+            place_kill(&world->places[i]);
+    free(world);
+}
+
+/* A cluster that knows itself: all through node 0. */
+static struct world *world_formed(int count)
+{
+    struct world *world = world_open(count);
+    for (int i = 0; i < count; i++)
+        place_start(world, i, "10.0.0.1:11211\n");
+    pass_ms(world, 3000);
+    return world;
+}
+
+static struct record *seen(struct world *world, int by, int whom)
+{
+    return members_find(&world->places[by].gossip.members,
+                        span_of_string(world->places[whom].name));
+}
+
+static enum member_state state_of(struct world *world, int by, int whom)
+{
+    struct record *record = seen(world, by, whom);
+    return record ? record->state : MEMBER_REMOVED;
+}
+
+/* Whether every running node but the subject sees whom so. */
+static bool all_see(struct world *world, int whom, enum member_state state)
+{
+    for (int i = 0; i < world->count; i++)
+        if (i != whom && world->places[i].is_running && state_of(world, i, whom) != state)
+            return false;
+    return true;
+}
+
+static void assert_one_view(struct world *world)
+{
+    int first = -1;
+    for (int i = 0; i < world->count; i++) {
+        if (!world->places[i].is_running)
+            continue;
+        first = first < 0 ? i : first;
+        assert_true(world->places[i].gossip.members.viewhash ==
+                    world->places[first].gossip.members.viewhash);
+    }
+}
+
+/* Passes time until all see it; returns the ms it took; fails after limit_ms. */
+static uint64_t until_all_see(struct world *world, int whom, enum member_state state,
+                              uint64_t limit_ms)
+{
+    uint64_t start_ms = world->now.mono_ms;
+    while (!all_see(world, whom, state)) {
+        if (world->now.mono_ms - start_ms > limit_ms)
+            fail_msg("not all see %d %s within %llu ms:\n%s", whom, member_state_word(state),
+                     (unsigned long long)limit_ms, world->log);
+        pass_ms(world, 1);
+    }
+    return world->now.mono_ms - start_ms;
+}
+
+static unsigned lines_of(const struct world *world, const char *event)
+{
+    unsigned count = 0;
+    char word[64];
+    snprintf(word, sizeof(word), " %s ", event);
+    for (const char *at = world->log; (at = strstr(at, word)); at++)
+        count++;
+    return count;
+}
+
+/* --- joining ---------------------------------------------------------------------------------- */
+
+static void a_node_alone_has_joined_at_once(void **state)
+{
+    (void)state;
+    struct world *world = world_open(1);
+    place_start(world, 0, "10.0.0.1:11211\n");
+    pass_ms(world, 10);
+    assert_true(gossip_has_joined(&world->places[0].gossip));
+    assert_true(gossip_take_changed(&world->places[0].gossip));
+    struct view view;
+    gossip_ring_view(&world->places[0].gossip, &view);
+    assert_int_equal(view.member_count, 1);
+    view_close(&view);
+    world_close_all(world);
+}
+
+static void nodes_started_together_through_one_seed_know_each_other(void **state)
+{
+    (void)state;
+    struct world *world = world_open(10);
+    for (int i = 0; i < 10; i++)
+        place_start(world, i, "10.0.0.1:11211\n");
+    for (int i = 0; i < 10; i++)
+        until_all_see(world, i, MEMBER_ALIVE, 300);
+    pass_ms(world, 3000);
+    assert_one_view(world);
+    for (int i = 0; i < 10; i++) {
+        assert_true(gossip_has_joined(&world->places[i].gossip));
+        assert_int_equal(gossip_count(&world->places[i].gossip, MEMBER_ALIVE), 10);
+    }
+    assert_int_equal(lines_of(world, "member-suspect"), 0);
+    world_close_all(world);
+}
+
+static void a_node_in_nobodys_list_joins_through_any_seed(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(5);
+    world->count = 6;
+    place_start(world, 5, "10.0.0.9:11211\n10.0.0.3:11211\n");
+    uint64_t ms = until_all_see(world, 5, MEMBER_ALIVE, 200);
+    assert_true(ms <= 100);
+    assert_int_equal(gossip_count(&world->places[5].gossip, MEMBER_ALIVE), 6);
+    world_close_all(world);
+}
+
+static void absent_seeds_are_tried_until_they_come(void **state)
+{
+    (void)state;
+    struct world *world = world_open(2);
+    place_start(world, 0, "10.0.0.2:11211\n10.0.0.7:11211\n");
+    pass_ms(world, 1500);
+    assert_true(gossip_has_joined(&world->places[0].gossip));
+    assert_int_equal(gossip_count(&world->places[0].gossip, MEMBER_ALIVE), 1);
+    place_start(world, 1, "");
+    until_all_see(world, 1, MEMBER_ALIVE, 2 * world->options.rejoin_ms + 1000);
+    until_all_see(world, 0, MEMBER_ALIVE, 100);
+    world_close_all(world);
+}
+
+/* --- failures --------------------------------------------------------------------------------- */
+
+static void a_killed_process_is_dead_for_all_in_a_quarter_second(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(10);
+    place_kill(&world->places[4]);
+    uint64_t suspect_ms = until_all_see(world, 4, MEMBER_SUSPECT, 150);
+    assert_true(suspect_ms <= 150);
+    uint64_t ms = suspect_ms + until_all_see(world, 4, MEMBER_DEAD, 400);
+    assert_in_range(ms, 200, 260);
+    pass_ms(world, world->options.remove_ms + 500);
+    assert_true(all_see(world, 4, MEMBER_REMOVED));
+    assert_int_equal(lines_of(world, "member-removed"), 9);
+    assert_int_equal(lines_of(world, "member-dead"), 9);
+    assert_one_view(world);
+    world_close_all(world);
+}
+
+static void two_of_three_see_the_third_die(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(3);
+    place_kill(&world->places[0]);
+    until_all_see(world, 0, MEMBER_DEAD, 500);
+    place_kill(&world->places[1]);
+    until_all_see(world, 1, MEMBER_DEAD, 500);
+    world_close_all(world);
+}
+
+static void a_machine_that_is_off_is_suspected_soon_and_dead_after_its_time(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(10);
+    world->places[4].is_off = true;
+    world->places[4].is_running = false; /* of no account for all_see */
+    uint64_t start_ms = world->now.mono_ms;
+    until_all_see(world, 4, MEMBER_SUSPECT, 4000);
+    until_all_see(world, 4, MEMBER_DEAD, 12000);
+    assert_in_range(world->now.mono_ms - start_ms, world->options.silent_min_ms, 11000);
+    assert_int_equal(lines_of(world, "member-dead"), 9);
+    world->places[4].is_running = true;
+    world_close_all(world);
+}
+
+static void a_stopped_process_is_never_dead_within_its_time_and_comes_back(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(10);
+    world->places[4].is_stopped = true;
+    pass_ms(world, 8000);
+    assert_int_equal(lines_of(world, "member-dead"), 0);
+    assert_true(lines_of(world, "member-suspect") > 0);
+    world->places[4].is_stopped = false;
+    until_all_see(world, 4, MEMBER_ALIVE, 1000);
+    assert_true(seen(world, 0, 4)->inc > 0);
+    pass_ms(world, 3000);
+    assert_one_view(world);
+    for (int i = 0; i < 10; i++)
+        assert_true(all_see(world, i, MEMBER_ALIVE));
+    assert_int_equal(lines_of(world, "member-dead"), 0);
+    world_close_all(world);
+}
+
+static void a_process_stopped_for_longer_is_dead(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(10);
+    world->places[4].is_stopped = true;
+    until_all_see(world, 4, MEMBER_DEAD, 16000);
+    world->places[4].is_stopped = false;
+    until_all_see(world, 4, MEMBER_ALIVE, 8000);
+    pass_ms(world, 3000);
+    assert_one_view(world);
+    world_close_all(world);
+}
+
+static void a_quiet_cluster_suspects_nobody(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(10);
+    for (int i = 0; i < 10; i++)
+        world->places[i].sent_bytes = 0;
+    pass_ms(world, 60000);
+    assert_int_equal(lines_of(world, "member-suspect"), 0);
+    assert_int_equal(lines_of(world, "refuted"), 0);
+    /* Without headers: two questions and two answers a second. */
+    for (int i = 0; i < 10; i++)
+        assert_in_range(world->places[i].sent_bytes / 60, 300, 720);
+    world_close_all(world);
+}
+
+/* --- identity --------------------------------------------------------------------------------- */
+
+static void a_restart_within_a_blink_is_noticed_by_all(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(10);
+    uint64_t boot = world->places[4].boot;
+    place_kill(&world->places[4]);
+    pass_ms(world, 50);
+    place_start(world, 4, "10.0.0.1:11211\n");
+    pass_ms(world, 1000);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(state_of(world, i, 4), MEMBER_ALIVE);
+        assert_true(seen(world, i, 4)->boot > boot);
+    }
+    assert_true(lines_of(world, "member-restarted") + lines_of(world, "member-joined") >= 9);
+    world_close_all(world);
+}
+
+static void who_is_removed_and_returns_takes_a_higher_boot(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(6);
+    world->places[2].is_stopped = true;
+    until_all_see(world, 2, MEMBER_REMOVED, 30000);
+    uint64_t boot = world->places[2].boot, generation = world->places[2].generation;
+    world->places[2].is_stopped = false;
+    until_all_see(world, 2, MEMBER_ALIVE, 8000);
+    assert_true(seen(world, 0, 2)->boot > boot);
+    assert_true(seen(world, 0, 2)->generation == generation);
+    assert_true(world->places[2].boot == seen(world, 0, 2)->boot); /* recorded */
+    assert_true(record_is_damped(seen(world, 0, 2), world->now.mono_ms));
+    pass_ms(world, 3000);
+    assert_one_view(world);
+    world_close_all(world);
+}
+
+static void the_older_of_two_processes_of_one_name_ends(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(4);
+    struct place *place = &world->places[1];
+    struct news news;
+    members_tell(&place->gossip.members, place->gossip.members.self, world->now.mono_ms, &news);
+    news.boot++;
+    news.generation++;
+    struct buf body = {0};
+    news_append(&body, &news);
+    struct message message = {
+        .kind = MESSAGE_NEWS, .NEWS = {.number = 0, .hb = 1000}, .body = buf_span(&body)};
+    struct reply out = {0};
+    assert_int_equal(
+        gossip_message(&place->gossip, seen(world, 1, 0)->peer, &message, &out, world->now),
+        ERR_OK);
+    assert_true(gossip_is_duplicate(&place->gossip));
+    buf_close(&body);
+    world_close_all(world);
+}
+
+/* --- leaving ---------------------------------------------------------------------------------- */
+
+static void who_leaves_is_left_and_never_suspected(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(10);
+    gossip_leave(&world->places[4].gossip, world->now);
+    assert_false(gossip_has_left(&world->places[4].gossip, world->now));
+    uint64_t start_ms = world->now.mono_ms;
+    while (!gossip_has_left(&world->places[4].gossip, world->now))
+        pass_ms(world, 1);
+    assert_true(world->now.mono_ms - start_ms <= 20);
+    place_kill(&world->places[4]);
+    until_all_see(world, 4, MEMBER_LEFT, 100);
+    pass_ms(world, 8000);
+    assert_int_equal(lines_of(world, "member-suspect"), 0);
+    assert_int_equal(lines_of(world, "member-dead"), 0);
+    assert_one_view(world);
+    world_close_all(world);
+}
+
+static void who_leaves_a_mute_cluster_ends_in_time(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(3);
+    world->places[0].is_stopped = world->places[1].is_stopped = true;
+    gossip_leave(&world->places[2].gossip, world->now);
+    pass_ms(world, world->options.leave_ms + 1);
+    assert_true(gossip_has_left(&world->places[2].gossip, world->now));
+    world_close_all(world);
+}
+
+/* --- isolation -------------------------------------------------------------------------------- */
+
+/* Serf's returning node kills its healthy members (traps.md 20); this one nobody. */
+static void a_node_back_from_isolation_kills_nobody(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(10);
+    world->places[4].is_off = true;
+    struct place *place = &world->places[4];
+    /* It is cut off, not stopped: it goes on by itself. */
+    for (int ms = 0; ms < 12000; ms++) {
+        pass_ms(world, 1);
+        place->is_off = false;
+        for (uint32_t i = 0; i < CONNS_MAX; i++)
+            if (place->ends[i].is_open && reply_len(&place->ends[i].session.out) > 0) {
+                place->ends[i].unacked += reply_len(&place->ends[i].session.out);
+                reply_consume(&place->ends[i].session.out, reply_len(&place->ends[i].session.out));
+            }
+        struct link *late;
+        while ((late = links_late(&place->links, world->now)))
+            links_end(&place->links, late, DISCONNECT_TIMEOUT, NULL, world->now);
+        take_news(place);
+        if (gossip_deadline(&place->gossip) <= world->now.mono_ms)
+            gossip_tick(&place->gossip, world->now);
+        place->is_off = true;
+    }
+    assert_true(lines_of(world, "isolated") > 0);
+    place->is_off = false;
+    /* What was sent meanwhile comes by retransmission, or not at all; connections are stuck. */
+    pass_ms(world, 10000);
+    for (int i = 0; i < 10; i++)
+        for (int j = 0; j < 10; j++)
+            assert_int_equal(state_of(world, i, j), MEMBER_ALIVE);
+    assert_one_view(world);
+    for (int i = 0; i < 10; i++) {
+        char line[64];
+        snprintf(line, sizeof(line), "member-dead member=%s ", world->places[i].name);
+        if (i != 4)
+            assert_null(strstr(world->log, line));
+    }
+    world_close_all(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_node_alone_has_joined_at_once),
+        cmocka_unit_test(nodes_started_together_through_one_seed_know_each_other),
+        cmocka_unit_test(a_node_in_nobodys_list_joins_through_any_seed),
+        cmocka_unit_test(absent_seeds_are_tried_until_they_come),
+        cmocka_unit_test(a_killed_process_is_dead_for_all_in_a_quarter_second),
+        cmocka_unit_test(two_of_three_see_the_third_die),
+        cmocka_unit_test(a_machine_that_is_off_is_suspected_soon_and_dead_after_its_time),
+        cmocka_unit_test(a_stopped_process_is_never_dead_within_its_time_and_comes_back),
+        cmocka_unit_test(a_process_stopped_for_longer_is_dead),
+        cmocka_unit_test(a_quiet_cluster_suspects_nobody),
+        cmocka_unit_test(a_restart_within_a_blink_is_noticed_by_all),
+        cmocka_unit_test(who_is_removed_and_returns_takes_a_higher_boot),
+        cmocka_unit_test(the_older_of_two_processes_of_one_name_ends),
+        cmocka_unit_test(who_leaves_is_left_and_never_suspected),
+        cmocka_unit_test(who_leaves_a_mute_cluster_ends_in_time),
+        cmocka_unit_test(a_node_back_from_isolation_kills_nobody),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
