@@ -196,6 +196,11 @@ void node_stats_append(struct node *node, struct span words, struct reply *out)
     gauges.members_dead = gossip_count(&node->gossip, MEMBER_DEAD);
     gauges.members_left = gossip_count(&node->gossip, MEMBER_LEFT);
     gauges.members_unverified = gossip_count(&node->gossip, MEMBER_UNVERIFIED);
+    gauges.members_alive = gossip_count(&node->gossip, MEMBER_ALIVE);
+    gauges.members_suspect = gossip_count(&node->gossip, MEMBER_SUSPECT);
+    gauges.members_dead = gossip_count(&node->gossip, MEMBER_DEAD);
+    gauges.members_left = gossip_count(&node->gossip, MEMBER_LEFT);
+    gauges.members_unverified = gossip_count(&node->gossip, MEMBER_UNVERIFIED);
     gauges.settings = node->options.settings;
     gauges.settings_count = node->options.settings_count;
     stats_append(out, &node->stats, &gauges, words);
@@ -923,6 +928,12 @@ void node_tick(struct node *node)
         node->store_tick_ms =
             node->now.mono_ms + (has_more ? STORE_TICK_BUSY_MS : STORE_TICK_IDLE_MS);
     }
+}
+
+void node_seed(struct node *node, const struct view *seeds)
+{
+    node->options.seeds = seeds;
+    gossip_seed(&node->gossip, seeds, node->now);
 }
 
 void node_leave(struct node *node)
