@@ -684,7 +684,9 @@ static void take_ring(struct node *node)
     node_flush(node);
     struct view view;
     gossip_ring_view(&node->gossip, &view);
-    if (node->route.changes > 0 && view_equal(&view, &node->route.view)) {
+    /* The last node to leave serves what it has received to its end. */
+    bool is_last = node->is_leaving && view.member_count == 0;
+    if (is_last || (node->route.changes > 0 && view_equal(&view, &node->route.view))) {
         view_close(&view);
         return;
     }
