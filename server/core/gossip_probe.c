@@ -261,6 +261,9 @@ static bool evidence_of(enum disconnect why, enum evidence *evidence)
     case DISCONNECT_STRANGER:
         *evidence = EVIDENCE_REFUSED;
         return true;
+    case DISCONNECT_MUTE:
+        *evidence = EVIDENCE_STALLED;
+        return true;
     case DISCONNECT_TIMEOUT:
     case DISCONNECT_UNREACHABLE:
         *evidence = EVIDENCE_SILENT;

@@ -314,6 +314,7 @@ void links_connected(struct links *links, struct link *link)
                   .to = span_of_string(links_name(links, link->peer))},
     };
     message_append(&session->out, &hello);
+    link->boot_said = own->boot;
     link->state = LINK_GREETING;
 }
 
@@ -621,6 +622,7 @@ static void take_refused(struct links *links, struct link *link, const struct me
 {
     const struct message_REFUSED *refused = &message->REFUSED;
     static const char *const denied = "it refuses this node, see its log";
+    uint64_t boot_said = link->boot_said;
     char reason[128], from[ADDRESS_TEXT_BYTES_MAX];
     if (!link->reason || strcmp(link->reason, denied) != 0)
         log_line(links->log, now, LOG_WARN, "refused-by-peer",
@@ -630,7 +632,8 @@ static void take_refused(struct links *links, struct link *link, const struct me
                  log_quote(message->body.data, message->body.len, reason, sizeof(reason)));
     link->rest_ms = REST_MS_MAX;
     links_end(links, link, refusal_class(refused->why), denied, now);
-    if (span_equal(refused->why, span_of_string(refusals[BY_BOOT].why)))
+    if (span_equal(refused->why, span_of_string(refusals[BY_BOOT].why)) &&
+        boot_said == links->identity.boot)
         links->news[links->news_count - 1].is_superseded = true;
 }
 
@@ -661,6 +664,13 @@ struct link *links_late(const struct links *links, struct moment now)
 {
     struct link *link = first_pending(links);
     return link && now.mono_ms >= link->deadline_ms ? link : NULL;
+}
+
+enum disconnect links_lateness(const struct links *links, const struct link *link)
+{
+    bool is_heard = link->state == LINK_GREETING &&
+                    links->env->unacked(links->env->shell, link->conn) == 0;
+    return is_heard ? DISCONNECT_MUTE : DISCONNECT_TIMEOUT;
 }
 
 uint64_t links_deadline(const struct links *links)

@@ -59,6 +59,7 @@ struct link {
     uint32_t rest_ms;       /* the next rest; grows with each failure */
     enum disconnect why;    /* why it rests; valid if reason is set */
     const char *reason;     /* the same for people; static; NULL after success */
+    uint64_t boot_said;     /* this node's, as its HELLO said; it may have taken a later one since */
     struct parts *parts;    /* a body under way, or NULL */
 };
 
@@ -182,6 +183,8 @@ void links_end(struct links *links, struct link *link, enum disconnect why, cons
                struct moment now);
 /* The first dialled link whose deadline has passed, or NULL. The caller ends it. */
 struct link *links_late(const struct links *links, struct moment now);
+/* What that says of the other end: its machine has acknowledged the HELLO, or it has not. */
+enum disconnect links_lateness(const struct links *links, const struct link *link);
 /* The earliest deadline of a dialled link; UINT64_MAX if none. */
 uint64_t links_deadline(const struct links *links);
 /* Takes the oldest news not taken yet. Returns whether there was any. */

@@ -196,11 +196,6 @@ void node_stats_append(struct node *node, struct span words, struct reply *out)
     gauges.members_dead = gossip_count(&node->gossip, MEMBER_DEAD);
     gauges.members_left = gossip_count(&node->gossip, MEMBER_LEFT);
     gauges.members_unverified = gossip_count(&node->gossip, MEMBER_UNVERIFIED);
-    gauges.members_alive = gossip_count(&node->gossip, MEMBER_ALIVE);
-    gauges.members_suspect = gossip_count(&node->gossip, MEMBER_SUSPECT);
-    gauges.members_dead = gossip_count(&node->gossip, MEMBER_DEAD);
-    gauges.members_left = gossip_count(&node->gossip, MEMBER_LEFT);
-    gauges.members_unverified = gossip_count(&node->gossip, MEMBER_UNVERIFIED);
     gauges.settings = node->options.settings;
     gauges.settings_count = node->options.settings_count;
     stats_append(out, &node->stats, &gauges, words);
@@ -684,9 +679,7 @@ static void take_ring(struct node *node)
     node_flush(node);
     struct view view;
     gossip_ring_view(&node->gossip, &view);
-    /* The last node to leave serves what it has received to its end. */
-    bool is_last = node->is_leaving && view.member_count == 0;
-    if (is_last || (node->route.changes > 0 && view_equal(&view, &node->route.view))) {
+    if (node->route.changes > 0 && view_equal(&view, &node->route.view)) {
         view_close(&view);
         return;
     }
@@ -901,7 +894,8 @@ void node_tick(struct node *node)
 {
     struct link *late;
     while ((late = links_late(&node->links, node->now)))
-        links_end(&node->links, late, DISCONNECT_TIMEOUT, "no answer in time", node->now);
+        links_end(&node->links, late, links_lateness(&node->links, late), "no answer in time",
+                  node->now);
     tell_news(node);
     /* Answers come in the order of the forwards, so all behind a late one are late too. Ending the
      * link makes the other end drop what nobody waits for any more, instead of carrying it out
@@ -932,12 +926,6 @@ void node_tick(struct node *node)
     }
 }
 
-void node_seed(struct node *node, const struct view *seeds)
-{
-    node->options.seeds = seeds;
-    gossip_seed(&node->gossip, seeds, node->now);
-}
-
 void node_leave(struct node *node)
 {
     node->is_leave_due = false;
@@ -956,6 +944,11 @@ bool node_has_link(const struct node *node, struct conn_id conn)
 size_t node_forward_count(const struct node *node)
 {
     return node->coord.count;
+}
+
+const struct gossip *node_gossip(const struct node *node)
+{
+    return &node->gossip;
 }
 
 struct stats *node_stats(struct node *node)
