@@ -153,12 +153,9 @@ static bool is_leader(const struct dht *dht, const struct server *server)
     return false;
 }
 
-void choice_begin(struct dht *dht)
+/* Forgets the servers that are neither of the list nor on the ring. */
+static void forget_strangers(struct dht *dht)
 {
-    dht->run_count++;
-    if (!dht->has_strangers)
-        return;
-    dht->has_strangers = false;
     size_t kept = 0;
     for (size_t i = 0; i < dht->server_count; i++) {
         struct server *server = dht->servers[i];
@@ -197,7 +194,7 @@ static void ring_take(struct dht *dht, struct known_ring *ring)
         dht->leaders[i] = server_new(&address);
         server_add(dht, dht->leaders[i]);
     }
-    dht->has_strangers = true;
+    forget_strangers(dht);
 }
 
 enum err choice_learn(struct dht *dht, struct server *server, uint64_t now_ms, uint64_t deadline_ms)
@@ -222,7 +219,7 @@ enum err choice_learn(struct dht *dht, struct server *server, uint64_t now_ms, u
         known_ring_close(&ring);
         return err;
     }
-    ring_take(dht, &ring);
+    ring_take(dht, &ring); /* may forget server */
     dht->is_ring_stale = told != dht->ring.hash;
     dht->learn_after_ms = now_ms + LEARN_PAUSE_MS;
     return ERR_OK;

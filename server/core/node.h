@@ -82,8 +82,6 @@ uint64_t node_deadline(const struct node *node);
 /* Time passes: deadlines, retries, expired items. */
 void node_tick(struct node *node);
 
-/* peers.txt has been read anew. seeds: borrowed in place of the old ones. */
-void node_seed(struct node *node, const struct view *seeds);
 /* Leaves the cluster: says so to the others, leads nothing from now on, and calls env's end with
  * NODE_END_LEFT when enough of them have heard it or will not. A second call changes nothing. */
 void node_leave(struct node *node);
@@ -93,6 +91,8 @@ bool node_has_link(const struct node *node, struct conn_id conn);
 /* Requests forwarded and not answered yet. */
 size_t node_forward_count(const struct node *node);
 struct stats *node_stats(struct node *node);
+/* What it knows of the members: for the simulator's checks. */
+const struct gossip *node_gossip(const struct node *node);
 /* The ring as the node has it. */
 const struct route *node_route(const struct node *node);
 /* Appends the answer to `stats` (words empty) for the log; see stats.h. */

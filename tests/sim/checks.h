@@ -14,6 +14,7 @@ struct trial {
     uint32_t seed_count; /* lines of peers.txt; 0: all nodes */
     uint32_t seconds;    /* of virtual time, where the check leaves it open */
     FILE *echo;
+    bool is_debugged;
     struct world *world; /* made by the check, closed by whoever runs it */
     uint64_t counts[8];  /* whatever the check counts, added up over seeds */
 };
@@ -40,5 +41,23 @@ void check_same_trace(struct trial *trial);
 void check_requests_quiet(struct trial *trial);
 void check_requests_faults(struct trial *trial);
 void check_requests_once(struct trial *trial);
+void check_complete(struct trial *trial);
+void check_accurate_quiet(struct trial *trial);
+void check_accurate_loss10(struct trial *trial);
+void check_accurate_loss25(struct trial *trial);
+void check_accurate_stops(struct trial *trial);
+void check_accurate_freeze(struct trial *trial);
+void check_accurate_return(struct trial *trial);
+void check_converge_news(struct trial *trial);
+void check_converge_view(struct trial *trial);
+void check_heal(struct trial *trial);
+void check_heal_one_seed(struct trial *trial);
+void check_resurrect(struct trial *trial);
+void check_identity_restart(struct trial *trial);
+void check_identity_foreign(struct trial *trial);
+void check_identity_clone(struct trial *trial);
+void check_unfair_paths(struct trial *trial);
+void check_unfair_flips(struct trial *trial);
+void check_overload(struct trial *trial);
 
 #endif

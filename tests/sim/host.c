@@ -202,7 +202,8 @@ void host_start(struct host *host, const struct host_options *options)
     CHECK(world->net.machines[host->number].is_on);
     host->options = *options;
     host->budget = (struct budget){.limit_bytes = HOST_MEMORY_BYTES};
-    host->log = (struct log){.level = LOG_INFO, .sink = log_sink, .arg = host};
+    host->log = (struct log){
+        .level = world->options.is_debugged ? LOG_DEBUG : LOG_INFO, .sink = log_sink, .arg = host};
     snprintf(host->log.node, sizeof(host->log.node), "n%u", host->number + 1);
     host_conn_env(host);
     const struct store_options store_options = {.budget = &host->budget,
@@ -211,8 +212,6 @@ void host_start(struct host *host, const struct host_options *options)
     uint64_t unix_ms = (uint64_t)host_now(host).unix_ms;
     host->boot = unix_ms > host->boot ? unix_ms : host->boot + 1;
     host->generation = prng_next(&host->prng);
-    struct gossip_options timers;
-    CHECK(gossip_profile(SPAN_LITERAL("lan"), &timers));
     const struct node_options node_options = {.name = host->name,
                                               .cluster = options->cluster,
                                               .gossip = options->gossip,
@@ -220,7 +219,7 @@ void host_start(struct host *host, const struct host_options *options)
                                               .boot = host->boot,
                                               .weight = options->weight,
                                               .seeds = &host->peers,
-                                              .timers = timers,
+                                              .timers = options->timers,
                                               .value_bytes_max = HOST_VALUE_BYTES_MAX,
                                               .op_timeout_ms = options->op_timeout_ms};
     host->node = node_open(&node_options, host->store, &host->env, &host->log);

@@ -36,6 +36,7 @@ struct settings {
     uint32_t seeds;   /* 0: the check's own */
     bool is_long;
     bool is_traced;
+    bool is_debugged;
     bool is_list;
     bool is_rewriting;
     bool is_mutating;
@@ -110,6 +111,7 @@ static int run_check(const struct check *check, const struct settings *settings,
                                          : check->seeds_quick;
     struct trial trial = {.node_count = settings->nodes ? settings->nodes : check->node_count,
                           .seconds = settings->seconds ? settings->seconds : check->seconds,
+                          .is_debugged = settings->is_debugged,
                           .echo = settings->is_traced ? stdout : NULL};
     struct prng drawn;
     prng_init(&drawn, fresh);
@@ -269,6 +271,8 @@ static bool parse(struct settings *settings, int argc, char **argv)
             settings->is_long = true;
         } else if (strcmp(option, "--trace") == 0) {
             settings->is_traced = true;
+        } else if (strcmp(option, "--debug") == 0) {
+            settings->is_traced = settings->is_debugged = true;
         } else if (strcmp(option, "--list") == 0) {
             settings->is_list = true;
         } else if (strcmp(option, "--mutants") == 0) {
@@ -308,8 +312,9 @@ int main(int argc, char **argv)
 {
     struct settings settings = {0};
     if (!parse(&settings, argc, argv)) {
-        fprintf(stderr, "usage: sim [--list] [--check NAME] [--seed N] [--nodes N] [--seconds N] "
-                        "[--seeds N] [--long] [--trace] [--stories FILE... [--rewrite]]\n");
+        fprintf(stderr,
+                "usage: sim [--list] [--check NAME] [--seed N] [--nodes N] [--seconds N] "
+                "[--seeds N] [--long] [--trace | --debug] [--stories FILE... [--rewrite]]\n");
         return EXIT_USAGE;
     }
     if (settings.is_mutating)

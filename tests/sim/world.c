@@ -34,6 +34,7 @@ struct world *world_open(const struct world_options *options)
     world->options = *options;
     world->host_options = (struct host_options){
         .cluster = "dht", .gossip = "random", .weight = 1, .op_timeout_ms = 1000};
+    CHECK(gossip_profile(SPAN_LITERAL("lan"), &world->host_options.timers));
     prng_init(&world->prng, options->seed);
     trace_init(&world->trace, &world->clock);
     world->trace.echo = options->echo;

@@ -16,7 +16,8 @@ struct world_options {
     uint32_t client_count; /* machines of clients */
     uint32_t delay_us;     /* every path's, to begin with */
     uint32_t jitter_us;
-    FILE *echo; /* where the trace is printed as it comes; NULL: nowhere */
+    bool is_debugged; /* nodes log at debug */
+    FILE *echo;       /* where the trace is printed as it comes; NULL: nowhere */
 };
 
 struct world {

@@ -1,0 +1,93 @@
+/* membership.md C.7.1, completeness: whoever crashes is held for dead by every survivor, in time.
+ */
+#include "tests/sim/checks.h"
+#include "tests/sim/watch.h"
+
+#include <stdlib.h>
+
+#define FORM_MS 20000u /* until all know all, at 30 % loss too */
+
+/* Loss in per cent, drawn by the seed's run number. */
+static uint32_t draw_loss(struct world *world)
+{
+    static const uint32_t losses[] = {0, 5, 10, 20, 30};
+    return losses[prng_below(&world->prng, ARRAY_COUNT(losses))];
+}
+
+/* min-timer + 4 T_gossip + 2 s, and twice that above 10 % loss; if the silent are a quarter or more
+ * of all, survivors may hold themselves for cut off until T_isolated has passed. */
+static uint64_t bound_ms(const struct world *world, uint32_t loss, bool is_off, bool are_many)
+{
+    const struct gossip_options *timers = &world->host_options.timers;
+    uint64_t ms =
+        (is_off ? timers->silent_min_ms : timers->refused_ms) + 4 * timers->gossip_ms + 2000;
+    if (loss > 10)
+        ms *= 2;
+    return ms + (are_many ? timers->isolated_ms : 0);
+}
+
+static bool all_see_gone(struct world *world, const void *arg)
+{
+    const bool *is_victim = arg;
+    for (uint32_t i = 0; i < world->host_count; i++)
+        for (uint32_t j = 0; j < world->host_count; j++)
+            if (!is_victim[i] && is_victim[j] && !watch_sees_gone(world, i, j))
+                return false;
+    return true;
+}
+
+static void crash(struct world *world, uint32_t node, bool is_off)
+{
+    if (is_off)
+        world_power_off(world, node);
+    else
+        world_kill(world, node);
+}
+
+/* Draws victims: any set, or node 0 (the introducer) and the targets binary gossip has for it. */
+static uint32_t draw_victims(struct world *world, bool *is_victim)
+{
+    uint32_t wanted = 1 + (uint32_t)prng_below(&world->prng, (world->host_count - 1) / 2);
+    uint32_t count = 0;
+    if (prng_below(&world->prng, 3) == 0) {
+        for (uint32_t step = 1; step < world->host_count && count < (world->host_count - 1) / 2;
+             step *= 2) {
+            is_victim[step] = true;
+            count++;
+        }
+        return count;
+    }
+    if (prng_below(&world->prng, 2) == 0) {
+        is_victim[0] = true;
+        count++;
+    }
+    while (count < wanted) {
+        uint32_t node = (uint32_t)prng_below(&world->prng, world->host_count);
+        count += !is_victim[node];
+        is_victim[node] = true;
+    }
+    return count;
+}
+
+void check_complete(struct trial *trial)
+{
+    struct world *world = trial_begin(trial, 0);
+    uint32_t loss = draw_loss(world);
+    world_lose(world, loss * (NET_PPM / 100));
+    world_start_all(world);
+    watch_until_one_view(world, FORM_MS, "the cluster does not form");
+    struct watch *watch = watch_open(world);
+    bool *is_victim = calloc(world->host_count, sizeof(*is_victim));
+    bool is_off = prng_below(&world->prng, 2) == 0;
+    uint32_t count = draw_victims(world, is_victim);
+    watch->forbids_deaths = loss <= 10;
+    for (uint32_t i = 0; i < world->host_count; i++)
+        if (is_victim[i])
+            crash(world, i, is_off);
+    uint64_t limit_ms = bound_ms(world, loss, is_off, count * 4 >= world->host_count);
+    trial->counts[is_off] += count;
+    trial->counts[2] += watch_until(world, all_see_gone, is_victim, 10, limit_ms,
+                                    "not all survivors hold the crashed for dead in time");
+    free(is_victim);
+    watch_close(watch);
+}

@@ -1,0 +1,122 @@
+/* membership.md C.7.3 and C.7.5: news reaches all, and parts of a cluster find each other again. */
+#include "tests/sim/checks.h"
+#include "tests/sim/watch.h"
+
+#define FORM_MS     20000u
+#define LAN_US      1000u
+#define PUSH_MS     100u  /* a push held back for others to go with it, and its hops */
+#define LOSS_MS     1000u /* a fifth of packets lost: repeated after 0.2, 0.6, ... s */
+#define ONE_VIEW_MS 3000u /* after the last change all viewhashes are equal */
+
+static bool is_known(struct world *world, const void *arg)
+{
+    const uint32_t *subject = arg;
+    return watch_is_known(world, *subject);
+}
+
+static void links_of(struct world *world, uint32_t delay_us)
+{
+    for (size_t i = 0; i < (size_t)world->net.machine_count * world->net.machine_count; i++) {
+        world->net.paths[i].delay_us = delay_us;
+        world->net.paths[i].jitter_us = 0;
+    }
+}
+
+/* The first other node knows it. */
+static bool is_heard_of(struct world *world, const void *arg)
+{
+    const uint32_t *subject = arg;
+    for (uint32_t i = 0; i < world->host_count; i++)
+        if (i != *subject && watch_sees_alive(world, i, *subject))
+            return true;
+    return false;
+}
+
+/* Everybody but the last node forms a cluster; then that one joins, and leaves again. Pushed news
+ * misses a node now and then (at a fan-out of 4 about one in fifty): it hears in its next rounds.
+ */
+void check_converge_news(struct trial *trial)
+{
+    struct world *world = trial_begin(trial, 0);
+    uint32_t last = world->host_count - 1;
+    uint32_t round_ms = world->host_options.timers.gossip_ms * 11 / 10;
+    links_of(world, LAN_US);
+    for (uint32_t i = 0; i < last; i++)
+        world_start(world, i);
+    watch_until_one_view(world, FORM_MS, "the cluster does not form");
+    bool is_lossy = prng_below(&world->prng, 2) == 0;
+    uint64_t limit_ms = PUSH_MS + 2 * round_ms;
+    if (is_lossy) {
+        world_lose(world, NET_PPM / 5);
+        limit_ms += LOSS_MS;
+    }
+    world_start(world, last);
+    watch_until(world, is_heard_of, &last, 1, FORM_MS, "nobody hears of a join");
+    uint64_t took_ms = watch_until(world, is_known, &last, 1, limit_ms, "news of a join is slow");
+    trial->counts[0]++;
+    trial->counts[1] += took_ms <= PUSH_MS;
+    watch_until_one_view(world, ONE_VIEW_MS + (is_lossy ? LOSS_MS : 0), "after a join");
+    world_leave(world, last);
+    took_ms = watch_until(world, is_known, &last, 1, limit_ms, "news of a leave is slow");
+    trial->counts[2] += took_ms <= PUSH_MS;
+    watch_until_one_view(world, ONE_VIEW_MS + (is_lossy ? LOSS_MS : 0), "after a leave");
+}
+
+/* All at once: kills, starts and leaves of a third; then one view within 3 s of the last news. */
+void check_converge_view(struct trial *trial)
+{
+    struct world *world = trial_begin(trial, 0);
+    world_start_all(world);
+    watch_until_one_view(world, FORM_MS, "the cluster does not form");
+    for (uint32_t i = 0; i < world->host_count / 3; i++) {
+        uint32_t node = (uint32_t)prng_below(&world->prng, world->host_count);
+        struct host *host = &world->hosts[node];
+        if (host->state != HOST_UP || host->is_ending)
+            continue;
+        if (prng_below(&world->prng, 2) == 0)
+            world_kill(world, node);
+        else
+            world_leave(world, node);
+        world_run_ms(world, prng_below(&world->prng, 300));
+        if (host->state == HOST_DOWN && prng_below(&world->prng, 2) == 0)
+            world_start(world, node);
+    }
+    trial->counts[0] += watch_until_one_view(world, ONE_VIEW_MS, "3 s after the last change");
+}
+
+/* In parts: two or three, for 10 s, 60 s, or longer than tombstones last. */
+void check_heal(struct trial *trial)
+{
+    struct world *world = trial_begin(trial, 0);
+    struct gossip_options *timers = &world->host_options.timers;
+    timers->accept_ms = 30000;
+    timers->cleanup_ms = 120000;
+    const uint32_t lengths_s[] = {10, 60, timers->cleanup_ms / 1000 + 30};
+    uint32_t length_s = lengths_s[prng_below(&world->prng, ARRAY_COUNT(lengths_s))];
+    uint32_t parts = 2 + (uint32_t)prng_below(&world->prng, 2);
+    world_start_all(world);
+    watch_until_one_view(world, FORM_MS, "the cluster does not form");
+    for (int is_cut = 1; is_cut >= 0; is_cut--) {
+        trace_say(&world->trace, is_cut ? "split" : "heal", "parts=%u", parts);
+        for (uint32_t i = 0; i < world->host_count; i++)
+            for (uint32_t j = 0; j < world->host_count; j++)
+                if (i % parts != j % parts)
+                    world_cut(world, i, j, is_cut);
+        if (is_cut)
+            world_run_s(world, length_s);
+    }
+    struct watch *watch = watch_open(world);
+    watch->forbids_deaths = true;
+    trial->counts[0] += watch_until_one_view(world, timers->rejoin_ms + 3000, "after a split");
+    world_run_s(world, 20);
+    if (!world->has_failed && !watch_is_one_view(world))
+        watch_complain(world, "20 s after a split");
+    watch_close(watch);
+}
+
+/* The same, when only the first node stands in everybody's peers.txt. */
+void check_heal_one_seed(struct trial *trial)
+{
+    trial->seed_count = 1;
+    check_heal(trial);
+}

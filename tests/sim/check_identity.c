@@ -1,0 +1,90 @@
+/* membership.md C.7.6: a process is known by name, boot and generation. */
+#include "tests/sim/checks.h"
+#include "tests/sim/watch.h"
+
+#define FORM_MS   20000u
+#define NOTICE_MS 1000u
+
+static struct world *form(struct trial *trial)
+{
+    struct world *world = trial_begin(trial, 0);
+    world_start_all(world);
+    watch_until_one_view(world, FORM_MS, "the cluster does not form");
+    return world;
+}
+
+static bool is_known(struct world *world, const void *arg)
+{
+    const uint32_t *subject = arg;
+    return watch_is_known(world, *subject);
+}
+
+/* Killed and started again within 0.3 s: all see another process within 1 s, and nobody ends. */
+void check_identity_restart(struct trial *trial)
+{
+    struct world *world = form(trial);
+    for (int i = 0; i < 10; i++) {
+        uint32_t node = (uint32_t)prng_below(&world->prng, world->host_count);
+        world_kill(world, node);
+        world_run_ms(world, prng_below(&world->prng, 301));
+        world_start(world, node);
+        trial->counts[0] +=
+            watch_until(world, is_known, &node, 10, NOTICE_MS, "a restart is not noticed in 1 s");
+        world_run_s(world, 5);
+    }
+    for (uint32_t i = 0; i < world->host_count; i++)
+        if (!world->has_failed && world->hosts[i].state != HOST_UP)
+            world_fail(world, "n%u has ended", i + 1);
+}
+
+/* Another cluster's node takes a dead one's address: it is never a member here, nor we there. */
+void check_identity_foreign(struct trial *trial)
+{
+    struct world *world = form(trial);
+    uint32_t node = 1 + (uint32_t)prng_below(&world->prng, world->host_count - 1);
+    world_kill(world, node);
+    world_run_ms(world, prng_below(&world->prng, 3000));
+    world->host_options.cluster = "other";
+    world_start(world, node);
+    world->host_options.cluster = "dht";
+    for (uint32_t ms = 0; ms < trial->seconds * 1000 && !world->has_failed; ms += 100) {
+        world_run_ms(world, 100);
+        for (uint32_t i = 0; i < world->host_count; i++) {
+            if (i == node)
+                continue;
+            if (watch_sees_live(world, i, node) || watch_sees_live(world, node, i))
+                world_fail(world, "n%u and n%u, of different clusters, are members of each other",
+                           i + 1, node + 1);
+            if (ms > NOTICE_MS + 3000 && !watch_sees_gone(world, i, node))
+                world_fail(world, "n%u holds n%u for alive, whose address another cluster has",
+                           i + 1, node + 1);
+        }
+        trial->counts[0]++;
+    }
+}
+
+/* Two machines under one name, the state file copied: the one started later stays. */
+void check_identity_clone(struct trial *trial)
+{
+    struct world *world = trial_begin(trial, 0);
+    uint32_t clone = world->host_count - 1, original = 0;
+    for (uint32_t i = 0; i < clone; i++)
+        world_start(world, i);
+    world_run_s(world, 5);
+    world_rename(world, clone, original);
+    world->hosts[clone].boot = world->hosts[original].boot;
+    world_start(world, clone);
+    world_run_s(world, trial->seconds);
+    bool both = world->hosts[original].state == HOST_UP && world->hosts[clone].state == HOST_UP;
+    bool none = world->hosts[original].state != HOST_UP && world->hosts[clone].state != HOST_UP;
+    if (both || none)
+        world_fail(world, "of two processes of one name %s", both ? "both stay" : "none stays");
+    uint64_t boot = world->hosts[clone].state == HOST_UP ? world->hosts[clone].boot
+                                                         : world->hosts[original].boot;
+    for (uint32_t i = 1; i < clone && !world->has_failed; i++) {
+        const struct record *record = watch_record(world, i, original);
+        if (!record || !record_is_live(record) || record->boot != boot)
+            world_fail(world, "n%u does not know the process that stayed", i + 1);
+    }
+    trial->counts[0]++;
+}
