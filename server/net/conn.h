@@ -34,6 +34,7 @@ struct conn {
     bool is_paused;        /* input waits until answers have been taken */
     bool is_writing;       /* the write event is set */
     bool is_over_limit;    /* taken in case it is a node; a client is told that there is no place */
+    bool is_finishing;     /* what has come already is all that is taken */
     bool has_eof;          /* the other end has sent all it will */
     uint8_t batch_max;     /* requests carried out at a time; falls where answers are large */
     uint32_t active_s;     /* when a request, or a piece of a large value, last came */

@@ -250,7 +250,7 @@ static bool read_ended(struct conn *conn, ssize_t result)
     bool is_empty = result == -EAGAIN;
     if (result == -EINTR)
         return false;
-    if (is_empty && !conn->turn->is_stopping)
+    if (is_empty && !conn->is_finishing)
         return false;
     if (result < 0 && !is_empty) {
         conn_lost(conn, evidence_of((int)-result));
@@ -380,6 +380,7 @@ static void on_silence(struct conn *conn)
 /* The node stops: takes what has come already, answers it, then ends. */
 static void conn_finish(struct conn *conn)
 {
+    conn->is_finishing = true;
     for (int i = 0; i < FINISH_READS_MAX && conn->state == CONN_OPEN && !conn->is_paused; i++)
         conn_read(conn);
     if (!conn->is_paused)
@@ -397,7 +398,7 @@ static void conn_resume(struct conn *conn)
     parse_kept(conn);
     if (conn->is_paused || conn->state != CONN_OPEN || conn->has_eof)
         return;
-    if (conn->turn->is_stopping)
+    if (conn->is_finishing)
         conn_finish(conn);
     else
         event_add(&conn->readable, NULL);
@@ -509,9 +510,11 @@ void conns_resume(struct turn *turn)
         conn_resume(CONTAINER_OF(link, struct conn, in_resumed));
 }
 
-void conns_finish(struct turn *turn)
+void conns_finish(struct turn *turn, bool clients_only)
 {
-    for (uint32_t i = 0; i < turn->conns_capacity; i++)
-        if (turn->conns[i] && !turn->conns[i]->is_dialled)
-            conn_finish(turn->conns[i]);
+    for (uint32_t i = 0; i < turn->conns_capacity; i++) {
+        struct conn *conn = turn->conns[i];
+        if (conn && !conn->is_dialled && !(clients_only && conn->role != CONN_CLIENT))
+            conn_finish(conn);
+    }
 }

@@ -15,8 +15,8 @@ void conn_connected(struct conn *conn, int fd);
 void conns_settle(struct turn *turn);
 /* Parses on where input was paused and may go on: those clients have waited longest. */
 void conns_resume(struct turn *turn);
-/* The node stops: what has come on accepted connections already is taken and answered; then they
- * end. */
-void conns_finish(struct turn *turn);
+/* What has come on accepted connections already is taken and answered; then they end.
+ * clients_only  those of other nodes go on. */
+void conns_finish(struct turn *turn, bool clients_only);
 
 #endif

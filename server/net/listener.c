@@ -77,7 +77,7 @@ static void accept_one(struct listener *listener, int fd)
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     turn->accepted_total++;
     struct conn *conn = conn_accept(turn, fd);
-    if (turn->client_count > connections_max)
+    if (turn->client_count > connections_max || turn->is_draining)
         conn_limit(conn);
 }
 

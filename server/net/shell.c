@@ -261,8 +261,30 @@ static void env_end(void *arg, enum node_end why)
     shell->end = why;
 }
 
-/* The node has left or will not: no more requests; what has come is answered, then everybody is
- * said good-bye. */
+/* The first step of a stop: clients are served what they have asked for, and no more. Other nodes
+ * notice nothing yet. */
+static void drain(struct shell *shell, int signal_number)
+{
+    struct turn *turn = &shell->turn;
+    log_line(turn->log, turn->now, LOG_INFO, "draining", "signal=%d connections=%u", signal_number,
+             turn->client_count);
+    turn->is_draining = true;
+    shell->step_by_ms = turn->now.mono_ms + shell->options.drain_timeout_ms;
+    conns_finish(turn, true);
+}
+
+/* The second: the node leaves the cluster; env_end follows. */
+static void leave(struct shell *shell)
+{
+    struct turn *turn = &shell->turn;
+    turn_begin(turn);
+    shell->is_leaving = true;
+    shell->step_by_ms = turn->now.mono_ms + shell->options.leave_timeout_ms;
+    node_leave(turn->node);
+}
+
+/* The last: the node has left or will not. What other nodes have asked for is answered, then
+ * everybody is said good-bye. */
 static void stop(struct shell *shell)
 {
     struct turn *turn = &shell->turn;
@@ -275,28 +297,27 @@ static void stop(struct shell *shell)
     turn_begin(turn);
     log_line(turn->log, turn->now, is_duplicate ? LOG_ERROR : LOG_INFO, "stopping",
              "reason=\"%s\" connections=%u", reason, turn->client_count);
-    turn->is_stopping = true;
-    shell->stop_by_ms = turn->now.mono_ms + shell->options.drain_timeout_ms;
+    turn->is_draining = turn->is_stopping = true;
+    shell->step_by_ms = turn->now.mono_ms + shell->options.drain_timeout_ms;
     listener_close(shell->listener);
     shell->listener = NULL;
-    conns_finish(turn);
+    conns_finish(turn, false);
 }
 
-static bool must_stop(const struct shell *shell)
+/* Takes the next step if it is time. Returns whether there was one. */
+static bool step(struct shell *shell)
 {
-    if (shell->turn.is_stopping)
+    const struct turn *turn = &shell->turn;
+    bool is_late = turn->now.mono_ms >= shell->step_by_ms;
+    if (turn->is_stopping)
         return false;
-    return shell->has_ended || (shell->is_leaving && shell->turn.now.mono_ms >= shell->stop_by_ms);
-}
-
-static void leave(struct shell *shell, int signal_number)
-{
-    struct turn *turn = &shell->turn;
-    log_line(turn->log, turn->now, LOG_INFO, "leaving", "signal=%d connections=%u", signal_number,
-             turn->client_count);
-    shell->is_leaving = true;
-    shell->stop_by_ms = turn->now.mono_ms + shell->options.leave_timeout_ms;
-    node_leave(turn->node);
+    if (shell->has_ended || (shell->is_leaving && is_late))
+        stop(shell);
+    else if (turn->is_draining && !shell->is_leaving && (turn->client_count == 0 || is_late))
+        leave(shell);
+    else
+        return false;
+    return true;
 }
 
 static void on_signal(evutil_socket_t number, short what, void *arg)
@@ -309,18 +330,18 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
         log_stats(shell);
     } else if (number == SIGHUP) {
         shell->options.reload(shell->options.arg);
-    } else if (shell->is_leaving || turn->is_stopping) {
+    } else if (turn->is_draining) {
         log_line(turn->log, turn->now, LOG_WARN, "stopped", "reason=\"second signal\"");
         _exit(128 + (int)number);
     } else {
-        leave(shell, (int)number);
+        drain(shell, (int)number);
     }
 }
 
 static bool has_stopped(const struct shell *shell)
 {
     return shell->turn.is_stopping &&
-           (shell->turn.accepted_count == 0 || shell->turn.now.mono_ms >= shell->stop_by_ms);
+           (shell->turn.accepted_count == 0 || shell->turn.now.mono_ms >= shell->step_by_ms);
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */
@@ -382,10 +403,8 @@ void shell_run(struct shell *shell, struct node *node)
     turn_begin(&shell->turn);
     for (;;) {
         end_turn(shell);
-        if (must_stop(shell)) {
-            stop(shell);
+        if (step(shell))
             continue;
-        }
         if (has_stopped(shell))
             break;
         set_timer(shell);

@@ -18,7 +18,7 @@ struct shell_options {
     uint32_t value_bytes_max;
     uint32_t stats_interval_s; /* between lines of statistics; 0: none */
     uint32_t leave_timeout_ms; /* how long the node has to leave the cluster */
-    uint32_t drain_timeout_ms; /* how long what is in flight then has */
+    uint32_t drain_timeout_ms; /* how long what is in flight has, before and after that */
     bool is_plain;             /* a system call for each read and each send (volley.h) */
     void (*reload)(void *arg); /* SIGHUP */
     void (*keep_boot)(void *arg, uint64_t boot); /* as in env.h */
@@ -43,7 +43,7 @@ struct shell {
     bool is_leaving; /* the node was told to leave */
     bool has_ended;  /* and has left, or wants to stop on its own */
     enum node_end end;
-    uint64_t stop_by_ms; /* leaving or stopping: at the latest */
+    uint64_t step_by_ms; /* draining, leaving or stopping: at the latest */
 };
 
 /* Prepares a shell: base, env table; no node yet. Failure stops the process. */

@@ -39,7 +39,8 @@ struct turn {
     uint32_t value_bytes_max;
     struct moment now;
     bool is_begun;
-    bool is_stopping; /* no more requests are taken */
+    bool is_draining; /* no more clients are taken */
+    bool is_stopping; /* nor requests of other nodes */
 
     struct conn **conns;   /* by index; NULL is free */
     uint32_t *generations; /* by index: of its present or last user */
