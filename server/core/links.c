@@ -135,23 +135,6 @@ static void peer_free(struct links *links, struct peer *peer)
     free(peer);
 }
 
-static bool is_unused(const struct peer *peer)
-{
-    for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
-        if (peer->dialled[lane].state != LINK_RESTING || peer->accepted[lane].state != LINK_RESTING)
-            return false;
-    return peer->holds == 0 && list_is_empty(&peer->forwards);
-}
-
-void links_sweep(struct links *links)
-{
-    if (links->news_taken < links->news_count)
-        return; /* they name peers */
-    for (uint32_t i = PEER_SELF + 1; i < links->peers_end; i++)
-        if (links->peers[i] && is_unused(links->peers[i]))
-            peer_free(links, links->peers[i]);
-}
-
 /* --- the whole -------------------------------------------------------------------------------- */
 
 void links_init(struct links *links, const struct links_identity *identity,
@@ -677,6 +660,32 @@ uint64_t links_deadline(const struct links *links)
 {
     const struct link *link = first_pending(links);
     return link ? link->deadline_ms : UINT64_MAX;
+}
+
+static bool is_unused(const struct peer *peer)
+{
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
+        if (peer->dialled[lane].state != LINK_RESTING || peer->accepted[lane].state != LINK_RESTING)
+            return false;
+    return peer->holds == 0 && list_is_empty(&peer->forwards);
+}
+
+static bool is_idle(const struct peer *peer)
+{
+    return !peer->is_routed && list_is_empty(&peer->forwards) &&
+           peer->dialled[LANE_DATA].state != LINK_RESTING;
+}
+
+void links_sweep(struct links *links, struct moment now)
+{
+    for (uint32_t i = PEER_SELF + 1; i < links->peers_end; i++)
+        if (links->peers[i] && is_idle(links->peers[i]))
+            links_drop(links, i, LANE_DATA, now);
+    if (links->news_taken < links->news_count)
+        return; /* they name peers */
+    for (uint32_t i = PEER_SELF + 1; i < links->peers_end; i++)
+        if (links->peers[i] && is_unused(links->peers[i]))
+            peer_free(links, links->peers[i]);
 }
 
 /* --- bodies ----------------------------------------------------------------------------------- */

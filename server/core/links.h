@@ -72,6 +72,7 @@ struct peer {
     uint64_t boot;           /* the same */
     struct link dialled[LANE_COUNT];
     struct link accepted[LANE_COUNT];
+    bool is_routed;       /* it stands on the ring: its idle data link is worth keeping */
     struct list forwards; /* the data lane's user's (coord): requests on dialled[LANE_DATA] */
 };
 
@@ -142,8 +143,10 @@ const char *links_name(const struct links *links, uint32_t peer);
 /* Keeps a peer's index, once for each call; release undoes one. */
 void links_hold(struct links *links, uint32_t peer);
 void links_release(struct links *links, uint32_t peer);
-/* Forgets every peer that nobody holds, has no link and no forward. Call between turns' events. */
-void links_sweep(struct links *links);
+/* Closes data links that nobody uses, to peers that are not on the ring: if one of them comes back,
+ * what is left of its connection may take long to move again. Then forgets every peer that nobody
+ * holds, has no link and no forward. Call between turns' events. */
+void links_sweep(struct links *links, struct moment now);
 
 /* --- links ------------------------------------------------------------------------------------ */
 

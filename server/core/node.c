@@ -916,7 +916,8 @@ void node_tick(struct node *node)
     if (node->is_ring_due)
         take_ring(node);
     if (node->now.mono_ms >= node->sweep_ms) {
-        links_sweep(&node->links);
+        links_sweep(&node->links, node->now);
+        tell_news(node);
         node->sweep_ms = node->now.mono_ms + SWEEP_MS;
     }
     if (node->now.mono_ms >= node->store_tick_ms) {

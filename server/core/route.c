@@ -19,9 +19,12 @@ void route_init(struct route *route)
 /* Lets go of a view's members. */
 static void release(struct links *links, struct view *view, uint16_t *peers)
 {
-    for (uint32_t i = 0; i < view->member_count; i++)
-        if (peers[i] != PEER_NONE)
-            links_release(links, peers[i]);
+    for (uint32_t i = 0; i < view->member_count; i++) {
+        if (peers[i] == PEER_NONE)
+            continue;
+        links->peers[peers[i]]->is_routed = false;
+        links_release(links, peers[i]);
+    }
     free(peers);
     view_close(view);
 }
@@ -45,10 +48,18 @@ static uint16_t *hold(struct links *links, const struct view *view)
     return peers;
 }
 
+static void mark_routed(struct links *links, const struct view *view, const uint16_t *peers)
+{
+    for (uint32_t i = 0; i < view->member_count; i++)
+        if (peers[i] != PEER_NONE)
+            links->peers[peers[i]]->is_routed = true;
+}
+
 void route_place(struct route *route, struct links *links, struct view *view)
 {
     uint16_t *peers = hold(links, view); /* before the old ones are released: most are the same */
     release(links, &route->view, route->peers);
+    mark_routed(links, view, peers);
     route->view = *view;
     route->peers = peers;
     *view = (struct view){0};

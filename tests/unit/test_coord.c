@@ -290,7 +290,7 @@ static void bench_close(struct bench *bench)
     coord_close(&bench->coord);
     assert_int_equal(budget->used_bytes, used_before - bytes);
     route_close(&bench->route, &bench->links);
-    links_sweep(&bench->links);
+    links_sweep(&bench->links, bench->cluster->now);
     for (uint32_t i = 1; i < bench->links.peers_end; i++)
         if (bench->links.peers[i])
             assert_int_equal(bench->links.peers[i]->holds, 0);

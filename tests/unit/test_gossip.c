@@ -322,7 +322,7 @@ static void place_step(struct place *place)
     take_news(place);
     if (gossip_deadline(&place->gossip) <= world->now.mono_ms)
         gossip_tick(&place->gossip, world->now);
-    links_sweep(&place->links);
+    links_sweep(&place->links, (struct moment){0});
     gossip_check(&place->gossip);
     place->has_ended |= gossip_is_duplicate(&place->gossip);
     for (uint32_t i = 0; i < CONNS_MAX; i++)

@@ -300,14 +300,14 @@ static void a_peer_is_remembered_as_long_as_it_is_held(void **state)
     assert_int_equal(links_peer(&links, "a:1"), first);
     links_hold(&links, first);
     links_hold(&links, first);
-    links_sweep(&links);
+    links_sweep(&links, cluster->now);
     assert_int_equal(links_find_peer(&links, SPAN_LITERAL("b:2")), PEER_NONE);
     assert_string_equal(links_name(&links, first), "a:1");
     links_release(&links, first);
-    links_sweep(&links);
+    links_sweep(&links, cluster->now);
     assert_int_equal(links_find_peer(&links, SPAN_LITERAL("a:1")), first);
     links_release(&links, first);
-    links_sweep(&links);
+    links_sweep(&links, cluster->now);
     assert_int_equal(links_find_peer(&links, SPAN_LITERAL("a:1")), PEER_NONE);
     assert_int_equal(links_find_peer(&links, SPAN_LITERAL("10.0.0.1:11211")), PEER_SELF);
     links_close(&links);
@@ -329,7 +329,7 @@ static void peers_have_a_bound_and_their_places_are_used_again(void **state)
         }
         assert_int_equal(links_peer(&links, "one.more:1"), PEER_NONE);
         assert_int_equal(links_find_peer(&links, span_of_string(name)), links_peer(&links, name));
-        links_sweep(&links);
+        links_sweep(&links, cluster->now);
         assert_int_equal(links.peer_count, 1);
     }
     links_close(&links);
@@ -442,6 +442,38 @@ static void what_answers_a_hello_decides_how_the_link_ends(void **state)
     links_drop(&links, link->peer, LANE_CONTROL, cluster->now);
     assert_false(links_take_news(&links, &news)); /* gossip wanted it so */
     assert_int_equal(links.up_count, 0);
+    links_close(&links);
+    cluster_close(cluster);
+}
+
+static void an_idle_data_link_to_who_is_not_on_the_ring_is_closed(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(3);
+    struct stats stats = {0};
+    struct links links;
+    bare_links(&links, &cluster->places[0], &stats);
+    struct list forward;
+    enum disconnect why;
+    struct link *link[3];
+    for (int i = 1; i < 3; i++)
+        link[i] =
+            links_to(&links, links_peer(&links, cluster->names[i]), LANE_DATA, cluster->now, &why);
+    links.peers[link[1]->peer]->is_routed = true;
+    list_append(&links.peers[link[2]->peer]->forwards, &forward);
+    links_sweep(&links, cluster->now);
+    assert_int_equal(link[1]->state, LINK_DIALLING);
+    assert_int_equal(link[2]->state, LINK_DIALLING);
+    list_remove(&forward);
+    links.peers[link[1]->peer]->is_routed = false;
+    links_sweep(&links, cluster->now);
+    assert_int_equal(link[1]->state, LINK_RESTING);
+    assert_int_equal(link[2]->state, LINK_RESTING);
+    struct link_news news;
+    assert_true(links_take_news(&links, &news));
+    assert_true(links_take_news(&links, &news));
+    links_sweep(&links, cluster->now);
+    assert_int_equal(links.peer_count, 1);
     links_close(&links);
     cluster_close(cluster);
 }
@@ -619,6 +651,7 @@ int main(void)
         cmocka_unit_test(peers_have_a_bound_and_their_places_are_used_again),
         cmocka_unit_test(an_older_process_of_a_name_is_refused),
         cmocka_unit_test(what_answers_a_hello_decides_how_the_link_ends),
+        cmocka_unit_test(an_idle_data_link_to_who_is_not_on_the_ring_is_closed),
         cmocka_unit_test(a_link_that_does_not_come_up_is_late),
         cmocka_unit_test(a_frame_before_hello_closes_the_connection),
         cmocka_unit_test(messages_out_of_place_close_the_link),

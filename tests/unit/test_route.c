@@ -29,7 +29,7 @@ static void open_fixture(struct fixture *fixture)
 static void close_fixture(struct fixture *fixture)
 {
     route_close(&fixture->route, &fixture->links);
-    links_sweep(&fixture->links);
+    links_sweep(&fixture->links, (struct moment){0});
     assert_int_equal(fixture->links.peer_count, 1); /* this node */
     links_close(&fixture->links);
 }
@@ -94,7 +94,7 @@ static void members_that_stay_keep_their_index_and_those_gone_are_let_go(void **
     place(&fixture, "a:1\nb:1\nc:1\n");
     uint32_t a = links_find_peer(&fixture.links, SPAN_LITERAL("a:1"));
     place(&fixture, "a:1\nb:1\nd:1\n");
-    links_sweep(&fixture.links);
+    links_sweep(&fixture.links, (struct moment){0});
     assert_int_equal(links_find_peer(&fixture.links, SPAN_LITERAL("a:1")), a);
     assert_int_equal(links_find_peer(&fixture.links, SPAN_LITERAL("c:1")), PEER_NONE);
     assert_int_not_equal(links_find_peer(&fixture.links, SPAN_LITERAL("d:1")), PEER_NONE);
