@@ -1,8 +1,8 @@
 /* kvcli's shared types: the session, its options, a subcommand.
  *
- * Modules, each knowing only those below it: kvcli (the table of subcommands), cli_item, cli_node
- * and cli_repl (what they do), cli_dispatch, cli_help, cli_print, cli_server, cli_value,
- * cli_options. */
+ * Modules, each knowing only those below it: kvcli (the table of subcommands), cli_item, cli_node,
+ * cli_cluster and cli_repl (what they do), cli_dispatch, cli_help, cli_print, cli_server,
+ * cli_value, cli_options. */
 #ifndef DHT_CLIENT_CLI_H
 #define DHT_CLIENT_CLI_H
 
@@ -32,6 +32,7 @@ enum cli_exit {
     OPTION(TTL, "ttl", 'T', "TIME", "forget the item after so long: 90, 10m, 2h, 7d")              \
     OPTION(FLAGS, "flags", 'F', "N", "a number of the client's own, kept with the value")          \
     OPTION(CAS, "cas", 'C', "UNIQUE", "only if the item is still the one that get --json showed")  \
+    OPTION(ALIVE, "count", 'c', NULL, "print how many are alive, nothing else")                    \
     OPTION(YES, "yes", 'y', NULL, "do not ask")
 
 enum cli_option_id {

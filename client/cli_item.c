@@ -82,6 +82,19 @@ static void print_done(const struct telling *telling, const struct dht_op *op,
     }
 }
 
+/* --verbose: who was asked, and which way the answer came. */
+static void tell_who(const struct telling *telling, const struct dht_op *op,
+                     const struct dht_answer *answer)
+{
+    const struct cli *cli = telling->cli;
+    fflush(stdout);
+    fprintf(stderr, "%skvcli: %s: %s%s%s%s\n", cli_color(cli->has_color_err, CLI_DIM), op->key,
+            answer->server ? "asked " : "nobody could be asked",
+            answer->server ? answer->server : "",
+            answer->is_direct ? ", answered directly by another node" : "",
+            cli_color(cli->has_color_err, CLI_PLAIN));
+}
+
 static void hear(void *arg, const struct dht_op *op, const struct dht_answer *answer)
 {
     struct telling *telling = arg;
@@ -90,6 +103,8 @@ static void hear(void *arg, const struct dht_op *op, const struct dht_answer *an
     bool is_unreached = answer->result == DHT_CANNOT_CONNECT || answer->result == DHT_TIMEOUT;
     if (exit_code > telling->exit_code)
         telling->exit_code = exit_code;
+    if (cli_is_given(telling->options, CLI_BIT(VERBOSE)))
+        tell_who(telling, op, answer);
     if (cli_is_given(telling->options, CLI_BIT(JSON)))
         print_json(op, answer);
     else if (answer->result == DHT_OK)

@@ -54,7 +54,6 @@ struct dht *dht_open(const char *servers, const char **why)
         dht_close(dht);
         return NULL;
     }
-    dht->seed_count = dht->server_count;
     dht->entry = dht->servers[0];
     dht->asked = dht->entry;
     return dht;

@@ -102,10 +102,12 @@ struct dht_answer {
     const char *value; /* get, gat, members: borrowed until the next call with this dht, what
                           dht_run tells until hear returns; no NUL behind it */
     size_t value_bytes;
-    uint64_t number; /* incr, decr: the new number */
-    uint64_t cas;    /* of the item as it is now, where the verb gives it; else 0 */
-    int64_t ttl_s;   /* get: seconds left, -1 for ever */
-    uint32_t flags;  /* get, gat */
+    uint64_t number;    /* incr, decr: the new number */
+    uint64_t cas;       /* of the item as it is now, where the verb gives it; else 0 */
+    int64_t ttl_s;      /* get: seconds left, -1 for ever */
+    uint32_t flags;     /* get, gat */
+    const char *server; /* who was asked, "host:port"; NULL: nobody could be */
+    int is_direct;      /* of dht_open_via: the answer did not come through that server */
 };
 
 /* Hears one answer. It must not call into the same dht. */

@@ -153,9 +153,12 @@ static bool is_leader(const struct dht *dht, const struct server *server)
     return false;
 }
 
-/* Forgets the servers that are neither of the list nor on the ring. */
-static void forget_strangers(struct dht *dht)
+void choice_begin(struct dht *dht)
 {
+    dht->run_count++;
+    if (!dht->has_strangers)
+        return;
+    dht->has_strangers = false;
     size_t kept = 0;
     for (size_t i = 0; i < dht->server_count; i++) {
         struct server *server = dht->servers[i];
@@ -194,7 +197,7 @@ static void ring_take(struct dht *dht, struct known_ring *ring)
         dht->leaders[i] = server_new(&address);
         server_add(dht, dht->leaders[i]);
     }
-    forget_strangers(dht);
+    dht->has_strangers = true;
 }
 
 enum err choice_learn(struct dht *dht, struct server *server, uint64_t now_ms, uint64_t deadline_ms)
@@ -219,7 +222,7 @@ enum err choice_learn(struct dht *dht, struct server *server, uint64_t now_ms, u
         known_ring_close(&ring);
         return err;
     }
-    ring_take(dht, &ring); /* may forget server */
+    ring_take(dht, &ring);
     dht->is_ring_stale = told != dht->ring.hash;
     dht->learn_after_ms = now_ms + LEARN_PAUSE_MS;
     return ERR_OK;

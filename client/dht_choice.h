@@ -24,6 +24,8 @@ struct contact_answer {
     uint64_t pause_ms;
 };
 
+/* A run begins: servers that are neither of the list nor on the ring any more are forgotten. */
+void choice_begin(struct dht *dht);
 /* Makes sure that the server's connection is open and usable: in a run, looks at an idle one once.
  * A new one is greeted: a server that is busy, hung or no server at all is so found out before a
  * write has left for it; one that knows the ring is told which ring this client has. */

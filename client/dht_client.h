@@ -16,7 +16,7 @@
 struct dht {
     struct server **servers; /* owned; the list's first, in its order, then others of the ring */
     size_t server_count;     /* at least 1 */
-    size_t seed_count;       /* of the list */
+    bool has_strangers;      /* some of them may have left the ring */
     struct server *entry;    /* whom to ask what has no leader, or none that can be asked */
     struct server *asked;    /* last; never NULL */
 

@@ -61,10 +61,19 @@ static void tell(struct run *run, const struct dht_answer *answer)
     run->hear(run->arg, op, answer);
 }
 
+/* Who was asked last for the operation whose turn it is; NULL: nobody. */
+static const char *asked_name(const struct run *run)
+{
+    const struct server *asked = run->slips[run->turn].asked;
+    return asked ? asked->name : NULL;
+}
+
 /* Answers the operation whose turn it is with a failure; dht->text says why. */
 static void tell_failure(struct run *run, enum dht_result result)
 {
-    tell(run, &(struct dht_answer){.result = result, .text = run->dht->text, .ttl_s = -1});
+    tell(run,
+         &(struct dht_answer){
+             .result = result, .text = run->dht->text, .server = asked_name(run), .ttl_s = -1});
 }
 
 static void slip_keep(struct slip *slip, enum slip_state state, const char *bytes, size_t len)
@@ -263,6 +272,8 @@ static void ask(struct run *run, struct server *server, uint32_t index)
     if (is_via(run, server) && op_has_key(op))
         opaque = via_opaque(run->dht->via, index, slip->attempt, text);
     op_append(&server->wire.out, op, opaque);
+    slip->asked = server;
+    slip->is_direct = false;
     server_push(server, run->slips, index);
     run->in_flight++;
     run->is_held = is_alone(run, op);
@@ -333,6 +344,8 @@ static void hear_answer(struct run *run, const struct answer *from)
     const struct dht_op *op = &run->ops[run->turn];
     struct dht_answer answer = {.result = answer_result(from->kind),
                                 .text = dht->text,
+                                .server = asked_name(run),
+                                .is_direct = run->slips[run->turn].is_direct,
                                 .cas = from->cas,
                                 .ttl_s = from->ttl_s,
                                 .flags = from->flags};
@@ -457,10 +470,12 @@ static enum taken take_next(struct run *run, struct server *source)
         return TAKEN_ONE;
     }
     uint32_t index = index_of(run, source, &answer);
-    if (index != SLIP_NONE)
+    if (index != SLIP_NONE) {
+        run->slips[index].is_direct = run->slips[index].server != source;
         take_answer(run, run->slips[index].server, index, &answer, bytes);
-    else if (!is_via(run, source))
+    } else if (!is_via(run, source)) {
         return TAKEN_BAD;
+    }
     return TAKEN_ONE;
 }
 
@@ -698,7 +713,7 @@ enum dht_result run_ops(struct dht *dht, const struct dht_op *ops, size_t op_cou
                       .hear = hear,
                       .arg = arg};
     CHECK(op_count < SLIP_NONE);
-    dht->run_count++;
+    choice_begin(dht);
     if (dht->via)
         via_begin(dht->via);
     slips_init(&run);

@@ -22,7 +22,9 @@ struct slip {
     enum dht_result result; /* FAILED */
     bool has_left;          /* ASKED: it may have been carried out */
     uint8_t attempt;        /* how often its request was made: part of its opaque */
-    struct server *server;  /* ASKED */
+    bool is_direct;         /* its answer came on a connection of another node's */
+    struct server *asked;   /* last; NULL: nobody */
+    struct server *server;  /* ASKED: the same */
     uint32_t before, after; /* ASKED: neighbours in its server's queue */
     char *kept;             /* owned; bytes of an answer, or a text with NUL */
     size_t kept_bytes;

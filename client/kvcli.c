@@ -1,4 +1,5 @@
 /* kvcli: the command line tool. This file is the table of subcommands, and main. */
+#include "client/cli_cluster.h"
 #include "client/cli_dispatch.h"
 #include "client/cli_help.h"
 #include "client/cli_item.h"
@@ -170,6 +171,51 @@ static const struct cli_command commands[] = {
      .options = CLI_BIT(YES),
      .args_max = 1,
      .run = cli_flush},
+
+    {.name = "members",
+     .group = "Cluster",
+     .summary = "List the nodes as the one asked sees them",
+     .detail =
+         "State, name, generation, time since its start, time since it was last heard of, weight,\n"
+         "and the share of the keys that it leads; of a suspect also what speaks against it.\n"
+         "With --count the number of nodes alive. With --json an object a node.",
+     .examples = "kvcli members\n"
+                 "kvcli -s 10.0.0.2:11211 members --json\n"
+                 "test \"$(kvcli members --count)\" = 5",
+     .options = CLI_BIT(ALIVE),
+     .run = cli_members},
+    {.name = "ring",
+     .group = "Cluster",
+     .summary = "Print how many of the 16384 slots each node leads",
+     .detail = "And of how many it is a successor; below, the ring's hash, the same at every node\n"
+               "that has the same members, and which ring of the node asked this is.",
+     .examples = "kvcli ring",
+     .run = cli_ring},
+    {.name = "where",
+     .group = "Cluster",
+     .arguments = "KEY…",
+     .summary = "Print the slot of a key, its leader and successors",
+     .detail = "Any node gives the same answer. It says nothing of whether the key exists.",
+     .examples = "kvcli where greeting",
+     .args_min = 1,
+     .args_max = CLI_ARGS_ANY,
+     .run = cli_where},
+    {.name = "leave",
+     .group = "Cluster",
+     .summary = "Make a node leave the cluster and stop",
+     .detail =
+         "The node named by --server, and no other. On a terminal it asks before, unless --yes\n"
+         "is given. The node's keys are lost.",
+     .examples = "kvcli -s 10.0.0.2:11211 leave",
+     .options = CLI_BIT(YES),
+     .run = cli_leave},
+    {.name = "shutdown",
+     .group = "Cluster",
+     .summary = "The same, by the command that a node must allow (-A)",
+     .detail = "Refused by a node that was started without --enable-shutdown.",
+     .examples = "kvcli -s 10.0.0.2:11211 shutdown",
+     .options = CLI_BIT(YES),
+     .run = cli_leave},
 
     {.name = "stats",
      .group = "Look",

@@ -211,10 +211,23 @@ static int start(struct server *server)
     return 0;
 }
 
-/* SIGHUP. */
+/* SIGHUP: a bad peers.txt changes nothing. */
 static void reload(void *arg)
 {
     struct server *server = arg;
+    char error[PEERS_ERROR_BYTES_MAX];
+    struct view seeds = {0};
+    if (read_peers(server->options.peers_path, &seeds, error, sizeof(error))) {
+        log_line(&server->log, turn_clock(), LOG_ERROR, "reload", "effect=none reason=\"%s\"",
+                 error);
+    } else {
+        log_line(&server->log, turn_clock(), LOG_INFO, "reload", "seeds=%" PRIu32,
+                 seeds.member_count);
+        struct view old = server->seeds;
+        server->seeds = seeds;
+        node_seed(server->node, &server->seeds);
+        view_close(&old);
+    }
     if (server->audit.path)
         audit_reopen(&server->audit);
 }

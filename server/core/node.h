@@ -82,6 +82,8 @@ uint64_t node_deadline(const struct node *node);
 /* Time passes: deadlines, retries, expired items. */
 void node_tick(struct node *node);
 
+/* peers.txt has been read anew. seeds: borrowed in place of the old ones. */
+void node_seed(struct node *node, const struct view *seeds);
 /* Leaves the cluster: says so to the others, leads nothing from now on, and calls env's end with
  * NODE_END_LEFT when enough of them have heard it or will not. A second call changes nothing. */
 void node_leave(struct node *node);

@@ -432,6 +432,19 @@ def timed(port, limit, request, *expected):
     assert answer.startswith(tuple(e.encode() for e in expected)), "got %r" % answer[:300]
 
 
+def bulk(port, seconds, value_bytes):
+    """Writes and reads large values of many keys, back to back, for a while."""
+    value, end = b"b" * int(value_bytes), time.monotonic() + float(seconds)
+    number = 0
+    while time.monotonic() < end:
+        keys = [b"bulk%d" % (number + i) for i in range(8)]
+        number = (number + 8) % 64
+        answer = exchange(port, b"".join(b"set %s 0 0 %d\r\n%s\r\n" % (key, len(value), value) for key in keys))
+        assert answer == b"STORED\r\n" * len(keys), answer[:200]
+        answer = exchange(port, b"get " + b" ".join(keys) + b"\r\n")
+        assert answer.count(b"VALUE ") == len(keys) and answer.endswith(b"END\r\n"), answer[:200]
+
+
 def pass_on(port, target, damage):
     """Passes everything that comes to PORT on to TARGET and back, through damage; runs until killed."""
     listener = socket.create_server(("127.0.0.1", int(port)))

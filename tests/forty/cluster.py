@@ -11,6 +11,7 @@ from collections import namedtuple
 from datetime import datetime, timezone
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PROGRAM = os.path.join(ROOT, "dht-server")
 LOCAL = os.path.join(ROOT, "deploy", "local.sh")
 
 # What the log calls the moves of a member, and the state a member is in after each.
@@ -83,9 +84,10 @@ class Log:
 
 
 class Cluster:
-    def __init__(self, directory, subnet, options=()):
+    def __init__(self, directory, subnet, program=PROGRAM, options=()):
         self.directory = directory
         self.subnet = subnet
+        self.program = os.path.realpath(program)
         self.options = list(options)
         self.names = {}             # node number: its name
         self.numbers = {}           # name: its number
@@ -98,7 +100,7 @@ class Cluster:
     # ---- deploy/local.sh ---------------------------------------------------------------------
 
     def local(self, *words, check=True):
-        command = [LOCAL, "-d", self.directory, "--subnet", self.subnet, *map(str, words)]
+        command = [LOCAL, "-d", self.directory, "--subnet", self.subnet, "--program", self.program, *map(str, words)]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if check and done.returncode != 0:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
@@ -116,7 +118,11 @@ class Cluster:
         self.look()
 
     def down(self):
+        """The next up begins with new logs."""
         self.local("down")
+        for kept in (self.names, self.numbers, self.pids, self.logs, self.view, self.listening):
+            kept.clear()
+        self.events.clear()
 
     def look(self):
         """Which nodes there are and which run."""
@@ -143,7 +149,7 @@ class Cluster:
         host, port = name.rsplit(":", 1)
         peers = os.path.join(self.directory, "peers.txt")
         folder = os.path.join(self.directory, str(number))
-        arguments = [os.path.join(ROOT, "dht-server"), peers, port, *self.options, "--advertise", name,
+        arguments = [self.program, peers, port, *self.options, "--advertise", name,
                      "--listen", host, "--state-dir", os.path.join(folder, state)]
         os.makedirs(os.path.join(folder, state), exist_ok=True)
         with open(os.path.join(folder, "log"), "ab") as log:

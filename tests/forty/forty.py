@@ -3,14 +3,16 @@
 run.sh. The table goes to standard output and into a file of results/."""
 
 import argparse
+import glob
 import os
+import shutil
 import signal
 import sys
 import time
 import traceback
 
 import report
-from cluster import Cluster
+from cluster import Cluster, PROGRAM
 from rows import Line, Measurement, ROWS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -26,6 +28,7 @@ def arguments():
     parser.add_argument("--dir", default=f"/tmp/dht-forty-{os.getuid()}", help="state and logs of the nodes")
     parser.add_argument("--out", help="the file of the table; - for none")
     parser.add_argument("--keep", action="store_true", help="leave the nodes running")
+    parser.add_argument("--program", default=PROGRAM, help="another dht-server than that of this folder")
     parser.add_argument("--server", action="append", default=[], metavar="OPTION", help="of dht-server, such as --profile=fast")
     parser.add_argument("--tap", action="store_true", help="a test of each row, held to ten times what is wanted")
     chosen = parser.parse_args()
@@ -43,6 +46,17 @@ def form(cluster, count):
     cluster.settle(60)
     took = max(since for view in cluster.view.values() for _, since in view.values()) - began
     return [Line(f"form: {count} started at once, all know all", [took], "0.94-1.3", None)]
+
+
+def keep_logs(folder, row):
+    """A copy, as a new cluster begins with new logs."""
+    kept = f"{folder}-{row}"
+    shutil.rmtree(kept, ignore_errors=True)
+    os.makedirs(kept)
+    for log in glob.glob(os.path.join(folder, "*", "log")):
+        number = os.path.basename(os.path.dirname(log))
+        shutil.copy(log, os.path.join(kept, f"{number}.log"))
+    return kept
 
 
 def measure(chosen, cluster, say):
@@ -63,6 +77,7 @@ def measure(chosen, cluster, say):
         if error:
             # What one row broke is not to be held against the next.
             cluster.down()
+            say(f"# logs kept in {keep_logs(chosen.dir, row)}")
             cluster.up(chosen.nodes)
             cluster.settle(60)
             measurement.base = sorted(cluster.pids)
@@ -101,7 +116,7 @@ def write(path, chosen, lines, loads):
 def main():
     chosen = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    cluster = Cluster(chosen.dir, chosen.subnet, chosen.server)
+    cluster = Cluster(chosen.dir, chosen.subnet, chosen.program, chosen.server)
     cluster.down()
     lines, failed, loads = [], False, [report.load(), ""]
     if chosen.tap:

@@ -369,7 +369,7 @@ def reuse(m):
         seen = m.cluster.await_all(20, ALIVE, newcomer, at, observers)
         missing += m.complete(dead, observers) + m.complete(seen, observers)
         if dead:
-            old_dead.append(max(0.0, spread(dead, at)[1]))
+            old_dead.append(spread(dead, killed)[1])
         if seen:
             new_seen.append(spread(seen, at)[1])
         m.cluster.kill(victim)

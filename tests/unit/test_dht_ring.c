@@ -3,7 +3,6 @@
 #include "tests/unit/fake_server.h"
 
 #include "client/dht_ring.h"
-#include "common/buf.h"
 
 /* ---- two nodes and their ring ---- */
 
@@ -38,22 +37,36 @@ static struct view view_of_names(const char *const *names, size_t count)
     return view;
 }
 
-/* Writes the answer to get_membership_list, every name on the ring. Returns its hash. */
-static uint64_t list_write(char *list, size_t size, const char *const *names, size_t count)
+/* The list of a node that has these on its ring, with weight 1. */
+static struct member_list list_of_names(const char *const *names, size_t count)
 {
     struct view view = view_of_names(names, count);
-    uint64_t hash = ring_hash(&view);
-    char json[1536];
-    int len =
-        snprintf(json, sizeof(json),
-                 "{\"ring\": {\"hash\": \"%016" PRIx64 "\", \"changes\": 1}, \"members\": [", hash);
-    for (size_t i = 0; i < count; i++)
-        len += snprintf(json + len, sizeof(json) - (size_t)len,
-                        "%s{\"name\": \"%s\", \"weight\": 1, \"on_ring\": true}", i > 0 ? ", " : "",
-                        names[i]);
-    len += snprintf(json + len, sizeof(json) - (size_t)len, "]}");
-    snprintf(list, size, "MEMBERSHIP 1 %d\r\n%s\r\nEND\r\n", len, json);
+    struct member_list list = {
+        .cluster = "dht", .name = "a:1", .ring_hash = ring_hash(&view), .ring_changes = 5};
+    list.entries = calloc(count + 1, sizeof(*list.entries));
+    assert_non_null(list.entries);
+    for (; list.count < count; list.count++) {
+        struct member_list_entry *entry = &list.entries[list.count];
+        snprintf(entry->name, sizeof(entry->name), "%s", names[list.count]);
+        snprintf(entry->state, sizeof(entry->state), "ALIVE");
+        entry->weight = 1;
+        entry->is_on_ring = true;
+    }
     view_close(&view);
+    return list;
+}
+
+/* Writes the answer to get_membership_list, every name on the ring. Returns its hash. */
+static uint64_t list_write(char *text, size_t size, const char *const *names, size_t count)
+{
+    struct member_list list = list_of_names(names, count);
+    uint64_t hash = list.ring_hash;
+    struct buf json = {0};
+    member_list_format(&list, &json);
+    snprintf(text, size, "MEMBERSHIP 1 %zu\r\n%.*s\r\nEND\r\n", buf_len(&json), (int)buf_len(&json),
+             json.data);
+    buf_close(&json);
+    member_list_close(&list);
     return hash;
 }
 
@@ -368,53 +381,65 @@ static void a_leader_that_hangs_is_passed_by_after_one_timeout(void **state)
 
 /* ---- the list ---- */
 
-static void a_list_is_read_only_if_its_ring_is_the_nodes(void **state)
+static void a_list_is_believed_only_if_its_ring_is_the_nodes(void **state)
 {
     (void)state;
-    /* The hash is Python's: hashlib.sha1(b"a:1 1\nb:2 7\n").hexdigest()[:16]. */
-#define HASH "\"ring\": {\"hash\": \"719921b5a99f3a2a\", \"changes\": 5}"
-#define A    "{\"name\": \"a:1\", \"weight\": 1, \"on_ring\": true}"
-#define B    "{\"name\": \"b:2\", \"weight\": 7, \"on_ring\": true}"
+    static const char *const names[] = {"b:2", "a:1", "c:3"};
+    struct known_ring ring;
+    struct member_list list = list_of_names(names, 2);
+    list.entries = realloc(list.entries, 3 * sizeof(*list.entries));
+    assert_non_null(list.entries);
+    list.entries[2] = list.entries[0];
+    list.entries[2].is_on_ring = false; /* whoever is not on the ring does not count */
+    snprintf(list.entries[2].name, sizeof(list.entries[2].name), "?");
+    list.count = 3;
+    assert_int_equal(known_ring_take(&list, &ring), ERR_OK);
+    assert_int_equal(ring.view.member_count, 2);
+    assert_string_equal(ring.view.members[1].name, "b:2");
+    assert_int_equal(ring.changes, 5);
+    assert_in_range(known_ring_leader(&ring, SPAN_LITERAL("k")), 0, 1);
+    known_ring_close(&ring);
+    list.entries[2].is_on_ring = true; /* no address */
+    assert_int_equal(known_ring_take(&list, &ring), ERR_SYNTAX);
+    list.count = 2;
+    list.entries[0].weight = 2; /* another ring than the hash says */
+    assert_int_equal(known_ring_take(&list, &ring), ERR_SYNTAX);
+    assert_null(ring.place);
+    assert_int_equal(known_ring_leader(&ring, SPAN_LITERAL("k")), RING_NOBODY);
+    member_list_close(&list);
+}
+
+static void members_that_make_no_ring_are_refused(void **state)
+{
+    (void)state;
     static const struct {
-        const char *json;
+        const char *name;
+        uint32_t weight;
+        bool is_on_ring;
         enum err err;
     } cases[] = {
-        {"{" HASH ", \"members\": [" A ", " B "]}", ERR_OK},
-        {"{\"members\": [" B ", {\"name\": \"?\", \"on_ring\": false}, " A "], " HASH "}", ERR_OK},
-        {"{" HASH ", \"members\": [" A "]}", ERR_SYNTAX}, /* another ring */
-        {"{" HASH ", \"members\": [" A ", " B ", " B "]}", ERR_SYNTAX},
-        {"{" HASH ", \"members\": []}", ERR_NOT_FOUND},
-        {"{" HASH ", \"members\": [{\"name\": \"a:1\", \"weight\": 1}, " B "]}", ERR_SYNTAX},
-        {"{" HASH ", \"members\": [{\"name\": \"A:1\", \"weight\": 1, \"on_ring\": true}, " B "]}",
-         ERR_SYNTAX},
-        {"{" HASH ", \"members\": [{\"name\": \"a:1\", \"weight\": 0, \"on_ring\": true}, " B "]}",
-         ERR_SYNTAX},
-        {"{" HASH ", \"members\": [{\"name\": \"a:1\", \"weight\": 101, \"on_ring\": true}]}",
-         ERR_SYNTAX},
-        {"{" HASH ", \"members\": [{\"name\": \"a\", \"weight\": 1, \"on_ring\": true}]}",
-         ERR_SYNTAX},
-        {"{" HASH ", \"members\": {}}", ERR_SYNTAX},
-        {"{\"members\": [" A ", " B "]}", ERR_SYNTAX},
-        {"[]", ERR_SYNTAX},
-        {"", ERR_SYNTAX},
-        {"{", ERR_SYNTAX},
+        {"a:1", 1, true, ERR_OK},     {"a:1", 0, true, ERR_SYNTAX}, {"a:1", 101, true, ERR_SYNTAX},
+        {"A:1", 1, true, ERR_SYNTAX}, {"b:2", 1, true, ERR_SYNTAX}, /* twice */
+        {"a:1", 1, false, ERR_SYNTAX}                               /* the hash is of both */
     };
+    static const char *const names[] = {"a:1", "b:2"};
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         struct known_ring ring;
-        if (known_ring_parse(span_of_string(cases[i].json), &ring) != cases[i].err)
-            fail_msg("%s", cases[i].json);
-        if (cases[i].err == ERR_OK) {
-            assert_int_equal(ring.view.member_count, 2);
-            assert_string_equal(ring.view.members[1].name, "b:2");
-            assert_int_equal(ring.view.members[1].weight, 7);
-            assert_int_equal(ring.changes, 5);
-            assert_in_range(known_ring_leader(&ring, SPAN_LITERAL("k")), 0, 1);
-        } else {
-            assert_null(ring.place);
-            assert_int_equal(known_ring_leader(&ring, SPAN_LITERAL("k")), RING_NOBODY);
-        }
+        struct member_list list = list_of_names(names, 2);
+        snprintf(list.entries[0].name, sizeof(list.entries[0].name), "%s", cases[i].name);
+        list.entries[0].weight = cases[i].weight;
+        list.entries[0].is_on_ring = cases[i].is_on_ring;
+        if (known_ring_take(&list, &ring) != cases[i].err)
+            fail_msg("%s %u", cases[i].name, (unsigned)cases[i].weight);
         known_ring_close(&ring);
+        member_list_close(&list);
     }
+    struct known_ring ring;
+    struct member_list nobody = list_of_names(names, 0);
+    assert_int_equal(known_ring_take(&nobody, &ring), ERR_NOT_FOUND);
+    member_list_close(&nobody);
+    assert_int_equal(known_ring_parse(SPAN_LITERAL("{}"), &ring), ERR_SYNTAX);
+    assert_int_equal(known_ring_parse(SPAN_LITERAL(""), &ring), ERR_SYNTAX);
 }
 
 int main(void)
@@ -430,7 +455,8 @@ int main(void)
         cmocka_unit_test(a_leader_lost_costs_only_what_it_was_asked),
         cmocka_unit_test(a_read_lost_with_its_leader_is_asked_of_another),
         cmocka_unit_test(a_leader_that_hangs_is_passed_by_after_one_timeout),
-        cmocka_unit_test(a_list_is_read_only_if_its_ring_is_the_nodes),
+        cmocka_unit_test(a_list_is_believed_only_if_its_ring_is_the_nodes),
+        cmocka_unit_test(members_that_make_no_ring_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -605,6 +605,43 @@ static void a_restart_within_a_blink_is_noticed_by_all(void **state)
     world_close_all(world);
 }
 
+/* The heartbeat of the new process begins anew: that is no message under way for long. */
+static void who_returns_after_a_long_life_is_taken_in_at_once(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(6);
+    world->places[4].gossip.members.self->hb = 1000000;
+    pass_ms(world, 10000);
+    place_kill(&world->places[4]);
+    until_all_see(world, 4, MEMBER_REMOVED, 7000);
+    place_start(world, 4, "10.0.0.1:11211\n");
+    pass_ms(world, 80);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(state_of(world, i, 4), MEMBER_ALIVE);
+        assert_true(seen(world, i, 4)->generation == world->places[4].generation);
+        assert_true(seen(world, i, 4)->hb < 1000);
+    }
+    world_close_all(world);
+}
+
+/* The wall clock went back, and the state file is lost. */
+static void a_boot_lower_than_that_of_the_dead_is_raised(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(6);
+    uint64_t boot = world->places[4].boot;
+    place_kill(&world->places[4]);
+    until_all_see(world, 4, MEMBER_REMOVED, 7000);
+    world->places[4].boot = 0;
+    world->now.unix_ms -= 86400000;
+    place_start(world, 4, "10.0.0.1:11211\n");
+    assert_true(world->places[4].boot < boot);
+    until_all_see(world, 4, MEMBER_ALIVE, 3000);
+    assert_true(world->places[4].boot > boot);
+    assert_false(world->places[4].has_ended);
+    world_close_all(world);
+}
+
 static void who_is_removed_and_returns_takes_a_higher_boot(void **state)
 {
     (void)state;
@@ -734,6 +771,8 @@ int main(void)
         cmocka_unit_test(a_process_stopped_for_longer_is_dead),
         cmocka_unit_test(a_quiet_cluster_suspects_nobody),
         cmocka_unit_test(a_restart_within_a_blink_is_noticed_by_all),
+        cmocka_unit_test(who_returns_after_a_long_life_is_taken_in_at_once),
+        cmocka_unit_test(a_boot_lower_than_that_of_the_dead_is_raised),
         cmocka_unit_test(who_is_removed_and_returns_takes_a_higher_boot),
         cmocka_unit_test(the_older_of_two_processes_of_one_name_ends),
         cmocka_unit_test(who_leaves_is_left_and_never_suspected),

@@ -296,11 +296,14 @@ static void leave_is_answered_then_the_node_ends(void **state)
     (void)state;
     struct cluster *cluster = cluster_open(1);
     struct end *client = client_open(cluster, 0);
-    client_say(cluster, client, "leave\r\nmn\r\n");
-    client_hears(client, "OK\r\nMN\r\n");
+    client_say(cluster, client, "set a 0 0 1\r\nx\r\nleave\r\nmn\r\n");
+    client_hears(client, "STORED\r\nOK\r\nMN\r\n");
     cluster_pass_ms(cluster, 1000);
     assert_true(cluster->places[0].has_ended);
     assert_int_equal(cluster->places[0].end, NODE_END_LEFT);
+    /* What came before the end is answered: nobody else could. */
+    client_say(cluster, client, "get a\r\n");
+    client_hears(client, "VALUE a 0 1\r\nx\r\nEND\r\n");
     cluster_close(cluster);
 }
 
