@@ -32,6 +32,8 @@ static void end_join(struct gossip *gossip, struct moment now)
     gossip->rejoin_ms = now.mono_ms + gossip->rejoin_pause_ms;
     log_line(gossip->log, now, LOG_INFO, "joined", "members=%u seeds=%u",
              gossip->members.live_count, gossip->seed_count);
+    /* Who introduces it does not reach the members behind it in name order by way of itself. */
+    hear_spread_self(gossip, now);
 }
 
 /* Dials seeds in turn, a few at a time. */
