@@ -124,20 +124,22 @@ void gossip_link(struct gossip *gossip, const struct link_news *news, struct mom
 
 /* --- messages --------------------------------------------------------------------------------- */
 
+/* Whether the process at the other end of its links is the one known by the record, as greeted or
+ * renewed since. */
+static bool is_own_link(const struct gossip *gossip, const struct record *record)
+{
+    const struct peer *peer = gossip->links->peers[record->peer];
+    return peer->generation == record->generation && peer->boot <= record->boot;
+}
+
 /* How long a message was under way at least: its sender's heartbeat was lower than the one known.
  */
 static uint64_t lateness(struct gossip *gossip, uint32_t peer, uint64_t hb)
 {
     const struct record *record = wire_record(gossip, peer);
-    if (!record || record->hb <= hb + 1)
+    if (!record || !is_own_link(gossip, record) || record->hb <= hb + 1)
         return 0;
     return (record->hb - hb - 1) * gossip->options.gossip_ms;
-}
-
-/* Whether the process at the other end of its links is the one known by the record. */
-static bool is_own_link(const struct gossip *gossip, const struct record *record)
-{
-    return gossip->links->peers[record->peer]->generation == record->generation;
 }
 
 /* A message that does not say whose boot it is. */
@@ -572,7 +574,7 @@ void gossip_leave(struct gossip *gossip, struct moment now)
     gossip->leave_until_ms = now.mono_ms + gossip->options.leave_ms;
     gossip->leave_number = ++gossip->number;
     members_leave(&gossip->members, now.mono_ms);
-    log_line(gossip->log, now, LOG_INFO, "leaving", "told=%u", count);
+    log_line(gossip->log, now, LOG_INFO, "leave-told", "members=%u", count);
     struct buf *body = &gossip->body;
     buf_consume(body, buf_len(body));
     hear_append_account(gossip, gossip->members.self, now, body);

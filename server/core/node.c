@@ -679,7 +679,9 @@ static void take_ring(struct node *node)
     node_flush(node);
     struct view view;
     gossip_ring_view(&node->gossip, &view);
-    if (node->route.changes > 0 && view_equal(&view, &node->route.view)) {
+    /* The last node to leave serves what it has received to its end. */
+    bool is_last = node->is_leaving && view.member_count == 0;
+    if (is_last || (node->route.changes > 0 && view_equal(&view, &node->route.view))) {
         view_close(&view);
         return;
     }
@@ -925,6 +927,12 @@ void node_tick(struct node *node)
         node->store_tick_ms =
             node->now.mono_ms + (has_more ? STORE_TICK_BUSY_MS : STORE_TICK_IDLE_MS);
     }
+}
+
+void node_seed(struct node *node, const struct view *seeds)
+{
+    node->options.seeds = seeds;
+    gossip_seed(&node->gossip, seeds, node->now);
 }
 
 void node_leave(struct node *node)
