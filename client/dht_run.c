@@ -255,10 +255,11 @@ static void learn(struct run *run)
 
 /* ---- requests ---- */
 
-/* Whether nothing may be asked beside this operation: those without a key are about the whole. */
+/* Whether nothing may be asked beside this operation: those without a key are about the whole. Over
+ * one connection that keeps its order they need no such care. */
 static bool is_alone(const struct run *run, const struct dht_op *op)
 {
-    return run->dht->ring.place != NULL && !op_has_key(op);
+    return (run->dht->ring.place || run->dht->via) && !op_has_key(op);
 }
 
 static void ask(struct run *run, struct server *server, uint32_t index)

@@ -59,7 +59,7 @@ struct fake {
 };
 
 /* Reads one byte; returns 1, or 0 at the end of the connection, or -1 if nothing comes. */
-static int byte_read(int fd, char *byte)
+static inline int byte_read(int fd, char *byte)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
     if (poll(&poll_fd, 1, LIMIT_MS) != 1)
@@ -67,13 +67,13 @@ static int byte_read(int fd, char *byte)
     return recv(fd, byte, 1, 0) == 1 ? 1 : 0;
 }
 
-static bool failed(struct fake *fake, const char *what, const char *heard)
+static inline bool failed(struct fake *fake, const char *what, const char *heard)
 {
     snprintf(fake->failure, sizeof(fake->failure), "%.1000s, but heard \"%.1000s\"", what, heard);
     return false;
 }
 
-static bool hear(struct fake *fake, const char *text)
+static inline bool hear(struct fake *fake, const char *text)
 {
     char heard[HEARD_MAX] = "";
     for (size_t len = 0; len < strlen(text); len++)
@@ -82,7 +82,7 @@ static bool hear(struct fake *fake, const char *text)
     return true;
 }
 
-static bool hear_line(struct fake *fake)
+static inline bool hear_line(struct fake *fake)
 {
     size_t len = 0;
     while (len + 1 < sizeof(fake->heard) && byte_read(fake->fd, &fake->heard[len]) == 1)
@@ -91,7 +91,7 @@ static bool hear_line(struct fake *fake)
     return failed(fake, "a line", fake->heard);
 }
 
-static bool say(struct fake *fake, const char *text, size_t len)
+static inline bool say(struct fake *fake, const char *text, size_t len)
 {
     while (len > 0) {
         ssize_t sent = send(fake->fd, text, len, MSG_NOSIGNAL);
@@ -103,7 +103,7 @@ static bool say(struct fake *fake, const char *text, size_t len)
     return true;
 }
 
-static bool accept_next(struct fake *fake)
+static inline bool accept_next(struct fake *fake)
 {
     struct pollfd poll_fd = {.fd = fake->listener, .events = POLLIN};
     if (poll(&poll_fd, 1, LIMIT_MS) != 1)
@@ -112,7 +112,7 @@ static bool accept_next(struct fake *fake)
     return fake->fd >= 0;
 }
 
-static bool hear_bytes(struct fake *fake, size_t count)
+static inline bool hear_bytes(struct fake *fake, size_t count)
 {
     char bytes[4096];
     while (count > 0) {
@@ -130,7 +130,7 @@ static bool hear_bytes(struct fake *fake, size_t count)
     return true;
 }
 
-static bool say_bytes(struct fake *fake, size_t count)
+static inline bool say_bytes(struct fake *fake, size_t count)
 {
     char bytes[1000];
     memset(bytes, 'x', sizeof(bytes));
@@ -140,7 +140,7 @@ static bool say_bytes(struct fake *fake, size_t count)
     return say(fake, bytes, count);
 }
 
-static bool act(struct fake *fake, const struct act *act)
+static inline bool act(struct fake *fake, const struct act *act)
 {
     char byte[2] = "";
     switch (act->kind) {
@@ -178,7 +178,7 @@ static bool act(struct fake *fake, const struct act *act)
     return false;
 }
 
-static void *follow(void *arg)
+static inline void *follow(void *arg)
 {
     struct fake *fake = arg;
     for (const struct act *at = fake->script; at->kind != END; at++)
@@ -188,7 +188,7 @@ static void *follow(void *arg)
 }
 
 /* Binds a free port; whether somebody listens there is the caller's choice. */
-static int bind_port(char address[64])
+static inline int bind_port(char address[64])
 {
     struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t len = sizeof(name);
@@ -201,21 +201,21 @@ static int bind_port(char address[64])
 }
 
 /* Listens; what it is to say may depend on its address. */
-static void fake_bind(struct fake *fake)
+static inline void fake_bind(struct fake *fake)
 {
     *fake = (struct fake){.fd = -1};
     fake->listener = bind_port(fake->address);
     assert_int_equal(listen(fake->listener, 8), 0);
 }
 
-static void fake_follow(struct fake *fake, const struct act *script)
+static inline void fake_follow(struct fake *fake, const struct act *script)
 {
     fake->script = script;
     assert_int_equal(pthread_create(&fake->thread, NULL, follow, fake), 0);
 }
 
 /* Waits for the script's end and asserts that it could be followed and nobody else came. */
-static void fake_end(struct fake *fake)
+static inline void fake_end(struct fake *fake)
 {
     struct pollfd poll_fd = {.fd = fake->listener, .events = POLLIN};
     assert_int_equal(pthread_join(fake->thread, NULL), 0);
@@ -228,7 +228,7 @@ static void fake_end(struct fake *fake)
 
 /* ---- a client of one or two of them ---- */
 
-static struct dht *client_of(const char *first, const char *second)
+static inline struct dht *client_of(const char *first, const char *second)
 {
     char servers[256];
     snprintf(servers, sizeof(servers), "%s%s%s", first, second ? "," : "", second ? second : "");
@@ -243,7 +243,7 @@ struct story {
     char text[HEARD_MAX];
 };
 
-static void tell(void *arg, const struct dht_op *op, const struct dht_answer *answer)
+static inline void tell(void *arg, const struct dht_op *op, const struct dht_answer *answer)
 {
     struct story *story = arg;
     size_t len = strlen(story->text);
