@@ -103,7 +103,8 @@ static uint32_t ring_index(const struct town *town, const char *name)
 /* Of all slots, to two places. */
 static double percent(uint32_t slots)
 {
-    return (slots * 10000 / SLOT_COUNT) / 100.0;
+    uint32_t hundredths = slots * 10000 / SLOT_COUNT;
+    return hundredths / 100.0;
 }
 
 static void set(json_t *object, const char *name, json_t *value)

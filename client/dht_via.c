@@ -84,7 +84,7 @@ static bool host_of(const struct sockaddr_storage *name, char host[46])
 /* Listens at the address that fd's connection has on this side. Returns false if that can't be. */
 static bool listen_beside(struct via *via, int fd)
 {
-    struct sockaddr_storage name;
+    struct sockaddr_storage name = {0};
     socklen_t len = sizeof(name);
     char host[46];
     if (getsockname(fd, (struct sockaddr *)&name, &len) != 0 || !host_of(&name, host))

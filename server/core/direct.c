@@ -4,6 +4,7 @@
 #include "common/check.h"
 #include "common/number.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,7 +121,7 @@ static struct direct_caller *caller_get(struct direct *direct, const char *host,
         return NULL;
     caller = calloc(1, sizeof(*caller));
     CHECK(caller != NULL);
-    strcpy(caller->host, host);
+    snprintf(caller->host, sizeof(caller->host), "%s", host);
     list_append(&direct->caller_buckets[bucket_of(host)], &caller->in_bucket);
     list_append(&direct->callers, &caller->in_age);
     direct->caller_count++;
@@ -305,7 +306,7 @@ static struct direct_conn *conn_dial(struct direct *direct, const char *address,
     conn->conn = id;
     conn->caller = caller;
     conn->deadline_ms = now.mono_ms + DIRECT_DIAL_MS;
-    strcpy(conn->where, where);
+    snprintf(conn->where, sizeof(conn->where), "%s", where);
     list_init(&conn->kept);
     list_append(&direct->buckets[bucket_of(where)], &conn->in_bucket);
     list_append(&direct->pending, &conn->in_age);

@@ -139,11 +139,12 @@ void session_note_remote(struct session *session, size_t bytes)
 
 void session_set_return(struct session *session, const char *where)
 {
-    CHECK(strlen(where) < SESSION_WHERE_BYTES_MAX);
+    size_t len = strlen(where);
+    CHECK(len < SESSION_WHERE_BYTES_MAX);
     if (!session->home)
         session->home = calloc(1, sizeof(*session->home));
     CHECK(session->home != NULL);
-    strcpy(session->home->where, where);
+    memcpy(session->home->where, where, len + 1);
 }
 
 void session_aside_end(struct session *session, struct reply *body)

@@ -7,7 +7,8 @@
  *   STORED(name, field, type, unit, help)  in struct store_counters, by the name of field
  *
  * What is about the membership stands in a list of its own, stats_gossip_list.h, which this one
- * includes. Define those that are wanted, then include this; afterwards none is defined. No include guard.
+ * includes. Define those that are wanted, then include this; afterwards none is defined. No include
+ * guard.
  */
 #ifndef COUNTED
 #define COUNTED(name, unit, help)
