@@ -3,6 +3,7 @@
 #include "common/address.h"
 #include "common/check.h"
 #include "common/number.h"
+#include "common/peers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -332,25 +333,36 @@ static bool conn_send(struct direct *direct, struct direct_conn *conn, struct re
     return true;
 }
 
-enum direct_lot direct_answer(struct direct *direct, struct span client, struct span where,
-                              struct conn_id entry, uint64_t number, uint32_t patience_ms,
-                              struct reply *body, struct moment now)
+/* What a connection is found by: the client's host and its return address. Returns false if they
+ * are too long to be any. */
+static bool key_write(struct span client, struct span where, char key[DIRECT_KEY_BYTES_MAX])
 {
-    char address[CLIENT_TEXT_BYTES_MAX];
-    char key[CLIENT_TEXT_BYTES_MAX + DIRECT_WHERE_BYTES_MAX];
-    CHECK(reply_len(body) > 0);
-    if (!direct_address(client, where, address))
-        return DIRECT_NOT;
-    size_t host_len = (size_t)(strrchr(address, ':') - address) + 1;
-    memcpy(key, address, host_len);
+    size_t host_len = client.len;
+    while (host_len > 0 && client.data[host_len - 1] != ':')
+        host_len--;
+    if (host_len + where.len >= DIRECT_KEY_BYTES_MAX)
+        return false;
+    memcpy(key, client.data, host_len);
     memcpy(key + host_len, where.data, where.len);
     key[host_len + where.len] = '\0';
+    return true;
+}
+
+enum direct_lot direct_answer(struct direct *direct, struct span client, struct span where,
+                              const struct view *nodes, struct conn_id entry, uint64_t number,
+                              uint32_t patience_ms, struct reply *body, struct moment now)
+{
+    char address[CLIENT_TEXT_BYTES_MAX];
+    char key[DIRECT_KEY_BYTES_MAX];
+    CHECK(reply_len(body) > 0);
+    if (!key_write(client, where, key))
+        return DIRECT_NOT;
     struct direct_conn *conn = conn_find_where(direct, key);
     if (conn && conn->state == DIRECT_UP)
         return conn_send(direct, conn, body, now) ? DIRECT_SENT : DIRECT_NOT;
     if (direct->kept_bytes + reply_len(body) > DIRECT_KEPT_BYTES_MAX)
         return DIRECT_NOT;
-    if (!conn)
+    if (!conn && direct_address(client, where, address) && peers_find(nodes, address) == UINT32_MAX)
         conn = conn_dial(direct, address, key, now);
     if (!conn)
         return DIRECT_NOT;

@@ -21,12 +21,14 @@
 
 #include "common/list.h"
 #include "common/log.h"
+#include "common/view.h"
 #include "server/core/env.h"
 
 #define DIRECT_PORT_MIN        1024u
 #define DIRECT_TOKEN_BYTES     16u
 #define DIRECT_TOKEN_DIGITS    (2 * DIRECT_TOKEN_BYTES)
 #define DIRECT_WHERE_BYTES_MAX (5 + 1 + DIRECT_TOKEN_DIGITS + 1) /* <port>,<token> and NUL */
+#define DIRECT_KEY_BYTES_MAX   (CLIENT_TEXT_BYTES_MAX + DIRECT_WHERE_BYTES_MAX)
 #define DIRECT_CONNECTIONS_MAX 1024u
 #define DIRECT_DIAL_MS         1000u               /* from the dial to the token */
 #define DIRECT_DIALS_A_SECOND  2u                  /* for each client address */
@@ -53,8 +55,8 @@ struct direct_conn {
     struct conn_id conn;
     uint64_t deadline_ms; /* UP: idle from then on; else: given up */
     struct direct_caller *caller;
-    struct list kept; /* answers that wait; none once UP */
-    char where[CLIENT_TEXT_BYTES_MAX + DIRECT_WHERE_BYTES_MAX]; /* <ip>:<port>,<token> */
+    struct list kept;                 /* answers that wait; none once UP */
+    char where[DIRECT_KEY_BYTES_MAX]; /* <ip>:<port>,<token> */
 };
 
 /* A client address: how often it was dialled. */
@@ -105,11 +107,12 @@ enum direct_lot {
 
 /* Takes the answer to forward number, which came by connection entry.
  * client, where  as direct_address.
+ * nodes          whose own addresses are not called; borrowed.
  * body           the whole answer, at least one byte.
  * patience_ms    how long it may wait for a connection; then it is given back. */
 enum direct_lot direct_answer(struct direct *direct, struct span client, struct span where,
-                              struct conn_id entry, uint64_t number, uint32_t patience_ms,
-                              struct reply *body, struct moment now);
+                              const struct view *nodes, struct conn_id entry, uint64_t number,
+                              uint32_t patience_ms, struct reply *body, struct moment now);
 /* The next kept answer whose lot is known, or NULL: sent, or body to be relayed. To be released
  * with direct_kept_free. */
 struct direct_kept *direct_take_done(struct direct *direct);

@@ -1,7 +1,6 @@
 #include "server/core/node.h"
 
 #include "common/check.h"
-#include "common/peers.h"
 #include "common/version.h"
 #include "server/core/admin.h"
 #include "server/core/command.h"
@@ -471,15 +470,11 @@ static struct span direct_where(const struct op *op)
  * the entry node is to have the answer. */
 static bool answer_directly(struct node *node, const struct op *op, struct reply *answer)
 {
-    char address[CLIENT_TEXT_BYTES_MAX];
-    struct span where = direct_where(op);
     opaque_mark(answer, op->request.opaque);
-    if (!node->options.direct_answers || reply_len(answer) == 0 ||
-        !direct_address(op->client, where, address) ||
-        peers_find(&node->route.view, address) != UINT32_MAX)
+    if (!node->options.direct_answers || reply_len(answer) == 0)
         return false;
-    switch (direct_answer(&node->direct, op->client, where, op->asker.conn, op->number,
-                          op->patience_ms / 2, answer, node->now)) {
+    switch (direct_answer(&node->direct, op->client, direct_where(op), &node->route.view,
+                          op->asker.conn, op->number, op->patience_ms / 2, answer, node->now)) {
     case DIRECT_SENT:
         answer_forward(node, op->asker.conn, op->number, ANSWER_DIRECT, answer);
         return true;

@@ -25,6 +25,8 @@ struct outside {
     struct moment now;
     uint32_t conn_count; /* ever dialled; index of the next */
     bool is_full;        /* no connection can be had */
+    struct member node;  /* the one node there is */
+    struct view nodes;
     struct session sessions[CONNS_MAX];
     bool is_open[CONNS_MAX];
     char dialled[CLIENT_TEXT_BYTES_MAX]; /* last */
@@ -81,6 +83,8 @@ static int setup(void **state)
                                 .entropy = entropy};
     outside->log = (struct log){.level = LOG_DEBUG, .sink = sink};
     outside->now = (struct moment){100000, 1700000000000};
+    snprintf(outside->node.name, sizeof(outside->node.name), "192.0.2.9:11211");
+    outside->nodes = (struct view){.member_count = 1, .members = &outside->node};
     direct_init(&outside->direct, &outside->env, &outside->stats, &outside->log);
     *state = outside;
     return 0;
@@ -107,8 +111,8 @@ static enum direct_lot answer_from(struct outside *outside, const char *client, 
     struct reply body = {0};
     reply_append(&body, span_of_string(text));
     enum direct_lot lot =
-        direct_answer(&outside->direct, span_of_string(client), span_of_string(where), entry,
-                      number, 500, &body, outside->now);
+        direct_answer(&outside->direct, span_of_string(client), span_of_string(where),
+                      &outside->nodes, entry, number, 500, &body, outside->now);
     assert_int_equal(reply_len(&body), lot == DIRECT_NOT ? strlen(text) : 0);
     reply_close(&body);
     direct_check(&outside->direct);
@@ -227,6 +231,26 @@ static void a_client_that_says_more_is_left(void **state)
     bring_up(outside);
     assert_true(say(outside, 0, "get k"));
     assert_false(outside->is_open[0]);
+}
+
+static void nodes_and_what_is_no_address_are_not_called(void **state)
+{
+    static const struct {
+        const char *client, *where;
+    } cases[] = {
+        {"192.0.2.9:40000", "11211," TOKEN},
+        {"192.0.2.1:40000", "80," TOKEN},
+        {"192.0.2.1:40000", "5000,token"},
+        {"somebody", "5000," TOKEN},
+        {"", ""},
+    };
+    struct outside *outside = *state;
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
+        assert_int_equal(answer_from(outside, cases[i].client, cases[i].where, 1, "HD\r\n"),
+                         DIRECT_NOT);
+    assert_int_equal(outside->conn_count, 0);
+    assert_int_equal(answer_from(outside, "192.0.2.9:40000", "11212," TOKEN, 1, "HD\r\n"),
+                     DIRECT_KEPT);
 }
 
 static void what_cannot_be_connected_goes_back(void **state)
@@ -387,6 +411,7 @@ int main(void)
         TEST(without_the_token_all_goes_back),
         TEST(a_token_before_the_connection_counts_for_nothing),
         TEST(a_client_that_says_more_is_left),
+        TEST(nodes_and_what_is_no_address_are_not_called),
         TEST(what_cannot_be_connected_goes_back),
         TEST(a_client_without_a_token_is_waited_for_one_second),
         TEST(an_idle_connection_is_closed),
