@@ -1,0 +1,335 @@
+/* Requests, together: placed when they are submitted, their memory asked for ahead of its use, then
+ * carried out here or given to coord, in order. */
+#include "common/check.h"
+#include "common/peers.h"
+#include "server/core/admin.h"
+#include "server/core/command.h"
+#include "server/core/node_parts.h"
+#include "server/core/opaque.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* How many requests before its use a key's place and its item are asked for. */
+#define PREFETCH_TABLE_AHEAD 24u
+#define PREFETCH_ITEM_AHEAD  12u
+#define PREFETCH_GROUP       8u
+/* The scratch answer's buffer is kept between forwards up to here. */
+#define ANSWER_KEPT_BYTES_MAX (64u * 1024)
+
+size_t node_batch_count(const struct node *node)
+{
+    return node->batch_count;
+}
+
+struct request *node_request(struct node *node)
+{
+    CHECK(!node->is_flushing);
+    if (node->batch_count == BATCH_COUNT)
+        node_flush(node);
+    return &node->batch[node->batch_count].request;
+}
+
+bool node_parse(const struct node *node, struct span text, struct request *request)
+{
+    struct request_parser parser = {0};
+    struct request_limits limits = {.value_bytes_max = node->options.value_bytes_max};
+    size_t consumed, need;
+    enum parse result =
+        request_parse(&parser, &limits, text.data, text.len, request, &consumed, &need);
+    bool is_whole = result == PARSE_DONE && (consumed == text.len || request->too_large);
+    return is_whole && request->part != PART_PIECE;
+}
+
+void node_place(struct node *node, struct op *op)
+{
+    if (!command_has_key(op->request.command))
+        return;
+    op->key.bytes = op->request.key;
+    op->key.position = digest_position(&op->digest);
+    op->leader = route_leader(&node->route, op->key.position);
+    if (op->leader == PEER_SELF)
+        store_prefetch_slot(node->store, &op->key);
+}
+
+/* A client that follows the ring has asked a node that does not lead the key: if the ring is not
+ * the one it was told last, a line before the answer says so. It takes a number of the session's,
+ * so that it keeps its place. */
+static void tell_ring(struct node *node, struct session *session)
+{
+    if (session->ring_told == node->route.hash)
+        return;
+    uint64_t seq = session->next_seq++;
+    admin_ring_notice(session_reply(session, seq), node->route.hash);
+    session_done(session, seq, PART_WHOLE);
+    session->ring_told = node->route.hash;
+}
+
+/* Whether the answer is known by its opaque, so that it may leave the order. */
+static bool is_aside(const struct request *request)
+{
+    return command_has_key(request->command) && request->opaque.len > 0;
+}
+
+void node_submit(struct node *node, struct conn_id conn, struct session *session)
+{
+    struct op *op = &node->batch[node->batch_count++];
+    op->session = session;
+    if (command_has_key(op->request.command))
+        digest_of(op->request.key, &op->digest);
+    node_place(node, op);
+    bool is_elsewhere = command_has_key(op->request.command) && op->leader != PEER_SELF;
+    if (UNLIKELY(session->follows_ring) && is_elsewhere && op->request.part == PART_WHOLE)
+        tell_ring(node, session);
+    op->asker =
+        (struct asker){.conn = conn, .part = op->request.part, .noreply = op->request.noreply};
+    if (UNLIKELY(session->home != NULL) && is_aside(&op->request)) {
+        op->asker.is_aside = true;
+        op->asker.opaque = op->request.opaque;
+        session_aside_begin(session);
+    } else {
+        op->asker.seq = session->next_seq++;
+    }
+}
+
+/* A touching retrieval can fail for lack of memory: that stands in the place of the line's END. */
+static bool touch_has_failed(const struct op *op, const struct reply *answer)
+{
+    const struct span error = SPAN_LITERAL("SERVER_ERROR ");
+    struct span text = buf_span(&answer->bytes);
+    return (op->request.command == CMD_GAT || op->request.command == CMD_GATS) &&
+           text.len > error.len && memcmp(text.data, error.data, error.len) == 0;
+}
+
+/* Who asked for what, and what became of it: never a whole key, never a value. answer: of which
+ * the first word tells. */
+static void audit(struct node *node, const struct op *op, struct span client, uint64_t number,
+                  uint32_t entry, struct span answer)
+{
+    char key[2 * sizeof(uint64_t) + 1] = "-";
+    if (command_has_key(op->request.command))
+        snprintf(key, sizeof(key), "%016" PRIx64, op->key.position);
+    size_t len = 0;
+    while (len < answer.len && answer.data[len] > ' ')
+        len++;
+    log_line(node->options.audit, node->now, LOG_INFO, "request",
+             "client=%.*s number=%" PRIu64 " entry=%s command=%s key=%s outcome=%.*s",
+             (int)client.len, client.data, number, links_name(&node->links, entry),
+             command_word(op->request.command), key, len > 0 ? (int)len : 4,
+             len > 0 ? answer.data : "none");
+}
+
+/* Carries out a client's request on the store; its answer is appended to where it belongs. */
+static void execute_local(struct node *node, struct op *op, struct reply *out)
+{
+    if (LIKELY(!node->options.audit)) {
+        command_execute(&node->executor, &op->request, &op->key, out);
+        return;
+    }
+    size_t before = buf_len(&out->bytes);
+    command_execute(&node->executor, &op->request, &op->key, out);
+    char client[CLIENT_TEXT_BYTES_MAX];
+    node->env->client_text(node->env->shell, op->asker.conn, client);
+    struct span bytes = buf_span(&out->bytes);
+    audit(node, op, span_of_string(client), op->asker.seq, PEER_SELF,
+          span_of(bytes.data + before, bytes.len - before));
+}
+
+/* As run_local, of a request whose answer leaves the order. */
+static void run_local_aside(struct node *node, struct op *op)
+{
+    struct reply *answer = &node->answer;
+    execute_local(node, op, answer);
+    opaque_mark(answer, op->asker.opaque);
+    asker_answer_aside(node->env, &op->asker, answer);
+}
+
+static void run_local(struct node *node, struct op *op)
+{
+    node->stats.answers_local++;
+    if (UNLIKELY(op->asker.is_aside)) {
+        run_local_aside(node, op);
+        return;
+    }
+    if (UNLIKELY(op->request.command == CMD_GAT || op->request.command == CMD_GATS)) {
+        struct reply *answer = &node->answer;
+        execute_local(node, op, answer);
+        if (touch_has_failed(op, answer)) {
+            asker_answer(node->env, &op->asker, buf_span(&answer->bytes));
+            reply_consume(answer, reply_len(answer));
+            return;
+        }
+        reply_move(session_reply(op->session, op->asker.seq), answer);
+    } else {
+        execute_local(node, op, session_reply(op->session, op->asker.seq));
+    }
+    session_done(op->session, op->asker.seq, op->asker.part);
+}
+
+static void run_client(struct node *node, struct op *op)
+{
+    if (!command_has_key(op->request.command)) {
+        node_run_command(node, op);
+    } else if (LIKELY(op->leader == PEER_SELF)) {
+        run_local(node, op);
+    } else {
+        coord_forward(&node->coord, &op->asker, &op->request, &op->digest, node->now);
+    }
+}
+
+/* Why a forwarded request can't be carried out here, or NULL. A forward is never forwarded again.
+ */
+static const char *forwarded_refusal(const struct op *op, enum answer_status *status)
+{
+    *status = ANSWER_REFUSED;
+    if (op->request.command == CMD_FLUSH_ALL)
+        return NULL;
+    if (!command_has_key(op->request.command))
+        return "it is no command on a key";
+    *status = ANSWER_NOT_LEADER;
+    return op->leader == PEER_SELF ? NULL : "it does not lead this key";
+}
+
+/* Sends what is in body, and empties it; borrowed pieces stay borrowed if one frame holds all. */
+static void answer_forward(struct node *node, struct conn_id conn, uint64_t number,
+                           enum answer_status status, struct reply *body)
+{
+    struct session *session = node->env->session(node->env->shell, conn);
+    struct message answer = {
+        .kind = MESSAGE_ANSWER,
+        .ANSWER = {.number = number, .status = status, .total = (uint32_t)reply_len(body)}};
+    if (session && body->piece_count > 0 && reply_len(body) <= FRAME_BODY_BYTES_MAX) {
+        message_append_reply(&session->out, &answer, body);
+        return;
+    }
+    reply_own(body);
+    if (session)
+        link_append(&session->out, &answer, buf_span(&body->bytes));
+    reply_consume(body, reply_len(body));
+    if (body->bytes.capacity > ANSWER_KEPT_BYTES_MAX)
+        reply_close(body);
+}
+
+void node_refuse_forward(struct node *node, struct conn_id conn, uint64_t number,
+                         enum answer_status status, const char *reason)
+{
+    reply_append(&node->answer, span_of_string(reason));
+    answer_forward(node, conn, number, status, &node->answer);
+}
+
+/* Where the client of a forwarded request takes answers; empty if nowhere. */
+static struct span direct_where(const struct op *op)
+{
+    return span_equal(op->direct, SPAN_LITERAL("-")) ? span_of(NULL, 0) : op->direct;
+}
+
+/* Answers the client itself, and then tells the entry node so. Returns false if that can't be; then
+ * the entry node is to have the answer. */
+static bool answer_directly(struct node *node, const struct op *op, struct reply *answer)
+{
+    opaque_mark(answer, op->request.opaque);
+    if (!node->options.direct_answers || reply_len(answer) == 0)
+        return false;
+    switch (direct_answer(&node->direct, op->client, direct_where(op), &node->route.view,
+                          op->asker.conn, op->number, op->patience_ms / 2, answer, node->now)) {
+    case DIRECT_SENT:
+        answer_forward(node, op->asker.conn, op->number, ANSWER_DIRECT, answer);
+        return true;
+    case DIRECT_KEPT:
+        return true;
+    case DIRECT_NOT:
+        return false;
+    }
+    CHECK(false);
+}
+
+void node_tell_direct(struct node *node)
+{
+    struct direct_kept *kept;
+    while ((kept = direct_take_done(&node->direct))) {
+        answer_forward(node, kept->entry, kept->number, kept->is_sent ? ANSWER_DIRECT : ANSWER_DONE,
+                       &kept->body);
+        direct_kept_free(kept);
+    }
+}
+
+static void run_forwarded(struct node *node, struct op *op)
+{
+    enum answer_status status;
+    const char *refusal = forwarded_refusal(op, &status);
+    if (refusal) {
+        node_refuse_forward(node, op->asker.conn, op->number, status, refusal);
+        return;
+    }
+    struct reply *answer = &node->answer;
+    if (op->request.command == CMD_FLUSH_ALL) {
+        command_flush(&node->executor, &op->request);
+        reply_append(answer, SPAN_LITERAL("OK\r\n"));
+    } else {
+        command_execute(&node->executor, &op->request, &op->key, answer);
+    }
+    node->stats.forwards_served++;
+    if (UNLIKELY(node->options.audit != NULL))
+        audit(node, op, op->client, op->number, op->entry, buf_span(&answer->bytes));
+    if (UNLIKELY(direct_where(op).len > 0) && answer_directly(node, op, answer))
+        return;
+    answer_forward(node, op->asker.conn, op->number,
+                   touch_has_failed(op, answer) ? ANSWER_REFUSED : ANSWER_DONE, answer);
+}
+
+static bool is_local(const struct op *op)
+{
+    return command_has_key(op->request.command) && op->leader == PEER_SELF;
+}
+
+/* Asks for the places in their tables of the keys of ops from … to - 1. */
+static void prefetch_tables(const struct node *node, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i < to && i < node->batch_count; i++)
+        if (is_local(&node->batch[i]))
+            store_prefetch_table(node->store, &node->batch[i].key);
+}
+
+static void prefetch_items(const struct node *node, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i < to && i < node->batch_count; i++)
+        if (is_local(&node->batch[i]))
+            store_prefetch_item(node->store, &node->batch[i].key);
+}
+
+/* Brings the memory of the keys behind op i near, in stages: a table's line so many requests before
+ * its item, an item so many before its use, so that the memory is kept busy while requests are
+ * carried out. A group at a time: the processor translates the addresses of some at once, but holds
+ * up everything else for a single one. */
+static void prefetch_ahead(const struct node *node, uint32_t i)
+{
+    if (i == 0) { /* nothing precedes these */
+        prefetch_tables(node, 0, PREFETCH_TABLE_AHEAD);
+        prefetch_items(node, 0, PREFETCH_ITEM_AHEAD);
+    }
+    if (i % PREFETCH_GROUP > 0)
+        return;
+    uint32_t table = i + PREFETCH_TABLE_AHEAD, item = i + PREFETCH_ITEM_AHEAD;
+    prefetch_tables(node, table, table + PREFETCH_GROUP);
+    prefetch_items(node, item, item + PREFETCH_GROUP);
+}
+
+void node_flush(struct node *node)
+{
+    CHECK(!node->is_flushing);
+    node->is_flushing = true;
+    for (uint32_t i = 0; i < node->batch_count; i++) {
+        struct op *op = &node->batch[i];
+        prefetch_ahead(node, i);
+        if (op->session)
+            run_client(node, op);
+        else
+            run_forwarded(node, op);
+    }
+    node->batch_count = 0;
+    node->is_flushing = false;
+    node_tell_news(node);
+    if (UNLIKELY(node->is_leave_due))
+        node_leave(node);
+}

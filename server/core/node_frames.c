@@ -1,0 +1,136 @@
+/* What other nodes say: frames of links that are up, and of those that want to be. */
+#include "server/core/node_parts.h"
+
+/* A value at the largest limit a node may have, with its command or answer line: another node's
+ * limit may be higher than this one's, which then answers that the value is too large. */
+#define PARTS_BYTES_MAX (128u * 1024 * 1024 + LINE_BYTES_MAX + KEY_BYTES_MAX)
+
+/* Takes a forwarded request into the batch. */
+static void forward_submit(struct node *node, const struct link *link,
+                           const struct message *message)
+{
+    struct request *request = node_request(node);
+    if (!node_parse(node, message->body, request)) {
+        node_refuse_forward(node, link->conn, message->FORWARD.number, ANSWER_REFUSED,
+                            "the forward is malformed");
+        return;
+    }
+    struct op *op = &node->batch[node->batch_count++];
+    op->session = NULL;
+    op->asker.conn = link->conn;
+    op->number = message->FORWARD.number;
+    op->entry = link->peer;
+    op->client = message->FORWARD.client;
+    op->direct = message->FORWARD.direct;
+    op->patience_ms = message->FORWARD.deadline_ms;
+    op->digest = message->FORWARD.digest;
+    node_place(node, op);
+    log_line(node->log, node->now, LOG_DEBUG, "forward-served",
+             "number=%llu client=%.*s command=%s", (unsigned long long)op->number,
+             (int)message->FORWARD.client.len, message->FORWARD.client.data,
+             command_word(request->command));
+}
+
+/* A FORWARD or ANSWER that is all there. */
+static void take_whole(struct node *node, struct link *link, const struct message *message)
+{
+    if (message->kind == MESSAGE_FORWARD)
+        forward_submit(node, link, message);
+    else
+        coord_answered(&node->coord, link, message, node->now);
+}
+
+static enum err take_part(struct node *node, struct link *link, const struct message *part)
+{
+    bool is_whole = false;
+    enum err err = link_parts_add(link, part, &is_whole);
+    if (err || !is_whole)
+        return err;
+    take_whole(node, link, &link->parts->first);
+    node_flush(node); /* what was submitted borrows from the parts */
+    link_parts_end(link);
+    return ERR_OK;
+}
+
+/* A message on a link that is up. FORWARDs come over links others dialled, ANSWERs over our own. */
+static enum err take_message(struct node *node, struct link *link, const struct message *message)
+{
+    if (message->kind == MESSAGE_PART)
+        return take_part(node, link, message);
+    if (message->kind != (link->is_dialled ? MESSAGE_ANSWER : MESSAGE_FORWARD))
+        return ERR_SYNTAX;
+    uint32_t total = link->is_dialled ? message->ANSWER.total : message->FORWARD.total;
+    if (total == message->body.len) {
+        take_whole(node, link, message);
+        return ERR_OK;
+    }
+    return link_parts_begin(link, message, total, PARTS_BYTES_MAX);
+}
+
+/* What a control link carries is gossip's. */
+static enum err take_control(struct node *node, struct link *link, const struct message *message)
+{
+    struct reply *out = link_out(&node->links, link);
+    if (message->kind < MESSAGE_GET_MEMBERSHIP_LIST)
+        return ERR_SYNTAX;
+    return out ? gossip_message(&node->gossip, link->peer, message, out, node->now) : ERR_OK;
+}
+
+/* A message on a link that is up. */
+static void take_linked(struct node *node, struct link *link, const struct message *message)
+{
+    enum err err;
+    if (link->lane == LANE_DATA)
+        err = message->kind <= MESSAGE_PART ? take_message(node, link, message) : ERR_SYNTAX;
+    else
+        err = take_control(node, link, message);
+    if (err && link->state == LINK_UP)
+        links_end(&node->links, link, DISCONNECT_DENIED, "a message it may not send", node->now);
+}
+
+/* The boot below which the process that says this is refused. */
+static uint64_t boot_known(const struct node *node, const struct link *link,
+                           const struct message *message)
+{
+    struct span name = message->kind == MESSAGE_HELLO ? message->HELLO.from : span_of(NULL, 0);
+    if (link)
+        name = span_of_string(links_name(&node->links, link->peer));
+    return name.len > 0 ? gossip_boot_of(&node->gossip, name) : 0;
+}
+
+void node_frame(struct node *node, struct conn_id conn, const struct frame *frame)
+{
+    struct message message;
+    struct link *link = links_find(&node->links, conn);
+    if (message_parse(frame, &message)) {
+        if (link || !links_refuse_version(&node->links, conn, frame, node->now))
+            node_frame_bad(node, conn, false);
+        return;
+    }
+    if (link && link->state == LINK_UP && message.kind >= MESSAGE_FORWARD)
+        take_linked(node, link, &message);
+    else
+        links_handshake(&node->links, link, conn, &message, boot_known(node, link, &message),
+                        node->now);
+    node_tell_news(node);
+}
+
+void node_frame_bad(struct node *node, struct conn_id conn, bool crc)
+{
+    const char *reason = crc ? "a frame's checksum was wrong" : "a malformed frame";
+    if (crc)
+        node->stats.frames_bad_crc++;
+    else
+        node->stats.frames_malformed++;
+    struct link *link = links_find(&node->links, conn);
+    if (link) {
+        links_end(&node->links, link, DISCONNECT_DENIED, reason, node->now);
+        node_tell_news(node);
+        return;
+    }
+    char client[CLIENT_TEXT_BYTES_MAX];
+    node->env->client_text(node->env->shell, conn, client);
+    log_line(node->log, node->now, LOG_WARN, "peer-refused", "address=%s reason=\"%s\"", client,
+             reason);
+    node->env->close(node->env->shell, conn, false);
+}

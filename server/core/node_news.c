@@ -1,0 +1,48 @@
+/* What links and gossip tell, and who is to know; leaving. */
+#include "server/core/node_parts.h"
+
+static void tell_one(struct node *node, const struct link_news *news)
+{
+    if (news->lane != LANE_DATA)
+        gossip_link(&node->gossip, news, node->now);
+    else if (news->is_dialled && news->change == LINK_CAME_UP)
+        coord_came_up(&node->coord, news->peer, node->now);
+    else if (news->is_dialled)
+        coord_lost(&node->coord, news->peer, node->now);
+    /* Who answers again is to be asked at once, not when its rest is over. */
+    if (news->lane == LANE_CONTROL && news->change == LINK_CAME_UP)
+        links_wake(&node->links, news->peer, LANE_DATA);
+}
+
+void node_look_at_gossip(struct node *node)
+{
+    if (UNLIKELY(!node->has_joined) && gossip_has_joined(&node->gossip))
+        node->has_joined = node->is_ring_due = true;
+    if (gossip_take_changed(&node->gossip))
+        node->is_ring_due = node->has_joined;
+    if (node->has_ended)
+        return;
+    bool is_duplicate = gossip_is_duplicate(&node->gossip);
+    if (is_duplicate || (node->is_leaving && gossip_has_left(&node->gossip, node->now))) {
+        node->has_ended = true;
+        node->env->end(node->env->shell, is_duplicate ? NODE_END_DUPLICATE : NODE_END_LEFT);
+    }
+}
+
+void node_tell_news(struct node *node)
+{
+    struct link_news news;
+    while (links_take_news(&node->links, &news))
+        tell_one(node, &news);
+    node_look_at_gossip(node);
+}
+
+void node_leave(struct node *node)
+{
+    node->is_leave_due = false;
+    if (node->is_leaving)
+        return;
+    node->is_leaving = true;
+    gossip_leave(&node->gossip, node->now);
+    node_tell_news(node);
+}

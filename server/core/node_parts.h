@@ -1,0 +1,100 @@
+/* What the files of node share. Nobody else includes this.
+ *
+ *     node          the node's life: turns, time, connections
+ *     node_frames   what other nodes say
+ *     node_ring     a new ring: slots placed anew, what waited sent on
+ *     node_batch    requests, together: placed, prefetched, carried out or forwarded
+ *     node_admin    the commands that a node answers itself
+ *     node_news     what links and gossip tell; leaving
+ *
+ * Each calls only those below it. */
+#ifndef DHT_SERVER_CORE_NODE_PARTS_H
+#define DHT_SERVER_CORE_NODE_PARTS_H
+
+#include "server/core/coord.h"
+#include "server/core/direct.h"
+#include "server/core/executor.h"
+#include "server/core/gossip.h"
+#include "server/core/node.h"
+
+/* Requests carried out together. From 32 on there is nothing more to hide. */
+#define BATCH_COUNT 64u
+
+/* One request of the batch. */
+struct op {
+    struct request request;
+    struct digest digest;
+    struct store_key key;    /* valid if the command has a key */
+    uint32_t leader;         /* peer index of the key's primary */
+    struct session *session; /* a client's; NULL for a request another node has forwarded */
+    struct asker asker;      /* a client's; of a forwarded one only conn */
+    /* A forwarded one's: */
+    uint64_t number;
+    uint32_t entry;       /* the peer that forwarded it */
+    struct span client;   /* borrowed: the client's address */
+    struct span direct;   /* borrowed: where it takes answers, or "-" */
+    uint32_t patience_ms; /* how long the entry node waits for the answer */
+};
+
+struct node {
+    struct node_options options;
+    struct route route;
+    struct store *store; /* borrowed */
+    const struct env *env;
+    struct log *log;
+    struct stats stats;
+    struct executor executor;
+    struct links links;
+    struct gossip gossip;
+    struct coord coord;
+    struct direct direct;
+    struct moment now;
+    uint64_t start_ms;      /* when the first turn began */
+    uint64_t sweep_ms;      /* when peers that nobody uses are to be forgotten next */
+    uint64_t store_tick_ms; /* when the store is to be ticked next */
+    struct reply answer;    /* scratch: the answer to a forwarded request */
+    bool is_ring_due;       /* the members have changed: take_ring before anything else */
+    bool has_joined;        /* there is a ring, if anybody is left to be on it */
+    bool is_leave_due;      /* a client has asked for it in this batch */
+    bool is_leaving;
+    bool has_ended; /* env's end has been called */
+    bool is_flushing;
+    uint32_t batch_count;
+    struct op batch[BATCH_COUNT];
+};
+
+/* --- node_ring -------------------------------------------------------------------------------- */
+
+/* The members of the ring have changed: places the slots anew, and sends what waits to whom they
+ * belong now. Outside a batch: what was submitted has been placed by the old ring. */
+void node_take_ring(struct node *node);
+
+/* --- node_batch ------------------------------------------------------------------------------- */
+
+/* Parses text, which must be one request for one key, or for none. */
+bool node_parse(const struct node *node, struct span text, struct request *request);
+/* Finds out where the op's key lies; begins to bring its place in memory near. */
+void node_place(struct node *node, struct op *op);
+/* Answers a forward that is not carried out. */
+void node_refuse_forward(struct node *node, struct conn_id conn, uint64_t number,
+                         enum answer_status status, const char *reason);
+/* Tells the entry nodes of the answers that waited: they went out, or are to be relayed. */
+void node_tell_direct(struct node *node);
+
+/* --- node_admin ------------------------------------------------------------------------------- */
+
+/* Carries out a command without a key, and answers it. */
+void node_run_command(struct node *node, const struct op *op);
+/* flush_all: here, and on all other members of the ring.
+ * kept  what coord kept of it until there was a ring, or NULL. */
+void node_run_flush(struct node *node, const struct asker *asker, const struct request *request,
+                    const struct forward *kept);
+
+/* --- node_news -------------------------------------------------------------------------------- */
+
+/* Tells every module what has happened to the links, and notes what the membership has decided. */
+void node_tell_news(struct node *node);
+/* Notes what the membership has decided: acted upon when the turn allows it. */
+void node_look_at_gossip(struct node *node);
+
+#endif
