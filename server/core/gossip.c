@@ -166,11 +166,12 @@ static enum err take_question(struct gossip *gossip, uint32_t peer, const struct
                               struct reply *out, struct moment now)
 {
     const struct message_GET_MEMBERSHIP_LIST *question = &message->GET_MEMBERSHIP_LIST;
-    uint64_t late_ms = lateness(gossip, peer, question->hb);
-    enum err err = hear_body(gossip, peer, message->body, true, late_ms, now);
+    const struct telling telling = {
+        .peer = peer, .is_news = true, .least_ms = lateness(gossip, peer, question->hb)};
+    enum err err = hear_body(gossip, &telling, message->body, now);
     if (err)
         return err;
-    if (late_ms == 0)
+    if (telling.least_ms == 0)
         take_word(gossip, peer, question->boot, question->inc, question->hb, now);
     struct record *record = wire_record(gossip, peer);
     if (record && gossip->strategy->heard)
@@ -192,15 +193,20 @@ static enum err take_answer(struct gossip *gossip, uint32_t peer, const struct m
                             struct moment now)
 {
     const struct message_MEMBERS *answer = &message->MEMBERS;
-    uint64_t late_ms = lateness(gossip, peer, answer->hb);
-    enum err err = hear_body(gossip, peer, message->body, false, late_ms, now);
+    struct record *record = wire_record(gossip, peer);
+    struct telling telling = {.peer = peer, .least_ms = lateness(gossip, peer, answer->hb)};
+    if (record && record->asked_number == answer->number && record->asked_ms != 0) {
+        telling.is_timed = true; /* it cannot have left before it was asked for */
+        telling.most_ms = now.mono_ms - record->asked_ms;
+    }
+    enum err err = hear_body(gossip, &telling, message->body, now);
     if (err)
         return err;
-    struct record *record = wire_record(gossip, peer);
+    record = wire_record(gossip, peer);
     if (record) {
         if (!gossip->has_joined)
             adopt_question(gossip, record, answer->number);
-        if (late_ms == 0)
+        if (telling.least_ms == 0)
             take_word(gossip, peer, answer->boot, answer->inc, answer->hb, now);
         exchange_take(gossip, record, answer, now);
     }
@@ -212,11 +218,12 @@ static enum err take_answer(struct gossip *gossip, uint32_t peer, const struct m
 static enum err take_news(struct gossip *gossip, uint32_t peer, const struct message *message,
                           struct reply *out, struct moment now)
 {
-    uint64_t late_ms = lateness(gossip, peer, message->NEWS.hb);
-    enum err err = hear_body(gossip, peer, message->body, true, late_ms, now);
+    const struct telling telling = {
+        .peer = peer, .is_news = true, .least_ms = lateness(gossip, peer, message->NEWS.hb)};
+    enum err err = hear_body(gossip, &telling, message->body, now);
     if (err)
         return err;
-    if (late_ms == 0)
+    if (telling.least_ms == 0)
         take_proof(gossip, peer, now);
     if (message->NEWS.number != 0) {
         struct message heard = {.kind = MESSAGE_HEARD, .HEARD = {.number = message->NEWS.number}};
@@ -228,7 +235,8 @@ static enum err take_news(struct gossip *gossip, uint32_t peer, const struct mes
 static enum err take_ping(struct gossip *gossip, uint32_t peer, const struct message *message,
                           struct reply *out, struct moment now)
 {
-    enum err err = hear_body(gossip, peer, message->body, false, 0, now);
+    const struct telling telling = {.peer = peer};
+    enum err err = hear_body(gossip, &telling, message->body, now);
     if (err)
         return err;
     const struct record *self = gossip->members.self;

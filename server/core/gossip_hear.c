@@ -322,28 +322,36 @@ static void hear_heartbeat(struct gossip *gossip, const struct news *news, struc
         cleared(gossip, record, "heard", now);
 }
 
-enum err hear_body(struct gossip *gossip, uint32_t peer, struct span body, bool is_news,
-                   uint64_t late_ms, struct moment now)
+static void hear_line(struct gossip *gossip, const struct telling *telling, struct news *news,
+                      struct moment now)
 {
-    struct news news;
-    struct span from = span_of_string(links_name(gossip->links, peer));
+    struct span from = span_of_string(links_name(gossip->links, telling->peer));
+    news->age_ms = later(news->age_ms, telling->is_timed ? telling->most_ms : telling->least_ms);
+    news->since_ms = later(news->since_ms, telling->least_ms);
+    if (!telling->is_timed && !span_equal(news->name, from))
+        news->hb = 0; /* proves nothing */
+    if (!news->is_heartbeat)
+        hear_account(gossip, from, news, telling->is_news, now);
+    else if (telling->is_timed)
+        hear_heartbeat(gossip, news, now);
+}
+
+enum err hear_body(struct gossip *gossip, const struct telling *telling, struct span body,
+                   struct moment now)
+{
     for (;;) {
+        struct news news;
         switch (news_parse(&body, &news)) {
         case NEWS_END:
             return ERR_OK;
         case NEWS_BAD:
             return ERR_SYNTAX;
         case NEWS_SKIP:
-            continue;
+            break;
         case NEWS_DONE:
+            hear_line(gossip, telling, &news, now);
             break;
         }
-        news.age_ms = later(news.age_ms, late_ms);
-        news.since_ms = later(news.since_ms, late_ms);
-        if (news.is_heartbeat)
-            hear_heartbeat(gossip, &news, now);
-        else
-            hear_account(gossip, from, &news, is_news, now);
     }
 }
 

@@ -37,14 +37,20 @@ struct target_view wire_view(const struct gossip *gossip);
 
 /* --- gossip_hear ------------------------------------------------------------------------------ */
 
-/* Takes the lines of a body.
- *
- * peer      who says it; record its record, or NULL.
- * is_news   it was pushed, or told along: what is new is passed on.
- * late_ms   how long the message was under way, as far as is known.
- * errors    ERR_SYNTAX: a malformed line; those before it have been taken. */
-MUST_USE enum err hear_body(struct gossip *gossip, uint32_t peer, struct span body, bool is_news,
-                            uint64_t late_ms, struct moment now);
+/* How a body of lines came. */
+struct telling {
+    uint32_t peer;     /* who says it */
+    bool is_news;      /* pushed, or told along: what is new is passed on */
+    bool is_timed;     /* it was under way for at most most_ms; else nobody knows for how long */
+    uint64_t least_ms; /* under way for at least so long, as far as is known */
+    uint64_t most_ms;
+};
+
+/* Takes the lines of a body. Ages of proofs of life are taken for as high as they can be, and where
+ * that is not known they prove nothing: else each hop of a lossy path would make them younger.
+ * errors  ERR_SYNTAX: a malformed line; those before it have been taken. */
+MUST_USE enum err hear_body(struct gossip *gossip, const struct telling *telling, struct span body,
+                            struct moment now);
 /* A direct message of record's process, which says so of itself. */
 void hear_direct(struct gossip *gossip, struct record *record, uint64_t boot, uint32_t inc,
                  uint64_t hb, struct moment now);

@@ -140,18 +140,17 @@ static uint64_t ping(struct gossip *gossip, struct record *record, struct moment
     return gossip->number;
 }
 
-/* How long an answer may take: four round trips, within bounds; longer while this node is unwell.
- */
+/* How long an answer may take: four round trips, within bounds; longer while this node is unwell. A
+ * helper waits nearly as long as who asked it: a packet that is lost is repeated after 200 ms. */
 static uint64_t answer_ms(const struct gossip *gossip, const struct probe *probe)
 {
     const struct gossip_options *options = &gossip->options;
+    if (probe->kind == PROBE_HELP)
+        return options->indirect_ms - options->indirect_ms / 10;
     uint32_t ms = options->probe_ms;
     uint32_t adapted_ms = probe->target->srtt_ms / 2;
     if (probe->target->srtt_ms != 0 && adapted_ms < ms)
         ms = adapted_ms > options->probe_min_ms ? adapted_ms : options->probe_min_ms;
-    /* A helper answers before who asked it gives up. */
-    if (probe->kind == PROBE_HELP)
-        return ms < options->indirect_ms * 2 / 3 ? ms : options->indirect_ms * 2 / 3;
     return (uint64_t)ms * (gossip->health + 1u);
 }
 

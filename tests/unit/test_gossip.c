@@ -586,6 +586,55 @@ static void a_quiet_cluster_suspects_nobody(void **state)
     world_close_all(world);
 }
 
+/* An answer from node 1 to node 0's last question, with the heartbeat of node 3. */
+static void answer_with_heartbeat(struct world *world, uint64_t number, uint64_t hb,
+                                  uint64_t age_ms)
+{
+    struct record *subject = seen(world, 0, 3), *from = seen(world, 0, 1);
+    const struct news news = {.is_heartbeat = true,
+                              .name = span_of_string(subject->name),
+                              .tag = (uint16_t)subject->boot,
+                              .hb = hb,
+                              .age_ms = age_ms};
+    struct buf body = {0};
+    news_append(&body, &news);
+    struct message message = {.kind = MESSAGE_MEMBERS,
+                              .MEMBERS = {.number = number,
+                                          .boot = from->boot,
+                                          .hb = from->hb + 1,
+                                          .version = 1,
+                                          .newest = 1},
+                              .body = buf_span(&body)};
+    struct reply out = {0};
+    assert_int_equal(
+        gossip_message(&world->places[0].gossip, from->peer, &message, &out, world->now), ERR_OK);
+    buf_close(&body);
+}
+
+/* On a lossy path an answer is under way for seconds; at each hop a heartbeat would seem younger
+ * than it is, and hide a death. */
+static void a_heartbeat_is_as_old_as_the_question_may_make_it(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(4);
+    struct gossip *gossip = &world->places[0].gossip;
+    struct record *subject = seen(world, 0, 3), *from = seen(world, 0, 1);
+    from->asked_number = 77;
+    from->asked_ms = world->now.mono_ms;
+    world->now.mono_ms += 400;
+    members_doubt(&gossip->members, subject, EVIDENCE_SILENT, world->now.mono_ms);
+    world->now.mono_ms += 600;
+    answer_with_heartbeat(world, 77, subject->hb + 5, 0); /* it may have left 1 s ago */
+    assert_int_equal(subject->state, MEMBER_SUSPECT);
+    answer_with_heartbeat(world, 77, subject->hb + 6, 0); /* to no question */
+    assert_int_equal(subject->state, MEMBER_SUSPECT);
+    from->asked_number = 78;
+    from->asked_ms = world->now.mono_ms - 500;
+    answer_with_heartbeat(world, 78, subject->hb + 7, 50);
+    assert_int_equal(subject->state, MEMBER_ALIVE);
+    world_close_all(world);
+}
+
 /* --- identity --------------------------------------------------------------------------------- */
 
 static void a_restart_within_a_blink_is_noticed_by_all(void **state)
@@ -770,6 +819,7 @@ int main(void)
         cmocka_unit_test(a_stopped_process_is_never_dead_within_its_time_and_comes_back),
         cmocka_unit_test(a_process_stopped_for_longer_is_dead),
         cmocka_unit_test(a_quiet_cluster_suspects_nobody),
+        cmocka_unit_test(a_heartbeat_is_as_old_as_the_question_may_make_it),
         cmocka_unit_test(a_restart_within_a_blink_is_noticed_by_all),
         cmocka_unit_test(who_returns_after_a_long_life_is_taken_in_at_once),
         cmocka_unit_test(a_boot_lower_than_that_of_the_dead_is_raised),
