@@ -112,6 +112,8 @@ static void ended(struct gossip *gossip, const struct link_news *news, struct mo
 void gossip_link(struct gossip *gossip, const struct link_news *news, struct moment now)
 {
     CHECK(news->lane != LANE_DATA);
+    if (gossip->is_duplicate)
+        return; /* it is to end, and nobody is to hear of it */
     if (news->lane == LANE_SELF)
         self_answered(gossip, news, now);
     else if (gossip->leave_until_ms != 0)
@@ -259,6 +261,8 @@ enum err gossip_message(struct gossip *gossip, uint32_t peer, const struct messa
                         struct reply *out, struct moment now)
 {
     gossip->stats->gossip_received++;
+    if (gossip->is_duplicate)
+        return ERR_OK;
     switch (message->kind) {
     case MESSAGE_GET_MEMBERSHIP_LIST:
         return take_question(gossip, peer, message, out, now);

@@ -507,6 +507,7 @@ static void who_finds_another_process_under_its_name_ends(void **state)
         cluster_pass_ms(cluster, 5);
     assert_true(place->has_ended);
     assert_int_equal(place->end, NODE_END_DUPLICATE);
+    assert_false(cluster->places[2].has_ended); /* nobody has heard of the later one */
     cluster_close(cluster);
 }
 
