@@ -205,7 +205,7 @@ enum err state_file_open(struct state_file *file, const char *directory, struct 
     *file = (struct state_file){.directory_fd = -1, .lock_fd = -1, .is_open = true};
     CHECK(strlen(directory) < sizeof(file->path));
     memcpy(file->path, directory, strlen(directory) + 1);
-    struct state last;
+    struct state last = {.boot = 0};
     enum err err = ERR_OK;
     if (!make_directories(directory))
         err = fail_io(error, "make the state directory", directory);

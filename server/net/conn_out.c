@@ -33,7 +33,7 @@ static void drop_slow(struct conn *conn)
     log_line(conn->turn->log, conn->turn->now, LOG_WARN, "client-dropped",
              "client=%s reason=\"it does not read its answers and memory is full\"",
              conn_text(conn));
-    conn_end(conn);
+    conn_lost(conn, DISCONNECT_LOCAL);
 }
 
 /* One call's worth of what waits; a negative errno if it fails. len: out, what was offered. */

@@ -136,6 +136,22 @@ lines() {
     done
 }
 
+@test "a node of weight 3 leads three times as many keys as one of weight 1" {
+    local all="127.0.0.1:${ports[0]} 127.0.0.1:${ports[1]}" i one three
+    node light "${ports[0]}" "$all"
+    node heavy "${ports[1]}" "$all" --weight 3
+    wait_until 10 sees "${ports[0]}" alive 2
+    wait_until 10 sees "${ports[1]}" alive 2
+    for i in {1..400}; do printf 'set key%d 0 0 1\r\nx\r\n' "$i"; done >"$BATS_TEST_TMPDIR/sets"
+    [ "$(in_net timeout 10 nc -N 127.0.0.1 "${ports[0]}" <"$BATS_TEST_TMPDIR/sets" | grep -c STORED)" -eq 400 ]
+    one=$(stat_of "${ports[0]}" curr_items)
+    three=$(stat_of "${ports[1]}" curr_items)
+    echo "$one $three"
+    [ $((one + three)) -eq 400 ]
+    # 100 and 300 are meant; the places are fixed, the ports are not always.
+    [ "$one" -ge 60 ] && [ "$one" -le 140 ]
+}
+
 @test "nodes of another cluster are refused, counted, and said once" {
     local first=127.0.0.1:${ports[0]} second=127.0.0.1:${ports[1]}
     node first "${ports[0]}" "$first $second"

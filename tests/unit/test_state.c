@@ -169,6 +169,18 @@ static void each_start_has_a_higher_boot_whatever_the_clock_says(void **state)
     assert_true(start(directory, 6000) == 6000);
 }
 
+static void a_boot_taken_while_running_is_kept_for_the_next_start(void **state)
+{
+    (void)state;
+    struct state_file file;
+    struct state mine = own();
+    assert_int_equal(state_file_open(&file, directory, &mine, 5000, error), ERR_OK);
+    mine.boot = 7000;
+    assert_int_equal(state_file_keep(&file, &mine, error), ERR_OK);
+    state_file_close(&file);
+    assert_true(start(directory, 6000) == 7001);
+}
+
 static void missing_directories_are_made_for_their_owner_alone(void **state)
 {
     (void)state;
@@ -292,6 +304,7 @@ int main(void)
         cmocka_unit_test(a_cluster_name_is_letters_digits_and_three_signs),
         cmocka_unit_test(a_boot_is_the_time_but_always_above_the_last),
         ON_DISK(each_start_has_a_higher_boot_whatever_the_clock_says),
+        ON_DISK(a_boot_taken_while_running_is_kept_for_the_next_start),
         ON_DISK(missing_directories_are_made_for_their_owner_alone),
         ON_DISK(two_processes_cannot_hold_one_directory),
         ON_DISK(garbage_is_refused_and_kept),
