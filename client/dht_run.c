@@ -11,6 +11,7 @@
 #define IN_BYTES_ENOUGH  (1024u * 1024) /* not yet answers' turn: the others wait in the network */
 #define ATTEMPTS_MAX     255u
 #define SLIPS_AT_HAND    4u
+#define LEARN_WAIT_MS    100u /* the longest that what is in flight delays a look at the ring */
 
 /* The answers of dht_run's operations being fetched.
  *
@@ -31,6 +32,7 @@ struct run {
     uint64_t pause_ms; /* the shortest that a busy one of them asked for; 0: none did */
     enum dht_result failure; /* how the last of them failed; dht->text says it for people */
     uint64_t deadline_ms;
+    uint64_t learn_until_ms; /* requests wait for what is in flight, to learn the ring; 0: not */
     enum dht_result first_bad;
     struct pollfd *fds;     /* owned; scratch */
     struct server **polled; /* owned; scratch: whose fds they are */
@@ -253,6 +255,30 @@ static void learn(struct run *run)
         server_failed(run, server, DHT_CANNOT_CONNECT, err_text(err));
 }
 
+/* Whether a request waits until nothing is in flight, as the ring is to be learned first: what is
+ * asked by the old and by the new one must not overtake each other. Where an answer keeps it
+ * waiting for too long it goes by the old ring, and the new one is learned later. */
+static bool waits_to_learn(struct run *run, const struct dht_op *op)
+{
+    uint64_t now_ms = wire_clock_ms();
+    if (!op_has_key(op) || !choice_wants_ring(run->dht, now_ms))
+        return false;
+    if (run->learn_until_ms == 0)
+        run->learn_until_ms = now_ms + LEARN_WAIT_MS;
+    if (now_ms < run->learn_until_ms)
+        return true;
+    run->learn_until_ms = 0;
+    run->dht->learn_after_ms = now_ms + LEARN_PAUSE_MS;
+    return false;
+}
+
+static void learn_if_wanted(struct run *run, const struct dht_op *op)
+{
+    run->learn_until_ms = 0;
+    if (op_has_key(op) && choice_wants_ring(run->dht, wire_clock_ms()))
+        learn(run);
+}
+
 /* ---- requests ---- */
 
 /* Whether nothing may be asked beside this operation: those without a key are about the whole. Over
@@ -307,11 +333,10 @@ static void ask_waiting(struct run *run)
             run->cursor++;
             continue;
         }
-        bool wants_ring = op_has_key(op) && choice_wants_ring(run->dht, wire_clock_ms());
-        if (run->in_flight > 0 && (wants_ring || is_alone(run, op)))
+        if (run->in_flight > 0 && (is_alone(run, op) || waits_to_learn(run, op)))
             return;
-        if (wants_ring)
-            learn(run);
+        if (run->in_flight == 0)
+            learn_if_wanted(run, op);
         size_t before = run->cursor;
         struct server *server = server_for(run, op);
         if (!server && run->in_flight > 0)
@@ -627,14 +652,21 @@ static void server_move(struct run *run, struct server *server, short came)
         server_failed(run, server, DHT_CANNOT_CONNECT, err_text(err));
 }
 
-/* Waits until something moves, and moves it. Returns false at the deadline. */
+/* Until when to wait for something to move. */
+static uint64_t patience_ms(const struct run *run)
+{
+    bool is_learning = run->learn_until_ms != 0 && run->learn_until_ms < run->deadline_ms;
+    return is_learning ? run->learn_until_ms : run->deadline_ms;
+}
+
+/* Waits until something moves, and moves it. Returns false if nothing has. */
 static bool move(struct run *run)
 {
     fds_reserve(run);
     struct via *via = run->dht->via;
     size_t count = poll_servers(run);
     size_t brought_count = via ? via_poll(via, run->fds + count) : 0;
-    if (!wire_poll(run->fds, count + brought_count, run->deadline_ms))
+    if (!wire_poll(run->fds, count + brought_count, patience_ms(run)))
         return false;
     for (size_t i = 0; i < count; i++)
         if (run->fds[i].revents && run->polled[i]->wire.fd >= 0)
@@ -681,7 +713,7 @@ static void run_to_end(struct run *run)
             return;
         if (run->slips[run->turn].state == SLIP_WAITING && run->in_flight == 0)
             continue; /* a server failed: whom to ask is chosen anew */
-        if (!move(run))
+        if (!move(run) && wire_clock_ms() >= run->deadline_ms)
             run_timed_out(run);
     }
 }

@@ -354,6 +354,37 @@ static void a_read_lost_with_its_leader_is_asked_of_another(void **state)
     dht_close(dht);
 }
 
+/* One node is gone, so the ring is to be learned; the other answers nothing before it has heard
+ * what the first was asked: neither waits for the other. */
+static void learning_the_ring_does_not_wait_for_a_slow_answer(void **state)
+{
+    (void)state;
+    struct town town;
+    town_open(&town);
+    const struct act first[] = {LEARN(town),        {HEAR, town.get[0], 0},
+                                {SAY, VALUE_V, 0},  {HEAR, town.get[0], 0},
+                                {HANG_UP, NULL, 0}, {END, NULL, 0}};
+    const struct act second[] = {MEET(town),
+                                 {HEAR, town.get[1], 0},
+                                 {HEAR, town.get[0], 0},
+                                 {SAY, VALUE_V "EN\r\n", 0},
+                                 {END, NULL, 0}};
+    fake_follow(&town.nodes[0], first);
+    fake_follow(&town.nodes[1], second);
+    struct dht *dht = client_of(town.nodes[0].address, NULL);
+    assert_int_equal(dht_get(dht, town.key[0], NULL), DHT_OK);
+    usleep(120 * 1000); /* it may be learned anew from now on */
+    const struct dht_op ops[] = {get_of(town.key[0]), get_of(town.key[1])};
+    struct story story = {""};
+    char expected[128];
+    snprintf(expected, sizeof(expected), "%s not_found \n%s ok v\n", town.key[0], town.key[1]);
+    assert_int_equal(dht_run(dht, ops, 2, tell, &story), DHT_NOT_FOUND);
+    assert_string_equal(story.text, expected);
+    fake_end(&town.nodes[0]);
+    fake_end(&town.nodes[1]);
+    dht_close(dht);
+}
+
 /* A leader that hangs costs one time-out, not one for each key of others. */
 static void a_leader_that_hangs_is_passed_by_after_one_timeout(void **state)
 {
@@ -454,6 +485,7 @@ int main(void)
         cmocka_unit_test(a_leader_that_is_gone_is_asked_through_another),
         cmocka_unit_test(a_leader_lost_costs_only_what_it_was_asked),
         cmocka_unit_test(a_read_lost_with_its_leader_is_asked_of_another),
+        cmocka_unit_test(learning_the_ring_does_not_wait_for_a_slow_answer),
         cmocka_unit_test(a_leader_that_hangs_is_passed_by_after_one_timeout),
         cmocka_unit_test(a_list_is_believed_only_if_its_ring_is_the_nodes),
         cmocka_unit_test(members_that_make_no_ring_are_refused),
