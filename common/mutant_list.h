@@ -7,10 +7,30 @@
 #define DHT_COMMON_MUTANT_LIST_H
 
 /* clang-format off */
-#define MUTANT_LIST(X)                                                                             \
-    X(repeat_unknown, "requests-once", "a write that left and has no answer is sent once more")    \
-    X(no_deadline, "requests-faults", "a forwarded request has no deadline")                       \
-    X(miss_for_failure, "requests-once", "a key whose leader can't be reached is said to be absent")
+#define MUTANT_LIST(X) \
+    X(repeat_unknown, "requests-once", "a write that left and has no answer is sent once more") \
+    X(no_deadline, "requests-faults", "a forwarded request has no deadline") \
+    X(miss_for_failure, "requests-once", "a key whose leader can't be reached is said to be absent") \
+    X(keeps_slots, "requests-moved", "a node keeps the items of slots it leads no longer") \
+    X(never_condemned, "complete", "a suspect is never dead") \
+    X(refusal_is_nothing, "complete", "a refused dial says nothing") \
+    X(no_helpers, "accurate-loss10", "a failed probe suspects, whatever others find") \
+    X(stopped_is_silent, "accurate-stops", "a process that is mute is taken for a machine that is off") \
+    X(wall_clock, "accurate-quiet", "timers go by the wall clock") \
+    X(isolated_condemns, "accurate-return", "who is cut off condemns the others at once") \
+    X(old_accusations, "accurate-return", "an accusation older than the proof of life is believed") \
+    X(never_refutes, "complete", "who is suspected does not refute it") \
+    X(never_pushes, "converge-news", "news waits for rounds") \
+    X(never_rejoins, "heal", "those that are gone are not tried again") \
+    X(no_tombstones, "resurrect", "the removed are forgotten at once") \
+    X(age_ignored, "resurrect", "an account counts whatever its age") \
+    X(inc_falls, "resurrect", "an incarnation falls") \
+    X(final_is_not, "resurrect", "who was removed is taken back by his old account") \
+    X(boot_ignored, "identity-restart", "a higher boot of a living name says nothing") \
+    X(any_cluster, "identity-foreign", "another cluster's HELLO is welcome") \
+    X(duplicate_stays, "identity-clone", "who learns of a later process of his name stays") \
+    X(never_damped, "unfair-flips", "who flaps is not damped") \
+    X(whole_lists, "overload", "every question is for the whole list")
 /* clang-format on */
 
 #endif

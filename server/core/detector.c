@@ -1,6 +1,7 @@
 #include "server/core/detector.h"
 
 #include "common/check.h"
+#include "common/mutant.h"
 
 static const char *const evidence_words[] = {
 #define EVIDENCE_WORD(name, word) [EVIDENCE_##name] = (word),
@@ -167,7 +168,7 @@ uint64_t suspicion_deadline(const struct suspicion *suspicion, const struct goss
 {
     if (suspicion->evidence == EVIDENCE_REFUSED)
         return suspicion->evidence_ms + options->refused_ms;
-    bool is_silent = suspicion->evidence == EVIDENCE_SILENT;
+    bool is_silent = suspicion->evidence == EVIDENCE_SILENT || MUTANT(stopped_is_silent);
     uint64_t min = is_silent ? options->silent_min_ms : options->stalled_min_ms;
     uint64_t max = is_silent ? options->silent_max_ms : options->stalled_max_ms;
     /* All but the subject and the first reporter can confirm. */
@@ -248,11 +249,12 @@ void isolation_note(struct isolation *isolation, uint64_t peer, bool has_failed,
         isolation->count++;
 }
 
-bool isolation_holds(const struct isolation *isolation, uint64_t now_ms)
+bool isolation_holds(const struct isolation *isolation, uint8_t health, uint64_t now_ms)
 {
+    uint64_t window_ms = ISOLATION_WINDOW_MS * (health + 1u);
     uint32_t probed = 0, failed = 0;
     for (uint32_t i = 0; i < isolation->count; i++) {
-        if (isolation->probes[i].at_ms + ISOLATION_WINDOW_MS < now_ms)
+        if (isolation->probes[i].at_ms + window_ms < now_ms)
             continue;
         probed++;
         failed += isolation->probes[i].has_failed;

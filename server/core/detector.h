@@ -119,7 +119,7 @@ struct isolation {
 void isolation_note(struct isolation *isolation, uint64_t peer, bool has_failed, uint64_t now_ms);
 /* Whether at least ISOLATION_PEERS_MIN peers and more than half of those probed in the window have
  * failed. */
-bool isolation_holds(const struct isolation *isolation, uint64_t now_ms);
+bool isolation_holds(const struct isolation *isolation, uint8_t health, uint64_t now_ms);
 
 /* --- flapping --------------------------------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 #include "server/core/gossip.h"
 
 #include "common/check.h"
+#include "common/mutant.h"
 #include "server/core/gossip_parts.h"
 
 #include <stdio.h>
@@ -136,12 +137,14 @@ static bool is_own_link(const struct gossip *gossip, const struct record *record
 
 /* How long a message was under way at least: its sender's heartbeat was lower than the one known.
  */
-static uint64_t lateness(struct gossip *gossip, uint32_t peer, uint64_t hb)
+static uint64_t lateness(struct gossip *gossip, uint32_t peer, uint64_t hb, struct moment now)
 {
     const struct record *record = wire_record(gossip, peer);
+    uint64_t unread_ms = hear_unread_ms(gossip, now);
     if (!record || !is_own_link(gossip, record) || record->hb <= hb + 1)
-        return 0;
-    return (record->hb - hb - 1) * gossip->options.gossip_ms;
+        return unread_ms;
+    uint64_t late_ms = (record->hb - hb - 1) * gossip->options.gossip_ms;
+    return late_ms > unread_ms ? late_ms : unread_ms;
 }
 
 /* A message that does not say whose boot it is. */
@@ -169,7 +172,7 @@ static enum err take_question(struct gossip *gossip, uint32_t peer, const struct
 {
     const struct message_GET_MEMBERSHIP_LIST *question = &message->GET_MEMBERSHIP_LIST;
     const struct telling telling = {
-        .peer = peer, .is_news = true, .least_ms = lateness(gossip, peer, question->hb)};
+        .peer = peer, .is_news = true, .least_ms = lateness(gossip, peer, question->hb, now)};
     enum err err = hear_body(gossip, &telling, message->body, now);
     if (err)
         return err;
@@ -196,7 +199,7 @@ static enum err take_answer(struct gossip *gossip, uint32_t peer, const struct m
 {
     const struct message_MEMBERS *answer = &message->MEMBERS;
     struct record *record = wire_record(gossip, peer);
-    struct telling telling = {.peer = peer, .least_ms = lateness(gossip, peer, answer->hb)};
+    struct telling telling = {.peer = peer, .least_ms = lateness(gossip, peer, answer->hb, now)};
     if (record && record->asked_number == answer->number && record->asked_ms != 0) {
         telling.is_timed = true; /* it cannot have left before it was asked for */
         telling.most_ms = now.mono_ms - record->asked_ms;
@@ -221,7 +224,7 @@ static enum err take_news(struct gossip *gossip, uint32_t peer, const struct mes
                           struct reply *out, struct moment now)
 {
     const struct telling telling = {
-        .peer = peer, .is_news = true, .least_ms = lateness(gossip, peer, message->NEWS.hb)};
+        .peer = peer, .is_news = true, .least_ms = lateness(gossip, peer, message->NEWS.hb, now)};
     enum err err = hear_body(gossip, &telling, message->body, now);
     if (err)
         return err;
@@ -329,7 +332,7 @@ static void thaw(struct gossip *gossip, struct moment now)
 /* membership.md C.3: most of those asked are silent, so it is this node. */
 static void look_for_isolation(struct gossip *gossip, struct moment now)
 {
-    bool holds = isolation_holds(&gossip->isolation, now.mono_ms);
+    bool holds = isolation_holds(&gossip->isolation, gossip->health, now.mono_ms);
     if (gossip->isolated_since_ms == 0 && holds) {
         gossip->isolated_since_ms = now.mono_ms;
         gossip->suspect_ms = 0;
@@ -415,8 +418,9 @@ void gossip_tick(struct gossip *gossip, struct moment now)
         return;
     if (gossip->tick_ms == 0)
         join_begin(gossip, now);
-    else if (now.mono_ms > gossip->due_ms + gossip->options.lag_ms)
-        after_stop(gossip, now.mono_ms - gossip->due_ms, now);
+    gossip->stop_ms = hear_stop_ms(gossip, now);
+    if (gossip->stop_ms > 0)
+        after_stop(gossip, gossip->stop_ms, now);
     gossip->tick_ms = now.mono_ms;
     look_for_isolation(gossip, now);
     if (now.mono_ms >= gossip->round_ms)
@@ -492,7 +496,7 @@ uint64_t gossip_boot_of(const struct gossip *gossip, struct span name)
 
 bool gossip_is_duplicate(const struct gossip *gossip)
 {
-    return gossip->is_duplicate;
+    return gossip->is_duplicate && !MUTANT(duplicate_stays);
 }
 
 uint32_t gossip_count(const struct gossip *gossip, enum member_state state)

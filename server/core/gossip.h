@@ -107,6 +107,7 @@ struct gossip {
     uint64_t round;
     uint64_t tick_ms;    /* of the last tick; 0: there was none */
     uint64_t due_ms;     /* when the next was wanted, as the last one saw it */
+    uint64_t stop_ms;    /* so late was the last tick: this process was stopped; else 0 */
     uint64_t round_ms;   /* when the next round is due */
     uint64_t push_ms;    /* when rumors that are not pushed yet go out; UINT64_MAX: none */
     uint64_t suspect_ms; /* the earliest end of a suspicion; UINT64_MAX: none */

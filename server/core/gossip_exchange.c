@@ -1,5 +1,6 @@
 /* Gossip: asking for a list, and answering with one. */
 #include "common/check.h"
+#include "common/mutant.h"
 #include "server/core/gossip_parts.h"
 
 #define LIST_BYTES_MAX  (FRAME_BODY_BYTES_MAX - 4096u) /* a line and the heartbeats fit behind */
@@ -37,7 +38,7 @@ static void append_self(struct gossip *gossip, struct record *record, struct mom
  * the others have told what there is; unless it is no member here. */
 static uint64_t since_of(const struct gossip *gossip, const struct record *record)
 {
-    if (!record_is_live(record) || !gossip->has_joined)
+    if (!record_is_live(record) || !gossip->has_joined || MUTANT(whole_lists))
         return 0;
     uint64_t generation =
         record->peer == NO_PEER ? 0 : gossip->links->peers[record->peer]->generation;
@@ -141,7 +142,7 @@ void exchange_answer(struct gossip *gossip, uint32_t peer,
                          : 0;
     uint64_t version = members->version;
     clear_body(gossip);
-    if (!is_same && since != SINCE_NEWEST)
+    if ((!is_same || MUTANT(whole_lists)) && since != SINCE_NEWEST)
         version = append_changes(gossip, since, now);
     else
         gossip->stats->rumors_sent +=

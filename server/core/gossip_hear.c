@@ -1,5 +1,6 @@
 /* Gossip: what lines of news do. Each transition is logged once, and passed on if it is news. */
 #include "common/check.h"
+#include "common/mutant.h"
 #include "server/core/gossip_parts.h"
 
 #include <inttypes.h>
@@ -45,7 +46,7 @@ static uint32_t push_targets(struct gossip *gossip, struct record *targets[GOSSI
 
 void hear_push(struct gossip *gossip, struct moment now)
 {
-    if (now.mono_ms < gossip->push_ms)
+    if (now.mono_ms < gossip->push_ms || MUTANT(never_pushes))
         return;
     gossip->push_ms = UINT64_MAX;
     if (gossip->rumors.unpushed == 0)
@@ -233,7 +234,7 @@ static bool react(struct gossip *gossip, enum hearing hearing, struct record *re
 static void refute(struct gossip *gossip, const struct news *news, struct moment now)
 {
     struct record *self = gossip->members.self;
-    if (news->inc == UINT32_MAX || news->inc < self->inc)
+    if (news->inc == UINT32_MAX || news->inc < self->inc || MUTANT(never_refutes))
         return; /* answered already */
     members_raise_inc(&gossip->members, news->inc + 1);
     gossip->health = health_worse(gossip->health, 1);
@@ -302,7 +303,7 @@ static void hear_account(struct gossip *gossip, struct span from, struct news *n
 {
     struct record *record;
     uint32_t delay_ms;
-    bool is_direct = span_equal(news->name, from);
+    bool is_direct = span_equal(news->name, from) && hear_unread_ms(gossip, now) == 0;
     gossip->stats->rumors_received++;
     enum hearing hearing = members_hear(&gossip->members, news, is_direct, now.mono_ms, &record);
     if (hearing == HEARD_SELF) {
@@ -377,8 +378,22 @@ static bool is_leaving(const struct gossip *gossip, const struct record *record,
            now.mono_ms < record->state_ms + 2 * (uint64_t)gossip->options.leave_ms;
 }
 
+uint64_t hear_stop_ms(const struct gossip *gossip, struct moment now)
+{
+    bool is_late = gossip->tick_ms != 0 && now.mono_ms > gossip->due_ms + gossip->options.lag_ms;
+    return is_late ? now.mono_ms - gossip->due_ms : 0;
+}
+
+uint64_t hear_unread_ms(const struct gossip *gossip, struct moment now)
+{
+    uint64_t stop_ms = now.mono_ms == gossip->tick_ms ? gossip->stop_ms : hear_stop_ms(gossip, now);
+    return stop_ms >= gossip->options.fail_ms ? stop_ms : 0;
+}
+
 void hear_proof(struct gossip *gossip, struct record *record, struct moment now)
 {
+    if (hear_unread_ms(gossip, now) > 0)
+        return;
     gossip->answered_ms = now.mono_ms;
     isolation_note(&gossip->isolation, record->name_hash, false, now.mono_ms);
     if (record->state == MEMBER_UNVERIFIED) {
@@ -438,7 +453,8 @@ static void condemn(struct gossip *gossip, struct record *record, struct moment 
 static bool is_frozen(const struct gossip *gossip, const struct suspicion *suspicion,
                       struct moment now)
 {
-    return gossip->isolated_since_ms != 0 && suspicion->evidence != EVIDENCE_REFUSED &&
+    return gossip->isolated_since_ms != 0 && !MUTANT(isolated_condemns) &&
+           suspicion->evidence != EVIDENCE_REFUSED &&
            now.mono_ms < gossip->isolated_since_ms + gossip->options.isolated_ms;
 }
 
@@ -457,7 +473,7 @@ void hear_condemn(struct gossip *gossip, struct moment now)
                                record_is_damped(record, now.mono_ms));
         if (is_frozen(gossip, record->suspicion, now))
             deadline_ms = gossip->isolated_since_ms + gossip->options.isolated_ms;
-        if (deadline_ms <= now.mono_ms)
+        if (deadline_ms <= now.mono_ms && !MUTANT(never_condemned))
             condemn(gossip, record, now);
         else if (deadline_ms < gossip->suspect_ms)
             gossip->suspect_ms = deadline_ms;
@@ -493,7 +509,7 @@ void hear_expire(struct gossip *gossip, struct moment now)
         wire_release(gossip, record);
     }
     while ((record = first_of(&members->tombstones)) &&
-           (now.mono_ms >= record->state_ms + gossip->options.cleanup_ms ||
+           (now.mono_ms >= record->state_ms + gossip->options.cleanup_ms || MUTANT(no_tombstones) ||
             members->in_state[MEMBER_REMOVED] > TOMBSTONES_MAX))
         hear_forget(gossip, record);
 }

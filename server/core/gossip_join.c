@@ -1,5 +1,6 @@
 /* Gossip: the start, seeds, and who is to be found again. */
 #include "common/check.h"
+#include "common/mutant.h"
 #include "server/core/gossip_parts.h"
 
 #include <stdlib.h>
@@ -178,7 +179,7 @@ void join_tick(struct gossip *gossip, struct moment now)
         return;
     if (!gossip->has_joined && now.mono_ms >= gossip->join_until_ms)
         end_join(gossip, now);
-    if (!gossip->has_joined || now.mono_ms < gossip->rejoin_ms)
+    if (!gossip->has_joined || now.mono_ms < gossip->rejoin_ms || MUTANT(never_rejoins))
         return;
     rejoin(gossip, now);
     uint32_t pause_ms = gossip->rejoin_pause_ms;

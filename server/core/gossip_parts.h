@@ -54,6 +54,12 @@ MUST_USE enum err hear_body(struct gossip *gossip, const struct telling *telling
 /* A direct message of record's process, which says so of itself. */
 void hear_direct(struct gossip *gossip, struct record *record, uint64_t boot, uint32_t inc,
                  uint64_t hb, struct moment now);
+/* How long this process was stopped, if a tick is that much overdue; else 0. */
+uint64_t hear_stop_ms(const struct gossip *gossip, struct moment now);
+/* What is read now may have waited so long, because this process was stopped; 0 if that is too
+ * short to matter. Then it proves nobody's life, and what it tells of others is older by as much.
+ */
+uint64_t hear_unread_ms(const struct gossip *gossip, struct moment now);
 /* A connection with it shows that it lives, under the boot known. */
 void hear_proof(struct gossip *gossip, struct record *record, struct moment now);
 /* This node's own doubt. */

@@ -1,5 +1,6 @@
 /* Gossip: questions that wait for an answer, and what follows if none comes. */
 #include "common/check.h"
+#include "common/mutant.h"
 #include "server/core/gossip_parts.h"
 
 #define STUCK_MS       1000u /* a connection that has not got a question through for so long is left */
@@ -96,7 +97,8 @@ static void go_indirect(struct gossip *gossip, struct probe *probe, enum evidenc
     probe->own = evidence;
     probe->number = ++gossip->number;
     probe->due_ms = now.mono_ms + gossip->options.indirect_ms;
-    ask_helpers(gossip, probe, now);
+    if (!MUTANT(no_helpers))
+        ask_helpers(gossip, probe, now);
     if (probe->helper_count == 0)
         conclude(gossip, probe, now);
 }
@@ -259,7 +261,7 @@ static bool evidence_of(enum disconnect why, enum evidence *evidence)
     case DISCONNECT_REFUSED:
     case DISCONNECT_STRANGER:
         *evidence = EVIDENCE_REFUSED;
-        return true;
+        return !MUTANT(refusal_is_nothing);
     case DISCONNECT_MUTE:
         *evidence = EVIDENCE_STALLED;
         return true;

@@ -1,6 +1,7 @@
 #include "server/core/links.h"
 
 #include "common/check.h"
+#include "common/mutant.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -507,7 +508,7 @@ static const struct refusal *hello_refusal(const struct links *links,
     if (!lane_parse(hello->kind, lane))
         return &refusals[BY_KIND];
     *said = hello->cluster;
-    if (!span_equal(hello->cluster, span_of_string(own->cluster)))
+    if (!span_equal(hello->cluster, span_of_string(own->cluster)) && !MUTANT(any_cluster))
         return &refusals[BY_CLUSTER];
     *said = hello->to;
     if (!span_equal(hello->to, span_of_string(own->name)))
@@ -651,8 +652,8 @@ struct link *links_late(const struct links *links, struct moment now)
 
 enum disconnect links_lateness(const struct links *links, const struct link *link)
 {
-    bool is_heard = link->state == LINK_GREETING &&
-                    links->env->unacked(links->env->shell, link->conn) == 0;
+    bool is_heard =
+        link->state == LINK_GREETING && links->env->unacked(links->env->shell, link->conn) == 0;
     return is_heard ? DISCONNECT_MUTE : DISCONNECT_TIMEOUT;
 }
 

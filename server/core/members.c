@@ -1,6 +1,7 @@
 #include "server/core/members.h"
 
 #include "common/check.h"
+#include "common/mutant.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -300,7 +301,7 @@ uint64_t members_accept_ms(const struct members *members)
 
 bool record_is_damped(const struct record *record, uint64_t now_ms)
 {
-    return now_ms < record->damped_until_ms;
+    return now_ms < record->damped_until_ms && !MUTANT(never_damped);
 }
 
 void record_flaps(struct record *record, const struct gossip_options *options, uint64_t now_ms)
@@ -384,7 +385,7 @@ static void suspect(struct record *record, enum evidence evidence, uint64_t repo
 static bool is_outdated(const struct record *record, const struct news *news, uint64_t now_ms)
 {
     uint64_t proof_ms = news->evidence == EVIDENCE_REFUSED ? record->direct_ms : record->proof_ms;
-    return proof_ms > before(now_ms, news->since_ms);
+    return proof_ms > before(now_ms, news->since_ms) && !MUTANT(old_accusations);
 }
 
 static uint64_t reporter_of(const struct news *news)
@@ -397,7 +398,8 @@ static enum hearing hear_suspect(struct members *members, struct record *record,
 {
     uint64_t reporter = reporter_of(news);
     bool is_higher = news->inc > record->inc;
-    if (news->inc < record->inc || (record->state == MEMBER_DEAD && !is_higher))
+    if ((news->inc < record->inc && !MUTANT(inc_falls)) ||
+        (record->state == MEMBER_DEAD && !is_higher))
         return HEARD_NOTHING;
     record->inc = news->inc;
     if (record->state == MEMBER_SUSPECT) {
@@ -503,7 +505,8 @@ static bool is_live_account(const struct news *news)
 static enum hearing become(struct members *members, struct record *record, const struct news *news,
                            bool is_direct, uint64_t now_ms)
 {
-    if (is_live_account(news) && !is_direct && news->age_ms >= members_accept_ms(members)) {
+    if (is_live_account(news) && !is_direct && news->age_ms >= members_accept_ms(members) &&
+        !MUTANT(age_ignored)) {
         move(members, record, MEMBER_UNVERIFIED, now_ms);
         return HEARD_UNVERIFIED;
     }
@@ -551,7 +554,7 @@ static enum hearing hear_later_life(struct members *members, struct record *reco
 static enum hearing hear_same_life(struct members *members, struct record *record,
                                    const struct news *news, bool is_direct, uint64_t now_ms)
 {
-    if (is_final(record->state)) {
+    if (is_final(record->state) && !MUTANT(final_is_not)) {
         record->inc = news->inc > record->inc ? news->inc : record->inc;
         return is_live_account(news) ? HEARD_REMOVED : HEARD_NOTHING;
     }
@@ -585,6 +588,8 @@ enum hearing members_hear(struct members *members, const struct news *news, bool
         return hear_unknown(members, news, is_direct, now_ms, record);
     int order = compare_life(news->boot, news->generation, (*record)->boot, (*record)->generation);
     if (order < 0)
+        return HEARD_NOTHING;
+    if (order > 0 && MUTANT(boot_ignored) && record_is_live(*record))
         return HEARD_NOTHING;
     if (order > 0)
         return hear_later_life(members, *record, news, is_direct, now_ms);
@@ -658,7 +663,9 @@ void members_tell(const struct members *members, const struct record *record, ui
         .generation = record->generation,
         .inc = record->inc,
         .hb = record->hb,
-        .age_ms = is_self || now_ms < record->proof_ms ? 0 : now_ms - record->proof_ms,
+        .age_ms = is_self || now_ms < record->proof_ms || MUTANT(age_ignored)
+                      ? 0
+                      : now_ms - record->proof_ms,
         .weight = record->weight,
         .by = SPAN_LITERAL("-"),
     };

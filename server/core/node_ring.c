@@ -1,5 +1,6 @@
 /* A new ring: slots placed anew, those lost dropped, what waited sent on. */
 #include "common/check.h"
+#include "common/mutant.h"
 #include "server/core/node_parts.h"
 
 #include <inttypes.h>
@@ -39,7 +40,8 @@ static uint32_t drop_lost(struct node *node, const uint16_t *led_before)
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
         if (led_before[slot] != PEER_SELF || node->route.leader[slot] == PEER_SELF)
             continue;
-        store_drop(node->store, slot);
+        if (!MUTANT(keeps_slots))
+            store_drop(node->store, slot);
         count++;
     }
     return count;

@@ -6,6 +6,7 @@
 #define CLIENTS      8u
 #define MACHINES     4u
 #define KEYS         32u
+#define MOVE_S       9u  /* between changes */
 #define SETTLE_S     3u  /* until all have found each other */
 #define AFTERWARDS_S 15u /* until a healed cluster works again */
 
@@ -88,6 +89,35 @@ void check_requests_once(struct trial *trial)
     trial->counts[3] += clients_total(clients, OUTCOME_UNKNOWN);
     trial->counts[4] += faults_begun(schedule);
     schedule_close(schedule);
+    clients_close(clients);
+}
+
+/* Nodes come and go while nobody asks for anything: what is moved may be lost (it is a miss), but
+ * nothing that was overwritten meanwhile comes back. */
+void check_requests_moved(struct trial *trial)
+{
+    struct world *world = trial_begin(trial, MACHINES);
+    world_start_all(world);
+    world_run_s(world, SETTLE_S);
+    struct clients *clients = clients_open(world, CLIENTS, KEYS);
+    clients->is_ordered = true;
+    for (uint32_t passed_s = 0; passed_s < trial->seconds; passed_s += MOVE_S) {
+        world_run_s(world, 2);
+        clients_pause(clients);
+        world_run_s(world, 2);
+        uint32_t node = (uint32_t)prng_below(&world->prng, world->host_count);
+        if (world->hosts[node].state == HOST_DOWN)
+            world_start(world, node);
+        else if (prng_below(&world->prng, 2) == 0)
+            world_leave(world, node);
+        else
+            world_kill(world, node);
+        world_run_s(world, MOVE_S - 4);
+        clients_resume(clients);
+        trial->counts[2]++;
+    }
+    trial->counts[0] += clients_total(clients, OUTCOME_DONE);
+    trial->counts[1] += clients_total(clients, OUTCOME_MISS);
     clients_close(clients);
 }
 

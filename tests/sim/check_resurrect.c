@@ -43,13 +43,17 @@ static void forget_if_new(struct memories *memories, uint32_t observer)
         *memory_of(memories, observer, i) = (struct memory){0};
 }
 
-/* One that lives on, cut off for longer than it is remembered as gone, comes back as it was. */
-static bool may_return(const struct world *world, const struct memory *memory, uint32_t subject)
+/* Once it is forgotten that a process was taken for gone, it may be heard of again: if it lives, or
+ * did a short time ago. */
+static bool may_return(const struct memories *memories, const struct memory *memory,
+                       uint32_t subject)
 {
-    const struct host *host = &world->hosts[subject];
-    uint64_t cleanup_us = (uint64_t)world->host_options.timers.cleanup_ms * US_PER_MS;
-    return host->state != HOST_DOWN && host->boot == memory->boot &&
-           world->clock.now_us >= memory->final_us + cleanup_us / 10 * 9;
+    const struct gossip_options *timers = &memories->world->host_options.timers;
+    uint64_t now_us = memories->world->clock.now_us, ended_us = memories->ended_us[subject];
+    uint64_t cleanup_us = (uint64_t)timers->cleanup_ms * US_PER_MS;
+    uint64_t accept_us = (uint64_t)timers->accept_ms * US_PER_MS;
+    return now_us >= memory->final_us + cleanup_us / 10 * 9 &&
+           (ended_us == 0 || now_us < ended_us + accept_us / 10 * 11);
 }
 
 static void look_at(struct memories *memories, uint32_t observer, uint32_t subject)
@@ -57,10 +61,13 @@ static void look_at(struct memories *memories, uint32_t observer, uint32_t subje
     struct world *world = memories->world;
     const struct record *record = watch_record(world, observer, subject);
     struct memory *memory = memory_of(memories, observer, subject);
-    if (!record)
+    if (!record || record->state == MEMBER_UNVERIFIED) {
+        memory->seen_boot = 0; /* forgotten: whatever it is heard of next */
         return;
-    if (record_is_live(record) && record->boot <= memory->boot &&
-        !may_return(world, memory, subject))
+    }
+    if (record_is_live(record) && may_return(memories, memory, subject))
+        memory->boot = 0;
+    if (record_is_live(record) && record->boot <= memory->boot)
         world_fail(world, "n%u has n%u of boot %llu alive, which it has seen gone for good",
                    observer + 1, subject + 1, (unsigned long long)record->boot);
     if (record->boot == memory->seen_boot && record->inc < memory->seen_inc)
@@ -118,7 +125,8 @@ static const struct schedule_options faults = {
              1u << FAULT_BREAK | 1u << FAULT_SPLIT | 1u << FAULT_LEAVE,
     .pause_ms = 4000,
     .last_ms_min = 100,
-    .last_ms_max = 3 * ACCEPT_MS,
+    /* longer than the dead are remembered */
+    .last_ms_max = 8 * ACCEPT_MS,
     .down_max = 4};
 
 void check_resurrect(struct trial *trial)

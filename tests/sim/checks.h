@@ -41,6 +41,7 @@ void check_same_trace(struct trial *trial);
 void check_requests_quiet(struct trial *trial);
 void check_requests_faults(struct trial *trial);
 void check_requests_once(struct trial *trial);
+void check_requests_moved(struct trial *trial);
 void check_complete(struct trial *trial);
 void check_accurate_quiet(struct trial *trial);
 void check_accurate_loss10(struct trial *trial);

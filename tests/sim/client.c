@@ -172,7 +172,8 @@ static bool may_be_current(const struct client *client, const struct op *op, int
                            uint64_t number)
 {
     const struct clients *clients = client->clients;
-    return !clients->is_strict || clients->written[number].end_us >= op->superseded_us[which];
+    return (!clients->is_strict && !clients->is_ordered) ||
+           clients->written[number].end_us >= op->superseded_us[which];
 }
 
 /* Whether a get may find nothing. */
@@ -347,7 +348,7 @@ static void on_timer(struct vtimer *timer)
             fail(client, op, "no answer in time");
         else
             hang_up(client);
-    } else if (client->clients->is_stopping) {
+    } else if (client->clients->is_paused) {
         return;
     } else if (client->is_connected) {
         if (prng_below(&client->prng, 20) == 0)
@@ -384,6 +385,19 @@ struct clients *clients_open(struct world *world, uint32_t count, uint32_t key_c
         think(client);
     }
     return clients;
+}
+
+void clients_pause(struct clients *clients)
+{
+    clients->is_paused = true;
+}
+
+void clients_resume(struct clients *clients)
+{
+    clients->is_paused = false;
+    for (uint32_t i = 0; i < clients->count; i++)
+        if (!vtimer_is_set(&clients->list[i].timer))
+            think(&clients->list[i]);
 }
 
 void clients_close(struct clients *clients)

@@ -64,8 +64,9 @@ struct clients {
     uint32_t key_count;
     uint32_t think_ms; /* at most, between two batches */
     uint32_t value_bytes_max;
-    bool is_strict;   /* no data may be lost */
-    bool is_stopping; /* no new batches */
+    bool is_strict;  /* no data may be lost */
+    bool is_ordered; /* it may, but what has been superseded is not seen again */
+    bool is_paused;  /* no new batches */
     struct client *list;
     uint64_t next_number;
     struct written *written; /* by write number; a growing table */
@@ -79,6 +80,9 @@ struct clients {
 /* Clients that begin at once. gives: clients_close. */
 struct clients *clients_open(struct world *world, uint32_t count, uint32_t key_count);
 void clients_close(struct clients *clients);
+/* They pause, once what they have sent is answered; and go on. */
+void clients_pause(struct clients *clients);
+void clients_resume(struct clients *clients);
 /* Operations that ended so. */
 uint64_t clients_total(const struct clients *clients, enum op_outcome outcome);
 

@@ -1,6 +1,8 @@
 #include "tests/sim/host.h"
 
 #include "common/check.h"
+#include "common/mutant.h"
+#include "server/core/gossip.h"
 #include "tests/sim/host_conn.h"
 #include "tests/sim/names.h"
 #include "tests/sim/world.h"
@@ -8,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define TURNS_A_CHECK 32u   /* turns after which a node's structures are walked */
 #define TIMER_LATE_US 1000u /* timers ring so much too late at most: epoll counts milliseconds */
 #define UPTIME_US     (1ull * US_PER_S) /* what a monotonic clock says when the machine comes up */
 #define UPTIME_US_MAX (10ull * 86400 * US_PER_S) /* some have been up for long when it begins */
@@ -41,8 +44,9 @@ static uint64_t own_us(const struct host *host)
 
 struct moment host_now(const struct host *host)
 {
+    uint64_t jumped_ms = MUTANT(wall_clock) ? (uint64_t)host->wall_ms : 0;
     return (struct moment){
-        .mono_ms = own_us(host) / US_PER_MS,
+        .mono_ms = own_us(host) / US_PER_MS + jumped_ms,
         .unix_ms = WORLD_UNIX_MS + (int64_t)(host->world->clock.now_us / US_PER_MS) + host->wall_ms,
     };
 }
@@ -181,7 +185,8 @@ static void on_turn(struct vtimer *timer)
     if (host->is_due && !ticks_first)
         tick(host);
     settle(host);
-    host->turns++;
+    if (++host->turns % TURNS_A_CHECK == 0)
+        gossip_check(node_gossip(host->node));
     host->busy_until_us =
         clock->now_us + (uint64_t)(HOST_TURN_US + HOST_MESSAGE_US * host->messages) * host->slow;
     if (host->is_ending && end_on(host)) {

@@ -2,7 +2,7 @@
  *
  *   sim [--check NAME] [--seed N] [--nodes N] [--seconds N] [--seeds N] [--long] [--trace]
  *   sim --stories FILE… [--rewrite] [--trace]
- *   sim --mutants [--mutant NAME] [--seeds N]     a build with -DMUTATIONS only
+ *   sim --mutants [--mutant NAME] [--seeds N] [--check NAME]     a build with -DMUTATIONS only
  *   sim --list
  *
  * Prints TAP, one test a check or story. Each check runs in a process of its own, so that a failed
@@ -182,7 +182,8 @@ static bool catches(const struct check *check, size_t mutant, const struct setti
 /* The first seed that shows a planted bug; 0: none of them does. */
 static uint64_t seed_that_catches(size_t mutant, const struct settings *settings)
 {
-    const struct check *check = find_check(mutant_lines[mutant].check);
+    const struct check *check =
+        find_check(settings->check ? settings->check : mutant_lines[mutant].check);
     CHECK(check != NULL);
     if (settings->has_seed)
         return catches(check, mutant, settings, true) ? settings->seed : 0;

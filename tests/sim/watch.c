@@ -53,7 +53,8 @@ static void hear(void *arg, const struct trace_line *line)
         strtoull(trace_field(line, "boot").data ? trace_field(line, "boot").data : "0", NULL, 10);
     bool is_false = host->state != HOST_DOWN && boot == host->boot;
     watch->true_deaths += is_death && !is_false;
-    if (!is_false || watch->is_excused[subject] || watch->is_excused[line->node])
+    if (!is_false || watch->is_away[subject] || watch->is_excused[subject] ||
+        watch->is_excused[line->node])
         return;
     if (is_event(line, "member-suspect"))
         take_suspicion(watch, line, subject);
@@ -70,7 +71,9 @@ struct watch *watch_open(struct world *world)
     watch->is_excused = calloc(count, sizeof(*watch->is_excused));
     watch->changes = calloc(count, sizeof(*watch->changes));
     watch->changes_by = calloc(count * count, sizeof(*watch->changes_by));
+    watch->is_away = calloc(count, sizeof(*watch->is_away));
     CHECK(watch->is_excused != NULL);
+    CHECK(watch->is_away != NULL);
     CHECK(watch->changes != NULL);
     CHECK(watch->changes_by != NULL);
     trace_listen(&world->trace, hear, watch);
@@ -81,6 +84,7 @@ void watch_close(struct watch *watch)
 {
     watch->world->trace.listener_count--; /* it was the last to begin */
     free(watch->is_excused);
+    free(watch->is_away);
     free(watch->changes);
     free(watch->changes_by);
     free(watch);

@@ -11,6 +11,7 @@
 struct watch {
     struct world *world;
     bool *is_excused;        /* by node: what it says, and what is said of it, counts for nothing */
+    bool *is_away;           /* what is said of it counts for nothing */
     bool forbids_deaths;     /* a false death fails the world */
     bool forbids_suspicions; /* any suspicion does */
     uint64_t suspicions;     /* false ones of a node's own, where nobody is excused */

@@ -295,7 +295,7 @@ static void carry(struct place *place, struct end *end)
         reply_own(&end->session.out);
         end->unacked += len;
         place->sent_bytes += len;
-        if (!there->is_off) {
+        if (!there->is_off && there->ends[end->peer_index].is_open) {
             buf_append(&there->ends[end->peer_index].in, buf_span(&end->session.out.bytes).data,
                        len);
             end->unacked = 0;
