@@ -183,7 +183,7 @@ build/fuzzers/%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/tested.a
 	echo "  LD    $@"
 	clang $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(TEST_LIBS)
 
-build/fuzz/tested.a: $(TESTED:%.c=build/fuzz/%.o)
+build/fuzz/tested.a: $(patsubst %.c,build/fuzz/%.o,$(filter-out tests/sim/%,$(TESTED)))
 	echo "  AR    $@"
 	rm -f $@ && ar rcs $@ $^
 
