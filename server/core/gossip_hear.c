@@ -277,16 +277,16 @@ static void hear_self(struct gossip *gossip, const struct news *news, struct mom
     const struct record *self = gossip->members.self;
     if (gossip->leave_until_ms != 0)
         return;
-    bool is_gone = news->state == MEMBER_LEFT || news->state == MEMBER_REMOVED;
     bool is_later = news->boot > self->boot ||
                     (news->boot == self->boot && news->generation > self->generation);
     bool is_own = news->boot == self->boot && news->generation == self->generation;
-    if (is_later && (is_gone || news->state == MEMBER_DEAD))
+    /* Its own process can still refute that it is DEAD; nobody can for one that was. */
+    bool is_gone = news->state == MEMBER_LEFT || news->state == MEMBER_REMOVED ||
+                   (is_later && news->state == MEMBER_DEAD);
+    if (is_gone && (is_own || is_later))
         renew(gossip, news->boot, now);
     else if (is_later)
         end_as_duplicate(gossip, news, now);
-    else if (is_own && is_gone)
-        renew(gossip, news->boot, now);
     else if (is_own && (news->state != MEMBER_ALIVE || news->inc > self->inc))
         refute(gossip, news, now);
 }
