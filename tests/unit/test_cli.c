@@ -1,4 +1,5 @@
 /* kvcli's words: options, times, and what a mistyped command is taken for. */
+#include "client/cli_cluster.h"
 #include "client/cli_help.h"
 #include "client/cli_options.h"
 
@@ -114,14 +115,43 @@ static void leading_options_end_at_the_command(void **state)
     assert_string_equal(options.servers, "a:1");
 }
 
-static void the_later_of_server_and_peers_counts(void **state)
+/* Of the ways to name servers. */
+static void the_last_of_server_peers_and_via_counts(void **state)
 {
     (void)state;
-    char *argv[] = {(char *)"get", (char *)"-p", (char *)"file", (char *)"-s", (char *)"a:1", NULL};
-    struct cli_options options = {0};
-    int operand;
-    assert_int_equal(parse(&options, false, argv, &operand), ERR_OK);
-    assert_int_equal(options.given, CLI_BIT(SERVER));
+    static const struct {
+        const char *first, *second;
+        unsigned given;
+    } cases[] = {
+        {"-p", "-s", CLI_BIT(SERVER)}, {"-s", "-p", CLI_BIT(PEERS)},  {"-s", "--via", CLI_BIT(VIA)},
+        {"-p", "-i", CLI_BIT(VIA)},    {"-i", "-s", CLI_BIT(SERVER)}, {"-i", "-p", CLI_BIT(PEERS)},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        char *argv[] = {(char *)"get",           (char *)cases[i].first, (char *)"a:1",
+                        (char *)cases[i].second, (char *)"b:2",          NULL};
+        struct cli_options options = {0};
+        int operand;
+        assert_int_equal(parse(&options, false, argv, &operand), ERR_OK);
+        assert_int_equal(options.given, cases[i].given);
+    }
+}
+
+static void ages_are_short(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t ms;
+        const char *text;
+    } cases[] = {
+        {0, "0.0s"},          {449, "0.4s"},       {9999, "9.9s"},          {10000, "10s"},
+        {59999, "59s"},       {60000, "1m00s"},    {3599999, "59m59s"},     {3600000, "1h00m"},
+        {86399999, "23h59m"}, {86400000, "1d00h"}, {8640000000, "100d00h"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        char text[CLI_AGE_BYTES_MAX];
+        cli_age_format(cases[i].ms, text);
+        assert_string_equal(text, cases[i].text);
+    }
 }
 
 static void bad_options_are_refused(void **state)
@@ -195,7 +225,8 @@ int main(void)
         cmocka_unit_test(a_time_to_live_is_in_whole_seconds),
         cmocka_unit_test(options_stand_anywhere_until_two_dashes),
         cmocka_unit_test(leading_options_end_at_the_command),
-        cmocka_unit_test(the_later_of_server_and_peers_counts),
+        cmocka_unit_test(the_last_of_server_peers_and_via_counts),
+        cmocka_unit_test(ages_are_short),
         cmocka_unit_test(bad_options_are_refused),
         cmocka_unit_test(commands_are_found_by_name_and_alias),
         cmocka_unit_test(a_mistyped_command_is_taken_for_the_nearest),

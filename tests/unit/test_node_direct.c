@@ -2,6 +2,8 @@
  * that listens. */
 #include "tests/unit/cluster.h"
 
+#include <inttypes.h>
+
 #define TOKEN_DIGITS 32
 
 /* A client at node 0 that has said return_port; token: out. */
@@ -209,6 +211,56 @@ static void ports_of_nodes_and_low_ones_are_refused(void **state)
     cluster_close(cluster);
 }
 
+/* ---- following the ring ---- */
+
+static uint64_t hash_of(struct cluster *cluster, int node)
+{
+    return node_route(cluster->places[node].node)->hash;
+}
+
+static void hears_format(struct end *client, const char *format, uint64_t hash)
+{
+    char text[128];
+    snprintf(text, sizeof(text), format, hash); /* NOLINT: formats of this file */
+    client_hears(client, text);
+}
+
+/* Before the answer to a request that had to be forwarded, once for each ring. */
+static void a_client_that_follows_the_ring_is_told_of_a_change(void **state)
+{
+    (void)state;
+    struct gossip_options timers;
+    CHECK(gossip_profile(SPAN_LITERAL("fast"), &timers));
+    struct cluster *cluster = cluster_open_with(3, &timers);
+    struct end *client = client_open(cluster, 0), *other = client_open(cluster, 0);
+    char key[32];
+    int from = 0;
+    client_say(cluster, client, "ring 0000000000000000\r\n");
+    hears_format(client, "RING %016" PRIx64 " 3\r\n", hash_of(cluster, 0));
+    client_say(cluster, other, "ring\r\n"); /* it only asks */
+    hears_format(other, "RING %016" PRIx64 " 3\r\n", hash_of(cluster, 0));
+    key_led_by(cluster, 1, &from, key);
+    say_format(cluster, client, "mg %s\r\n", key); /* it was told this ring */
+    client_hears(client, "EN\r\n");
+
+    place_stop(&cluster->places[2]);
+    cluster_await_ring(cluster, 2);
+    from = 0;
+    key_led_by(cluster, 0, &from, key);
+    say_format(cluster, client, "mg %s\r\n", key); /* here nothing had to be forwarded */
+    client_hears(client, "EN\r\n");
+    key_led_by(cluster, 1, &from, key);
+    say_format(cluster, client, "get %s nothing\r\n", key); /* never among values */
+    client_hears(client, "END\r\n");
+    say_format(cluster, client, "mg %s\r\n", key);
+    hears_format(client, "RING %016" PRIx64 "\r\nEN\r\n", hash_of(cluster, 0));
+    say_format(cluster, client, "mg %s\r\n", key);
+    client_hears(client, "EN\r\n");
+    say_format(cluster, other, "mg %s\r\n", key);
+    client_hears(other, "EN\r\n");
+    cluster_close(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +272,7 @@ int main(void)
         cmocka_unit_test(answers_of_the_entry_node_leave_the_order_too),
         cmocka_unit_test(a_quiet_request_is_answered_by_nothing_anywhere),
         cmocka_unit_test(it_can_be_switched_off),
+        cmocka_unit_test(a_client_that_follows_the_ring_is_told_of_a_change),
         cmocka_unit_test(ports_of_nodes_and_low_ones_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
