@@ -35,7 +35,7 @@ SERVER  := $(wildcard os/*.c server/*.c server/core/*.c server/store/*.c server/
 KVCLI   := $(wildcard os/*.c client/kvcli*.c client/cli*.c client/bench*.c)
 LIBDHT  := $(filter-out $(KVCLI),$(wildcard client/*.c))
 # Everything a unit test may call: no main, no sockets of the server.
-TESTED  := $(COMMON) $(wildcard server/core/*.c server/store/*.c) server/options.c server/self.c server/settings.c \
+TESTED  := $(COMMON) $(wildcard server/core/*.c server/store/*.c) $(wildcard server/options*.c) server/self.c server/settings.c \
            server/state.c server/state_file.c server/audit.c server/net/evidence.c \
            $(filter-out client/kvcli.c,$(LIBDHT) $(KVCLI)) $(filter-out tests/sim/main.c,$(wildcard tests/sim/*.c))
 SIM     := $(wildcard tests/sim/*.c)

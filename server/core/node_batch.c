@@ -180,15 +180,21 @@ static void run_client(struct node *node, struct op *op)
 
 /* Why a forwarded request can't be carried out here, or NULL. A forward is never forwarded again.
  */
-static const char *forwarded_refusal(const struct op *op, enum answer_status *status)
+static const char *forwarded_refusal(const struct node *node, const struct op *op,
+                                     enum answer_status *status)
 {
     *status = ANSWER_REFUSED;
     if (op->request.command == CMD_FLUSH_ALL)
         return NULL;
     if (!command_has_key(op->request.command))
         return "it is no command on a key";
+    if (op->leader == PEER_SELF)
+        return NULL;
+    /* Rings differ for a while; the same ring with another leader will not get better. */
+    if (op->ring == node->route.hash && op->ring != 0)
+        return "it does not lead this key, by the same ring";
     *status = ANSWER_NOT_LEADER;
-    return op->leader == PEER_SELF ? NULL : "it does not lead this key";
+    return "it does not lead this key";
 }
 
 /* Sends what is in body, and empties it; borrowed pieces stay borrowed if one frame holds all. */
@@ -257,8 +263,9 @@ void node_tell_direct(struct node *node)
 static void run_forwarded(struct node *node, struct op *op)
 {
     enum answer_status status;
-    const char *refusal = forwarded_refusal(op, &status);
+    const char *refusal = forwarded_refusal(node, op, &status);
     if (refusal) {
+        node->stats.forwards_refused++;
         node_refuse_forward(node, op->asker.conn, op->number, status, refusal);
         return;
     }

@@ -22,6 +22,7 @@ static void forward_submit(struct node *node, const struct link *link,
     op->entry = link->peer;
     op->client = message->FORWARD.client;
     op->direct = message->FORWARD.direct;
+    op->ring = message->FORWARD.ring;
     op->patience_ms = message->FORWARD.deadline_ms;
     op->digest = message->FORWARD.digest;
     node_place(node, op);

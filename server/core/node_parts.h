@@ -33,6 +33,7 @@ struct op {
     uint32_t entry;       /* the peer that forwarded it */
     struct span client;   /* borrowed: the client's address */
     struct span direct;   /* borrowed: where it takes answers, or "-" */
+    uint64_t ring;        /* the hash of the entry node's ring */
     uint32_t patience_ms; /* how long the entry node waits for the answer */
 };
 

@@ -47,6 +47,7 @@ COUNTED(answers_relayed, "requests", "Answers of other nodes passed on to client
 COUNTED(answers_direct, "requests", "Answers to other nodes' clients that went to them directly")
 COUNTED(forwards_sent, "requests", "Requests forwarded to their coordinator")
 COUNTED(forwards_retried, "requests", "Forwards kept to be tried anew")
+COUNTED(forwards_refused, "requests", "Requests forwarded here and not carried out")
 COUNTED(forwards_served, "requests", "Requests forwarded here and answered")
 COUNTED(forwards_direct, "requests", "Forwards whose coordinator answered the client directly")
 COUNTED(direct_dials, "connections", "Connections begun to clients for direct answers")

@@ -369,9 +369,10 @@ def header(args, measured):
     model = next((line.split(":")[1].strip()
                   for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
                   if line.startswith("model name")), "unknown")
+    congestion = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
     redis_version = output_of("redis-server", "--version").split(" sha")[0]
     return [f"# Benchmark of {datetime.date.today()}, commit {measured}", "",
-            f"{os.cpu_count()} CPUs, {model}, Linux {os.uname().release}; "
+            f"{os.cpu_count()} CPUs, {model}, Linux {os.uname().release}, TCP with {congestion}; "
             f"{output_of('memcached', '--version')} -t 1; {redis_version}. Servers on CPU "
             f"{SERVER_CPU}, generator on CPU {GENERATOR_CPU}; medians of {args.rounds} interleaved "
             f"rounds of {args.seconds:g} s; load average {os.getloadavg()[0]:.1f} at the start."

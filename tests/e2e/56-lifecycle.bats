@@ -7,6 +7,8 @@ load helpers
 setup() {
     members=()
     make_net
+    prefix=()
+    [ -z "$netns" ] || prefix=(ip netns exec "$netns")
     log() { echo "$BATS_TEST_TMPDIR/$1.log"; }
 }
 teardown() { end_all; }
@@ -152,6 +154,26 @@ lines() {
     [ "$one" -ge 60 ] && [ "$one" -le 140 ]
 }
 
+@test "nodes join one that has as many clients as it may" {
+    local all="127.0.0.1:${ports[0]} 127.0.0.1:${ports[1]} 127.0.0.1:${ports[2]}" index
+    node first "${ports[0]}" "127.0.0.1:${ports[0]}" -c 1
+    # Holds the one place until it is killed.
+    "${prefix[@]}" /usr/bin/python3 -c '
+import socket, sys, time
+client = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+client.sendall(b"mn\r\n")
+client.recv(4)
+print("held", flush=True)
+time.sleep(60)' "${ports[0]}" >"$BATS_TEST_TMPDIR/client" 3>&- &
+    pids+=("$!")
+    wait_until 5 grep -q held "$BATS_TEST_TMPDIR/client"
+    node second "${ports[1]}" "$all"
+    node third "${ports[2]}" "$all"
+    wait_until 10 sees "${ports[1]}" alive 3
+    wait_until 10 sees "${ports[2]}" alive 3
+    [ "$(ask "${ports[0]}" 'mn\r\n')" = $'SERVER_ERROR busy, retry in 1000 ms\r' ]
+}
+
 @test "nodes of another cluster are refused, counted, and said once" {
     local first=127.0.0.1:${ports[0]} second=127.0.0.1:${ports[1]}
     node first "${ports[0]}" "$first $second"
@@ -186,8 +208,7 @@ listed() {
     # The second node listens elsewhere: under its name there is a wire that flips bits.
     local behind=7012 first=127.0.0.1:${ports[0]} second=127.0.0.1:${ports[1]} third=127.0.0.1:${ports[2]} proxy
     [ -n "$netns" ] || behind=$(free_ports 1)
-    local switch=$BATS_TEST_TMPDIR/noise prefix=()
-    [ -z "$netns" ] || prefix=(ip netns exec "$netns")
+    local switch=$BATS_TEST_TMPDIR/noise
     "${prefix[@]}" /usr/bin/python3 -B "$BATS_TEST_DIRNAME/wire.py" noise-proxy "${ports[1]}" "$behind" 3 7 "$switch" \
         >"$BATS_TEST_TMPDIR/proxy" 3>&- &
     proxy=$!

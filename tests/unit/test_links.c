@@ -586,6 +586,37 @@ static void a_forward_is_never_forwarded_again(void **state)
     cluster_close(cluster);
 }
 
+static void the_same_ring_with_another_leader_is_no_matter_of_time(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(3);
+    struct end *end = stranger_open(cluster);
+    struct message hello = hello_from(cluster, 1);
+    say(cluster, end, &hello);
+    char key[32], text[64];
+    assert_int_equal(hear(end).kind, MESSAGE_WELCOME);
+    int from = 0;
+    key_led_by(cluster, 2, &from, key);
+    int len = snprintf(text, sizeof(text), "get %s\r\n", key);
+    struct message forward = {.kind = MESSAGE_FORWARD,
+                              .FORWARD = {.number = 5,
+                                          .client = SPAN_LITERAL("-"),
+                                          .ring = node_route(cluster->places[0].node)->hash,
+                                          .direct = SPAN_LITERAL("-"),
+                                          .total = (uint32_t)len},
+                              .body = span_of(text, (size_t)len)};
+    digest_of(span_of_string(key), &forward.FORWARD.digest);
+    say(cluster, end, &forward);
+    struct heard heard = hear(end);
+    assert_int_equal(heard.status, ANSWER_REFUSED);
+    assert_string_equal(heard.body, "it does not lead this key, by the same ring");
+    forward.FORWARD.ring ^= 1;
+    say(cluster, end, &forward);
+    assert_int_equal(hear(end).status, ANSWER_NOT_LEADER);
+    assert_int_equal(node_stats(cluster->places[0].node)->forwards_refused, 2);
+    cluster_close(cluster);
+}
+
 static void a_malformed_forward_is_answered_not_executed(void **state)
 {
     (void)state;
@@ -657,6 +688,7 @@ int main(void)
         cmocka_unit_test(messages_out_of_place_close_the_link),
         cmocka_unit_test(a_newer_connection_of_a_member_closes_the_older),
         cmocka_unit_test(a_forward_is_never_forwarded_again),
+        cmocka_unit_test(the_same_ring_with_another_leader_is_no_matter_of_time),
         cmocka_unit_test(a_malformed_forward_is_answered_not_executed),
         cmocka_unit_test(a_wrong_checksum_closes_the_link_and_is_counted),
     };
