@@ -140,6 +140,7 @@ refuses() {
             xdg) set -- XDG_STATE_HOME="$BATS_TEST_TMPDIR/x" HOME=/nowhere A=B "$BATS_TEST_TMPDIR/x/dht/$name" ;;
             home) set -- XDG_STATE_HOME= HOME="$BATS_TEST_TMPDIR/h" A=B "$BATS_TEST_TMPDIR/h/.local/state/dht/$name" ;;
         esac
+        : >"$BATS_TEST_TMPDIR/node.log"
         env "${@:1:3}" "$BIN/dht-server" "$peers" "$own" 2>"$BATS_TEST_TMPDIR/node.log" 3>&- &
         pid=$!
         pids+=("$pid")

@@ -45,6 +45,7 @@ start_server() {
     shift
     [[ " $* " == *' --state-dir '* ]] || state=(--state-dir "$BATS_TEST_TMPDIR/$name.state")
     [ -z "$netns" ] || prefix=(ip netns exec "$netns")
+    : >"$BATS_TEST_TMPDIR/$name.log" # what an earlier one said must not be taken for this one's
     "${prefix[@]}" "$BIN/dht-server" "${state[@]}" "$@" 2>"$BATS_TEST_TMPDIR/$name.log" >/dev/null </dev/null 3>&- &
     pid=$!
     pids+=("$pid")
