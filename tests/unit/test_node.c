@@ -519,6 +519,15 @@ static void the_ring_s_number_counts_real_changes_only(void **state)
     for (int i = 0; i < 200; i++)
         cluster_pass_ms(cluster, 20);
     assert_int_equal(node_route(cluster->places[0].node)->changes, changes);
+    /* One that starts again at once never left it. */
+    char list[128];
+    cluster_list(cluster, list, sizeof(list));
+    place_stop(&cluster->places[1]);
+    place_start(&cluster->places[1], list);
+    for (int i = 0; i < 100; i++)
+        cluster_pass_ms(cluster, 5);
+    assert_int_equal(place_logged(&cluster->places[0], " member-restarted "), 1);
+    assert_int_equal(node_route(cluster->places[0].node)->changes, changes);
     place_stop(&cluster->places[1]);
     cluster_await_ring(cluster, 2);
     assert_int_equal(node_route(cluster->places[0].node)->changes, changes + 1);
