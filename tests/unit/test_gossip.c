@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#define NODES_MAX 12
+#define NODES_MAX 30
 #define CONNS_MAX 64
 
 /* One end of a connection. */
@@ -586,6 +586,101 @@ static void a_quiet_cluster_suspects_nobody(void **state)
     world_close_all(world);
 }
 
+/* A reply that is late, or lost and sent again by TCP, is no suspicion: helpers and the late reply
+ * itself clear it. */
+static void one_late_reply_suspects_nobody(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(6);
+    uint32_t failures = 0;
+    for (int i = 0; i < 40; i++) {
+        struct place *place = &world->places[i % 6];
+        place->is_stopped = true;
+        pass_ms(world, 220);
+        place->is_stopped = false;
+        pass_ms(world, 480);
+    }
+    for (int i = 0; i < 6; i++)
+        failures += (uint32_t)world->places[i].stats.gossip_failures;
+    assert_int_equal(failures, 0);
+    assert_int_equal(lines_of(world, "member-suspect"), 0);
+    world_close_all(world);
+}
+
+/* All connections of a node end at once; its process lives. */
+static void connections_that_break_are_had_again(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(6);
+    for (int round = 0; round < 20; round++) {
+        struct place *place = &world->places[round % 6];
+        for (uint32_t i = 0; i < CONNS_MAX; i++)
+            if (place->ends[i].is_open && place->ends[i].peer_node >= 0 &&
+                place->ends[i].peer_index >= 0) {
+                world->places[place->ends[i].peer_node].ends[place->ends[i].peer_index].peer_node =
+                    -1;
+                place->ends[i].peer_node = -1;
+            }
+        pass_ms(world, 300);
+    }
+    pass_ms(world, 1000);
+    assert_int_equal(lines_of(world, "member-suspect"), 0);
+    for (int i = 0; i < 6; i++)
+        assert_true(all_see(world, i, MEMBER_ALIVE));
+    world_close_all(world);
+}
+
+/* A cluster larger than links_max: connections are closed again, but those of watchers. */
+static void few_connections_are_kept_and_watchers_still_see_an_end(void **state)
+{
+    (void)state;
+    struct world *world = world_open(30);
+    world->options.links_max = 8;
+    for (int i = 0; i < 30; i++)
+        place_start(world, i, "10.0.0.1:11211\n");
+    pass_ms(world, 20000);
+    assert_int_equal(lines_of(world, "member-suspect"), 0);
+    for (int i = 0; i < 30; i++) {
+        uint32_t watched = 0;
+        for (int j = 0; j < 30; j++)
+            watched += j != i && seen(world, i, j)->is_watched;
+        uint32_t most = watched > 8 ? watched : 8;
+        assert_in_range(world->places[i].gossip.dialled_up, watched, most + 5);
+    }
+    place_kill(&world->places[7]);
+    until_all_see(world, 7, MEMBER_DEAD, 500);
+    assert_int_equal(lines_of(world, "member-dead"), 29);
+    world_close_all(world);
+}
+
+/* What does not fit a frame is asked for until it is whole. */
+static void a_long_list_is_told_in_several_frames(void **state)
+{
+    (void)state;
+    struct world *world = world_open(2);
+    place_start(world, 0, "");
+    pass_ms(world, 10);
+    struct members *members = &world->places[0].gossip.members;
+    for (unsigned i = 0; i < 3000; i++) {
+        char name[32];
+        struct record *record;
+        snprintf(name, sizeof(name), "192.0.2.%u:%u", i % 250 + 1, 10000 + i);
+        const struct news news = {.state = MEMBER_ALIVE,
+                                  .name = span_of_string(name),
+                                  .boot = 1700000000000,
+                                  .generation = i,
+                                  .weight = 1,
+                                  .by = SPAN_LITERAL("-")};
+        members_hear(members, &news, false, world->now.mono_ms, &record);
+    }
+    place_start(world, 1, "10.0.0.1:11211\n");
+    pass_ms(world, 40);
+    assert_true(gossip_has_joined(&world->places[1].gossip));
+    assert_int_equal(world->places[1].gossip.members.live_count, 3002);
+    assert_true(world->places[1].gossip.members.viewhash == members->viewhash);
+    world_close_all(world);
+}
+
 /* An answer from node 1 to node 0's last question, with the heartbeat of node 3. */
 static void answer_with_heartbeat(struct world *world, uint64_t number, uint64_t hb,
                                   uint64_t age_ms)
@@ -819,6 +914,10 @@ int main(void)
         cmocka_unit_test(a_stopped_process_is_never_dead_within_its_time_and_comes_back),
         cmocka_unit_test(a_process_stopped_for_longer_is_dead),
         cmocka_unit_test(a_quiet_cluster_suspects_nobody),
+        cmocka_unit_test(one_late_reply_suspects_nobody),
+        cmocka_unit_test(connections_that_break_are_had_again),
+        cmocka_unit_test(few_connections_are_kept_and_watchers_still_see_an_end),
+        cmocka_unit_test(a_long_list_is_told_in_several_frames),
         cmocka_unit_test(a_heartbeat_is_as_old_as_the_question_may_make_it),
         cmocka_unit_test(a_restart_within_a_blink_is_noticed_by_all),
         cmocka_unit_test(who_returns_after_a_long_life_is_taken_in_at_once),
