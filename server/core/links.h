@@ -59,8 +59,8 @@ struct link {
     uint32_t rest_ms;       /* the next rest; grows with each failure */
     enum disconnect why;    /* why it rests; valid if reason is set */
     const char *reason;     /* the same for people; static; NULL after success */
-    uint64_t boot_said;     /* this node's, as its HELLO said; it may have taken a later one since */
-    struct parts *parts;    /* a body under way, or NULL */
+    uint64_t boot_said;  /* this node's, as its HELLO said; it may have taken a later one since */
+    struct parts *parts; /* a body under way, or NULL */
 };
 
 struct peer {
