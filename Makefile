@@ -48,7 +48,7 @@ LIBDHT_LIBS := $(call pkg,jansson libcrypto libisal)
 KVCLI_LIBS  := -Wl,--as-needed $(call pkg,libedit jansson libcrypto libisal) -lm
 TEST_LIBS   := -Wl,--as-needed $(call pkg,libevent_core jansson inih libcrypto libisal) -lm
 
-.PHONY: all demo demo-stop test test-long unit unit-programs e2e fuzz fuzz-replay replay-programs asan sim mutants \
+.PHONY: all demo demo-stop demo-ten test test-long unit unit-programs e2e fuzz fuzz-replay replay-programs asan sim mutants \
         lint tidy bench forty install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -225,6 +225,9 @@ demo: all              ## start the five nodes of peers.txt and show what they d
 
 demo-stop:             ## stop them
 	tests/demo.sh stop
+
+demo-ten: all          ## ten nodes: one joins, one is killed, one leaves, as members and logs tell it
+	tests/demo_ten.sh
 
 install: all           ## programs, library, manual pages, completion; DESTDIR and PREFIX
 	install -D -t $(DESTDIR)$(BINDIR) dht-server kvcli

@@ -37,6 +37,16 @@ show() {
     fi
 }
 
+# wait_for COMMAND: until it succeeds, 10 s at most.
+wait_for() {
+    for _ in {1..200}; do
+        ! bash -c "$1" >/dev/null 2>&1 </dev/null || return 0
+        sleep 0.05
+    done
+    say "waited in vain for: $1"
+    return 1
+}
+
 tour() {
     local first=$1 second=$2 third=$3
     say "${dim}# put through one node, get through others${plain}"
@@ -45,6 +55,40 @@ tour() {
         show 0 "for i in 4 5 6; do ./kvcli -s $third get key\$i || exit; echo; done" &&
         say "${dim}# the same with nothing but netcat: memcached's protocol${plain}" &&
         show 0 "printf 'set fruit 0 0 5\\r\\napple\\r\\nget fruit\\r\\nquit\\r\\n' | nc -N ${second/:/ }"
+}
+
+# leader_of KEY, as the first node has it.
+leader_of() {
+    ./kvcli -s "$1" where "$2" | sed -n 's/.*leader \([^,]*\).*/\1/p'
+}
+
+# A key that another node leads: that node answers the client directly.
+tour_direct() {
+    local first=$1 key leader
+    for key in key{1..6}; do
+        leader=$(leader_of "$first" "$key")
+        [ "$leader" = "$first" ] || break
+    done
+    say "${dim}# every key has a node that leads it${plain}"
+    show 0 "./kvcli -s $first where $key" || return 1
+    [ "$leader" != "$first" ] || return 0
+    say "${dim}# asked for it, another node passes the question on, and the leader answers directly${plain}"
+    show 0 "./kvcli -v --via $first get $key; echo" &&
+        show 0 "./kvcli -s $first stats | grep -E '^forwards_(sent|direct) '" &&
+        show 0 "./kvcli -s $leader stats | grep -E '^(forwards_served|answers_direct) '"
+}
+
+# The last node dies: the others notice and share its keys, which are lost.
+tour_death() {
+    local first=$1 number=$2 name=$3
+    say "${dim}# a node dies, and the others notice${plain}"
+    show 0 "./kvcli -s $first members" &&
+        show 0 "deploy/local.sh -d $run kill $number" &&
+        wait_for "./kvcli -s $first members | grep -q '^DEAD  *$name '" &&
+        show 0 "./kvcli -s $first members" &&
+        say "${dim}# its keys went with it, all others are there, and the ring has closed${plain}" &&
+        show 0 "for i in 1 2 3 4 5 6; do ./kvcli -s $first get key\$i && echo; done; true" &&
+        show 0 "for i in 1 2 3 4 5 6; do ./kvcli -s $first put key\$i value\$i || exit; done"
 }
 
 start() {
@@ -66,7 +110,10 @@ start() {
     fi
     local_sh status
     say
-    if ! tour "${nodes[0]}" "${nodes[1 % ${#nodes[@]}]}" "${nodes[2 % ${#nodes[@]}]}"; then
+    if ! wait_for "[ \$(./kvcli -s ${nodes[0]} members --count) = ${#nodes[@]} ]" ||
+        ! tour "${nodes[0]}" "${nodes[1 % ${#nodes[@]}]}" "${nodes[2 % ${#nodes[@]}]}" ||
+        ! tour_direct "${nodes[0]}" ||
+        ! { [ "${#nodes[@]}" -eq 1 ] || tour_death "${nodes[0]}" "${#nodes[@]}" "${nodes[-1]}"; }; then
         local_sh down
         return 1
     fi
@@ -74,18 +121,19 @@ start() {
 }
 
 next_commands() {
-    local first=$1 last=${*: -1}
+    local first=$1 second=${2-$1}
     cat <<END
 
 ${bold}The cluster is yours.${plain} Ask any node for any key:
   ./kvcli -s $first put colour blue
-  ./kvcli -s $last get colour
+  ./kvcli -s $second get colour
   ./kvcli -s $first repl                an interactive session
   telnet ${first/:/ }                      memcached's protocol by hand
-Kill a node, start it again, look how they are (nodes are numbered from 1):
+Start the dead node again, kill another, look how they are (nodes are numbered from 1):
+  deploy/local.sh -d $run start $#
   deploy/local.sh -d $run kill 2
-  deploy/local.sh -d $run start 2
   deploy/local.sh -d $run status
+  ./kvcli -s $first members
 Stop them all:
   make demo-stop
 END

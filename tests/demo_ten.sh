@@ -4,11 +4,12 @@
 #
 #   tests/demo_ten.sh        or: make demo-ten
 #
-# SUBNET=10.X takes other addresses, PORT another port (that of the first node on loopback).
+# SUBNET=10.X takes other addresses, PORT another port (that of the first node on loopback), RUN another
+# folder for the logs.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-readonly run=build/demo-ten
+readonly run=${RUN-build/demo-ten}
 
 bold='' dim='' plain=''
 if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then
@@ -44,9 +45,9 @@ wait_for() {
     done
 }
 
-# sees NODE STATE OTHER: whether node NODE holds OTHER for alive, dead or left.
+# sees NODE STATE OTHER: whether node NODE holds OTHER for ALIVE, DEAD or LEFT.
 sees() {
-    ./kvcli --json -s "$(local_sh names "$1")" members | grep -F "\"$(local_sh names "$3")\"" | grep -q "\"$2\""
+    ./kvcli -s "${names[$1]}" members | grep -q "^$2 *${names[$3]} "
 }
 
 # all_see COUNT STATE OTHER: every running node of the first COUNT, OTHER left out.
@@ -59,7 +60,12 @@ all_see() {
 
 # told OTHER: the lines about it in the log of node 1, as a command to show.
 told() {
-    show "grep -h 'member=$(local_sh names "$1") ' $run/1/log | grep ' member-' | tail -n 3"
+    show "grep -h 'member=${names[$1]} ' $run/1/log | grep ' member-' | tail -n 3"
+}
+
+# names[N]: what node N is called.
+read_names() {
+    IFS=, read -r -a names <<<",$(local_sh names)"
 }
 
 gone=''
@@ -67,40 +73,42 @@ options=()
 [ -z "${SUBNET-}" ] || options+=(--subnet "$SUBNET")
 [ -z "${PORT-}" ] || options+=(--port "$PORT")
 
-mkdir -p build
+mkdir -p "$(dirname "$run")"
 local_sh down || exit 1
 trap 'local_sh down' EXIT
 tell "nine nodes, started together"
 local_sh "${options[@]}" up 9 || exit 1
-one=$(local_sh names 1)
+read_names
+one=${names[1]}
 for ((node = 2; node <= 9; node++)); do
-    wait_for 20 all_see 9 alive "$node" || fail "not all nine see node $node"
+    wait_for 20 all_see 9 ALIVE "$node" || fail "not all nine see node $node"
 done
 show "./kvcli -s $one members"
 
 tell "a tenth joins; it stands in nobody's peers.txt"
 show "deploy/local.sh -d $run up 10"
-wait_for 20 all_see 10 alive 10 || fail "not all see the tenth"
+read_names
+wait_for 20 all_see 10 ALIVE 10 || fail "not all see the tenth"
 show "./kvcli -s $one members --count"
 told 10
 
 tell "one is killed"
 show "deploy/local.sh -d $run kill 4"
 gone+=" 4"
-wait_for 20 all_see 10 dead 4 || fail "not all know that node 4 is dead"
+wait_for 20 all_see 10 DEAD 4 || fail "not all know that node 4 is dead"
 show "./kvcli -s $one members"
 told 4
 
 tell "one leaves"
 show "deploy/local.sh -d $run stop 7"
 gone+=" 7"
-wait_for 20 all_see 10 left 7 || fail "not all know that node 7 has left"
+wait_for 20 all_see 10 LEFT 7 || fail "not all know that node 7 has left"
 show "./kvcli -s $one members"
 told 7
 
 tell "the killed one comes back, empty, as another process of the name"
 show "deploy/local.sh -d $run start 4"
 gone=" 7"
-wait_for 20 all_see 10 alive 4 || fail "not all see node 4 again"
+wait_for 20 all_see 10 ALIVE 4 || fail "not all see node 4 again"
 show "./kvcli -s $one members"
 told 4
