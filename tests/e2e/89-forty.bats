@@ -1,0 +1,20 @@
+#!/usr/bin/env bats
+# tests/forty measures what it says, tried on six nodes. (The table is of forty: make forty.)
+
+load helpers
+
+setup() { [ "$(id -u)" -eq 0 ] || skip "needs root"; }
+
+teardown() { "$repository/deploy/local.sh" -d "$BATS_TEST_TMPDIR/nodes" down; }
+
+@test "a kill, a restart and a leave of six nodes are seen by all, within ten times what is wanted" {
+    "$repository/tests/forty/run.sh" --tap --nodes 6 --scale 0.1 --subnet "10.$((RANDOM % 100 + 100))" \
+        --dir "$BATS_TEST_TMPDIR/nodes" --program "$BIN/dht-server" kill1 leave restart \
+        >"$BATS_TEST_TMPDIR/tap" 3>&- || {
+        cat "$BATS_TEST_TMPDIR/tap"
+        false
+    }
+    [ "$(grep -c '^ok ' "$BATS_TEST_TMPDIR/tap")" -eq 4 ]
+    # Nobody can know of a death before it is certain: 0.2 s after the evidence (t-refused).
+    grep -qE '^# kill -9 one: first knows it dead: (0\.[2-9]|[1-9])' "$BATS_TEST_TMPDIR/tap"
+}
