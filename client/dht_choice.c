@@ -77,7 +77,10 @@ static enum contact greet(struct dht *dht, struct server *server, uint64_t deadl
     }
     if (err == ERR_OK && server->is_dht && dht->via)
         err = via_announce(dht->via, server, deadline_ms);
-    return err == ERR_OK ? CONTACT_MADE : failed(out, err_text(err));
+    if (err != ERR_OK)
+        return failed(out, err_text(err));
+    server_forgive(server);
+    return CONTACT_MADE;
 }
 
 enum contact choice_connect(struct dht *dht, struct server *server, uint64_t deadline_ms,
@@ -179,6 +182,7 @@ void choice_begin(struct dht *dht)
 /* Takes a ring over: each of its members is a server from now on. */
 static void ring_take(struct dht *dht, struct known_ring *ring)
 {
+    bool is_other = !dht->ring.place || dht->ring.hash != ring->hash;
     known_ring_close(&dht->ring);
     dht->ring = *ring;
     *ring = (struct known_ring){0};
@@ -189,8 +193,11 @@ static void ring_take(struct dht *dht, struct known_ring *ring)
     for (uint32_t i = 0; i < count; i++) {
         const char *name = dht->ring.view.members[i].name;
         dht->leaders[i] = server_find(dht, name);
-        if (dht->leaders[i])
+        if (dht->leaders[i]) {
+            if (is_other)
+                server_forgive(dht->leaders[i]);
             continue;
+        }
         struct address address;
         const char *why;
         CHECK(address_parse(span_of_string(name), &address, &why) == ERR_OK);

@@ -8,7 +8,6 @@
 #include "client/dht_client.h"
 
 #define CONNECTIONS_MAX 256u  /* kept at a time; above it the one idle longest is closed */
-#define REST_MS         1000u /* a server that failed is not asked as a leader again so soon */
 #define LEARN_PAUSE_MS  100u  /* between two looks at the list of members */
 #define LEARN_FAILED_MS 1000u /* after one in vain */
 

@@ -53,6 +53,7 @@ static void tell(struct run *run, const struct dht_answer *answer)
     const struct dht_op *op = &run->ops[run->turn];
     if (run->first_bad == DHT_OK)
         run->first_bad = answer->result;
+    run->slips[run->turn].state = SLIP_TOLD;
     run->turn++;
     if (run->cursor < run->turn)
         run->cursor = run->turn;
@@ -173,7 +174,7 @@ static void server_failed(struct run *run, struct server *server, enum dht_resul
     }
     drop_wire(run, server, is_lost_with(run, server), DHT_NOT_DONE);
     server->failed_run = dht->run_count;
-    server->rest_until_ms = wire_clock_ms() + REST_MS;
+    server_rest(server, wire_clock_ms());
     dht->is_ring_stale = dht->is_ring_stale || dht->ring.place != NULL;
     if (server == dht->entry || failure == DHT_NOT_DONE)
         run->tries++;
@@ -451,7 +452,8 @@ static void take_answer(struct run *run, struct server *server, uint32_t index,
         drop_wire(run, server, is_lost_with(run, server), DHT_NOT_DONE);
 }
 
-/* Which operation an answer is to: what waits longest, or what its opaque says. */
+/* Which operation an answer is to: what waits longest, or what its opaque says. One that is not to
+ * this run's, or was answered before, is to none. */
 static uint32_t index_of(const struct run *run, const struct server *server, struct answer *answer)
 {
     unsigned attempt;
@@ -693,7 +695,7 @@ static void run_timed_out(struct run *run)
              dht->timeout_ms);
     drop_wire(run, server, true, DHT_TIMEOUT);
     server->failed_run = dht->run_count;
-    server->rest_until_ms = wire_clock_ms() + REST_MS;
+    server_rest(server, wire_clock_ms());
     if (dht->ring.place) {
         dht->is_ring_stale = true;
         if (server == dht->entry)

@@ -4,6 +4,9 @@
 
 #include <stdlib.h>
 
+#define REST_MS        1000u /* not asked as a leader again so soon after a failure */
+#define REST_DOUBLINGS 6u    /* up to about a minute: it may never be reached from here */
+
 struct server *server_new(const struct address *address)
 {
     struct server *server = calloc(1, sizeof(*server));
@@ -80,4 +83,17 @@ enum err server_ask(struct server *server, const char *request, uint64_t deadlin
         if (err != ERR_OK)
             return err;
     }
+}
+
+void server_rest(struct server *server, uint64_t now_ms)
+{
+    server->rest_until_ms = now_ms + ((uint64_t)REST_MS << server->failure_count);
+    if (server->failure_count < REST_DOUBLINGS)
+        server->failure_count++;
+}
+
+void server_forgive(struct server *server)
+{
+    server->rest_until_ms = 0;
+    server->failure_count = 0;
 }

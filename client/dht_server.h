@@ -13,7 +13,8 @@ enum slip_state {
     SLIP_WAITING,  /* its request is to be made, perhaps again */
     SLIP_ASKED,    /* in a server's queue */
     SLIP_ANSWERED, /* its answer came before its turn and lies in kept */
-    SLIP_FAILED    /* result says how, kept why */
+    SLIP_FAILED,   /* result says how, kept why */
+    SLIP_TOLD      /* its answer was told: whatever comes for it now is dropped */
 };
 
 /* What is known of one operation of a run. */
@@ -41,6 +42,7 @@ struct server {
     uint64_t seen_run;      /* the last run that found the connection usable */
     uint64_t failed_run;    /* the last run in which it failed */
     uint64_t rest_until_ms; /* after a failure: not asked as a leader before */
+    unsigned failure_count; /* since it was last greeted, or the ring changed */
     uint64_t used;          /* grows with each use: who was idle longest */
     uint32_t first, last;   /* its queue: indices of slips */
     uint32_t count;         /* slips in the queue */
@@ -60,5 +62,10 @@ void server_remove(struct server *server, struct slip *slips, uint32_t index);
  * errors   ERR_TIMEOUT, ERR_CLOSED, ERR_SYNTAX: no answer. */
 MUST_USE enum err server_ask(struct server *server, const char *request, uint64_t deadline_ms,
                              struct answer *answer);
+
+/* It failed at now_ms: it rests for a while, longer with each failure. */
+void server_rest(struct server *server, uint64_t now_ms);
+/* What it did is forgotten: it may be asked at once. */
+void server_forgive(struct server *server);
 
 #endif

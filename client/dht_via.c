@@ -214,7 +214,28 @@ struct span via_opaque(const struct via *via, uint32_t index, unsigned attempt,
     return span_of(text, (size_t)len);
 }
 
-/* The opaque of an error line is its last word: cut off. */
+static bool is_error(enum answer_kind kind)
+{
+    switch (kind) {
+    case ANSWER_ERROR:
+    case ANSWER_CLIENT_ERROR:
+    case ANSWER_SERVER_ERROR:
+    case ANSWER_BUSY:
+    case ANSWER_NOT_DONE:
+    case ANSWER_OUTCOME_UNKNOWN:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Whether it is of the form that via_opaque gives. */
+static bool is_ours(struct span opaque)
+{
+    return opaque.len >= NONCE_DIGITS + 4 && opaque.data[NONCE_DIGITS] == '.';
+}
+
+/* The opaque of an error line is its last word: cut off. Empty if there is none. */
 static struct span text_cut_opaque(struct span *text)
 {
     size_t at = text->len;
@@ -223,26 +244,32 @@ static struct span text_cut_opaque(struct span *text)
     if (at == text->len || text->data[at] != 'O')
         return span_of(NULL, 0);
     struct span opaque = span_of(text->data + at + 1, text->len - at - 1);
+    if (!is_ours(opaque))
+        return span_of(NULL, 0);
     text->len = at > 0 ? at - 1 : 0;
     return opaque;
 }
 
 uint32_t via_index(const struct via *via, struct answer *answer, unsigned *attempt)
 {
-    struct span opaque = answer->opaque.len > 0 ? answer->opaque : text_cut_opaque(&answer->text);
+    struct span opaque = answer->opaque;
     uint64_t nonce, index, number;
-    if (opaque.len < NONCE_DIGITS + 4 ||
-        !number_parse_hex(span_of(opaque.data, NONCE_DIGITS), NONCE_DIGITS, &nonce) ||
-        nonce != via->nonce || opaque.data[NONCE_DIGITS] != '.')
+    if (is_error(answer->kind))
+        opaque = text_cut_opaque(&answer->text);
+    if (opaque.len == 0)
         return SLIP_NONE;
+    if (!is_ours(opaque) ||
+        !number_parse_hex(span_of(opaque.data, NONCE_DIGITS), NONCE_DIGITS, &nonce) ||
+        nonce != via->nonce)
+        return VIA_STRAY;
     struct span rest = span_of(opaque.data + NONCE_DIGITS + 1, opaque.len - NONCE_DIGITS - 1);
     const char *dot = memchr(rest.data, '.', rest.len);
     if (!dot)
-        return SLIP_NONE;
+        return VIA_STRAY;
     size_t digits = (size_t)(dot - rest.data);
-    if (!number_parse_decimal(span_of(rest.data, digits), SLIP_NONE - 1, &index) ||
+    if (!number_parse_decimal(span_of(rest.data, digits), VIA_STRAY - 1, &index) ||
         !number_parse_decimal(span_of(dot + 1, rest.len - digits - 1), ATTEMPTS_MAX, &number))
-        return SLIP_NONE;
+        return VIA_STRAY;
     *attempt = (unsigned)number;
     return (uint32_t)index;
 }

@@ -10,6 +10,7 @@
 
 #define VIA_CONNECTIONS_MAX  256u
 #define VIA_OPAQUE_BYTES_MAX 31u /* and a NUL */
+#define VIA_STRAY            (SLIP_NONE - 1)
 
 struct via {
     int listener;   /* -1: none yet */
@@ -44,9 +45,10 @@ void via_forget_ended(struct via *via);
 /* The opaque of an operation's attempt, at text. */
 struct span via_opaque(const struct via *via, uint32_t index, unsigned attempt,
                        char text[VIA_OPAQUE_BYTES_MAX + 1]);
-/* Which operation an answer belongs to; SLIP_NONE: none of this run. An error's text is freed of
- * its opaque.
- * attempt  out. */
+/* What an opaque says. An error's text is freed of its opaque.
+ * attempt  out: which try of the operation, if one is returned.
+ * returns  the operation's index; SLIP_NONE: the answer has no opaque; VIA_STRAY: it has one that
+ * is none of this run's. */
 uint32_t via_index(const struct via *via, struct answer *answer, unsigned *attempt);
 
 #endif

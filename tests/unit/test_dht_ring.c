@@ -3,6 +3,7 @@
 #include "tests/unit/fake_server.h"
 
 #include "client/dht_ring.h"
+#include "client/dht_server.h"
 
 /* ---- two nodes and their ring ---- */
 
@@ -299,6 +300,27 @@ static void a_leader_that_is_gone_is_asked_through_another(void **state)
     dht_close(dht);
 }
 
+/* It may never be reached from here: it is tried less and less often. */
+static void a_leader_that_cannot_be_reached_rests_longer_each_time(void **state)
+{
+    (void)state;
+    static const struct address nowhere = {.host = "127.0.0.1", .port = 1};
+    struct server *server = server_new(&nowhere);
+    uint64_t rested_ms = 0;
+    for (int i = 0; i < 10; i++) {
+        server_rest(server, 1000000);
+        uint64_t rest_ms = server->rest_until_ms - 1000000;
+        assert_true(i == 0 ? rest_ms == 1000 : rest_ms >= rested_ms);
+        rested_ms = rest_ms;
+    }
+    assert_int_equal(rested_ms, 64000);
+    server_forgive(server);
+    assert_int_equal(server->rest_until_ms, 0);
+    server_rest(server, 0);
+    assert_int_equal(server->rest_until_ms, 1000);
+    server_free(server);
+}
+
 /* A read lost with its connection is asked again, a write is not; other nodes' answers count. */
 static void a_leader_lost_costs_only_what_it_was_asked(void **state)
 {
@@ -483,6 +505,7 @@ int main(void)
         cmocka_unit_test(without_a_ring_the_node_asked_is_asked_for_everything),
         cmocka_unit_test(a_change_told_before_an_answer_is_followed),
         cmocka_unit_test(a_leader_that_is_gone_is_asked_through_another),
+        cmocka_unit_test(a_leader_that_cannot_be_reached_rests_longer_each_time),
         cmocka_unit_test(a_leader_lost_costs_only_what_it_was_asked),
         cmocka_unit_test(a_read_lost_with_its_leader_is_asked_of_another),
         cmocka_unit_test(learning_the_ring_does_not_wait_for_a_slow_answer),

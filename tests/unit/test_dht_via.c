@@ -2,6 +2,7 @@
  * entry node, and the node that calls back, are a thread that plays a scene. */
 #include "tests/unit/fake_server.h"
 
+#include "client/dht_via.h"
 #include "common/check.h"
 
 #define TOKEN      "00112233445566778899aabbccddeeff"
@@ -212,6 +213,31 @@ static void the_first_answer_wins_and_others_are_dropped(void **state)
     scene_close(&scene, dht);
 }
 
+static void play_twice_in_a_run(struct scene *scene)
+{
+    scene_begin(scene);
+    scene_hear(scene, "mg a ");
+    scene_hear(scene, "mg b ");
+    scene_call(scene);
+    scene_say(scene, true, 0, "VA 1 O%s\r\n1\r\n");
+    scene_say(scene, true, 0, "VA 1 O%s\r\n2\r\n");
+    scene_say(scene, false, 0, "EN O%s\r\n");
+    scene_say(scene, true, 1, "VA 1 O%s\r\n3\r\n");
+}
+
+static void a_second_answer_within_a_run_is_dropped_too(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct dht *dht = scene_open(&scene, play_twice_in_a_run);
+    const struct dht_op ops[] = {{.verb = DHT_OP_GET, .key = "a"},
+                                 {.verb = DHT_OP_GET, .key = "b"}};
+    struct story story = {""};
+    assert_int_equal(dht_run(dht, ops, 2, tell, &story), DHT_OK);
+    assert_string_equal(story.text, "a ok 1\nb ok 3\n");
+    scene_close(&scene, dht);
+}
+
 static void play_refuse(struct scene *scene)
 {
     char line[HEARD_MAX];
@@ -334,6 +360,48 @@ static void bad_lists_are_refused_here_too(void **state)
     scene_close(&scene, dht);
 }
 
+/* Whose answer it is, for answers that a run could get. */
+static void an_opaque_tells_whose_answer_it_is(void **state)
+{
+    (void)state;
+    struct via *via = via_new();
+    char text[VIA_OPAQUE_BYTES_MAX + 1];
+    via->nonce = 0xabc;
+    assert_true(span_equal(via_opaque(via, 12, 3, text), SPAN_LITERAL("0000000000000abc.12.3")));
+    assert_int_equal(via_opaque(via, UINT32_MAX - 2, 255, text).len, VIA_OPAQUE_BYTES_MAX);
+    static const struct {
+        const char *line;
+        uint32_t index;
+    } cases[] = {
+        {"HD O0000000000000abc.12.3\r\n", 12},
+        {"EN k O0000000000000abc.0.1\r\n", 0},
+        {"SERVER_ERROR not done: no answer O0000000000000abc.7.1\r\n", 7},
+        {"SERVER_ERROR busy, retry in 5 ms O0000000000000abc.7.1\r\n", 7},
+        {"ERROR O0000000000000abc.7.1\r\n", 7},
+        {"HD O0000000000000abd.12.3\r\n", VIA_STRAY}, /* of another run */
+        {"SERVER_ERROR x O0000000000000abd.12.3\r\n", VIA_STRAY},
+        {"HD O0000000000000abc.12\r\n", VIA_STRAY},
+        {"HD O0000000000000abc.12.256\r\n", VIA_STRAY},
+        {"HD O0000000000000abc.4294967294.1\r\n", VIA_STRAY},
+        {"HD Osomebody\r\n", VIA_STRAY},
+        {"HD\r\n", SLIP_NONE},
+        {"STAT evict On\r\n", SLIP_NONE},
+        {"SERVER_ERROR nobody is Online\r\n", SLIP_NONE},
+        {"OK\r\n", SLIP_NONE},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct answer answer;
+        size_t consumed, need;
+        unsigned attempt;
+        assert_int_equal(
+            answer_parse(cases[i].line, strlen(cases[i].line), 0, &answer, &consumed, &need),
+            ANSWER_DONE);
+        if (via_index(via, &answer, &attempt) != cases[i].index)
+            fail_msg("%s", cases[i].line);
+    }
+    via_free(via);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,11 +409,13 @@ int main(void)
         cmocka_unit_test(relayed_answers_come_in_any_order),
         cmocka_unit_test(an_error_is_told_without_the_opaque),
         cmocka_unit_test(the_first_answer_wins_and_others_are_dropped),
+        cmocka_unit_test(a_second_answer_within_a_run_is_dropped_too),
         cmocka_unit_test(a_node_that_knows_nothing_of_it_answers_as_ever),
         cmocka_unit_test(a_memcached_is_not_told_of_it),
         cmocka_unit_test(a_read_whose_answer_broke_off_is_asked_again),
         cmocka_unit_test(a_write_whose_answer_broke_off_is_not),
         cmocka_unit_test(what_has_no_key_waits_for_all_before_it),
+        cmocka_unit_test(an_opaque_tells_whose_answer_it_is),
         cmocka_unit_test(bad_lists_are_refused_here_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
