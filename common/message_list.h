@@ -1,8 +1,8 @@
 /* The one table of node-to-node messages: MESSAGE(word, id) and its fields in wire order.
  * Everything that parses, formats or documents a message is made from this list.
  *
- * Field types: U64, U32 (decimal), HEX64 (16 hex digits), DIGEST (40 hex digits), TOKEN (a name: 1 to
- * ADDRESS_TEXT_BYTES_MAX-1 bytes without spaces or control characters), WORD (the same, at most
+ * Field types: U64, U32 (decimal), HEX64 (16 hex digits), DIGEST (40 hex digits), TOKEN (a name: 1
+ * to ADDRESS_TEXT_BYTES_MAX-1 bytes without spaces or control characters), WORD (the same, at most
  * MESSAGE_WORD_BYTES_MAX). Each message has a body, at most FRAME_BODY_BYTES_MAX.
  *
  * In this order: the handshake, on every connection; what data connections carry; what control

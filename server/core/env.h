@@ -29,7 +29,7 @@ static inline bool conn_id_equal(struct conn_id a, struct conn_id b)
     X(CLOSED, "the other end closed it")      /* a FIN */                                          \
     X(RESET, "the connection broke")          /* a RST */                                          \
     X(TIMEOUT, "its machine does not answer") /* to a SYN, or to bytes sent, for too long */       \
-    X(MUTE, "it does not answer")             /* its machine acknowledges, its process is mute */      \
+    X(MUTE, "it does not answer")             /* its machine acknowledges, its process is mute */  \
     X(UNREACHABLE, "it can't be reached")     /* no way to its machine */                          \
     X(NAME, "its name is not known")          /* it could not be looked up */                      \
     X(LOCAL, "no connection can be opened")   /* here: no descriptor, no memory */                 \
