@@ -514,7 +514,8 @@ void coord_answered(struct coord *coord, const struct link *link, const struct m
         retry_later(coord, forward, now);
         return;
     }
-    if (status == ANSWER_DIRECT && !forward->asker.is_aside) {
+    bool is_known = answer->ANSWER.status < ANSWER_STATUS_COUNT;
+    if (!is_known || (status == ANSWER_DIRECT && !forward->asker.is_aside)) {
         forward_fail(coord, forward); /* nobody has asked for that */
         return;
     }

@@ -260,12 +260,29 @@ static void take_heard(struct gossip *gossip, const struct message *message)
         gossip->leave_waits--;
 }
 
+/* A heartbeat that no line can carry would make this node's own lines malformed. */
+static bool is_heartbeat_sane(const struct message *message)
+{
+    switch (message->kind) {
+    case MESSAGE_GET_MEMBERSHIP_LIST:
+        return message->GET_MEMBERSHIP_LIST.hb <= NEWS_HB_MAX;
+    case MESSAGE_MEMBERS:
+        return message->MEMBERS.hb <= NEWS_HB_MAX;
+    case MESSAGE_PONG:
+        return message->PONG.hb <= NEWS_HB_MAX;
+    default:
+        return true;
+    }
+}
+
 enum err gossip_message(struct gossip *gossip, uint32_t peer, const struct message *message,
                         struct reply *out, struct moment now)
 {
     gossip->stats->gossip_received++;
     if (gossip->is_duplicate)
         return ERR_OK;
+    if (!is_heartbeat_sane(message))
+        return ERR_SYNTAX;
     switch (message->kind) {
     case MESSAGE_GET_MEMBERSHIP_LIST:
         return take_question(gossip, peer, message, out, now);

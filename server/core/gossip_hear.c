@@ -231,21 +231,6 @@ static bool react(struct gossip *gossip, enum hearing hearing, struct record *re
 
 /* --- about this node itself ------------------------------------------------------------------- */
 
-static void refute(struct gossip *gossip, const struct news *news, struct moment now)
-{
-    struct record *self = gossip->members.self;
-    if (news->inc == UINT32_MAX || news->inc < self->inc || MUTANT(never_refutes))
-        return; /* answered already */
-    members_raise_inc(&gossip->members, news->inc + 1);
-    gossip->health = health_worse(gossip->health, 1);
-    gossip->stats->refutations++;
-    char by[ADDRESS_TEXT_BYTES_MAX];
-    log_line(gossip->log, now, LOG_WARN, "refuted", "inc=%u state=%s class=%s by=%s", self->inc,
-             member_state_word(news->state), evidence_word(news->evidence),
-             log_quote(news->by.data, news->by.len, by, sizeof(by)));
-    hear_spread_self(gossip, now);
-}
-
 /* The others hold the boot it has for gone, and will never have it back: it takes another. */
 static void renew(struct gossip *gossip, uint64_t boot_known, struct moment now)
 {
@@ -260,6 +245,25 @@ static void renew(struct gossip *gossip, uint64_t boot_known, struct moment now)
     for (uint32_t i = 0; i < gossip->members.count; i++)
         gossip->members.all[i]->has_account = false;
     log_line(gossip->log, now, LOG_WARN, "renewed", "boot=%" PRIu64, boot);
+    hear_spread_self(gossip, now);
+}
+
+static void refute(struct gossip *gossip, const struct news *news, struct moment now)
+{
+    struct record *self = gossip->members.self;
+    if (news->inc < self->inc || MUTANT(never_refutes))
+        return; /* answered already */
+    if (news->inc == UINT32_MAX) {
+        renew(gossip, self->boot, now); /* none is higher: it takes another life */
+        return;
+    }
+    members_raise_inc(&gossip->members, news->inc + 1);
+    gossip->health = health_worse(gossip->health, 1);
+    gossip->stats->refutations++;
+    char by[ADDRESS_TEXT_BYTES_MAX];
+    log_line(gossip->log, now, LOG_WARN, "refuted", "inc=%u state=%s class=%s by=%s", self->inc,
+             member_state_word(news->state), evidence_word(news->evidence),
+             log_quote(news->by.data, news->by.len, by, sizeof(by)));
     hear_spread_self(gossip, now);
 }
 

@@ -40,7 +40,9 @@ static void probe_free(struct probe *probe)
 static void say_finding(struct gossip *gossip, uint32_t asker, uint64_t asked_as,
                         enum finding finding, struct moment now)
 {
-    struct record *record = wire_record(gossip, asker);
+    /* The asker is held by nobody unless it is a member: it may be forgotten by now. */
+    struct record *record =
+        links_has_peer(gossip->links, asker) ? wire_record(gossip, asker) : NULL;
     struct reply *out = record ? wire_out(gossip, record, now) : NULL;
     if (!out)
         return;

@@ -93,6 +93,11 @@ static struct peer *peer_at(const struct links *links, uint32_t index)
     return links->peers[index];
 }
 
+bool links_has_peer(const struct links *links, uint32_t peer)
+{
+    return peer < links->peers_end && links->peers[peer];
+}
+
 const char *links_name(const struct links *links, uint32_t peer)
 {
     return peer_at(links, peer)->name;

@@ -140,6 +140,8 @@ uint32_t links_peer(struct links *links, const char *name);
 /* The index of a name that is remembered, or PEER_NONE. */
 uint32_t links_find_peer(const struct links *links, struct span name);
 const char *links_name(const struct links *links, uint32_t peer);
+/* Whether an index is anybody's; one that was not held may have been given to another node. */
+bool links_has_peer(const struct links *links, uint32_t peer);
 /* Keeps a peer's index, once for each call; release undoes one. */
 void links_hold(struct links *links, uint32_t peer);
 void links_release(struct links *links, uint32_t peer);

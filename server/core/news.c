@@ -104,7 +104,7 @@ static bool parse_account(struct span *line, struct news *news)
     return take_name(line, &news->name) && take_number(line, 1, INT64_MAX, &news->boot) &&
            number_parse_hex(take_field(line), HEX64_DIGITS, &news->generation) &&
            take_u32(line, 0, UINT32_MAX, &news->inc) &&
-           take_number(line, 0, INT64_MAX, &news->hb) &&
+           take_number(line, 0, NEWS_HB_MAX, &news->hb) &&
            take_number(line, 0, INT64_MAX, &news->age_ms) &&
            take_u32(line, 1, VIEW_WEIGHT_MAX, &news->weight) &&
            take_u32(line, 0, NEWS_HOPS_MAX, &news->hops) &&
@@ -121,7 +121,7 @@ static bool parse_heartbeat(struct span *line, struct news *news)
         !number_parse_hex(take_field(line), TAG_DIGITS, &tag))
         return false;
     news->tag = (uint16_t)tag;
-    return take_number(line, 0, INT64_MAX, &news->hb) &&
+    return take_number(line, 0, NEWS_HB_MAX, &news->hb) &&
            take_number(line, 0, INT64_MAX, &news->age_ms);
 }
 

@@ -14,6 +14,7 @@
 
 #define NEWS_LINE_BYTES_MAX 768u /* two names of the longest, and every number at its longest */
 #define NEWS_HOPS_MAX       64u
+#define NEWS_HB_MAX         ((uint64_t)INT64_MAX)
 
 /* X(name, rank): the states of a member as its observers see it. Of two accounts of one process
  * those that are final count more, then the higher incarnation, then the higher rank. */

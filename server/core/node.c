@@ -138,6 +138,7 @@ void node_tick(struct node *node)
         node_tell_news(node);
     }
     coord_retry(&node->coord, node->now);
+    node_run_own(node); /* given back by a node that led their keys before */
     gossip_tick(&node->gossip, node->now);
     node_tell_news(node);
     direct_tick(&node->direct, node->now);

@@ -69,6 +69,8 @@ struct node {
 /* The members of the ring have changed: places the slots anew, and sends what waits to whom they
  * belong now. Outside a batch: what was submitted has been placed by the old ring. */
 void node_take_ring(struct node *node);
+/* Carries out what clients asked before this node led their keys. */
+void node_run_own(struct node *node);
 
 /* --- node_batch ------------------------------------------------------------------------------- */
 

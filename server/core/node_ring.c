@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Carries out what clients asked before this node led their keys. */
-static void run_own(struct node *node)
+void node_run_own(struct node *node)
 {
     struct forward *forward;
     while ((forward = coord_take_own(&node->coord))) {
@@ -69,6 +68,6 @@ void node_take_ring(struct node *node)
              "members=%" PRIu32 " ring=%016" PRIx64 " changes=%" PRIu64 " slots_lost=%" PRIu32,
              node->route.view.member_count, node->route.hash, node->route.changes, lost);
     coord_rerouted(&node->coord, node->now);
-    run_own(node);
+    node_run_own(node);
     node_tell_news(node);
 }

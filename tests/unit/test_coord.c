@@ -738,6 +738,28 @@ static void an_answer_of_a_kind_nobody_asked_for_is_no_answer(void **state)
     bench_close(bench);
 }
 
+/* One aside may have been answered elsewhere, but only if that is what it says. */
+static void an_unknown_kind_of_answer_leaves_no_request_aside_unanswered(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_open(NODE_2);
+    struct session *session = &bench->client->session;
+    session_set_return(session, "5000,00000000000000000000000000000000");
+    const struct request request = request_of("mg a v O1\r\n");
+    const struct asker asker = {
+        .conn = bench->client->id, .is_aside = true, .opaque = request.opaque};
+    struct digest digest;
+    digest_of(request.key, &digest);
+    session_aside_begin(session);
+    coord_forward(&bench->coord, &asker, &request, &digest, bench->cluster->now);
+    uint64_t number;
+    hear_forward(bench_up(bench, 1), "mg a v O1\r\n", &number);
+    bench_answer(bench, 1, number, 77, "HD\r\n");
+    client_hears(bench->client, "SERVER_ERROR not done: no answer from 10.0.0.2:11211 O1\r\n");
+    assert_int_equal(session_open_count(session), 0);
+    bench_close(bench);
+}
+
 static void what_is_refused_for_good_says_why(void **state)
 {
     (void)state;
@@ -826,6 +848,7 @@ int main(void)
         cmocka_unit_test(a_flush_that_left_by_a_broken_link_is_not_repeated),
         cmocka_unit_test(only_the_connection_it_left_by_can_answer_a_forward),
         cmocka_unit_test(an_answer_of_a_kind_nobody_asked_for_is_no_answer),
+        cmocka_unit_test(an_unknown_kind_of_answer_leaves_no_request_aside_unanswered),
         cmocka_unit_test(what_is_refused_for_good_says_why),
         cmocka_unit_test(copies_of_requests_have_a_bound_in_bytes),
     };

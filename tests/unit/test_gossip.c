@@ -730,6 +730,78 @@ static void a_heartbeat_is_as_old_as_the_question_may_make_it(void **state)
     world_close_all(world);
 }
 
+/* --- what others may say ---------------------------------------------------------------------- */
+
+/* Node 0 is told something. */
+static enum err hear(struct world *world, uint32_t peer, const struct message *message)
+{
+    struct reply out = {0};
+    enum err err = gossip_message(&world->places[0].gossip, peer, message, &out, world->now);
+    reply_close(&out);
+    return err;
+}
+
+static void who_asks_for_a_probe_may_be_gone_before_its_end(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(3);
+    struct links *links = &world->places[0].links;
+    world->places[2].is_stopped = true;
+    uint32_t stranger = links_peer(links, "198.51.100.1:11211");
+    const struct message question = {
+        .kind = MESSAGE_PROBE,
+        .PROBE = {.number = 1, .name = span_of_string(world->places[2].name), .boot = 1}};
+    assert_int_equal(hear(world, stranger, &question), ERR_OK);
+    links_sweep(links, world->now);
+    assert_int_equal(links_find_peer(links, SPAN_LITERAL("198.51.100.1:11211")), PEER_NONE);
+    pass_ms(world, 2000);
+    assert_int_equal(state_of(world, 0, 2), MEMBER_SUSPECT);
+    world_close_all(world);
+}
+
+static void a_heartbeat_that_no_line_can_tell_is_refused(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(2);
+    struct record *from = seen(world, 0, 1);
+    struct message pong = {
+        .kind = MESSAGE_PONG,
+        .PONG = {.number = 1, .boot = from->boot, .inc = from->inc, .hb = 1ull << 63}};
+    assert_int_equal(hear(world, from->peer, &pong), ERR_SYNTAX);
+    assert_true(from->hb < 1ull << 63);
+    pong.PONG.hb--;
+    assert_int_equal(hear(world, from->peer, &pong), ERR_OK);
+    assert_true(from->hb == INT64_MAX);
+    world_close_all(world);
+}
+
+static void one_accused_under_the_highest_incarnation_takes_a_higher_boot(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(3);
+    const struct record *self = world->places[0].gossip.members.self;
+    uint64_t boot = self->boot;
+    const struct news news = {.state = MEMBER_SUSPECT,
+                              .name = span_of_string(self->name),
+                              .boot = self->boot,
+                              .generation = self->generation,
+                              .inc = UINT32_MAX,
+                              .weight = 1,
+                              .by = SPAN_LITERAL("-")};
+    struct buf body = {0};
+    news_append(&body, &news);
+    const struct message message = {.kind = MESSAGE_NEWS, .body = buf_span(&body)};
+    for (int by = 1; by < 3; by++)
+        assert_int_equal(hear(world, seen(world, 0, by)->peer, &message), ERR_OK);
+    assert_true(self->boot > boot);
+    assert_int_equal(self->inc, 0);
+    pass_ms(world, 1000);
+    assert_true(seen(world, 1, 0)->boot == self->boot);
+    assert_one_view(world);
+    buf_close(&body);
+    world_close_all(world);
+}
+
 /* --- identity --------------------------------------------------------------------------------- */
 
 static void a_restart_within_a_blink_is_noticed_by_all(void **state)
@@ -919,6 +991,9 @@ int main(void)
         cmocka_unit_test(few_connections_are_kept_and_watchers_still_see_an_end),
         cmocka_unit_test(a_long_list_is_told_in_several_frames),
         cmocka_unit_test(a_heartbeat_is_as_old_as_the_question_may_make_it),
+        cmocka_unit_test(who_asks_for_a_probe_may_be_gone_before_its_end),
+        cmocka_unit_test(a_heartbeat_that_no_line_can_tell_is_refused),
+        cmocka_unit_test(one_accused_under_the_highest_incarnation_takes_a_higher_boot),
         cmocka_unit_test(a_restart_within_a_blink_is_noticed_by_all),
         cmocka_unit_test(who_returns_after_a_long_life_is_taken_in_at_once),
         cmocka_unit_test(a_boot_lower_than_that_of_the_dead_is_raised),

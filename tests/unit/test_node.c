@@ -489,6 +489,28 @@ static void a_node_that_leaves_is_off_the_ring_at_once(void **state)
     cluster_close(cluster);
 }
 
+/* The ring changes while a request is with the former leader, which then gives it back. */
+static void what_comes_back_to_its_new_leader_is_carried_out(void **state)
+{
+    (void)state;
+    struct cluster *cluster = quick_cluster(2);
+    char key[32], text[64];
+    int from = 0;
+    key_led_by(cluster, 0, &from, key);
+    struct end *client = client_open(cluster, 1);
+    snprintf(text, sizeof(text), "set %s 0 0 1\r\nx\r\n", key);
+    client_say(cluster, client, text);
+    client_hears(client, "STORED\r\n");
+    node_leave(cluster->places[0].node);
+    client_say(cluster, client, text);
+    client_hears(client, "");
+    for (int i = 0; i < 4; i++)
+        cluster_pass_ms(cluster, 5);
+    client_hears(client, "STORED\r\n");
+    assert_int_equal(node_forward_count(cluster->places[1].node), 0);
+    cluster_close(cluster);
+}
+
 static void who_finds_another_process_under_its_name_ends(void **state)
 {
     (void)state;
@@ -585,6 +607,7 @@ int main(void)
         cmocka_unit_test(what_waits_for_a_dead_node_is_answered_by_its_successor),
         cmocka_unit_test(a_node_just_started_answers_when_it_knows_the_ring),
         cmocka_unit_test(a_node_that_leaves_is_off_the_ring_at_once),
+        cmocka_unit_test(what_comes_back_to_its_new_leader_is_carried_out),
         cmocka_unit_test(who_finds_another_process_under_its_name_ends),
         cmocka_unit_test(the_ring_s_number_counts_real_changes_only),
         cmocka_unit_test(a_client_that_follows_the_ring_is_told_of_a_new_one),
