@@ -18,7 +18,6 @@ struct story {
     const char *path;
     bool is_traced;
     struct world_options options;
-    const char *profile;
     struct world *world; /* NULL: still being described */
     struct buf told;     /* the trace */
     struct sock *console;
@@ -208,6 +207,10 @@ static bool take_line(struct story *story, char *line)
     const char *word = strtok_r(line, " ", &rest);
     if (!word || word[0] == '#')
         return true;
+    if (strcmp(word, "show") == 0) {
+        buf_consume(&story->told, buf_len(&story->told));
+        return true;
+    }
     char *first = strtok_r(NULL, " ", &rest);
     if (!first)
         return false;

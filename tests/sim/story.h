@@ -10,11 +10,13 @@
  *     ---
  *          0.000 -    start node=n1                  the trace; rewritten by --rewrite
  *
- * Settings: nodes N, seed N, peers N (lines of everybody's peers.txt), delay MS, profile NAME.
+ * Settings: nodes N, seed N, peers N (lines of everybody's peers.txt), delay MS.
  * Acts, on one node (n3), several (n1,n4), or all: start, kill, forget (its state file is lost),
  * off, on, stop, continue, isolate, rejoin, leave; cut n1 n2, heal n1 n2 (that way only), loss
  * PERCENT, slow n1 TIMES, run SECONDS, say n1 TEXT (a client's request, \r\n as written; its
  * answers appear in the trace).
+ *
+ * show: what was told before is left out.
  *
  * In the trace stand the acts, the answers, and those lines of the nodes' logs that tell of a
  * decision: see is_decision in story.c. */

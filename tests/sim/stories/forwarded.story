@@ -2,6 +2,7 @@
 nodes 3
 start all
 run 2
+show
 say n1 set a 0 0 2\r\nhi
 run 0.1
 say n2 get a
@@ -16,21 +17,6 @@ run 2
 say n3 get a b c
 run 0.1
 ---
-     0.000 -    start node=n1
-     0.000 -    start node=n2
-     0.000 -    start node=n3
-     0.009 n1   member-joined member=n2 boot=1767225600000 inc=0
-     0.009 n3   member-joined member=n2 boot=1767225600000 inc=0
-     0.009 n2   member-joined member=n3 boot=1767225600000 inc=0
-     0.009 n1   member-joined member=n3 boot=1767225600000 inc=0
-     0.009 n3   member-joined member=n1 boot=1767225600000 inc=0
-     0.009 n2   member-joined member=n1 boot=1767225600000 inc=0
-     0.010 n2   joined members=3 seeds=2
-     0.010 n3   joined members=3 seeds=2
-     0.010 n1   joined members=3 seeds=2
-     0.011 n1   ring-changed members=3 ring=333ee145cc329909 changes=1 slots_lost=0
-     0.011 n3   ring-changed members=3 ring=333ee145cc329909 changes=1 slots_lost=0
-     0.011 n2   ring-changed members=3 ring=333ee145cc329909 changes=1 slots_lost=0
      2.002 -    say to=n1 set a 0 0 2\r\nhi
      2.010 -    answer from=n1 STORED
      2.104 -    say to=n2 get a
@@ -42,13 +28,13 @@ run 0.1
      2.306 -    stop node=n1
      2.306 -    stop node=n2
      2.308 -    say to=n3 get a b c
-     2.894 n3   member-suspect member=n2 boot=1767225600000 inc=0 class=stalled reporters=1 own=1 minority=0
+     2.893 n3   member-suspect member=n2 boot=1767225600000 inc=0 class=stalled reporters=1 own=1 minority=0
      3.311 -    answer from=n3 SERVER_ERROR not done: no answer from n2
      3.508 -    continue node=n1
      3.508 -    continue node=n2
      3.508 n1   member-suspect member=n2 boot=1767225600000 inc=0 class=stalled reporters=1 own=0 minority=0
      3.508 n2   refuted inc=1 state=SUSPECT class=stalled by=n3
      3.509 n3   member-alive member=n2 inc=0 reason=answered
-     3.509 n1   member-alive member=n2 inc=1 reason=refuted
+     3.510 n1   member-alive member=n2 inc=1 reason=refuted
      5.510 -    say to=n3 get a b c
      5.518 -    answer from=n3 END

@@ -1,0 +1,19 @@
+# A process stopped for 8 s is suspected as stalled, never dead, and refutes when it goes on.
+nodes 4
+start all
+run 2
+show
+stop n4
+run 8
+continue n4
+run 3
+---
+     2.000 -    stop node=n4
+     2.378 n3   member-suspect member=n4 boot=1767225600000 inc=0 class=stalled reporters=1 own=1 minority=0
+     2.379 n1   member-suspect member=n4 boot=1767225600000 inc=0 class=stalled reporters=1 own=0 minority=0
+     2.379 n2   member-suspect member=n4 boot=1767225600000 inc=0 class=stalled reporters=1 own=0 minority=0
+    10.000 -    continue node=n4
+    10.000 n4   refuted inc=1 state=SUSPECT class=stalled by=n3
+    10.001 n1   member-alive member=n4 inc=0 reason=answered
+    10.001 n3   member-alive member=n4 inc=0 reason=answered
+    10.001 n2   member-alive member=n4 inc=0 reason=answered
