@@ -25,6 +25,7 @@ struct check {
     void (*run)(struct trial *trial);
     uint32_t node_count; /* unless told otherwise */
     uint32_t seconds;
+    uint32_t seconds_long;  /* in `make test-long`; 0: the same */
     uint32_t seeds_quick;   /* in `make test` */
     uint32_t seeds_long;    /* in `make test-long` */
     const char *counted[8]; /* names of the counts; a count that stays 0 over all seeds fails */

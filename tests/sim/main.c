@@ -103,6 +103,11 @@ static bool print_counts(const struct check *check, const struct trial *trial)
     return is_good;
 }
 
+static uint32_t own_seconds(const struct check *check, const struct settings *settings)
+{
+    return settings->is_long && check->seconds_long ? check->seconds_long : check->seconds;
+}
+
 /* The seeds of a check: the first half are the same every time, the others are drawn anew. */
 static int run_check(const struct check *check, const struct settings *settings, uint64_t fresh)
 {
@@ -110,7 +115,8 @@ static int run_check(const struct check *check, const struct settings *settings,
                      : settings->is_long ? check->seeds_long
                                          : check->seeds_quick;
     struct trial trial = {.node_count = settings->nodes ? settings->nodes : check->node_count,
-                          .seconds = settings->seconds ? settings->seconds : check->seconds,
+                          .seconds =
+                              settings->seconds ? settings->seconds : own_seconds(check, settings),
                           .is_debugged = settings->is_debugged,
                           .echo = settings->is_traced ? stdout : NULL};
     struct prng drawn;
