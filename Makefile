@@ -30,9 +30,11 @@ SONAME  := libdht.so.$(firstword $(subst ., ,$(VERSION)))
 
 # ---- what is made of what -------------------------------------------------------------------------
 
-COMMON  := $(wildcard common/*.c)
-SERVER  := $(wildcard os/*.c server/*.c server/core/*.c server/store/*.c server/net/*.c)
-KVCLI   := $(wildcard os/*.c client/kvcli*.c client/cli*.c client/bench*.c)
+# Sockets, through liburing: for the two programs, not for the library nor the simulator.
+VOLLEY  := common/volley.c
+COMMON  := $(filter-out $(VOLLEY),$(wildcard common/*.c))
+SERVER  := $(VOLLEY) $(wildcard server/*.c server/core/*.c server/store/*.c server/net/*.c)
+KVCLI   := $(VOLLEY) $(wildcard client/kvcli*.c client/cli*.c client/bench*.c)
 LIBDHT  := $(filter-out $(KVCLI),$(wildcard client/*.c))
 # Everything a unit test may call: no main, no sockets of the server.
 TESTED  := $(COMMON) $(wildcard server/core/*.c server/store/*.c) $(wildcard server/options*.c) server/self.c server/settings.c \
@@ -43,10 +45,10 @@ UNIT    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 pkg = $(shell pkg-config --libs $(1))
-SERVER_LIBS := -Wl,--as-needed $(call pkg,libevent_core libevent_extra jansson inih libcrypto libisal)
+SERVER_LIBS := -Wl,--as-needed $(call pkg,libevent_core libevent_extra jansson inih libcrypto libisal liburing)
 LIBDHT_LIBS := $(call pkg,jansson libcrypto libisal)
-KVCLI_LIBS  := -Wl,--as-needed $(call pkg,libedit jansson libcrypto libisal) -lm
-TEST_LIBS   := -Wl,--as-needed $(call pkg,libevent_core jansson inih libcrypto libisal) -lm
+KVCLI_LIBS  := -Wl,--as-needed $(call pkg,libedit jansson libcrypto libisal liburing) -lm
+TEST_LIBS   := -Wl,--as-needed $(call pkg,libevent_core jansson inih libcrypto libisal liburing) -lm
 
 .PHONY: all demo demo-stop demo-ten test test-long unit unit-programs e2e fuzz fuzz-replay replay-programs asan sim mutants \
         lint tidy bench forty install clean help

@@ -13,7 +13,7 @@
 #include "client/bench_draw.h"
 #include "client/bench_histogram.h"
 #include "client/bench_options.h"
-#include "os/volley.h"
+#include "common/volley.h"
 
 #define BENCH_IN_BYTES   (256u * 1024) /* of one read */
 #define BENCH_FILL_BATCH 32u /* requests a batch while keys are stored, if --pipeline is less */

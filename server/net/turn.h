@@ -10,7 +10,7 @@
 #include "common/budget.h"
 #include "common/list.h"
 #include "common/log.h"
-#include "os/volley.h"
+#include "common/volley.h"
 #include "server/core/node.h"
 
 #include <event2/event.h>

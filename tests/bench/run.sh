@@ -10,7 +10,7 @@ compile() {
     "${CC:-cc}" -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -I. -o "$@"
 }
 compile "$build/echo" tests/bench/echo.c
-compile "$build/owned_keys" tests/bench/owned_keys.c common/*.c -ljansson -lcrypto -lisal
+compile "$build/owned_keys" tests/bench/owned_keys.c common/*.c -ljansson -lcrypto -lisal -luring
 
 ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
 exec /usr/bin/python3 tests/bench/run.py "$@"

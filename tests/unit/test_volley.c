@@ -1,5 +1,5 @@
 /* A volley does what as many plain calls do, whether the kernel takes them together or not. */
-#include "os/volley.h"
+#include "common/volley.h"
 
 #include <errno.h>
 #include <fcntl.h>

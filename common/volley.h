@@ -8,8 +8,8 @@
  * returns, so that readiness, buffers and errors are what they are with plain calls.
  *
  * One thread. Knows nothing of connections. */
-#ifndef DHT_OS_VOLLEY_H
-#define DHT_OS_VOLLEY_H
+#ifndef DHT_COMMON_VOLLEY_H
+#define DHT_COMMON_VOLLEY_H
 
 #include "common/base.h"
 
