@@ -235,7 +235,7 @@ def idle(m):
 
 
 def stall(m, seconds, count, serf_suspicions, serf_deaths):
-    suspicions, deaths = [], []
+    own, heard, deaths = [], [], []
     for victim in m.victims(min(len(m.base), m.runs(count))):
         mark = len(m.cluster.events)
         m.cluster.signal([victim], signal.SIGSTOP)
@@ -244,20 +244,28 @@ def stall(m, seconds, count, serf_suspicions, serf_deaths):
         m.cluster.watch(10)
         m.cluster.settle()
         events = m.cluster.events[mark:]
-        suspicions.append(len({event.observer for event in m.about_the_living(events, SUSPECT)}))
+        suspected = m.about_the_living(events, SUSPECT)
+        own.append(len(own_ones(suspected)))
+        heard.append(len({event.observer for event in suspected}))
         deaths.append(len(m.about_the_living(events, DEAD)))
     return [
-        Line(f"process stopped {seconds} s: verdicts suspect", suspicions, serf_suspicions, None, unit=""),
+        Line(f"process stopped {seconds} s: suspicions of a node's own, a stop", own, serf_suspicions, None, unit=""),
+        Line(f"process stopped {seconds} s: nodes that hold it suspect, a stop", heard, "-", None, unit=""),
         Line(f"process stopped {seconds} s: verdicts dead", deaths, serf_deaths, "0", 0, unit=""),
     ]
 
 
+def own_ones(events):
+    """Those that come from what the observer saw itself."""
+    return [event for event in events if event.fields.get("own") == "1"]
+
+
 def stall3(m):
-    return stall(m, 3, 10, "2.3 a run", "0 of 20 runs")
+    return stall(m, 3, 10, "2.3", "0 of 20 runs")
 
 
 def stall8(m):
-    return stall(m, 8, 5, "about 7 a run", "2 of 5 runs, 43 verdicts")
+    return stall(m, 8, 5, "7.2 (in a model)", "2 of 5 runs, 43 verdicts")
 
 
 def loss(m, percent, seconds, serf_suspicions, serf_deaths, target, bound):
@@ -270,7 +278,7 @@ def loss(m, percent, seconds, serf_suspicions, serf_deaths, target, bound):
     m.cluster.settle(120)
     hours = len(m.cluster.pids) * seconds / 3600
     suspected = m.about_the_living(events, SUSPECT)
-    own = [event for event in suspected if event.fields.get("own") == "1"]
+    own = own_ones(suspected)
     return [
         Line(f"loss {percent} %: suspicions of a node's own, a node-hour", [len(own) / hours], serf_suspicions, target, bound, unit=""),
         Line(f"loss {percent} %: verdicts suspect, heard ones too, a node-hour", [len(suspected) / hours], "-", None, unit=""),
