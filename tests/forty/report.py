@@ -37,7 +37,7 @@ def figures(line):
 def with_unit(text, unit):
     if text is None:
         return ""
-    return f"{text} {unit}".strip() if text and text[0].isdigit() and unit else text
+    return f"{text} {unit}" if text[0].isdigit() and text[-1].isdigit() and unit else text
 
 
 def table(lines):
