@@ -34,6 +34,7 @@ struct suspicion {
     uint64_t since_ms;                 /* when it began: proof of life after this cancels it */
     uint64_t evidence_ms;              /* when the evidence became this */
     uint64_t frozen_ms;                /* time that does not count: this node was cut off */
+    uint64_t warned_ms;                /* when the subject was asked for a last word; 0: not yet */
     uint64_t reporters[REPORTERS_MAX]; /* hashes of their names */
     uint8_t reported[REPORTERS_MAX];   /* the evidence of each, as it said last */
     uint8_t reporter_count;

@@ -323,7 +323,10 @@ static void after_stop(struct gossip *gossip, uint64_t lag_ms, struct moment now
         struct suspicion *suspicion = CONTAINER_OF(link, struct record, in_state)->suspicion;
         suspicion->frozen_ms += lag_ms;
         suspicion->evidence_ms += lag_ms;
+        suspicion->warned_ms = 0;
     }
+    if (gossip->isolated_since_ms != 0)
+        gossip->isolated_since_ms += lag_ms; /* that time is counted already */
     gossip->health = health_worse(gossip->health, (uint32_t)(lag_ms / 500));
     if (gossip->suspect_ms != UINT64_MAX)
         gossip->suspect_ms = now.mono_ms + 1;
@@ -340,16 +343,32 @@ static void thaw(struct gossip *gossip, struct moment now)
                                ? suspicion->since_ms
                                : gossip->isolated_since_ms;
         suspicion->frozen_ms += now.mono_ms - from_ms;
+        suspicion->warned_ms = 0;
     }
     gossip->isolated_since_ms = 0;
     gossip->suspect_ms = 0;
     log_line(gossip->log, now, LOG_WARN, "not-isolated", "members=%u", gossip->members.live_count);
 }
 
+/* Most of the others are suspected here, by whomever: a few that are cut off together confirm each
+ * other's suspicions before any of them has asked many itself. */
+static bool are_most_suspected(const struct members *members)
+{
+    uint32_t count = 0;
+    if (2 * members->in_state[MEMBER_SUSPECT] < members->live_count)
+        return false;
+    const struct list *head = &members->suspects;
+    for (const struct list *link = head->next; link != head; link = link->next)
+        count +=
+            CONTAINER_OF(link, struct record, in_state)->suspicion->evidence != EVIDENCE_REFUSED;
+    return count >= ISOLATION_PEERS_MIN && 2 * count >= members->live_count;
+}
+
 /* membership.md C.3: most of those asked are silent, so it is this node. */
 static void look_for_isolation(struct gossip *gossip, struct moment now)
 {
-    bool holds = isolation_holds(&gossip->isolation, gossip->health, now.mono_ms);
+    bool holds = isolation_holds(&gossip->isolation, gossip->health, now.mono_ms) ||
+                 are_most_suspected(&gossip->members);
     if (gossip->isolated_since_ms == 0 && holds) {
         gossip->isolated_since_ms = now.mono_ms;
         gossip->suspect_ms = 0;

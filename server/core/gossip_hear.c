@@ -462,6 +462,28 @@ static bool is_frozen(const struct gossip *gossip, const struct suspicion *suspi
            now.mono_ms < gossip->isolated_since_ms + gossip->options.isolated_ms;
 }
 
+/* Before its time is over the subject is asked once more, over a connection that is not stuck: the
+ * path may have healed since. Returns when it may be condemned. */
+static uint64_t warn(struct gossip *gossip, struct record *record, uint64_t deadline_ms,
+                     struct moment now)
+{
+    struct suspicion *suspicion = record->suspicion;
+    if (suspicion->evidence == EVIDENCE_REFUSED)
+        return deadline_ms;
+    uint64_t ahead_ms = gossip->options.probe_ms + gossip->options.indirect_ms;
+    if (suspicion->warned_ms == 0) {
+        if (now.mono_ms + ahead_ms < deadline_ms)
+            return deadline_ms - ahead_ms; /* to be looked at again then */
+        suspicion->warned_ms = now.mono_ms;
+        if (wire_state(gossip, record) != LINK_UP || wire_unacked(gossip, record) > 0)
+            wire_drop(gossip, record, now);
+        record->told_ms = 0;
+        tell(gossip, record, MEMBER_SUSPECT, now);
+    }
+    uint64_t earliest_ms = suspicion->warned_ms + gossip->options.probe_ms;
+    return deadline_ms > earliest_ms ? deadline_ms : earliest_ms;
+}
+
 void hear_condemn(struct gossip *gossip, struct moment now)
 {
     if (now.mono_ms < gossip->suspect_ms)
@@ -477,6 +499,7 @@ void hear_condemn(struct gossip *gossip, struct moment now)
                                record_is_damped(record, now.mono_ms));
         if (is_frozen(gossip, record->suspicion, now))
             deadline_ms = gossip->isolated_since_ms + gossip->options.isolated_ms;
+        deadline_ms = warn(gossip, record, deadline_ms, now);
         if (deadline_ms <= now.mono_ms && !MUTANT(never_condemned))
             condemn(gossip, record, now);
         else if (deadline_ms < gossip->suspect_ms)

@@ -973,6 +973,26 @@ static void a_node_back_from_isolation_kills_nobody(void **state)
     world_close_all(world);
 }
 
+/* A whole cluster is frozen while it holds itself for isolated: the time is taken off once. */
+static void time_both_stopped_and_isolated_counts_once(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(4);
+    world->places[3].is_off = true;
+    world->places[3].is_running = false;
+    until_all_see(world, 3, MEMBER_SUSPECT, 8000);
+    for (int i = 0; i < 3; i++) {
+        world->places[i].gossip.isolated_since_ms = world->now.mono_ms;
+        world->places[i].is_stopped = true;
+    }
+    pass_ms(world, 60000);
+    for (int i = 0; i < 3; i++)
+        world->places[i].is_stopped = false;
+    until_all_see(world, 3, MEMBER_DEAD, 40000);
+    world->places[3].is_running = true;
+    world_close_all(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1002,6 +1022,7 @@ int main(void)
         cmocka_unit_test(who_leaves_is_left_and_never_suspected),
         cmocka_unit_test(who_leaves_a_mute_cluster_ends_in_time),
         cmocka_unit_test(a_node_back_from_isolation_kills_nobody),
+        cmocka_unit_test(time_both_stopped_and_isolated_counts_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
