@@ -190,8 +190,11 @@ static void adopt_question(struct gossip *gossip, struct record *record, uint64_
 {
     for (uint32_t i = 0; i < gossip->seed_count; i++)
         if (gossip->seeds[i].number == number && number != 0 &&
-            strcmp(gossip->seeds[i].name, record->name) == 0)
+            strcmp(gossip->seeds[i].name, record->name) == 0) {
             record->asked_number = number;
+            record->asked_since = 0;
+            record->chunks = 0;
+        }
 }
 
 static enum err take_answer(struct gossip *gossip, uint32_t peer, const struct message *message,

@@ -8,6 +8,10 @@
 #define WHOLE_MS_MIN    5000u /* between whole lists asked for because of a mismatch: so long, */
 #define WHOLE_MS_MEMBER 50u   /* or so long for every member */
 
+/* Questions in a row for one list, or for what there is of it: the longest list takes up to 70
+ * frames. Whoever has more to tell is asked again in a later round. */
+#define CHUNKS_MAX 100u
+
 static void clear_body(struct gossip *gossip)
 {
     buf_consume(&gossip->body, buf_len(&gossip->body));
@@ -62,6 +66,7 @@ static uint64_t ask_since(struct gossip *gossip, struct record *record, uint64_t
     question.body = buf_span(&gossip->body);
     wire_send(gossip, out, &question);
     record->asked_number = gossip->number;
+    record->asked_since = since;
     if (record->asked_ms == 0)
         record->asked_ms = now.mono_ms;
     return gossip->number;
@@ -69,6 +74,7 @@ static uint64_t ask_since(struct gossip *gossip, struct record *record, uint64_t
 
 uint64_t exchange_ask(struct gossip *gossip, struct record *record, bool whole, struct moment now)
 {
+    record->chunks = 0;
     return ask_since(gossip, record, whole ? 0 : since_of(gossip, record), now);
 }
 
@@ -200,6 +206,17 @@ static void compare(struct gossip *gossip, struct record *record, uint64_t viewh
     exchange_ask(gossip, record, true, now);
 }
 
+/* There is more: it is asked for at once, unless the peer only says so. An answer that leads no
+ * further than its question would be followed by the same one, at the speed of the network. */
+static void ask_on(struct gossip *gossip, struct record *record, uint64_t version,
+                   struct moment now)
+{
+    if (version <= record->asked_since || record->chunks == CHUNKS_MAX)
+        return;
+    record->chunks++;
+    ask_since(gossip, record, version, now);
+}
+
 void exchange_take(struct gossip *gossip, struct record *record,
                    const struct message_MEMBERS *answer, struct moment now)
 {
@@ -210,7 +227,7 @@ void exchange_take(struct gossip *gossip, struct record *record,
     record->cursor = answer->version;
     record->cursor_generation = gossip->links->peers[record->peer]->generation;
     if (answer->version < answer->newest)
-        ask_since(gossip, record, answer->version, now);
+        ask_on(gossip, record, answer->version, now);
     else
         compare(gossip, record, answer->viewhash, now);
 }

@@ -52,11 +52,13 @@ struct record {
     uint64_t cursor_generation; /* whose change numbers cursor counts */
     uint64_t cursor;            /* up to which its changes are known here; 0: none */
     uint64_t asked_number;      /* of the last question for its list; 0: answered */
+    uint64_t asked_since;       /* the change after which that asked for more */
     uint64_t asked_ms;          /* when the oldest question not answered yet was asked; 0: none */
     uint64_t whole_ms;          /* it is not asked back for its whole list before */
     uint64_t told_ms;           /* when it was last told how it stands here */
     uint64_t used_ms;           /* when its link was last used */
     uint32_t srtt_ms;           /* 8 × its smoothed round trip; 0: not measured */
+    uint8_t chunks;             /* questions in a row since that for its list */
     uint8_t mismatches;         /* exchanges in a row after which the viewhash differed */
     uint8_t failures;           /* UNVERIFIED: failed dials */
     bool has_account;           /* it has this node's own account, over the link there is */

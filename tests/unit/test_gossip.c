@@ -681,6 +681,44 @@ static void a_long_list_is_told_in_several_frames(void **state)
     world_close_all(world);
 }
 
+/* Node 1 answers node 0's last question so; returns whether it is asked another at once. */
+static bool is_asked_on(struct world *world, uint64_t version, uint64_t newest)
+{
+    struct record *from = seen(world, 0, 1);
+    uint64_t number = world->places[0].gossip.number;
+    from->asked_number = number;
+    struct message message = {.kind = MESSAGE_MEMBERS,
+                              .MEMBERS = {.number = number,
+                                          .boot = from->boot,
+                                          .hb = from->hb + 1,
+                                          .version = version,
+                                          .newest = newest}};
+    struct reply out = {0};
+    assert_int_equal(
+        gossip_message(&world->places[0].gossip, from->peer, &message, &out, world->now), ERR_OK);
+    return from->asked_number > number;
+}
+
+/* Else it would be asked for ever, as fast as the network carries it. */
+static void who_always_has_more_to_tell_is_left_until_the_next_round(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(3);
+    struct record *from = seen(world, 0, 1);
+    from->asked_since = 0;
+    from->chunks = 0;
+    assert_false(is_asked_on(world, 0, 1)); /* no further than it was asked */
+    assert_true(is_asked_on(world, 5, 6));
+    assert_false(is_asked_on(world, 5, 6));
+    unsigned questions = 0;
+    while (questions < 1000 && is_asked_on(world, 10 + questions, UINT64_MAX))
+        questions++;
+    assert_in_range(questions, 40, 100);
+    pass_ms(world, 3000);
+    assert_int_equal(from->chunks, 0); /* asked anew */
+    world_close_all(world);
+}
+
 /* An answer from node 1 to node 0's last question, with the heartbeat of node 3. */
 static void answer_with_heartbeat(struct world *world, uint64_t number, uint64_t hb,
                                   uint64_t age_ms)
@@ -1010,6 +1048,7 @@ int main(void)
         cmocka_unit_test(connections_that_break_are_had_again),
         cmocka_unit_test(few_connections_are_kept_and_watchers_still_see_an_end),
         cmocka_unit_test(a_long_list_is_told_in_several_frames),
+        cmocka_unit_test(who_always_has_more_to_tell_is_left_until_the_next_round),
         cmocka_unit_test(a_heartbeat_is_as_old_as_the_question_may_make_it),
         cmocka_unit_test(who_asks_for_a_probe_may_be_gone_before_its_end),
         cmocka_unit_test(a_heartbeat_that_no_line_can_tell_is_refused),
