@@ -8,9 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SWEEP_COUNT       16u /* members looked at a round, whether this node is to watch them */
-#define UNVERIFIED_DIALS  3u  /* then it is dropped */
-#define LEAVE_TOLD_RANDOM 4u
+#define SWEEP_COUNT      16u /* members looked at a round, whether this node is to watch them */
+#define UNVERIFIED_DIALS 3u  /* then it is dropped */
 
 /* --- life ------------------------------------------------------------------------------------- */
 
@@ -110,6 +109,30 @@ static void ended(struct gossip *gossip, const struct link_news *news, struct mo
         probe_lost(gossip, record, news->why, news->was_up, now);
 }
 
+/* A member that was told of the leave has acknowledged it, or is gone. */
+static void leave_settled(struct gossip *gossip, uint32_t peer)
+{
+    for (uint32_t i = 0; i < gossip->leave_waits; i++)
+        if (gossip->leave_peers[i] == peer) {
+            gossip->leave_peers[i] = gossip->leave_peers[--gossip->leave_waits];
+            break;
+        }
+    gossip->has_left |= gossip->leave_until_ms != 0 && gossip->leave_waits == 0;
+}
+
+/* A link of a node that leaves. */
+static void leave_link(struct gossip *gossip, const struct link_news *news)
+{
+    if (!news->is_dialled)
+        return;
+    gossip->dialled_up += news->change == LINK_CAME_UP;
+    if (news->change == LINK_CAME_UP)
+        return;
+    CHECK(gossip->dialled_up >= news->was_up);
+    gossip->dialled_up -= news->was_up;
+    leave_settled(gossip, news->peer);
+}
+
 void gossip_link(struct gossip *gossip, const struct link_news *news, struct moment now)
 {
     CHECK(news->lane != LANE_DATA);
@@ -118,7 +141,7 @@ void gossip_link(struct gossip *gossip, const struct link_news *news, struct mom
     if (news->lane == LANE_SELF)
         self_answered(gossip, news, now);
     else if (gossip->leave_until_ms != 0)
-        gossip->dialled_up += news->is_dialled && news->change == LINK_CAME_UP;
+        leave_link(gossip, news);
     else if (news->change == LINK_CAME_UP)
         came_up(gossip, news, now);
     else
@@ -257,10 +280,10 @@ static enum err take_ping(struct gossip *gossip, uint32_t peer, const struct mes
     return ERR_OK;
 }
 
-static void take_heard(struct gossip *gossip, const struct message *message)
+static void take_heard(struct gossip *gossip, uint32_t peer, const struct message *message)
 {
-    if (gossip->leave_waits > 0 && message->HEARD.number == gossip->leave_number)
-        gossip->leave_waits--;
+    if (gossip->leave_until_ms != 0 && message->HEARD.number == gossip->leave_number)
+        leave_settled(gossip, peer);
 }
 
 /* A heartbeat that no line can carry would make this node's own lines malformed. */
@@ -294,7 +317,7 @@ enum err gossip_message(struct gossip *gossip, uint32_t peer, const struct messa
     case MESSAGE_NEWS:
         return take_news(gossip, peer, message, out, now);
     case MESSAGE_HEARD:
-        take_heard(gossip, message);
+        take_heard(gossip, peer, message);
         return ERR_OK;
     case MESSAGE_PING:
         return take_ping(gossip, peer, message, out, now);
@@ -453,6 +476,7 @@ static void begin_round(struct gossip *gossip, struct moment now)
 
 void gossip_tick(struct gossip *gossip, struct moment now)
 {
+    gossip->has_left |= gossip->leave_until_ms != 0 && now.mono_ms >= gossip->leave_until_ms;
     if (gossip->leave_until_ms != 0 || gossip->is_duplicate)
         return;
     if (gossip->tick_ms == 0)
@@ -480,7 +504,7 @@ static void earlier(uint64_t *deadline_ms, uint64_t ms)
 
 uint64_t gossip_deadline(const struct gossip *gossip)
 {
-    if (gossip->is_duplicate)
+    if (gossip->is_duplicate || gossip->has_left)
         return UINT64_MAX;
     if (gossip->leave_until_ms != 0)
         return gossip->leave_until_ms;
@@ -603,8 +627,7 @@ void gossip_check(const struct gossip *gossip)
 
 /* --- leaving ---------------------------------------------------------------------------------- */
 
-static uint32_t leave_targets(struct gossip *gossip,
-                              struct record *targets[WATCHERS + LEAVE_TOLD_RANDOM])
+static uint32_t leave_targets(struct gossip *gossip, struct record *targets[LEAVE_TOLD_MAX])
 {
     struct target_view view = wire_view(gossip);
     struct record *drawn[LEAVE_TOLD_RANDOM];
@@ -624,7 +647,7 @@ void gossip_leave(struct gossip *gossip, struct moment now)
 {
     if (gossip->leave_until_ms != 0)
         return;
-    struct record *targets[WATCHERS + LEAVE_TOLD_RANDOM];
+    struct record *targets[LEAVE_TOLD_MAX];
     uint32_t count = leave_targets(gossip, targets);
     gossip->leave_until_ms = now.mono_ms + gossip->options.leave_ms;
     gossip->leave_number = ++gossip->number;
@@ -642,14 +665,13 @@ void gossip_leave(struct gossip *gossip, struct moment now)
         if (!out)
             continue;
         wire_send(gossip, out, &leave);
-        gossip->leave_waits++;
+        gossip->leave_peers[gossip->leave_waits++] = targets[i]->peer;
     }
-    if (gossip->leave_waits == 0)
-        gossip->leave_until_ms = now.mono_ms;
+    gossip->has_left = gossip->leave_waits == 0;
 }
 
 bool gossip_has_left(const struct gossip *gossip, struct moment now)
 {
-    return gossip->leave_until_ms != 0 &&
-           (gossip->leave_waits == 0 || now.mono_ms >= gossip->leave_until_ms);
+    return gossip->has_left ||
+           (gossip->leave_until_ms != 0 && now.mono_ms >= gossip->leave_until_ms);
 }

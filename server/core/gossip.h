@@ -33,11 +33,13 @@ struct gossip_setup {
     uint64_t seed; /* of this module's random choices */
 };
 
-#define OWN_PROBES_MAX  32u /* what this node finds out for itself, at a time */
-#define HELP_PROBES_MAX 32u /* and for others; one more is answered "unknown" */
-#define PROBES_MAX      (OWN_PROBES_MAX + HELP_PROBES_MAX)
-#define HELPERS         3u /* asked about a member that is mute here */
-#define JOIN_DIALS_MAX  3u /* seeds dialled at once while joining */
+#define OWN_PROBES_MAX    32u /* what this node finds out for itself, at a time */
+#define HELP_PROBES_MAX   32u /* and for others; one more is answered "unknown" */
+#define PROBES_MAX        (OWN_PROBES_MAX + HELP_PROBES_MAX)
+#define HELPERS           3u /* asked about a member that is mute here */
+#define LEAVE_TOLD_RANDOM 4u /* who leaves tells its watchers, and so many others */
+#define LEAVE_TOLD_MAX    (WATCHERS + LEAVE_TOLD_RANDOM)
+#define JOIN_DIALS_MAX    3u /* seeds dialled at once while joining */
 
 enum probe_kind {
     PROBE_EXCHANGE, /* a question for its list */
@@ -120,12 +122,14 @@ struct gossip {
     uint64_t answered_ms;       /* a direct message came */
     uint64_t leave_until_ms;    /* 0: is not leaving */
     uint64_t leave_number;
-    uint32_t leave_waits;
-    struct record *recheck; /* to be asked in the next round, out of turn */
-    uint32_t sweep_at;      /* members: where the next look for those to watch goes on */
-    uint32_t dialled_up;    /* control links of this node's own that are up */
+    uint32_t leave_peers[LEAVE_TOLD_MAX]; /* told that this node leaves, and not heard of since */
+    uint32_t leave_waits;                 /* so many of them */
+    struct record *recheck;               /* to be asked in the next round, out of turn */
+    uint32_t sweep_at;   /* members: where the next look for those to watch goes on */
+    uint32_t dialled_up; /* control links of this node's own that are up */
     uint8_t health;
     bool has_joined;
+    bool has_left;
     bool is_duplicate;
     struct buf body; /* scratch: lines under construction */
 };
@@ -178,7 +182,7 @@ void gossip_check(const struct gossip *gossip);
 
 /* Says LEAVE, once; from now on this node is on nobody's ring. */
 void gossip_leave(struct gossip *gossip, struct moment now);
-/* Whether enough have acknowledged that, or leave_ms have passed. */
+/* Whether all who were told have acknowledged that or are gone, or leave_ms have passed. */
 bool gossip_has_left(const struct gossip *gossip, struct moment now);
 
 #endif

@@ -963,8 +963,28 @@ static void who_leaves_a_mute_cluster_ends_in_time(void **state)
     struct world *world = world_formed(3);
     world->places[0].is_stopped = world->places[1].is_stopped = true;
     gossip_leave(&world->places[2].gossip, world->now);
-    pass_ms(world, world->options.leave_ms + 1);
+    pass_ms(world, world->options.leave_ms - 1);
+    assert_false(gossip_has_left(&world->places[2].gossip, world->now));
+    pass_ms(world, 2);
     assert_true(gossip_has_left(&world->places[2].gossip, world->now));
+    assert_true(gossip_deadline(&world->places[2].gossip) == UINT64_MAX);
+    world_close_all(world);
+}
+
+static void who_leaves_waits_for_nobody_who_is_gone(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(3);
+    struct gossip *gossip = &world->places[2].gossip;
+    world->places[0].is_stopped = true;
+    gossip_leave(gossip, world->now);
+    pass_ms(world, 20); /* node 1 has acknowledged */
+    assert_false(gossip_has_left(gossip, world->now));
+    assert_true(gossip_deadline(gossip) > world->now.mono_ms);
+    place_kill(&world->places[0]);
+    pass_ms(world, 2);
+    assert_true(gossip_has_left(gossip, world->now));
+    assert_true(gossip_deadline(gossip) == UINT64_MAX); /* nothing is due any more */
     world_close_all(world);
 }
 
@@ -1060,6 +1080,7 @@ int main(void)
         cmocka_unit_test(the_older_of_two_processes_of_one_name_ends),
         cmocka_unit_test(who_leaves_is_left_and_never_suspected),
         cmocka_unit_test(who_leaves_a_mute_cluster_ends_in_time),
+        cmocka_unit_test(who_leaves_waits_for_nobody_who_is_gone),
         cmocka_unit_test(a_node_back_from_isolation_kills_nobody),
         cmocka_unit_test(time_both_stopped_and_isolated_counts_once),
     };
