@@ -174,6 +174,8 @@ void choice_begin(struct dht *dht)
             dht->entry = dht->servers[0];
         if (dht->asked == server)
             dht->asked = dht->servers[0];
+        if (dht->told_by == server)
+            dht->told_by = NULL;
         server_free(server);
     }
     dht->server_count = kept;

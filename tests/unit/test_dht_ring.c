@@ -2,6 +2,7 @@
  * changes or a leader is gone. Nodes are scripts; fake_server.h. */
 #include "tests/unit/fake_server.h"
 
+#include "client/dht_choice.h"
 #include "client/dht_ring.h"
 #include "client/dht_server.h"
 
@@ -285,6 +286,28 @@ static void a_change_told_before_an_answer_is_followed(void **state)
     dht_close(dht);
 }
 
+/* It told of a ring that it is not on itself, and was the last to tell. */
+static void a_server_forgotten_is_not_asked_for_the_ring(void **state)
+{
+    (void)state;
+    const struct address address = {.host = "127.0.0.1", .port = 2};
+    struct dht *dht = client_of("127.0.0.1:1", NULL);
+    struct server *stranger = server_new(&address);
+    dht->servers = realloc(dht->servers, 2 * sizeof(struct server *));
+    assert_non_null(dht->servers);
+    dht->servers[dht->server_count++] = stranger;
+    dht->has_strangers = true;
+    dht->told_by = stranger;
+    choice_begin(dht);
+    assert_int_equal(dht->server_count, 1);
+    assert_null(dht->told_by);
+    dht->told_by = dht->servers[0];
+    dht->has_strangers = true;
+    choice_begin(dht);
+    assert_ptr_equal(dht->told_by, dht->servers[0]);
+    dht_close(dht);
+}
+
 static void a_leader_that_is_gone_is_asked_through_another(void **state)
 {
     (void)state;
@@ -504,6 +527,7 @@ int main(void)
         cmocka_unit_test(it_can_be_switched_off),
         cmocka_unit_test(without_a_ring_the_node_asked_is_asked_for_everything),
         cmocka_unit_test(a_change_told_before_an_answer_is_followed),
+        cmocka_unit_test(a_server_forgotten_is_not_asked_for_the_ring),
         cmocka_unit_test(a_leader_that_is_gone_is_asked_through_another),
         cmocka_unit_test(a_leader_that_cannot_be_reached_rests_longer_each_time),
         cmocka_unit_test(a_leader_lost_costs_only_what_it_was_asked),
