@@ -130,8 +130,10 @@ payload() {
     fi
 }
 
+# In a subshell: its process becomes timeout, which passes a signal on to ssh.
 connect() {
-    timeout "${setting[timeout]}" ssh -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 \
+    echo "$BASHPID" >"$stage.$1.process"
+    exec timeout "${setting[timeout]}" ssh -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 \
         "${ssh_options[@]}" -- "${targets[$1]}" "$(command_for "$1")"
 }
 
@@ -224,7 +226,7 @@ fi
 scratch=$(mktemp -d) || exit 1
 stage=$scratch/stage
 trap 'rm -rf "$scratch"' EXIT
-trap 'kill $(jobs -p) 2>/dev/null; exit 130' INT TERM
+trap 'kill $(jobs -p) $(cat "$stage".*.process) 2>/dev/null; wait; exit 130' INT TERM
 [ "$command" != install ] || make_stage
 work_all
 if [ "$failed" -gt 0 ]; then

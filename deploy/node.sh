@@ -75,7 +75,7 @@ start() {
     server_arguments
     mkdir -p state || exit 1
     offset=$(file_bytes log)
-    setsid ./dht-server "${arguments[@]}" </dev/null >>log 2>&1 &
+    setsid ./dht-server "${arguments[@]}" </dev/null >>log 2>&1 {lock}<&- &
     process_save process $! || fail "did not start: $(process_last_words log "$offset")"
     if ! process_wait_line process log "$offset" ' listening ' "$listen_limit_ms" || ! process_find process; then
         process_signal process KILL
@@ -117,8 +117,20 @@ remove() {
     echo "removed"
 }
 
+# One command at a time: two starts would each take the other's process for none.
+take_lock() {
+    local folder=$here
+    [ "$(basename "$here")" != incoming ] || folder=$(dirname "$here")
+    exec {lock}<"$folder" || exit 1
+    flock -w 50 "$lock" || fail "another node.sh is at work in $folder"
+}
+
 [[ $name == *?:?* ]] || fail "which node?"
 case ${1-} in
-install | start | status | stop | remove) "$1" ;;
+status) status ;;
+install | start | stop | remove)
+    take_lock
+    "$1"
+    ;;
 *) fail "unknown command ${1-}" ;;
 esac

@@ -193,6 +193,40 @@ TEXT
     [ "$(wc -l <"$BATS_TEST_TMPDIR/calls")" -eq 12 ]
 }
 
+@test "interrupted, it leaves no ssh behind" {
+    fake_ssh
+    printf '#!/bin/bash\necho $$ >>%q/sshs\nexec sleep 20\n' "$BATS_TEST_TMPDIR" >"$BATS_TEST_TMPDIR/bin/ssh"
+    printf '10.0.0.%s\n' 1 2 >"$hosts"
+    "$repository/deploy/cluster.sh" "$hosts" stop 3>&- &
+    local script=$! ssh
+    wait_until 10 eval '[ "$(cat "$BATS_TEST_TMPDIR/sshs" | wc -l)" -eq 2 ]'
+    kill -TERM "$script"
+    wait "$script" || [ $? -eq 130 ]
+    while read -r ssh; do
+        wait_until 5 fails kill -0 "$ssh"
+    done <"$BATS_TEST_TMPDIR/sshs"
+}
+
+@test "a node started twice at once runs once, and is remembered" {
+    local folder=$BATS_TEST_TMPDIR/node name first second
+    name=127.0.0.1:$(free_ports 1)
+    mkdir "$folder"
+    cp "$BIN/dht-server" "$BIN/kvcli" "$repository"/deploy/{node,process}.sh "$folder"
+    echo "$name" >"$folder/peers.txt"
+    printf -- '-m\n64\n' >"$folder/options"
+    bash "$folder/node.sh" start "$name" >"$BATS_TEST_TMPDIR/first" 2>&1 3>&- &
+    first=$!
+    bash "$folder/node.sh" start "$name" >"$BATS_TEST_TMPDIR/second" 2>&1 3>&- &
+    second=$!
+    wait "$first" && wait "$second"
+    output=$(cat "$BATS_TEST_TMPDIR/first" "$BATS_TEST_TMPDIR/second")
+    is_said 1 '^started, process'
+    is_said 1 '^runs already, process'
+    run bash "$folder/node.sh" stop "$name"
+    [ "$output" = stopped ]
+    [ "$status" -eq 0 ]
+}
+
 @test "a dry run prints what it would do, and does nothing" {
     fake_ssh
     printf 'ssh = -p 2222\nme@10.0.0.1:7000\n' >"$hosts"
