@@ -18,7 +18,6 @@
     X(stopped_is_silent, "accurate-stops", "a process that is mute is taken for a machine that is off") \
     X(wall_clock, "accurate-quiet", "timers go by the wall clock") \
     X(isolated_condemns, "accurate-return", "who is cut off condemns the others at once") \
-    X(old_accusations, "accurate-return", "an accusation older than the proof of life is believed") \
     X(never_refutes, "complete", "who is suspected does not refute it") \
     X(never_pushes, "converge-news", "news waits for rounds") \
     X(never_rejoins, "heal", "those that are gone are not tried again") \

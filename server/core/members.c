@@ -385,7 +385,7 @@ static void suspect(struct record *record, enum evidence evidence, uint64_t repo
 static bool is_outdated(const struct record *record, const struct news *news, uint64_t now_ms)
 {
     uint64_t proof_ms = news->evidence == EVIDENCE_REFUSED ? record->direct_ms : record->proof_ms;
-    return proof_ms > before(now_ms, news->since_ms) && !MUTANT(old_accusations);
+    return proof_ms > before(now_ms, news->since_ms);
 }
 
 static uint64_t reporter_of(const struct news *news)

@@ -166,7 +166,7 @@ void check_accurate_return(struct trial *trial)
     watch->forbids_deaths = true;
     for (uint32_t passed_s = 0; passed_s < trial->seconds && !world->has_failed; passed_s += 40) {
         uint32_t first = (uint32_t)prng_below(&world->prng, world->host_count);
-        uint32_t count = 1 + (uint32_t)prng_below(&world->prng, world->host_count / 6);
+        uint32_t count = 1 + (uint32_t)prng_below(&world->prng, world->host_count / 4);
         for (uint32_t i = 0; i < count; i++)
             watch->is_away[(first + i) % world->host_count] = true;
         cut_off(world, watch->is_away, true);
