@@ -38,9 +38,9 @@ run 5
     14.519 n4   member-alive member=n5 inc=1 reason=refuted
     14.519 n2   member-alive member=n5 inc=1 reason=refuted
     14.519 n1   member-alive member=n5 inc=1 reason=refuted
-    14.519 n4   ring-changed members=5 ring=963e52e3b3bd98a0 changes=4 slots_lost=875
-    14.519 n2   ring-changed members=5 ring=963e52e3b3bd98a0 changes=3 slots_lost=990
     14.519 n1   ring-changed members=5 ring=963e52e3b3bd98a0 changes=3 slots_lost=860
+    14.520 n4   ring-changed members=5 ring=963e52e3b3bd98a0 changes=4 slots_lost=875
+    14.520 n2   ring-changed members=5 ring=963e52e3b3bd98a0 changes=3 slots_lost=990
     14.521 n2   refuted inc=1 state=SUSPECT class=stalled by=-
     14.521 n4   refuted inc=1 state=SUSPECT class=stalled by=-
     14.521 n1   refuted inc=1 state=SUSPECT class=stalled by=-

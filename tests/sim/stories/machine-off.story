@@ -14,15 +14,15 @@ run 2
      3.146 n1   member-suspect member=n2 boot=1767225600000 inc=0 class=silent reporters=1 own=1 minority=0
      3.147 n3   member-suspect member=n2 boot=1767225600000 inc=0 class=silent reporters=1 own=0 minority=0
      3.147 n4   member-suspect member=n2 boot=1767225600000 inc=0 class=silent reporters=1 own=0 minority=0
+     9.547 n4   member-dead member=n2 boot=1767225600000 inc=0 class=silent reporters=3 own=1 minority=0
+     9.547 n4   ring-changed members=3 ring=2c0b06b376306521 changes=2 slots_lost=0
      9.547 n1   member-dead member=n2 boot=1767225600000 inc=0 class=silent reporters=3 own=1 minority=0
      9.547 n1   ring-changed members=3 ring=2c0b06b376306521 changes=2 slots_lost=0
-     9.548 n4   member-dead member=n2 boot=1767225600000 inc=0 class=silent reporters=3 own=1 minority=0
-     9.548 n4   ring-changed members=3 ring=2c0b06b376306521 changes=2 slots_lost=0
      9.548 n3   member-dead member=n2 boot=1767225600000 inc=0 class=silent reporters=3 own=1 minority=0
      9.548 n3   ring-changed members=3 ring=2c0b06b376306521 changes=2 slots_lost=0
-    14.548 n1   member-removed member=n2 boot=1767225600000 inc=0
     14.548 n4   member-removed member=n2 boot=1767225600000 inc=0
-    14.549 n3   member-removed member=n2 boot=1767225600000 inc=0
+    14.548 n3   member-removed member=n2 boot=1767225600000 inc=0
+    14.548 n1   member-removed member=n2 boot=1767225600000 inc=0
     17.000 -    power-on node=n2
     17.000 -    start node=n2
     17.010 n3   member-joined member=n2 boot=1767225617000 inc=0
