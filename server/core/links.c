@@ -544,6 +544,43 @@ static void say_welcome(struct links *links, struct conn_id conn, const struct m
     message_append(&session->out, &welcome);
 }
 
+/* Nobody here wants it: it is known only because it has dialled. */
+static bool is_stranger(const struct peer *peer)
+{
+    for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
+        if (peer->dialled[lane].state != LINK_RESTING)
+            return false;
+    return peer->holds == 0 && !peer->is_routed && list_is_empty(&peer->forwards);
+}
+
+/* Forgets one stranger, each in its turn, and closes what it has open. Nobody is told: nobody has
+ * asked for it. While there is news, which names peers, nobody is forgotten. */
+static void send_stranger_away(struct links *links)
+{
+    if (links->news_taken < links->news_count)
+        return;
+    for (uint32_t i = 0; i < links->peers_end; i++) {
+        links->stranger_at = (links->stranger_at + 1) % links->peers_end;
+        struct peer *peer = links->peers[links->stranger_at];
+        if (!peer || !is_stranger(peer))
+            continue;
+        for (uint32_t lane = 0; lane < LANE_COUNT; lane++)
+            if (peer->accepted[lane].state != LINK_RESTING)
+                detach(links, &peer->accepted[lane]);
+        peer_free(links, peer);
+        return;
+    }
+}
+
+/* The index of who says HELLO, or PEER_NONE. */
+static uint32_t hello_peer(struct links *links, const char *from)
+{
+    if (links->peer_count >= PEERS_MAX - PEERS_RESERVED &&
+        links_find_peer(links, span_of_string(from)) == PEER_NONE)
+        send_stranger_away(links);
+    return links_peer(links, from);
+}
+
 static void accept_hello(struct links *links, struct conn_id conn,
                          const struct message_HELLO *hello, uint64_t boot_known, struct moment now)
 {
@@ -559,7 +596,7 @@ static void accept_hello(struct links *links, struct conn_id conn,
     CHECK(hello->from.len < sizeof(from));
     memcpy(from, hello->from.data, hello->from.len);
     from[hello->from.len] = '\0';
-    uint32_t peer = refusal ? PEER_NONE : links_peer(links, from);
+    uint32_t peer = refusal ? PEER_NONE : hello_peer(links, from);
     if (!refusal && peer == PEER_NONE)
         refusal = &refusals[BY_FULL];
     if (refusal) {

@@ -28,8 +28,11 @@
 
 /* Peers known at a time: every member, and as many that come and go. */
 #define PEERS_MAX (2 * VIEW_MEMBERS_MAX)
-#define PEER_SELF 0u         /* this node's own index */
-#define PEER_NONE UINT16_MAX /* no peer */
+/* So many of them are not for strangers: whoever says HELLO then takes the place of another that
+ * only this way is known. A flood of names keeps no member out. */
+#define PEERS_RESERVED (VIEW_MEMBERS_MAX / 2)
+#define PEER_SELF      0u         /* this node's own index */
+#define PEER_NONE      UINT16_MAX /* no peer */
 
 enum lane { LANE_DATA, LANE_CONTROL, LANE_SELF };
 #define LANE_COUNT 3u
@@ -115,6 +118,7 @@ struct links {
     uint32_t peers_end;  /* one past the highest index ever used */
     uint32_t peers_capacity;
     uint32_t peer_count;
+    uint32_t stranger_at;  /* where the next look for a stranger to send away begins */
     uint16_t *buckets;     /* peers by the hash of their name: the first of each chain */
     struct link **by_conn; /* by conn.index; NULL where no link */
     uint32_t by_conn_capacity;
@@ -174,6 +178,8 @@ struct link *links_find(const struct links *links, struct conn_id conn);
 void links_connected(struct links *links, struct link *link);
 /* A frame of the handshake has come (HELLO, WELCOME, REFUSED), on a connection that has no link yet
  * if link is NULL. Any other frame out of place ends the link.
+ *
+ * After a HELLO an index that nobody holds may be another's: nothing open may name one.
  *
  * boot_known  the highest boot known of the sender's name; a process of a lower one is refused. */
 void links_handshake(struct links *links, struct link *link, struct conn_id conn,

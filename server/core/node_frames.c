@@ -108,11 +108,14 @@ void node_frame(struct node *node, struct conn_id conn, const struct frame *fram
             node_frame_bad(node, conn, false);
         return;
     }
-    if (link && link->state == LINK_UP && message.kind >= MESSAGE_FORWARD)
+    if (link && link->state == LINK_UP && message.kind >= MESSAGE_FORWARD) {
         take_linked(node, link, &message);
-    else
-        links_handshake(&node->links, link, conn, &message, boot_known(node, link, &message),
-                        node->now);
+        node_tell_news(node);
+        return;
+    }
+    node_flush(node); /* what waits there names peers */
+    links_handshake(&node->links, link, conn, &message, boot_known(node, link, &message),
+                    node->now);
     node_tell_news(node);
 }
 

@@ -336,6 +336,49 @@ static void peers_have_a_bound_and_their_places_are_used_again(void **state)
     cluster_close(cluster);
 }
 
+/* Strangers make place for each other, and never take all of it. */
+static void a_flood_of_names_keeps_nobody_out(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(1);
+    struct stats stats = {0};
+    struct links links;
+    bare_links(&links, &cluster->places[0], &stats);
+    char name[32];
+    struct link_news news;
+    uint32_t held = links_peer(&links, "10.0.0.2:11211");
+    links_hold(&links, held);
+    for (uint32_t i = 0; i < PEERS_MAX + 10; i++) {
+        snprintf(name, sizeof(name), "stranger%u:1", i);
+        struct message hello = hello_from(cluster, 1);
+        hello.HELLO.from = span_of_string(name);
+        struct end *end = stranger_open(cluster);
+        links_handshake(&links, NULL, end->id, &hello, 0, cluster->now);
+        assert_int_equal(hear(end).kind, MESSAGE_WELCOME);
+        assert_non_null(links_find(&links, end->id));
+        while (links_take_news(&links, &news))
+            assert_int_equal(news.change, LINK_CAME_UP);
+        if (i % 16 == 15) /* the test has few connections: these have gone away again */
+            for (uint32_t n = 0; n < CLUSTER_CONNS_MAX; n++)
+                if (cluster->places[0].ends[n].is_open) {
+                    struct link *link = links_find(&links, cluster->places[0].ends[n].id);
+                    if (link)
+                        links_end(&links, link, DISCONNECT_CLOSED, NULL, cluster->now);
+                    while (links_take_news(&links, &news))
+                        continue;
+                }
+    }
+    assert_int_equal(links.peer_count, PEERS_MAX - PEERS_RESERVED);
+    assert_int_equal(links_find_peer(&links, SPAN_LITERAL("10.0.0.2:11211")), held);
+    for (uint32_t i = 0; i < PEERS_RESERVED; i++) { /* for whom this node wants */
+        snprintf(name, sizeof(name), "wanted%u:1", i);
+        assert_int_not_equal(links_peer(&links, name), PEER_NONE);
+    }
+    assert_int_equal(stats.peers_refused, 0);
+    links_close(&links);
+    cluster_close(cluster);
+}
+
 static void an_older_process_of_a_name_is_refused(void **state)
 {
     (void)state;
@@ -680,6 +723,7 @@ int main(void)
         cmocka_unit_test(a_node_that_has_started_again_closes_its_former_connections),
         cmocka_unit_test(a_peer_is_remembered_as_long_as_it_is_held),
         cmocka_unit_test(peers_have_a_bound_and_their_places_are_used_again),
+        cmocka_unit_test(a_flood_of_names_keeps_nobody_out),
         cmocka_unit_test(an_older_process_of_a_name_is_refused),
         cmocka_unit_test(what_answers_a_hello_decides_how_the_link_ends),
         cmocka_unit_test(an_idle_data_link_to_who_is_not_on_the_ring_is_closed),
