@@ -150,6 +150,8 @@ static void note_dial(struct direct *direct, struct direct_caller *caller, struc
 void direct_kept_free(struct direct_kept *kept)
 {
     reply_close(&kept->body);
+    if (kept->budget)
+        kept->budget->used_bytes -= sizeof(*kept);
     free(kept);
 }
 
@@ -162,10 +164,16 @@ struct direct_kept *direct_take_done(struct direct *direct)
     return CONTAINER_OF(first, struct direct_kept, in_list);
 }
 
-/* It waits no more: it was sent, or is given back. */
-static void kept_done(struct direct *direct, struct direct_kept *kept, bool is_sent)
+static size_t kept_size(const struct reply *body)
 {
-    direct->kept_bytes -= is_sent ? 0 : reply_len(&kept->body);
+    return sizeof(struct direct_kept) + reply_len(body);
+}
+
+/* It waits no more: it was sent, or is given back. size: its kept_size while it waited. */
+static void kept_done(struct direct *direct, struct direct_kept *kept, size_t size, bool is_sent)
+{
+    CHECK(direct->kept_bytes >= size);
+    direct->kept_bytes -= size;
     kept->is_sent = is_sent;
     list_remove(&kept->in_list);
     list_append(&direct->done, &kept->in_list);
@@ -175,8 +183,10 @@ static void kept_done(struct direct *direct, struct direct_kept *kept, bool is_s
 static void give_back(struct direct *direct, struct direct_conn *conn)
 {
     struct list *first;
-    while ((first = list_first(&conn->kept)))
-        kept_done(direct, CONTAINER_OF(first, struct direct_kept, in_list), false);
+    while ((first = list_first(&conn->kept))) {
+        struct direct_kept *kept = CONTAINER_OF(first, struct direct_kept, in_list);
+        kept_done(direct, kept, kept_size(&kept->body), false);
+    }
 }
 
 /* Gives back what has waited for too long, though its connection may still come. */
@@ -187,7 +197,7 @@ static void give_back_late(struct direct *direct, struct direct_conn *conn, stru
         struct direct_kept *kept = CONTAINER_OF(at, struct direct_kept, in_list);
         at = at->next;
         if (kept->until_ms <= now.mono_ms)
-            kept_done(direct, kept, false);
+            kept_done(direct, kept, kept_size(&kept->body), false);
     }
 }
 
@@ -198,19 +208,28 @@ static void note_due(struct direct *direct, uint64_t due_ms)
         direct->pending_due_ms = due_ms;
 }
 
-static void keep(struct direct *direct, struct direct_conn *conn, struct conn_id entry,
+/* Returns false if there is no memory for it. */
+static bool keep(struct direct *direct, struct direct_conn *conn, struct conn_id entry,
                  uint64_t number, uint64_t until_ms, struct reply *body)
 {
+    const struct session *session = direct->env->session(direct->env->shell, conn->conn);
+    struct budget *budget = session ? session->out.bytes.budget : NULL;
+    if (budget && !budget_stretches(budget, kept_size(body)))
+        return false;
     struct direct_kept *kept = calloc(1, sizeof(*kept));
     CHECK(kept != NULL);
     kept->entry = entry;
     kept->number = number;
     kept->until_ms = until_ms;
+    kept->budget = kept->body.bytes.budget = budget;
+    if (budget)
+        budget->used_bytes += sizeof(*kept);
     reply_own(body);
     reply_move(&kept->body, body);
-    direct->kept_bytes += reply_len(&kept->body);
+    direct->kept_bytes += kept_size(&kept->body);
     list_append(&conn->kept, &kept->in_list);
     note_due(direct, until_ms);
+    return true;
 }
 
 /* ---- connections ---- */
@@ -325,6 +344,9 @@ static bool conn_send(struct direct *direct, struct direct_conn *conn, struct re
     struct session *session = direct->env->session(direct->env->shell, conn->conn);
     if (!session || reply_len(&session->out) > DIRECT_UNSENT_MAX)
         return false;
+    const struct budget *budget = session->out.bytes.budget;
+    if (budget && !budget_stretches(budget, reply_len(body)))
+        return false;
     reply_move(&session->out, body);
     direct->stats->answers_direct++;
     conn->deadline_ms = now.mono_ms + DIRECT_IDLE_MS;
@@ -360,13 +382,12 @@ enum direct_lot direct_answer(struct direct *direct, struct span client, struct 
     struct direct_conn *conn = conn_find_where(direct, key);
     if (conn && conn->state == DIRECT_UP)
         return conn_send(direct, conn, body, now) ? DIRECT_SENT : DIRECT_NOT;
-    if (direct->kept_bytes + reply_len(body) > DIRECT_KEPT_BYTES_MAX)
+    if (direct->kept_bytes + kept_size(body) > DIRECT_KEPT_BYTES_MAX)
         return DIRECT_NOT;
     if (!conn && direct_address(client, where, address) && peers_find(nodes, address) == UINT32_MAX)
         conn = conn_dial(direct, address, key, now);
-    if (!conn)
+    if (!conn || !keep(direct, conn, entry, number, now.mono_ms + patience_ms, body))
         return DIRECT_NOT;
-    keep(direct, conn, entry, number, now.mono_ms + patience_ms, body);
     return DIRECT_KEPT;
 }
 
@@ -393,10 +414,9 @@ static void come_up(struct direct *direct, struct direct_conn *conn, struct mome
     struct list *first;
     while ((first = list_first(&conn->kept))) {
         struct direct_kept *kept = CONTAINER_OF(first, struct direct_kept, in_list);
-        size_t bytes = reply_len(&kept->body);
+        size_t size = kept_size(&kept->body);
         bool is_sent = conn_send(direct, conn, &kept->body, now);
-        direct->kept_bytes -= is_sent ? bytes : 0;
-        kept_done(direct, kept, is_sent);
+        kept_done(direct, kept, size, is_sent);
     }
 }
 
@@ -483,7 +503,7 @@ void direct_check(const struct direct *direct)
         CHECK(conn->state != DIRECT_UP);
         CHECK(conn->caller->is_pending);
         for (const struct list *in = conn->kept.next; in != &conn->kept; in = in->next)
-            bytes += reply_len(&CONTAINER_OF(in, struct direct_kept, in_list)->body);
+            bytes += kept_size(&CONTAINER_OF(in, struct direct_kept, in_list)->body);
         count++;
     }
     uint64_t before_ms = 0;

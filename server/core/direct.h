@@ -13,8 +13,10 @@
  * back, whatever becomes of it.
  *
  * Bounds: DIRECT_CONNECTIONS_MAX connections; for each client address one that is not up, and two
- * dials a second; DIRECT_KEPT_BYTES_MAX of answers that wait, on all together. Above them the
- * answer is not taken. Knows nothing of forwards: a number and a connection say whose an answer is.
+ * dials a second; DIRECT_KEPT_BYTES_MAX of answers that wait, on all together, with what is
+ * noted of each; DIRECT_UNSENT_MAX unsent on one. All of it counts against the memory bound. Above
+ * them the answer is not taken. Knows nothing of forwards: a number and a connection say whose an
+ * answer is.
  */
 #ifndef DHT_SERVER_CORE_DIRECT_H
 #define DHT_SERVER_CORE_DIRECT_H
@@ -41,11 +43,12 @@ enum direct_state { DIRECT_DIALLING, DIRECT_EXPECTING, DIRECT_UP };
 /* An answer that waits for its connection, or for the caller to hear what became of it. */
 struct direct_kept {
     struct list in_list;
-    struct conn_id entry; /* the connection its forward came by */
-    uint64_t number;      /* the forward's */
-    uint64_t until_ms;    /* then it is given back */
-    bool is_sent;         /* it went out directly */
-    struct reply body;    /* owned; empty if it was sent */
+    struct conn_id entry;  /* the connection its forward came by */
+    uint64_t number;       /* the forward's */
+    uint64_t until_ms;     /* then it is given back */
+    bool is_sent;          /* it went out directly */
+    struct budget *budget; /* where it is counted; may be NULL */
+    struct reply body;     /* owned; empty if it was sent */
 };
 
 struct direct_conn {
@@ -77,7 +80,7 @@ struct direct {
     struct log *log;       /* borrowed */
     uint32_t conn_count;
     uint32_t caller_count;
-    size_t kept_bytes;
+    size_t kept_bytes;       /* what waits: bodies and struct direct_kept */
     uint64_t pending_due_ms; /* nothing that is not up, or waits for it, is late before */
     struct list buckets[DIRECT_BUCKETS];        /* of connections */
     struct list caller_buckets[DIRECT_BUCKETS]; /* of callers */

@@ -342,6 +342,48 @@ static void answers_that_wait_are_bounded(void **state)
     assert_int_equal(outside->direct.kept_bytes, 0);
 }
 
+/* What is noted of each answer is more than its bytes. */
+static void many_short_answers_that_wait_are_bounded_too(void **state)
+{
+    struct outside *outside = *state;
+    uint64_t count = 0;
+    while (count < DIRECT_KEPT_BYTES_MAX / 4) {
+        struct reply body = {0};
+        reply_append(&body, SPAN_LITERAL("HD\r\n"));
+        enum direct_lot lot = direct_answer(&outside->direct, SPAN_LITERAL("192.0.2.1:40000"),
+                                            SPAN_LITERAL("5000," TOKEN), &outside->nodes, entry,
+                                            count, 500, &body, outside->now);
+        reply_close(&body);
+        if (lot != DIRECT_KEPT)
+            break;
+        count++;
+    }
+    assert_in_range(count, 1000, DIRECT_KEPT_BYTES_MAX / sizeof(struct direct_kept));
+}
+
+static void answers_that_wait_count_against_the_memory_bound(void **state)
+{
+    struct outside *outside = *state;
+    struct budget budget = {.limit_bytes = 1000};
+    for (uint32_t i = 0; i < 2; i++)
+        outside->sessions[i].out.bytes.budget = &budget;
+    assert_int_equal(answer(outside, 1, "HD\r\n"), DIRECT_KEPT);
+    assert_true(budget.used_bytes >= sizeof(struct direct_kept) + 4);
+    size_t before_bytes = budget.used_bytes;
+    budget.used_bytes += 2 * BUDGET_STRETCH_BYTES;
+    assert_int_equal(answer(outside, 2, "EN\r\n"), DIRECT_NOT);
+    budget.used_bytes -= 2 * BUDGET_STRETCH_BYTES;
+    assert_int_equal(budget.used_bytes, before_bytes);
+    assert_true(direct_connected(&outside->direct, conn(0)));
+    assert_true(say(outside, 0, TOKEN));
+    is_done(outside, 1, NULL);
+    budget.used_bytes += 2 * BUDGET_STRETCH_BYTES;
+    assert_int_equal(answer(outside, 3, "EN\r\n"), DIRECT_NOT); /* nor on one that is up */
+    budget.used_bytes -= 2 * BUDGET_STRETCH_BYTES;
+    session_close(&outside->sessions[0]);
+    assert_int_equal(budget.used_bytes, 0);
+}
+
 static void a_client_that_does_not_read_is_answered_through_the_entry_node(void **state)
 {
     struct outside *outside = *state;
@@ -418,6 +460,8 @@ int main(void)
         TEST(a_client_address_is_dialled_rarely),
         TEST(connections_are_bounded),
         TEST(answers_that_wait_are_bounded),
+        TEST(many_short_answers_that_wait_are_bounded_too),
+        TEST(answers_that_wait_count_against_the_memory_bound),
         TEST(a_client_that_does_not_read_is_answered_through_the_entry_node),
         TEST(connections_of_others_are_left_alone),
         TEST(only_the_clients_own_address_is_meant),
