@@ -741,8 +741,27 @@ static void parts_keep(struct span *text, char to[MESSAGE_WORD_BYTES_MAX])
     text->data = to;
 }
 
+static void parts_append(struct parts *parts, struct span body)
+{
+    if (parts->bytes && body.len > 0)
+        memcpy(parts->bytes + parts->len, body.data, body.len);
+    parts->len += body.len;
+}
+
+/* Makes room for the whole body at once, if the memory bound allows it. */
+static void parts_make_room(struct parts *parts, uint32_t total, struct budget *budget)
+{
+    if (budget && !budget_stretches(budget, total))
+        return;
+    parts->bytes = malloc(total);
+    CHECK(parts->bytes != NULL);
+    parts->budget = budget;
+    if (budget)
+        budget->used_bytes += total;
+}
+
 enum err link_parts_begin(struct link *link, const struct message *first, uint32_t total,
-                          uint32_t total_max)
+                          uint32_t total_max, struct budget *budget)
 {
     if (link->parts || total <= first->body.len)
         return ERR_SYNTAX;
@@ -757,7 +776,8 @@ enum err link_parts_begin(struct link *link, const struct message *first, uint32
         parts_keep(&parts->first.FORWARD.direct, parts->direct);
     }
     parts->first.body = span_of(NULL, total);
-    buf_append(&parts->body, first->body.data, first->body.len);
+    parts_make_room(parts, total, budget);
+    parts_append(parts, first->body);
     return ERR_OK;
 }
 
@@ -772,21 +792,24 @@ enum err link_parts_add(struct link *link, const struct message *part, bool *who
     if (!parts || part->PART.number != parts_number(&parts->first))
         return ERR_SYNTAX;
     size_t total = parts->first.body.len;
-    if (part->body.len > total - buf_len(&parts->body))
+    if (part->body.len > total - parts->len)
         return ERR_SYNTAX;
-    buf_append(&parts->body, part->body.data, part->body.len);
-    *whole = buf_len(&parts->body) == total;
+    parts_append(parts, part->body);
+    *whole = parts->len == total;
     if (*whole)
-        parts->first.body = buf_span(&parts->body);
+        parts->first.body = span_of(parts->bytes, total);
     return ERR_OK;
 }
 
 void link_parts_end(struct link *link)
 {
-    if (!link->parts)
+    struct parts *parts = link->parts;
+    if (!parts)
         return;
-    buf_close(&link->parts->body);
-    free(link->parts);
+    if (parts->budget)
+        parts->budget->used_bytes -= parts->first.body.len;
+    free(parts->bytes);
+    free(parts);
     link->parts = NULL;
 }
 

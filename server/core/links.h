@@ -39,12 +39,16 @@ enum lane { LANE_DATA, LANE_CONTROL, LANE_SELF };
 
 enum link_state { LINK_RESTING, LINK_DIALLING, LINK_GREETING, LINK_UP };
 
-/* A body that comes in PARTs: what its first message said, and what is there so far. */
+/* A body that comes in PARTs: what its first message said, and what is there so far. All of it
+ * counts against the memory bound from its first message on. One for which there is no memory is
+ * not kept: its PARTs are only counted. */
 struct parts {
     struct message first;
     char client[MESSAGE_WORD_BYTES_MAX]; /* of a FORWARD: the texts that first borrows */
     char direct[MESSAGE_WORD_BYTES_MAX];
-    struct buf body;
+    char *bytes;           /* room for the whole; NULL: not kept */
+    size_t len;            /* that have come */
+    struct budget *budget; /* where bytes is counted; may be NULL */
 };
 
 struct link {
@@ -204,11 +208,13 @@ bool links_take_news(struct links *links, struct link_news *news);
 /* --- bodies ----------------------------------------------------------------------------------- */
 
 /* Takes the first message of a body in parts (total > its body's length).
+ * budget  where it is to count; may be NULL.
  * Errors: ERR_TOO_LARGE total over the bound; ERR_SYNTAX one is under way already. */
 MUST_USE enum err link_parts_begin(struct link *link, const struct message *first, uint32_t total,
-                                   uint32_t total_max);
+                                   uint32_t total_max, struct budget *budget);
 /* Adds a PART. whole: out, true when the body is complete: parts->first then describes it, with
- * body set; valid until link_parts_end. Errors: ERR_SYNTAX: not the body under way, or too long. */
+ * body set, its data NULL if there was no memory for it; valid until link_parts_end. Errors:
+ * ERR_SYNTAX: not the body under way, or too long. */
 MUST_USE enum err link_parts_add(struct link *link, const struct message *part, bool *whole);
 void link_parts_end(struct link *link);
 

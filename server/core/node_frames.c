@@ -41,13 +41,32 @@ static void take_whole(struct node *node, struct link *link, const struct messag
         coord_answered(&node->coord, link, message, node->now);
 }
 
+/* A body for which there was no memory is all through. A request is refused, nothing of it was
+ * done. Of an answer nothing is known: its status counts for none. */
+static void take_unkept(struct node *node, struct link *link, struct message *message)
+{
+    log_line(node->log, node->now, LOG_WARN, "body-refused",
+             "member=%s bytes=%zu reason=\"out of memory\"", links_name(&node->links, link->peer),
+             message->body.len);
+    if (message->kind == MESSAGE_FORWARD) {
+        node_refuse_forward(node, link->conn, message->FORWARD.number, ANSWER_REFUSED,
+                            "out-of-memory");
+        return;
+    }
+    message->ANSWER.status = ANSWER_STATUS_COUNT;
+    coord_answered(&node->coord, link, message, node->now);
+}
+
 static enum err take_part(struct node *node, struct link *link, const struct message *part)
 {
     bool is_whole = false;
     enum err err = link_parts_add(link, part, &is_whole);
     if (err || !is_whole)
         return err;
-    take_whole(node, link, &link->parts->first);
+    if (link->parts->bytes)
+        take_whole(node, link, &link->parts->first);
+    else
+        take_unkept(node, link, &link->parts->first);
     node_flush(node); /* what was submitted borrows from the parts */
     link_parts_end(link);
     return ERR_OK;
@@ -65,7 +84,9 @@ static enum err take_message(struct node *node, struct link *link, const struct 
         take_whole(node, link, message);
         return ERR_OK;
     }
-    return link_parts_begin(link, message, total, PARTS_BYTES_MAX);
+    const struct session *session = node->env->session(node->env->shell, link->conn);
+    struct budget *budget = session ? session->out.bytes.budget : NULL;
+    return link_parts_begin(link, message, total, PARTS_BYTES_MAX, budget);
 }
 
 /* What a control link carries is gossip's. */

@@ -197,6 +197,66 @@ static void values_larger_than_a_frame_travel_in_parts(void **state)
     cluster_close(cluster);
 }
 
+/* All connections of a node count where the shell has said; here only what parts bring. */
+static void set_budget(struct cluster *cluster, int node, struct budget *budget)
+{
+    for (uint32_t i = 0; i < CLUSTER_CONNS_MAX; i++) {
+        struct end *end = &cluster->places[node].ends[i];
+        if (end->is_open && end->peer_node >= 0) {
+            buf_close(&end->session.out.bytes);
+            end->session.out.bytes.budget = budget;
+        }
+    }
+}
+
+static void a_body_that_finds_no_memory_is_refused_and_its_link_stays(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    int from = 0;
+    char key[32];
+    struct budget budget = {.limit_bytes = 1};
+    struct buf set = {0}, get = {0}, answer = {0};
+    struct end *client = client_open(cluster, 0);
+    key_led_by(cluster, 1, &from, key);
+    buf_printf(&set, "set %s 0 0 200000\r\n%0200000d\r\n", key, 7);
+    buf_printf(&get, "get %s\r\n", key);
+    buf_printf(&answer, "VALUE %s 0 200000\r\n%0200000d\r\nEND\r\n", key, 7);
+    buf_append(&set, "", 1);
+    buf_append(&get, "", 1);
+    buf_append(&answer, "", 1);
+    client_say(cluster, client, set.data);
+    client_hears(client, "STORED\r\n");
+    uint32_t ups = cluster->places[0].generation;
+
+    set_budget(cluster, 1, &budget);
+    budget.used_bytes += 2 * BUDGET_STRETCH_BYTES;
+    client_say(cluster, client, set.data);
+    client_hears(client, "SERVER_ERROR not done: 10.0.0.2:11211 says out-of-memory\r\n");
+    budget.used_bytes -= 2 * BUDGET_STRETCH_BYTES;
+    client_say(cluster, client, set.data);
+    client_hears(client, "STORED\r\n");
+    set_budget(cluster, 1, NULL);
+    assert_int_equal(budget.used_bytes, 0);
+
+    set_budget(cluster, 0, &budget);
+    budget.used_bytes += 2 * BUDGET_STRETCH_BYTES;
+    client_say(cluster, client, get.data);
+    struct span out = buf_span(&client->session.out.bytes);
+    assert_true(out.len > 12 && memcmp(out.data, "SERVER_ERROR", 12) == 0);
+    reply_consume(&client->session.out, out.len);
+    budget.used_bytes -= 2 * BUDGET_STRETCH_BYTES;
+    client_say(cluster, client, get.data);
+    client_hears(client, answer.data);
+    set_budget(cluster, 0, NULL);
+    assert_int_equal(budget.used_bytes, 0);
+    assert_int_equal(cluster->places[0].generation, ups); /* no link was dialled anew */
+    buf_close(&set);
+    buf_close(&get);
+    buf_close(&answer);
+    cluster_close(cluster);
+}
+
 static void a_batch_of_a_thousand_requests_keeps_its_order(void **state)
 {
     (void)state;
@@ -597,6 +657,7 @@ int main(void)
         cmocka_unit_test(noreply_and_quiet_requests_stay_silent_when_forwarded),
         cmocka_unit_test(flush_all_reaches_every_node_or_says_how_many),
         cmocka_unit_test(values_larger_than_a_frame_travel_in_parts),
+        cmocka_unit_test(a_body_that_finds_no_memory_is_refused_and_its_link_stays),
         cmocka_unit_test(a_batch_of_a_thousand_requests_keeps_its_order),
         cmocka_unit_test(an_audit_names_client_and_entry_where_a_request_is_carried_out),
         cmocka_unit_test(an_audit_is_complete_at_any_rate),
