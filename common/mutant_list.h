@@ -29,7 +29,12 @@
     X(any_cluster, "identity-foreign", "another cluster's HELLO is welcome") \
     X(duplicate_stays, "identity-clone", "who learns of a later process of his name stays") \
     X(never_damped, "unfair-flips", "who flaps is not damped") \
-    X(whole_lists, "overload", "every question is for the whole list")
+    X(whole_lists, "overload", "every question is for the whole list") \
+    X(no_token, "direct-quiet", "an answer goes out before the client has said the token") \
+    X(any_token, "direct-quiet", "whatever a client says is taken for the token") \
+    X(relays_too, "direct-quiet", "an answer that went out directly is relayed as well") \
+    X(never_relays, "direct-quiet", "an answer that could not go out directly is dropped") \
+    X(dials_on, "direct", "a client is dialled whenever an answer waits")
 /* clang-format on */
 
 #endif

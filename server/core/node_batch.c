@@ -1,6 +1,7 @@
 /* Requests, together: placed when they are submitted, their memory asked for ahead of its use, then
  * carried out here or given to coord, in order. */
 #include "common/check.h"
+#include "common/mutant.h"
 #include "common/peers.h"
 #include "server/core/admin.h"
 #include "server/core/command.h"
@@ -254,7 +255,8 @@ void node_tell_direct(struct node *node)
 {
     struct direct_kept *kept;
     while ((kept = direct_take_done(&node->direct))) {
-        answer_forward(node, kept->entry, kept->number, kept->is_sent ? ANSWER_DIRECT : ANSWER_DONE,
+        answer_forward(node, kept->entry, kept->number,
+                       kept->is_sent || MUTANT(never_relays) ? ANSWER_DIRECT : ANSWER_DONE,
                        &kept->body);
         direct_kept_free(kept);
     }

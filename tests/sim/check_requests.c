@@ -1,6 +1,7 @@
 /* What clients see, with and without faults. */
 #include "tests/sim/checks.h"
 #include "tests/sim/client.h"
+#include "tests/sim/direct_client.h"
 #include "tests/sim/schedule.h"
 
 #define CLIENTS      8u
@@ -126,9 +127,11 @@ static uint64_t run_once(struct trial *trial, uint64_t *faults)
     struct world *world = trial_begin(trial, MACHINES);
     world_start_all(world);
     struct clients *clients = clients_open(world, CLIENTS, KEYS);
+    struct direct_clients *direct = direct_clients_open(world, MACHINES, 1u << MANNER_PROMPT);
     struct schedule *schedule = schedule_open(world, &any_fault);
     world_run_s(world, trial->seconds);
     uint64_t digest = world_digest(world);
+    direct_clients_close(direct);
     *faults += faults_begun(schedule);
     schedule_close(schedule);
     clients_close(clients);

@@ -43,6 +43,8 @@ void check_requests_quiet(struct trial *trial);
 void check_requests_faults(struct trial *trial);
 void check_requests_once(struct trial *trial);
 void check_requests_moved(struct trial *trial);
+void check_direct_quiet(struct trial *trial);
+void check_direct(struct trial *trial);
 void check_complete(struct trial *trial);
 void check_accurate_quiet(struct trial *trial);
 void check_accurate_loss10(struct trial *trial);

@@ -25,6 +25,16 @@ static enum heard_kind kind_of(enum answer_kind kind)
         return HEARD_NOT_DONE;
     case ANSWER_OUTCOME_UNKNOWN:
         return HEARD_UNKNOWN;
+    case ANSWER_META_DATA:
+        return HEARD_HIT;
+    case ANSWER_META_DONE:
+        return HEARD_META_DONE;
+    case ANSWER_META_MISS:
+    case ANSWER_META_NOT_FOUND:
+    case ANSWER_META_NOT_STORED:
+        return HEARD_META_MISS;
+    case ANSWER_RETURN_PORT:
+        return HEARD_RETURN_PORT;
     default:
         return HEARD_OTHER;
     }
@@ -45,6 +55,8 @@ struct heard heard_parse(struct span in, uint32_t value_bytes_max)
     return (struct heard){.kind = kind_of(answer.kind),
                           .name = answer.name,
                           .value = answer.value,
+                          .text = answer.text,
+                          .opaque = answer.opaque,
                           .number = answer.number,
                           .consumed = consumed};
 }

@@ -16,17 +16,23 @@ enum heard_kind {
     HEARD_VERSION,
     HEARD_NOT_DONE,
     HEARD_UNKNOWN,
-    HEARD_OTHER, /* any other answer */
-    HEARD_MORE,  /* more bytes are needed */
-    HEARD_BAD    /* no answer at all */
+    HEARD_HIT,         /* meta VA */
+    HEARD_META_DONE,   /* HD */
+    HEARD_META_MISS,   /* EN, NF, NS */
+    HEARD_RETURN_PORT, /* its token is in text */
+    HEARD_OTHER,       /* any other answer */
+    HEARD_MORE,        /* more bytes are needed */
+    HEARD_BAD          /* no answer at all */
 };
 
 /* One answer, or one value of it. Spans borrow from the input. */
 struct heard {
     enum heard_kind kind;
     struct span name;  /* HEARD_VALUE: the key */
-    struct span value; /* HEARD_VALUE */
-    uint64_t number;   /* HEARD_NUMBER */
+    struct span value; /* HEARD_VALUE, HEARD_HIT */
+    struct span text;  /* meta: the flags; what follows the word of other lines */
+    struct span opaque;
+    uint64_t number; /* HEARD_NUMBER */
     size_t consumed;
 };
 

@@ -226,7 +226,8 @@ void host_start(struct host *host, const struct host_options *options)
                                               .seeds = &host->peers,
                                               .timers = options->timers,
                                               .value_bytes_max = HOST_VALUE_BYTES_MAX,
-                                              .op_timeout_ms = options->op_timeout_ms};
+                                              .op_timeout_ms = options->op_timeout_ms,
+                                              .direct_answers = options->direct_answers};
     host->node = node_open(&node_options, host->store, &host->env, &host->log);
     net_listen(&world->net, &host->listener, host->number, NAMES_PORT, on_acceptable, host);
     host->state = HOST_UP;

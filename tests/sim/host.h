@@ -31,6 +31,7 @@ struct host_options {
     const char *gossip; /* the strategy */
     uint32_t weight;
     uint32_t op_timeout_ms;
+    bool direct_answers;
     struct gossip_options timers;
 };
 

@@ -179,6 +179,7 @@ static struct conn_id env_dial_client(void *arg, const char *address)
     uint16_t port;
     if (!world_find_address(host->world, span_of_string(address), &machine, &port))
         return (struct conn_id){0};
+    trace_say(&host->world->trace, "dial-client", "node=%s address=%s", host->name, address);
     return dial(host, CONN_RAW, machine, port, DIAL_CLIENT_US);
 }
 

@@ -32,8 +32,11 @@ struct world *world_open(const struct world_options *options)
     struct world *world = calloc(1, sizeof(*world));
     CHECK(world != NULL);
     world->options = *options;
-    world->host_options = (struct host_options){
-        .cluster = "dht", .gossip = "random", .weight = 1, .op_timeout_ms = 1000};
+    world->host_options = (struct host_options){.cluster = "dht",
+                                                .gossip = "random",
+                                                .weight = 1,
+                                                .op_timeout_ms = 1000,
+                                                .direct_answers = true};
     CHECK(gossip_profile(SPAN_LITERAL("lan"), &world->host_options.timers));
     prng_init(&world->prng, options->seed);
     trace_init(&world->trace, &world->clock);
