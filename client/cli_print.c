@@ -105,7 +105,7 @@ json_t *cli_json_result(const char *key, const struct dht_answer *answer)
 void cli_json_print(json_t *object)
 {
     /* A failing stdout is noticed once, at the end of the program. */
-    (void)json_dumpf(object, stdout, 0);
+    (void)json_dumpf(object, stdout, JSON_REAL_PRECISION(9));
     putchar('\n');
     json_decref(object);
 }

@@ -100,14 +100,15 @@ void log_line(struct log *log, struct moment now, enum log_level level, const ch
     log->sink(log->arg, line.text, line.len);
 }
 
-const char *log_quote(const char *text, size_t len, char *out, size_t size)
+/* first: the lowest character that stays as it is. */
+static const char *quote(const char *text, size_t len, unsigned char first, char *out, size_t size)
 {
     CHECK(size > ELLIPSIS_BYTES);
     size_t at = 0;
     size_t whole = 0; /* the longest prefix behind which the ellipsis still fits */
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
-        bool is_plain = c > ' ' && c < 0x7f && c != '"' && c != '\'' && c != '\\';
+        bool is_plain = c >= first && c < 0x7f && c != '"' && c != '\'' && c != '\\';
         if (at + ELLIPSIS_BYTES < size)
             whole = at;
         if (at + (is_plain ? 1 : 4) >= size) {
@@ -121,6 +122,16 @@ const char *log_quote(const char *text, size_t len, char *out, size_t size)
     }
     out[at] = '\0';
     return out;
+}
+
+const char *log_quote(const char *text, size_t len, char *out, size_t size)
+{
+    return quote(text, len, ' ' + 1, out, size);
+}
+
+const char *log_words(const char *text, size_t len, char *out, size_t size)
+{
+    return quote(text, len, ' ', out, size);
 }
 
 void log_sink_stderr(void *arg, const char *line, size_t len)

@@ -30,6 +30,8 @@ void log_line(struct log *log, struct moment now, enum log_level level, const ch
 /* Makes text safe for a line: copies at most size-1 bytes, control characters, spaces, quotes and
  * non-ASCII as \xNN; cut with … where too long. Returns out. */
 const char *log_quote(const char *text, size_t len, char *out, size_t size);
+/* The same, but spaces stay: for what stands between quotes, or at a line's end. */
+const char *log_words(const char *text, size_t len, char *out, size_t size);
 /* A sink that writes to stderr. */
 void log_sink_stderr(void *arg, const char *line, size_t len);
 

@@ -487,7 +487,7 @@ static void relay_refusal(struct coord *coord, const struct forward *forward, st
     char reason[128], text[FAILURE_BYTES_MAX + 128];
     int len = snprintf(text, sizeof(text), "SERVER_ERROR not done: %s says %s\r\n",
                        links_name(coord->links, forward->peer),
-                       log_quote(body.data, body.len, reason, sizeof(reason)));
+                       log_words(body.data, body.len, reason, sizeof(reason)));
     coord->stats->forward_failures++;
     asker_answer(coord->env, &forward->asker, span_of(text, (size_t)len));
 }

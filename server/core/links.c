@@ -652,10 +652,10 @@ static void take_refused(struct links *links, struct link *link, const struct me
     char reason[128], from[ADDRESS_TEXT_BYTES_MAX];
     if (!link->reason || strcmp(link->reason, denied) != 0)
         log_line(links->log, now, LOG_WARN, "refused-by-peer",
-                 "member=%s lane=%s from=%s reason=%s", links_name(links, link->peer),
+                 "member=%s lane=%s from=%s reason=\"%s\"", links_name(links, link->peer),
                  kind_of(link->lane).data,
                  log_quote(refused->from.data, refused->from.len, from, sizeof(from)),
-                 log_quote(message->body.data, message->body.len, reason, sizeof(reason)));
+                 log_words(message->body.data, message->body.len, reason, sizeof(reason)));
     link->rest_ms = REST_MS_MAX;
     links_end(links, link, refusal_class(refused->why), denied, now);
     if (span_equal(refused->why, span_of_string(refusals[BY_BOOT].why)) &&

@@ -50,7 +50,7 @@ static void take_unkept(struct node *node, struct link *link, struct message *me
              message->body.len);
     if (message->kind == MESSAGE_FORWARD) {
         node_refuse_forward(node, link->conn, message->FORWARD.number, ANSWER_REFUSED,
-                            "out-of-memory");
+                            "out of memory");
         return;
     }
     message->ANSWER.status = ANSWER_STATUS_COUNT;

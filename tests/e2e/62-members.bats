@@ -25,6 +25,8 @@ is_in_state() { [ "$(state_of "$1" "$2")" = "$3" ]; }
     [ "$(kvcli members --count)" = 3 ]
     [ "$(kvcli members --count --json)" = '{"alive": 3, "suspect": 0, "dead": 0, "left": 0}' ]
     [ "$(kvcli members --json | jq -s 'map(.owns) | add | round')" = 100 ]
+    # As people write it, not 20.989999999999998.
+    [ "$(kvcli members --json | grep -Ec '"owns": 3[0-9]\.[0-9]{1,2}[,}]')" = 3 ]
 }
 
 @test "every node names the same ring, and the same place for a key" {

@@ -769,7 +769,7 @@ static void what_is_refused_for_good_says_why(void **state)
     hear_forward(bench_up(bench, 1), "md a\r\n", &number);
     bench_answer(bench, 1, number, ANSWER_REFUSED, "no \"such\" thing");
     client_hears(bench->client, "SERVER_ERROR not done: 10.0.0.2:11211 says "
-                                "no\\x20\\x22such\\x22\\x20thing\r\n");
+                                "no \\x22such\\x22 thing\r\n");
     bench_say(bench, "md a\r\n");
     hear_forward(end_find(&bench->cluster->places[0], bench_link(bench, 1)->conn), "md a\r\n",
                  &number);

@@ -132,6 +132,7 @@ static void quoting_leaves_only_plain_characters(void **state)
     assert_string_equal(log_quote("", 0, out, sizeof(out)), "");
     assert_string_equal(log_quote("a b\n\"'\\\0\xff\x7f", 10, out, 64),
                         "a\\x20b\\x0a\\x22\\x27\\x5c\\x00\\xff\\x7f");
+    assert_string_equal(log_words("a b\n\"", 5, out, sizeof(out)), "a b\\x0a\\x22");
 }
 
 /* Every text of every length into every size, against what the whole would be. */

@@ -232,7 +232,7 @@ static void a_body_that_finds_no_memory_is_refused_and_its_link_stays(void **sta
     set_budget(cluster, 1, &budget);
     budget.used_bytes += 2 * BUDGET_STRETCH_BYTES;
     client_say(cluster, client, set.data);
-    client_hears(client, "SERVER_ERROR not done: 10.0.0.2:11211 says out-of-memory\r\n");
+    client_hears(client, "SERVER_ERROR not done: 10.0.0.2:11211 says out of memory\r\n");
     budget.used_bytes -= 2 * BUDGET_STRETCH_BYTES;
     client_say(cluster, client, set.data);
     client_hears(client, "STORED\r\n");
