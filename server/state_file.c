@@ -13,6 +13,8 @@
 
 #define DIRECTORY_MODE 0700
 #define FILE_MODE      0600
+/* Not to wait for the other end, should it be a FIFO. */
+#define OPEN_FLAGS (O_CLOEXEC | O_NONBLOCK)
 
 /* ---- where ----------------------------------------------------------------------------------- */
 
@@ -89,7 +91,7 @@ static bool make_directories(const char *directory)
 static enum err take_lock(struct state_file *file, char error[STATE_ERROR_BYTES_MAX])
 {
     file->lock_fd =
-        openat(file->directory_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+        openat(file->directory_fd, "lock", O_RDWR | O_CREAT | OPEN_FLAGS | O_NOFOLLOW, FILE_MODE);
     if (file->lock_fd < 0)
         return fail_io(error, "open the lock in", file->path);
     if (flock(file->lock_fd, LOCK_EX | LOCK_NB) == 0)
@@ -124,7 +126,7 @@ static enum err read_last(const struct state_file *file, struct state *last,
                           char error[STATE_ERROR_BYTES_MAX])
 {
     last->boot = 0;
-    int fd = openat(file->directory_fd, "state", O_RDONLY | O_CLOEXEC);
+    int fd = openat(file->directory_fd, "state", O_RDONLY | OPEN_FLAGS);
     if (fd < 0 && errno == ENOENT)
         return ERR_OK;
     if (fd < 0)
@@ -185,7 +187,7 @@ enum err state_file_keep(const struct state_file *file, const struct state *stat
     char text[STATE_TEXT_BYTES_MAX];
     size_t len = state_format(state, text);
     int fd = openat(file->directory_fd, "state.new",
-                    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+                    O_WRONLY | O_CREAT | O_TRUNC | OPEN_FLAGS | O_NOFOLLOW, FILE_MODE);
     bool is_written = fd >= 0 && write_synced(fd, text, len);
     int cause = errno;
     if (fd >= 0 && close(fd) != 0 && is_written) {

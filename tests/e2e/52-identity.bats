@@ -111,6 +111,12 @@ refuses() {
     [ "$(cat "$BATS_TEST_TMPDIR/s/state")" = garbage ]
 }
 
+@test "a state file that is a FIFO keeps nobody waiting" {
+    mkdir "$BATS_TEST_TMPDIR/s"
+    mkfifo "$BATS_TEST_TMPDIR/s/state"
+    refuses 1 '/s/state: ' "$peers" "$own" --state-dir "$BATS_TEST_TMPDIR/s"
+}
+
 @test "another node's state, or another cluster's, is refused, exit 1" {
     run_node
     refuses 1 "belongs to the node 127.0.0.1:$own" /dev/null "$(free_ports 1)" --state-dir "$BATS_TEST_TMPDIR/node.state"
