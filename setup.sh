@@ -9,7 +9,8 @@ set -eu
 build='gcc libc6-dev make pkg-config libevent-dev libjansson-dev libssl-dev libinih-dev libedit-dev
 libisal-dev liburing-dev'
 tests='libcmocka-dev bats memcached libmemcached-tools libmemcached-dev python3 python3-pymemcache
-netcat-openbsd telnet procps iproute2 nftables openssh-client openssh-server clang libclang-rt-14-dev clang-tidy clang-format cppcheck shellcheck mandoc'
+netcat-openbsd telnet procps iproute2 nftables openssh-client openssh-server jq clang libclang-rt-14-dev
+clang-tidy clang-format cppcheck shellcheck mandoc'
 peers='redis-server nutcracker'
 
 say() {
