@@ -4,7 +4,7 @@
  *
  * X(kind, field, letter or 0, name, argument, default, lowest, highest, help)
  *
- * kind says the type of the field and how its text is read (options.c, kinds). Bounds are in the
+ * kind says the type of the field and how its text is read (options_value.c). Bounds are in the
  * field's unit; they mean nothing for HOST, ADDRESS, NAME, PATH, CHOICE and SWITCH. */
 #ifndef DHT_SERVER_OPTIONS_LIST_H
 #define DHT_SERVER_OPTIONS_LIST_H

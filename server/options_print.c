@@ -64,9 +64,9 @@ void options_print_help(FILE *out)
 {
     fputs("dht-server peers.txt PORT [options]\n"
           "\n"
-          "One node of a key-value store that memcached clients can talk to. peers.txt\n"
-          "names all nodes, one host:port a line. PORT 0 takes any free port, which is\n"
-          "printed.\n"
+          "One node of a key-value store that memcached clients can talk to. It joins\n"
+          "through the nodes that peers.txt names, one host:port a line; others need not\n"
+          "stand there. PORT 0 takes any free port, which is printed.\n"
           "\n",
           out);
     for (size_t i = 0; i < OPTION_ENTRY_COUNT; i++) {
