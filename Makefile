@@ -2,8 +2,9 @@
 #
 # A source belongs to the program its folder says; dependencies on headers are generated (-MMD).
 # Output goes below build/, one tree for each way of compiling: obj (what ships), pic (the shared
-# library), mut (with planted bugs, for the simulator), san (address and undefined behaviour sanitizers: unit tests and fuzz replay), fuzz
-# (clang, libFuzzer). The two programs land in this folder. V=1 shows the commands.
+# library), mut (with planted bugs, for the simulator), san (address and undefined behaviour
+# sanitizers: unit tests and fuzz replay), fuzz (clang, libFuzzer). The two programs land in
+# this folder. V=1 shows the commands.
 
 ifndef V
 .SILENT:
@@ -33,14 +34,16 @@ SONAME  := libdht.so.$(firstword $(subst ., ,$(VERSION)))
 # Sockets, through liburing: for the two programs, not for the library nor the simulator.
 VOLLEY  := common/volley.c
 COMMON  := $(filter-out $(VOLLEY),$(wildcard common/*.c))
-SERVER  := $(VOLLEY) $(wildcard server/*.c server/core/*.c server/store/*.c server/net/*.c)
+# What decides and keeps: the server's and the simulator's alike.
+CORE    := $(wildcard server/core/*.c server/store/*.c)
+SERVER  := $(VOLLEY) $(CORE) $(wildcard server/*.c server/net/*.c)
 KVCLI   := $(VOLLEY) $(wildcard client/kvcli*.c client/cli*.c client/bench*.c)
 LIBDHT  := $(filter-out $(KVCLI),$(wildcard client/*.c))
-# Everything a unit test may call: no main, no sockets of the server.
-TESTED  := $(COMMON) $(wildcard server/core/*.c server/store/*.c) $(wildcard server/options*.c) server/self.c server/settings.c \
-           server/state.c server/state_file.c server/audit.c server/net/evidence.c \
-           $(filter-out client/kvcli.c,$(LIBDHT) $(KVCLI)) $(filter-out tests/sim/main.c,$(wildcard tests/sim/*.c))
 SIM     := $(wildcard tests/sim/*.c)
+# Everything a unit test may call: no main, no sockets of the server.
+TESTED  := $(COMMON) $(CORE) $(wildcard server/options*.c) server/self.c server/settings.c server/state.c \
+           server/state_file.c server/audit.c server/net/evidence.c \
+           $(filter-out client/kvcli.c,$(LIBDHT) $(KVCLI)) $(filter-out tests/sim/main.c,$(SIM))
 UNIT    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
@@ -145,8 +148,7 @@ else
 	    $(call given,NODES,--nodes) $(call given,SECONDS,--seconds) $(if $(TRACE),--trace)
 endif
 
-build/sim: $(COMMON:%.c=build/obj/%.o) $(patsubst %.c,build/obj/%.o,$(wildcard server/core/*.c server/store/*.c)) \
-        $(SIM:%.c=build/obj/%.o)
+build/sim: $(COMMON:%.c=build/obj/%.o) $(CORE:%.c=build/obj/%.o) $(SIM:%.c=build/obj/%.o)
 	echo "  LD    $@"
 	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=ring_place -o $@ $^ $(TEST_LIBS)
 
@@ -154,8 +156,7 @@ build/sim: $(COMMON:%.c=build/obj/%.o) $(patsubst %.c,build/obj/%.o,$(wildcard s
 mutants: build/mutants ## planted bugs are noticed; MUTANT=name for one
 	build/mutants --mutants $(call given,MUTANT,--mutant) $(call given,SEED,--seed) $(call given,SEEDS,--seeds)
 
-build/mutants: $(COMMON:%.c=build/mut/%.o) $(patsubst %.c,build/mut/%.o,$(wildcard server/core/*.c server/store/*.c)) \
-        $(SIM:%.c=build/mut/%.o)
+build/mutants: $(COMMON:%.c=build/mut/%.o) $(CORE:%.c=build/mut/%.o) $(SIM:%.c=build/mut/%.o)
 	echo "  LD    $@"
 	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=ring_place -o $@ $^ $(TEST_LIBS)
 
