@@ -481,7 +481,7 @@ struct conn *conn_accept(struct turn *turn, int fd)
 
 void conn_limit(struct conn *conn)
 {
-    const struct timeval limit = {.tv_sec = HELLO_MS_MAX / 1000};
+    const struct timeval limit = turn_timeval(HELLO_MS_MAX);
     conn->is_over_limit = true;
     event_add(&conn->readable, &limit);
 }

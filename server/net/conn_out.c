@@ -103,9 +103,7 @@ static void linger_on(struct conn *conn)
         conn_end(conn);
         return;
     }
-    uint64_t left_ms = conn->linger_by_ms - now_ms;
-    const struct timeval limit = {.tv_sec = (time_t)(left_ms / 1000),
-                                  .tv_usec = (suseconds_t)(left_ms % 1000 * 1000)};
+    const struct timeval limit = turn_timeval(conn->linger_by_ms - now_ms);
     event_add(&conn->readable, &limit);
 }
 

@@ -121,8 +121,7 @@ static bool connect_to(struct attempt *attempt, const struct evutil_addrinfo *ad
         close(fd);
         return false;
     }
-    unsigned wait_ms = is_last ? attempt->last_ms : NEXT_ADDRESS_MS;
-    const struct timeval wait = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
+    const struct timeval wait = turn_timeval(is_last ? attempt->last_ms : NEXT_ADDRESS_MS);
     attempt->fd = fd;
     CHECK(event_assign(&attempt->connected, attempt->dialler->turn->base, fd, EV_WRITE,
                        on_connected, attempt) == 0);

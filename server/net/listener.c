@@ -58,7 +58,7 @@ static void refuse_without_descriptor(struct listener *listener, int listen_fd)
     if (fd >= 0)
         refuse(listener, fd, "no file descriptor is left");
     listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    const struct timeval wait = {.tv_usec = NO_DESCRIPTOR_PAUSE_MS * 1000};
+    const struct timeval wait = turn_timeval(NO_DESCRIPTOR_PAUSE_MS);
     for (int i = 0; i < listener->count; i++)
         event_del(&listener->sockets[i].acceptable);
     event_add(&listener->pause, &wait);

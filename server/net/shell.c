@@ -151,8 +151,7 @@ static void set_timer(struct shell *shell)
     uint64_t wait_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
     if (wait_ms > 60000)
         wait_ms = 60000;
-    const struct timeval wait = {.tv_sec = (time_t)(wait_ms / 1000),
-                                 .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
+    const struct timeval wait = turn_timeval(wait_ms);
     shell->timer_ms = now_ms + wait_ms;
     event_add(&shell->timer, &wait);
 }

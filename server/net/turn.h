@@ -76,4 +76,11 @@ void turn_begin(struct turn *turn);
 /* Monotonic and wall clock. */
 struct moment turn_clock(void);
 
+/* A time to wait as libevent wants it. */
+static inline struct timeval turn_timeval(uint64_t ms)
+{
+    return (struct timeval){.tv_sec = (time_t)(ms / 1000),
+                            .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+}
+
 #endif
