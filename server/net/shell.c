@@ -184,8 +184,6 @@ static void on_idle_timer(evutil_socket_t fd, short what, void *arg)
             now_s - conn->active_s > shell->options.idle_timeout_s)
             conn_end(conn);
     }
-    const struct timeval second = {.tv_sec = 1};
-    event_add(&shell->idle_timer, &second);
 }
 
 /* --- statistics ------------------------------------------------------------------------------ */
@@ -368,7 +366,8 @@ void shell_init(struct shell *shell, const struct shell_options *options, struct
     shell->started_ms = shell->turn.now.mono_ms;
     shell->dialler = dialler_open(&shell->turn);
     CHECK(evtimer_assign(&shell->timer, shell->turn.base, on_timer, shell) == 0);
-    CHECK(evtimer_assign(&shell->idle_timer, shell->turn.base, on_idle_timer, shell) == 0);
+    CHECK(event_assign(&shell->idle_timer, shell->turn.base, -1, EV_PERSIST, on_idle_timer,
+                       shell) == 0);
     CHECK(event_assign(&shell->stats_timer, shell->turn.base, -1, EV_PERSIST, on_stats_timer,
                        shell) == 0);
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
