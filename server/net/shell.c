@@ -40,22 +40,26 @@ static void env_client_text(void *arg, struct conn_id id, char text[CLIENT_TEXT_
     memcpy(text, from, len + 1);
 }
 
+/* The id of a connection that is being dialled; none if that could not even begin. */
+static struct conn_id dialled(struct conn *conn, bool has_begun)
+{
+    if (!has_begun)
+        conn_end(conn);
+    return conn->state == CONN_CLOSED ? (struct conn_id){0} : conn->id;
+}
+
 static struct conn_id env_dial(void *arg, const char *name)
 {
     struct shell *shell = arg;
     struct conn *conn = conn_open(&shell->turn, CONN_PEER);
-    if (!dialler_dial(shell->dialler, conn->id, name))
-        conn_end(conn);
-    return conn->state == CONN_CLOSED ? (struct conn_id){0} : conn->id;
+    return dialled(conn, dialler_dial(shell->dialler, conn->id, name));
 }
 
 static struct conn_id env_dial_client(void *arg, const char *address)
 {
     struct shell *shell = arg;
     struct conn *conn = conn_open(&shell->turn, CONN_RAW);
-    if (!dialler_dial_client(shell->dialler, conn->id, address))
-        conn_end(conn);
-    return conn->state == CONN_CLOSED ? (struct conn_id){0} : conn->id;
+    return dialled(conn, dialler_dial_client(shell->dialler, conn->id, address));
 }
 
 static void env_close(void *arg, struct conn_id id, bool after_sending)
