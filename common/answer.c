@@ -15,8 +15,6 @@ enum answer_shape {
     SHAPE_LIST
 };
 
-#define HASH_DIGITS 16u
-
 static const struct answer_word {
     struct span word;
     enum answer_shape shape;
@@ -107,7 +105,7 @@ static bool pause_parse(struct span rest, struct answer *answer)
 static bool ring_parse(struct span rest, struct answer *answer)
 {
     uint64_t count;
-    return number_parse_hex(word_take(&rest), HASH_DIGITS, &answer->number) &&
+    return number_parse_hex(word_take(&rest), HEX64_DIGITS, &answer->number) &&
            (rest.len == 0 || number_parse_decimal(rest, UINT32_MAX, &count));
 }
 

@@ -8,10 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Numbers of 64 bits that people compare rather than count are 16 hexadecimal digits: JSON's
- * readers keep 53 bits. */
-#define HEX64_DIGITS 16u
-
+/* Numbers of 64 bits that people compare rather than count are hexadecimal digits: JSON's readers
+ * keep 53 bits. */
 static json_t *hex_new(uint64_t value)
 {
     char digits[HEX64_DIGITS];

@@ -4,7 +4,6 @@
 #include "common/number.h"
 
 #define TOKEN_BYTES_MAX (ADDRESS_TEXT_BYTES_MAX - 1)
-#define HEX64_DIGITS    16u
 
 /* The longest header each message can have fits a frame's line, with 32 bytes for length, CRC and
  * line end. */

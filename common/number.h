@@ -11,6 +11,7 @@
 #include "common/span.h"
 
 #define DECIMAL_BYTES_MAX 20u /* of UINT64_MAX */
+#define HEX64_DIGITS      16u /* of any 64 bits, leading zeros included */
 
 /* Writes value in decimal at to, without NUL; returns one past the last digit. */
 char *number_format_decimal(char *to, uint64_t value);

@@ -489,7 +489,7 @@ static enum parse parse_ring(struct call *call, const struct arguments *argument
     if (arguments->count > 1)
         return refuse(call, UNKNOWN);
     request->has_ring = arguments->count == 1;
-    if (request->has_ring && !number_parse_hex(arguments->word[0], 16, &request->number))
+    if (request->has_ring && !number_parse_hex(arguments->word[0], HEX64_DIGITS, &request->number))
         return refuse(call, BAD_FORMAT);
     return done(call, call->line_bytes);
 }

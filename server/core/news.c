@@ -6,7 +6,6 @@
 #include "common/view.h"
 
 #define NAME_BYTES_MAX (ADDRESS_TEXT_BYTES_MAX - 1)
-#define HEX64_DIGITS   16u
 #define TAG_DIGITS     4u
 
 /* The longest line has the longest word, two names and every number at its longest. */
