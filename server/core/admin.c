@@ -2,12 +2,11 @@
 
 #include "common/check.h"
 #include "common/peers.h"
+#include "server/core/env.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-#define RETURN_PORT_MIN 1024u
 
 /* "<host>|<ip>|<port>": an IPv6 address without its brackets. A name stands in both places, for
  * clients that take the second. */
@@ -90,7 +89,7 @@ struct span admin_return_refusal(const struct view *ring, const char *client, ui
     char name[ADDRESS_TEXT_BYTES_MAX];
     if (!is_on)
         return SPAN_LITERAL("SERVER_ERROR direct answers are off\r\n");
-    if (port < RETURN_PORT_MIN)
+    if (port < CLIENT_PORT_MIN)
         return SPAN_LITERAL("CLIENT_ERROR return port refused: below 1024\r\n");
     if (!colon)
         return SPAN_LITERAL("CLIENT_ERROR return port refused: no address to return to\r\n");

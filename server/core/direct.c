@@ -48,7 +48,7 @@ static bool where_parse(struct span where, uint64_t *port)
            number_parse_hex(span_of(comma + 1, 16), 16, &half) &&
            number_parse_hex(span_of(comma + 17, 16), 16, &half) &&
            number_parse_decimal(span_of(where.data, digits), UINT16_MAX, port) &&
-           *port >= DIRECT_PORT_MIN;
+           *port >= CLIENT_PORT_MIN;
 }
 
 bool direct_address(struct span client, struct span where, char address[CLIENT_TEXT_BYTES_MAX])

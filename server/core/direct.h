@@ -26,7 +26,6 @@
 #include "common/view.h"
 #include "server/core/env.h"
 
-#define DIRECT_PORT_MIN        1024u
 #define DIRECT_TOKEN_BYTES     16u
 #define DIRECT_TOKEN_DIGITS    (2 * DIRECT_TOKEN_BYTES)
 #define DIRECT_WHERE_BYTES_MAX (5 + 1 + DIRECT_TOKEN_DIGITS + 1) /* <port>,<token> and NUL */
@@ -99,7 +98,7 @@ void direct_make_where(const struct env *env, uint16_t port, char where[DIRECT_W
 /* Writes the address a return address means, "<ip>:<port>".
  * client   ip:port, as the client's own connection has it.
  * where    "<port>,<token>".
- * returns  false if either is malformed, or the port below DIRECT_PORT_MIN. */
+ * returns  false if either is malformed, or the port below CLIENT_PORT_MIN. */
 bool direct_address(struct span client, struct span where, char address[CLIENT_TEXT_BYTES_MAX]);
 
 enum direct_lot {

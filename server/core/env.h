@@ -51,7 +51,8 @@ enum node_end {
     NODE_END_DUPLICATE /* another process answers under its name, or has been started later */
 };
 
-#define CLIENT_LINE_BYTES_MAX 128u /* of a line that a client says on a connection made to it */
+#define CLIENT_LINE_BYTES_MAX 128u  /* of a line that a client says on a connection made to it */
+#define CLIENT_PORT_MIN       1024u /* to be dialled at a client: lower ones are privileged */
 
 struct env {
     void *shell; /* first argument of every function */

@@ -21,8 +21,7 @@
 /* Turns of the loop that a cancelled look-up's callbacks may take. */
 #define CLOSE_LOOPS_MAX 8
 /* For a client's address, so that Linux sends it one SYN: the second would follow after 1 s. */
-#define CLIENT_MS_MAX   950u
-#define CLIENT_PORT_MIN 1024u
+#define CLIENT_MS_MAX 950u
 
 struct dialler {
     struct turn *turn;      /* borrowed */
