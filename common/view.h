@@ -1,7 +1,8 @@
 /* A view: the members of the ring with their weights, as one immutable value.
  *
- * Until members agree on views (a later protocol version) it is made from peers.txt: every line a
- * full member, up, weight 1, epoch 1. Members stand in name order; one is known by its index. */
+ * A node makes it from the members it sees alive, a client from a node's list of them, each up, of
+ * its own weight, epoch 1; the lines of peers.txt, where a node looks for others, are held as one
+ * too, each of weight 1. Members stand in name order; one is known by its index. */
 #ifndef DHT_COMMON_VIEW_H
 #define DHT_COMMON_VIEW_H
 
@@ -18,7 +19,7 @@ struct member {
 
 struct view {
     uint32_t epoch;
-    uint32_t member_count;  /* 1 … VIEW_MEMBERS_MAX */
+    uint32_t member_count;  /* at most VIEW_MEMBERS_MAX */
     struct member *members; /* owned; ascending by name (strcmp) */
 };
 
