@@ -29,19 +29,17 @@ void hear_spread_self(struct gossip *gossip, struct moment now)
     spread(gossip, gossip->members.self, &news, 0, now);
 }
 
-/* The members that news goes to at once: the next one in name order that is not suspected, for
- * whoever chance would miss; the others by chance. */
+/* The members that news goes to at once: the successor, for whoever chance would miss; the others
+ * by chance. */
 static uint32_t push_targets(struct gossip *gossip, struct record *targets[GOSSIP_FANOUT_MAX])
 {
     struct target_view view = wire_view(gossip);
+    struct record *successor = targets_successor(&view);
     uint32_t count = 0;
-    for (uint32_t step = 1; step < view.count && count == 0; step++) {
-        struct record *next = view.live[(view.self + step) % view.count];
-        if (next->state == MEMBER_ALIVE)
-            targets[count++] = next;
-    }
-    return count + targets_draw(&gossip->prng, &view, count ? targets[0] : NULL,
-                                gossip->options.fanout - count, targets + count);
+    if (successor)
+        targets[count++] = successor;
+    return count + targets_draw(&gossip->prng, &view, successor, gossip->options.fanout - count,
+                                targets + count);
 }
 
 void hear_push(struct gossip *gossip, struct moment now)

@@ -48,11 +48,6 @@ const struct strategy *targets_find(struct span name)
     return NULL;
 }
 
-const char *targets_name(uint32_t index)
-{
-    return index < ARRAY_COUNT(strategies) ? strategies[index].name : NULL;
-}
-
 static bool is_free(const struct target_view *view, uint32_t at, const struct record *except,
                     struct record *const *drawn, uint32_t drawn_count)
 {
@@ -91,7 +86,12 @@ uint32_t targets_draw(struct prng *prng, const struct target_view *view,
 
 struct record *targets_successor(const struct target_view *view)
 {
-    return view->count > 1 ? view->live[(view->self + 1) % view->count] : NULL;
+    for (uint32_t step = 1; step < view->count; step++) {
+        struct record *next = view->live[(view->self + step) % view->count];
+        if (next->state == MEMBER_ALIVE)
+            return next;
+    }
+    return NULL;
 }
 
 /* Rendezvous: the same on every node, and each subject's own order of the members. */

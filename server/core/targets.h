@@ -31,16 +31,14 @@ struct strategy {
 
 /* The strategy of that name, or NULL. */
 const struct strategy *targets_find(struct span name);
-/* The names of all strategies, for --help and errors; NULL after the last. */
-const char *targets_name(uint32_t index);
 
 /* Fills up to count different live members other than self and except, at random. Returns how
  * many. */
 uint32_t targets_draw(struct prng *prng, const struct target_view *view,
                       const struct record *except, uint32_t count, struct record **drawn);
-/* The member after self in name order, the first after the last; NULL if there is none. News that
- * is always pushed to it, too, reaches everybody: who was missed by chance hears it from the member
- * before. */
+/* The next member after self in name order that is ALIVE, the first after the last; NULL if there
+ * is none. News that is always pushed to it, too, reaches everybody: who was missed by chance hears
+ * it from the member before. */
 struct record *targets_successor(const struct target_view *view);
 /* Watchers: those WATCHERS members other than the subject for which mix(subject, member) is
  * highest. Returns whether self is one. cost: one pass over the live ones. */

@@ -124,6 +124,8 @@ static void the_successor_goes_round_in_name_order(void **state)
     struct target_view view = view_of(&members);
     assert_int_equal(view.self, 9);
     assert_ptr_equal(targets_successor(&view), members.live[0]);
+    members_doubt(&members, members.live[0], EVIDENCE_SILENT, 1);
+    assert_ptr_equal(targets_successor(&view), members.live[1]); /* who is suspected may not hear */
     members_close(&members);
 }
 
@@ -162,9 +164,7 @@ static void eight_watchers_of_each_are_the_same_for_all(void **state)
 static void strategies_are_found_by_name(void **state)
 {
     (void)state;
-    assert_string_equal(targets_name(0), "random");
-    for (uint32_t i = 0; targets_name(i); i++)
-        assert_string_equal(targets_find(span_of_string(targets_name(i)))->name, targets_name(i));
+    assert_string_equal(targets_find(SPAN_LITERAL("random"))->name, "random");
     assert_null(targets_find(SPAN_LITERAL("clairvoyant")));
 }
 
