@@ -349,8 +349,7 @@ static bool forward_try(struct coord *coord, struct forward *forward, struct mom
         return true;
     }
     forward_aim(coord, forward, peer);
-    enum disconnect why;
-    struct link *link = links_to(coord->links, peer, LANE_DATA, now, &why);
+    struct link *link = links_to(coord->links, peer, LANE_DATA, now);
     if (!link)
         return false;
     struct reply *out = link->state == LINK_UP ? link_out(coord->links, link) : NULL;

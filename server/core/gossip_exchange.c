@@ -83,12 +83,11 @@ uint64_t exchange_ask_name(struct gossip *gossip, const char *name, struct momen
     struct record *record = members_find(&gossip->members, span_of_string(name));
     if (record)
         return exchange_ask(gossip, record, true, now);
-    enum disconnect why;
     uint32_t peer = links_peer(gossip->links, name);
     if (peer == PEER_NONE)
         return 0;
     links_wake(gossip->links, peer, LANE_CONTROL);
-    struct link *link = links_to(gossip->links, peer, LANE_CONTROL, now, &why);
+    struct link *link = links_to(gossip->links, peer, LANE_CONTROL, now);
     struct reply *out = link ? link_out(gossip->links, link) : NULL;
     if (!out)
         return 0;

@@ -86,10 +86,9 @@ void join_self_known(struct gossip *gossip, struct moment now)
 /* Who starts asks its own name first: a second process of one name must not push the first out. */
 void join_begin(struct gossip *gossip, struct moment now)
 {
-    enum disconnect why;
     gossip->self_until_ms = now.mono_ms + gossip->options.join_ms;
     links_wake(gossip->links, PEER_SELF, LANE_SELF);
-    if (!links_to(gossip->links, PEER_SELF, LANE_SELF, now, &why))
+    if (!links_to(gossip->links, PEER_SELF, LANE_SELF, now))
         join_self_known(gossip, now);
 }
 

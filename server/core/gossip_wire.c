@@ -60,9 +60,8 @@ struct reply *wire_out(struct gossip *gossip, struct record *record, struct mome
     CHECK(record != gossip->members.self);
     if (!has_peer(gossip, record))
         return NULL;
-    enum disconnect why;
     links_wake(gossip->links, record->peer, LANE_CONTROL);
-    struct link *link = links_to(gossip->links, record->peer, LANE_CONTROL, now, &why);
+    struct link *link = links_to(gossip->links, record->peer, LANE_CONTROL, now);
     if (!link)
         return NULL;
     record->used_ms = now.mono_ms;

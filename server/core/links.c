@@ -243,17 +243,13 @@ static bool dial(struct links *links, struct link *link, struct moment now)
     return true;
 }
 
-struct link *links_to(struct links *links, uint32_t peer, enum lane lane, struct moment now,
-                      enum disconnect *why)
+struct link *links_to(struct links *links, uint32_t peer, enum lane lane, struct moment now)
 {
     CHECK((peer == PEER_SELF) == (lane == LANE_SELF));
     struct link *link = links_dialled(links, peer, lane);
     if (LIKELY(link->state != LINK_RESTING))
         return link;
-    if (now.mono_ms >= link->rest_until_ms && dial(links, link, now))
-        return link;
-    *why = link->why;
-    return NULL;
+    return now.mono_ms >= link->rest_until_ms && dial(links, link, now) ? link : NULL;
 }
 
 void links_wake(struct links *links, uint32_t peer, enum lane lane)
@@ -321,9 +317,8 @@ static void detach(struct links *links, struct link *link)
     link->conn = (struct conn_id){0};
 }
 
-static void rest(struct link *link, enum disconnect why, const char *reason, struct moment now)
+static void rest(struct link *link, const char *reason, struct moment now)
 {
-    link->why = why;
     link->reason = reason;
     link->rest_until_ms = now.mono_ms + link->rest_ms;
     link->rest_ms = link->rest_ms * 2 < REST_MS_MAX ? link->rest_ms * 2 : REST_MS_MAX;
@@ -355,7 +350,7 @@ void links_end(struct links *links, struct link *link, enum disconnect why, cons
                                           .why = why,
                                           .boot = link->boot});
     if (link->is_dialled)
-        rest(link, why, reason, now);
+        rest(link, reason, now);
 }
 
 void links_drop(struct links *links, uint32_t peer, enum lane lane, struct moment now)

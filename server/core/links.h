@@ -64,8 +64,7 @@ struct link {
     uint64_t deadline_ms;   /* then: when to give up */
     uint64_t rest_until_ms; /* RESTING: no new dial before */
     uint32_t rest_ms;       /* the next rest; grows with each failure */
-    enum disconnect why;    /* why it rests; valid if reason is set */
-    const char *reason;     /* the same for people; static; NULL after success */
+    const char *reason;     /* why it rests, for people; static; NULL after success */
     uint64_t boot_said;  /* this node's, as its HELLO said; it may have taken a later one since */
     struct parts *parts; /* a body under way, or NULL */
 };
@@ -160,10 +159,9 @@ void links_sweep(struct links *links, struct moment now);
 
 /* --- links ------------------------------------------------------------------------------------ */
 
-/* The dialled link to a peer: begins to dial if need be. NULL: it rests after a failure; why says
- * of which kind. PEER_SELF has LANE_SELF only, others have the two other lanes only (CHECKed). */
-struct link *links_to(struct links *links, uint32_t peer, enum lane lane, struct moment now,
-                      enum disconnect *why);
+/* The dialled link to a peer: begins to dial if need be. NULL: it rests after a failure. PEER_SELF
+ * has LANE_SELF only, others have the two other lanes only (CHECKed). */
+struct link *links_to(struct links *links, uint32_t peer, enum lane lane, struct moment now);
 /* The same link as it is; dials nothing. Never NULL. */
 struct link *links_dialled(const struct links *links, uint32_t peer, enum lane lane);
 /* Ends a rest: the next links_to dials. */

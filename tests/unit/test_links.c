@@ -409,9 +409,8 @@ static void an_older_process_of_a_name_is_refused(void **state)
 /* Dials peer b:2 and lets the connection come to stand. */
 static struct link *greeting_link(struct links *links, struct cluster *cluster)
 {
-    enum disconnect why;
     struct link *link =
-        links_to(links, links_peer(links, cluster->names[1]), LANE_CONTROL, cluster->now, &why);
+        links_to(links, links_peer(links, cluster->names[1]), LANE_CONTROL, cluster->now);
     assert_non_null(link);
     links_connected(links, link);
     return link;
@@ -465,9 +464,7 @@ static void what_answers_a_hello_decides_how_the_link_ends(void **state)
         assert_int_equal(news.why, cases[i].why);
         assert_false(news.was_up);
         assert_true(news.is_superseded == cases[i].is_superseded);
-        enum disconnect why;
-        assert_null(links_to(&links, link->peer, LANE_CONTROL, cluster->now, &why));
-        assert_int_equal(why, cases[i].why);
+        assert_null(links_to(&links, link->peer, LANE_CONTROL, cluster->now));
         links_wake(&links, link->peer, LANE_CONTROL);
     }
     struct link *link = greeting_link(&links, cluster);
@@ -497,11 +494,9 @@ static void an_idle_data_link_to_who_is_not_on_the_ring_is_closed(void **state)
     struct links links;
     bare_links(&links, &cluster->places[0], &stats);
     struct list forward;
-    enum disconnect why;
     struct link *link[3];
     for (int i = 1; i < 3; i++)
-        link[i] =
-            links_to(&links, links_peer(&links, cluster->names[i]), LANE_DATA, cluster->now, &why);
+        link[i] = links_to(&links, links_peer(&links, cluster->names[i]), LANE_DATA, cluster->now);
     links.peers[link[1]->peer]->is_routed = true;
     list_append(&links.peers[link[2]->peer]->forwards, &forward);
     links_sweep(&links, cluster->now);
@@ -532,8 +527,7 @@ static void a_link_that_does_not_come_up_is_late(void **state)
     assert_true(links_deadline(&links) == UINT64_MAX);
     struct link *first = greeting_link(&links, cluster);
     now.mono_ms += 10;
-    enum disconnect why;
-    struct link *second = links_to(&links, first->peer, LANE_DATA, now, &why);
+    struct link *second = links_to(&links, first->peer, LANE_DATA, now);
     assert_true(links_deadline(&links) == cluster->now.mono_ms + 1000);
     now.mono_ms = cluster->now.mono_ms + 999;
     assert_null(links_late(&links, now));
