@@ -8,8 +8,7 @@
  *     node_turn(now) { node_request, node_submit | node_frame | node_connected | node_disconnected
  * }* node_flush  then the shell sends  then node_sent
  *
- * Bytes a submitted request or frame borrows must stay until node_flush, or until node_batch_count
- * says 0. */
+ * Bytes a submitted request or frame borrows must stay until node_flush. */
 #ifndef DHT_SERVER_CORE_NODE_H
 #define DHT_SERVER_CORE_NODE_H
 
@@ -56,8 +55,6 @@ struct request *node_request(struct node *node);
 /* The request just parsed joins the batch. It is number next_seq of its connection's session, which
  * is thereby taken. */
 void node_submit(struct node *node, struct conn_id conn, struct session *session);
-/* Requests in the batch. */
-size_t node_batch_count(const struct node *node);
 /* Carries out the batch. */
 void node_flush(struct node *node);
 /* The turn's sends are done: memory kept for them may go. */

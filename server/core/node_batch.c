@@ -19,11 +19,6 @@
 /* The scratch answer's buffer is kept between forwards up to here. */
 #define ANSWER_KEPT_BYTES_MAX (64u * 1024)
 
-size_t node_batch_count(const struct node *node)
-{
-    return node->batch_count;
-}
-
 struct request *node_request(struct node *node)
 {
     CHECK(!node->is_flushing);
