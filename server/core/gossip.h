@@ -63,8 +63,7 @@ struct probe {
     enum probe_kind kind;
     enum probe_stage stage;
     struct record *target;
-    uint64_t number; /* of its last question */
-    uint64_t asked_ms;
+    uint64_t number;   /* of its last question */
     uint64_t due_ms;   /* when to look at it next */
     uint64_t end_ms;   /* ASKED: when the answer is late */
     uint32_t breaks;   /* connections that broke under it */

@@ -181,7 +181,6 @@ static void ask(struct gossip *gossip, struct probe *probe, struct moment now)
         return;
     }
     probe->stage = PROBE_ASKED;
-    probe->asked_ms = now.mono_ms;
     probe->end_ms = now.mono_ms + answer_ms(gossip, probe);
     uint64_t redial_ms = now.mono_ms + gossip->options.redial_ms;
     bool may_redial = !probe->is_redialled && wire_state(gossip, probe->target) == LINK_DIALLING;

@@ -347,8 +347,7 @@ void links_end(struct links *links, struct link *link, enum disconnect why, cons
                                           .lane = link->lane,
                                           .is_dialled = link->is_dialled,
                                           .was_up = was_up,
-                                          .why = why,
-                                          .boot = link->boot});
+                                          .why = why});
     if (link->is_dialled)
         rest(link, reason, now);
 }

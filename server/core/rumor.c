@@ -95,10 +95,8 @@ void rumors_add(struct rumors *rumors, const struct record *about, const struct 
         return;
     rumors->sends_max = 2 * doublings;
     supersede(rumors, about, news);
-    if (rumors->count == RUMORS_MAX) {
+    if (rumors->count == RUMORS_MAX)
         drop(rumors, rumor_of(rumors->queue.prev));
-        rumors->dropped++;
-    }
     struct rumor *rumor = malloc(sizeof(*rumor));
     CHECK(rumor != NULL);
     *rumor = (struct rumor){

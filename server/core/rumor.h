@@ -37,7 +37,6 @@ struct rumors {
     uint32_t count;
     uint32_t unpushed;
     uint32_t sends_max; /* of each, in a cluster as large as the last addition saw it */
-    uint64_t dropped;   /* for lack of room */
 };
 
 void rumors_init(struct rumors *rumors);
