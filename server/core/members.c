@@ -294,7 +294,7 @@ uint64_t members_fail_ms(const struct members *members)
     return grown(members, members->options->fail_ms);
 }
 
-uint64_t members_accept_ms(const struct members *members)
+static uint64_t accept_ms(const struct members *members)
 {
     return grown(members, members->options->accept_ms);
 }
@@ -304,7 +304,9 @@ bool record_is_damped(const struct record *record, uint64_t now_ms)
     return now_ms < record->damped_until_ms && !MUTANT(never_damped);
 }
 
-void record_flaps(struct record *record, const struct gossip_options *options, uint64_t now_ms)
+/* One refuted suspicion more. */
+static void record_flaps(struct record *record, const struct gossip_options *options,
+                         uint64_t now_ms)
 {
     record->flap_milli =
         flap_score(record->flap_milli, record->flap_ms, now_ms, options->flap_half_ms) + 1000;
@@ -505,7 +507,7 @@ static bool is_live_account(const struct news *news)
 static enum hearing become(struct members *members, struct record *record, const struct news *news,
                            bool is_direct, uint64_t now_ms)
 {
-    if (is_live_account(news) && !is_direct && news->age_ms >= members_accept_ms(members) &&
+    if (is_live_account(news) && !is_direct && news->age_ms >= accept_ms(members) &&
         !MUTANT(age_ignored)) {
         move(members, record, MEMBER_UNVERIFIED, now_ms);
         return HEARD_UNVERIFIED;

@@ -103,7 +103,7 @@ struct members {
     struct list fading;     /* DEAD and LEFT */
     struct list tombstones; /* REMOVED */
     uint32_t in_state[MEMBER_STATE_COUNT];
-    uint64_t viewhash;     /* XOR over the listed ones; DEAD ones count, suspicions do too */
+    uint64_t viewhash; /* XOR over the live ones' view_share: suspicions count, DEAD ones don't */
     bool has_ring_changed; /* who is ALIVE or SUSPECT, or a weight */
 };
 
@@ -161,12 +161,9 @@ struct record *members_next(const struct members *members, const struct record *
 bool record_is_live(const struct record *record);
 bool record_is_listed(const struct record *record);
 bool record_is_damped(const struct record *record, uint64_t now_ms);
-/* One refuted suspicion more. */
-void record_flaps(struct record *record, const struct gossip_options *options, uint64_t now_ms);
 
-/* The bounds that grow with the cluster, see gossip_options.h. */
+/* A bound that grows with the cluster, see gossip_options.h. */
 uint64_t members_fail_ms(const struct members *members);
-uint64_t members_accept_ms(const struct members *members);
 
 /* Asserts every invariant: for tests and CHECK_SLOW. */
 void members_check(const struct members *members);
