@@ -186,7 +186,7 @@ static void take_word(struct gossip *gossip, uint32_t peer, uint64_t boot, uint3
     struct record *record = wire_record(gossip, peer);
     if (!record || boot != record->boot)
         return;
-    hear_direct(gossip, record, boot, inc, hb, now);
+    hear_direct(gossip, record, inc, hb, now);
     probe_answered(gossip, record, now);
 }
 

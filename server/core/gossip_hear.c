@@ -90,7 +90,8 @@ bool hear_is_accused(const struct record *record)
     return record->state != MEMBER_ALIVE && record->state != MEMBER_UNVERIFIED;
 }
 
-/* state: as others hold it; it may have been cleared here. */
+/* Tells record how it stands, so that it can say otherwise; at most twice a second. state: as
+ * others hold it; it may have been cleared here. */
 static void tell(struct gossip *gossip, struct record *record, enum member_state state,
                  struct moment now)
 {
@@ -106,12 +107,6 @@ static void tell(struct gossip *gossip, struct record *record, enum member_state
         .kind = MESSAGE_PING, .PING = {.number = ++gossip->number}, .body = buf_span(&line)};
     wire_send(gossip, out, &ping);
     buf_close(&line);
-}
-
-void hear_tell(struct gossip *gossip, struct record *record, struct moment now)
-{
-    CHECK(hear_is_accused(record));
-    tell(gossip, record, record->state, now);
 }
 
 /* --- transitions ------------------------------------------------------------------------------ */
@@ -133,14 +128,12 @@ static void log_suspicion(struct gossip *gossip, const struct record *record, co
              suspicion->reporter_count, suspicion->is_own, gossip->isolated_since_ms != 0);
 }
 
-/* Has it come or gone for others than this node? Then links to it are looked at again. */
+/* Nothing is asked of it any more, and no link to it is kept. */
 static void member_gone(struct gossip *gossip, struct record *record, struct moment now)
 {
     wire_stop_asking(gossip, record);
     wire_drop(gossip, record, now);
     record->is_watched = false;
-    if (gossip->recheck == record)
-        gossip->recheck = NULL;
 }
 
 static void member_came(struct gossip *gossip, struct record *record, const char *event,
@@ -405,14 +398,12 @@ void hear_proof(struct gossip *gossip, struct record *record, struct moment now)
     if (members_prove(&gossip->members, record, 0, now.mono_ms))
         cleared(gossip, record, "answered", now);
     else if (hear_is_accused(record) && !is_leaving(gossip, record, now))
-        hear_tell(gossip, record, now);
+        tell(gossip, record, record->state, now);
 }
 
-void hear_direct(struct gossip *gossip, struct record *record, uint64_t boot, uint32_t inc,
-                 uint64_t hb, struct moment now)
+void hear_direct(struct gossip *gossip, struct record *record, uint32_t inc, uint64_t hb,
+                 struct moment now)
 {
-    if (boot != record->boot)
-        return;
     if (inc > record->inc)
         hear_own_word(gossip, record, inc, hb, now);
     if (hb > record->hb)
@@ -510,8 +501,6 @@ void hear_forget(struct gossip *gossip, struct record *record)
     wire_stop_asking(gossip, record);
     rumors_forget(&gossip->rumors, record);
     wire_release(gossip, record);
-    if (gossip->recheck == record)
-        gossip->recheck = NULL;
     members_forget(&gossip->members, record);
 }
 

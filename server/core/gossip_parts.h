@@ -31,7 +31,7 @@ void wire_drop(struct gossip *gossip, struct record *record, struct moment now);
 void wire_release(struct gossip *gossip, struct record *record);
 /* Closes links that were not used for longest, while there are more than links_max. */
 void wire_trim(struct gossip *gossip, struct moment now);
-/* Whatever is being found out about record is not waited for any more. */
+/* Whatever is being found out about record is not waited for any more, nor asked next. */
 void wire_stop_asking(struct gossip *gossip, struct record *record);
 struct target_view wire_view(const struct gossip *gossip);
 
@@ -51,9 +51,9 @@ struct telling {
  * errors  ERR_SYNTAX: a malformed line; those before it have been taken. */
 MUST_USE enum err hear_body(struct gossip *gossip, const struct telling *telling, struct span body,
                             struct moment now);
-/* A direct message of record's process, which says so of itself. */
-void hear_direct(struct gossip *gossip, struct record *record, uint64_t boot, uint32_t inc,
-                 uint64_t hb, struct moment now);
+/* A direct message of record's process, under the boot known, which says so of itself. */
+void hear_direct(struct gossip *gossip, struct record *record, uint32_t inc, uint64_t hb,
+                 struct moment now);
 /* How long this process was stopped, if a tick is that much overdue; else 0. */
 uint64_t hear_stop_ms(const struct gossip *gossip, struct moment now);
 /* What is read now may have waited so long, because this process was stopped; 0 if that is too
@@ -69,9 +69,7 @@ void hear_doubt(struct gossip *gossip, struct record *record, enum evidence evid
 void hear_condemn(struct gossip *gossip, struct moment now);
 /* Ends the time of the dead in the list, and of tombstones. */
 void hear_expire(struct gossip *gossip, struct moment now);
-/* Tells record how it stands here, so that it can say otherwise; at most twice a second. */
-void hear_tell(struct gossip *gossip, struct record *record, struct moment now);
-/* Whether there is something to tell it. */
+/* Whether it is held for something that it would deny: to be told, so that it can. */
 bool hear_is_accused(const struct record *record);
 void hear_append_account(struct gossip *gossip, const struct record *record, struct moment now,
                          struct buf *out);

@@ -135,6 +135,8 @@ void wire_stop_asking(struct gossip *gossip, struct record *record)
     for (size_t i = 0; i < PROBES_MAX; i++)
         if (gossip->probes[i].stage != PROBE_FREE && gossip->probes[i].target == record)
             gossip->probes[i] = (struct probe){0};
+    if (gossip->recheck == record)
+        gossip->recheck = NULL;
     record->asked_ms = 0;
     record->asked_number = 0;
 }
