@@ -133,15 +133,10 @@ static void forward_remove(struct coord *coord, struct forward *forward)
 }
 
 /* Its peer's name is known until the turn ends. */
-static void forward_free(struct coord *coord, struct forward *forward)
+void coord_free(struct coord *coord, struct forward *forward)
 {
     forward_aim(coord, forward, PEER_NONE);
     free(forward);
-}
-
-void coord_free(struct coord *coord, struct forward *forward)
-{
-    forward_free(coord, forward);
 }
 
 void coord_close(struct coord *coord)
@@ -152,7 +147,7 @@ void coord_close(struct coord *coord)
         forward_remove(coord, forward);
         if (forward->gather && --forward->gather->open == 0)
             free(forward->gather);
-        forward_free(coord, forward);
+        coord_free(coord, forward);
     }
     free(coord->places);
     free(coord->free_places);
@@ -272,7 +267,7 @@ static void forward_fail(struct coord *coord, struct forward *forward)
         gather_count(coord, forward->gather, false);
     else
         asker_answer(coord->env, &forward->asker, span_of_string(text));
-    forward_free(coord, forward);
+    coord_free(coord, forward);
 }
 
 /* --- sending ---------------------------------------------------------------------------------- */
@@ -352,12 +347,12 @@ static bool forward_try(struct coord *coord, struct forward *forward, struct mom
     struct link *link = links_to(coord->links, peer, LANE_DATA, now);
     if (!link)
         return false;
-    struct reply *out = link->state == LINK_UP ? link_out(coord->links, link) : NULL;
-    if (link->state == LINK_UP && !out)
+    struct reply *out = link_out(coord->links, link);
+    if (!out)
         return false;
     LIST_INSERT_BY(forwards_of(coord, peer), in_state, struct forward, order, forward);
     forward->state = FORWARD_QUEUED;
-    if (out)
+    if (link->state == LINK_UP)
         forward_leave(coord, forward, link, out, now);
     return true;
 }
@@ -505,16 +500,13 @@ void coord_answered(struct coord *coord, const struct link *link, const struct m
     if (!forward || forward->number != answer->ANSWER.number || forward->state != FORWARD_LEFT ||
         !conn_id_equal(forward->conn, link->conn))
         return; /* it came after its deadline */
-    enum answer_status status = answer->ANSWER.status < ANSWER_STATUS_COUNT
-                                    ? (enum answer_status)answer->ANSWER.status
-                                    : ANSWER_DIRECT;
+    uint32_t status = answer->ANSWER.status;
     if (status == ANSWER_NOT_LEADER && !forward->gather) {
         forward->was_refused = true;
         retry_later(coord, forward, now);
         return;
     }
-    bool is_known = answer->ANSWER.status < ANSWER_STATUS_COUNT;
-    if (!is_known || (status == ANSWER_DIRECT && !forward->asker.is_aside)) {
+    if (status >= ANSWER_STATUS_COUNT || (status == ANSWER_DIRECT && !forward->asker.is_aside)) {
         forward_fail(coord, forward); /* nobody has asked for that */
         return;
     }
@@ -527,7 +519,7 @@ void coord_answered(struct coord *coord, const struct link *link, const struct m
         relay(coord, forward, answer->body);
     else
         relay_refusal(coord, forward, answer->body);
-    forward_free(coord, forward);
+    coord_free(coord, forward);
 }
 
 /* --- what happens to links and ring ----------------------------------------------------------- */

@@ -104,7 +104,7 @@ struct coord {
     uint64_t rounds;         /* makes numbers unique: number = rounds * FORWARDS_MAX + place */
     uint32_t count;          /* forwards under way */
     size_t bytes;            /* that they take */
-    struct list by_deadline; /* all have the same time-out, so this is a queue */
+    struct list by_deadline; /* soonest first */
     struct waiting *waits;   /* by slot, and the two above */
     struct list active;      /* those with forwards */
     uint64_t retry_ms;       /* no wait is over before */
