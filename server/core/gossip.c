@@ -62,7 +62,6 @@ static void self_answered(struct gossip *gossip, const struct link_news *news, s
 
 static void came_up(struct gossip *gossip, const struct link_news *news, struct moment now)
 {
-    gossip->dialled_up += news->is_dialled;
     struct record *record = wire_record(gossip, news->peer);
     if (!record)
         return; /* its own account follows */
@@ -88,11 +87,8 @@ static void ended(struct gossip *gossip, const struct link_news *news, struct mo
     if (news->is_superseded)
         gossip->is_duplicate = true;
     struct record *record = wire_record(gossip, news->peer);
-    if (news->is_dialled) {
-        CHECK(gossip->dialled_up >= news->was_up);
-        gossip->dialled_up -= news->was_up;
+    if (news->is_dialled)
         join_tried(gossip, news->peer, false, now);
-    }
     if (!record)
         return;
     if (news->is_dialled) {
@@ -123,14 +119,17 @@ static void leave_settled(struct gossip *gossip, uint32_t peer)
 /* A link of a node that leaves. */
 static void leave_link(struct gossip *gossip, const struct link_news *news)
 {
+    if (news->is_dialled && news->change == LINK_ENDED)
+        leave_settled(gossip, news->peer);
+}
+
+static void count_dialled(struct gossip *gossip, const struct link_news *news)
+{
     if (!news->is_dialled)
         return;
-    gossip->dialled_up += news->change == LINK_CAME_UP;
-    if (news->change == LINK_CAME_UP)
-        return;
     CHECK(gossip->dialled_up >= news->was_up);
+    gossip->dialled_up += news->change == LINK_CAME_UP;
     gossip->dialled_up -= news->was_up;
-    leave_settled(gossip, news->peer);
 }
 
 void gossip_link(struct gossip *gossip, const struct link_news *news, struct moment now)
@@ -138,9 +137,12 @@ void gossip_link(struct gossip *gossip, const struct link_news *news, struct mom
     CHECK(news->lane != LANE_DATA);
     if (gossip->is_duplicate)
         return; /* it is to end, and nobody is to hear of it */
-    if (news->lane == LANE_SELF)
+    if (news->lane == LANE_SELF) {
         self_answered(gossip, news, now);
-    else if (gossip->leave_until_ms != 0)
+        return;
+    }
+    count_dialled(gossip, news);
+    if (gossip->leave_until_ms != 0)
         leave_link(gossip, news);
     else if (news->change == LINK_CAME_UP)
         came_up(gossip, news, now);
