@@ -655,8 +655,7 @@ void gossip_leave(struct gossip *gossip, struct moment now)
     gossip->leave_number = ++gossip->number;
     members_leave(&gossip->members, now.mono_ms);
     log_line(gossip->log, now, LOG_INFO, "leave-told", "members=%u", count);
-    struct buf *body = &gossip->body;
-    buf_consume(body, buf_len(body));
+    struct buf *body = wire_body(gossip);
     hear_append_account(gossip, gossip->members.self, now, body);
     struct message leave = {
         .kind = MESSAGE_NEWS,

@@ -12,11 +12,6 @@
  * frames. Whoever has more to tell is asked again in a later round. */
 #define CHUNKS_MAX 100u
 
-static void clear_body(struct gossip *gossip)
-{
-    buf_consume(&gossip->body, buf_len(&gossip->body));
-}
-
 static struct message question_of(struct gossip *gossip, uint64_t since)
 {
     const struct record *self = gossip->members.self;
@@ -30,11 +25,12 @@ static struct message question_of(struct gossip *gossip, uint64_t since)
 }
 
 /* What has this node's own account not been told over this link. */
-static void append_self(struct gossip *gossip, struct record *record, struct moment now)
+static void append_self(struct gossip *gossip, struct record *record, struct moment now,
+                        struct buf *out)
 {
     if (record->has_account)
         return;
-    hear_append_account(gossip, gossip->members.self, now, &gossip->body);
+    hear_append_account(gossip, gossip->members.self, now, out);
     record->has_account = true;
 }
 
@@ -56,14 +52,14 @@ static uint64_t ask_since(struct gossip *gossip, struct record *record, uint64_t
     struct reply *out = wire_out(gossip, record, now);
     if (!out)
         return 0;
-    clear_body(gossip);
+    struct buf *body = wire_body(gossip);
     if (hear_is_accused(record))
-        hear_append_account(gossip, record, now, &gossip->body);
-    append_self(gossip, record, now);
+        hear_append_account(gossip, record, now, body);
+    append_self(gossip, record, now, body);
     gossip->stats->rumors_sent +=
-        rumors_take(&gossip->rumors, RUMORS_PIGGYBACK_MAX, now.mono_ms, &gossip->body);
+        rumors_take(&gossip->rumors, RUMORS_PIGGYBACK_MAX, now.mono_ms, body);
     struct message question = question_of(gossip, since);
-    question.body = buf_span(&gossip->body);
+    question.body = buf_span(body);
     wire_send(gossip, out, &question);
     record->asked_number = gossip->number;
     record->asked_since = since;
@@ -91,10 +87,10 @@ uint64_t exchange_ask_name(struct gossip *gossip, const char *name, struct momen
     struct reply *out = link ? link_out(gossip->links, link) : NULL;
     if (!out)
         return 0;
-    clear_body(gossip);
-    hear_append_account(gossip, gossip->members.self, now, &gossip->body);
+    struct buf *body = wire_body(gossip);
+    hear_append_account(gossip, gossip->members.self, now, body);
     struct message question = question_of(gossip, 0);
-    question.body = buf_span(&gossip->body);
+    question.body = buf_span(body);
     wire_send(gossip, out, &question);
     return gossip->number;
 }
@@ -102,23 +98,24 @@ uint64_t exchange_ask_name(struct gossip *gossip, const char *name, struct momen
 /* --- answering -------------------------------------------------------------------------------- */
 
 /* Appends the changes after since, as far as they fit. Returns the last one told. */
-static uint64_t append_changes(struct gossip *gossip, uint64_t since, struct moment now)
+static uint64_t append_changes(struct gossip *gossip, uint64_t since, struct moment now,
+                               struct buf *out)
 {
     struct members *members = &gossip->members;
     struct record *record = members_since(members, since);
     for (; record; record = members_next(members, record)) {
-        if (buf_len(&gossip->body) + NEWS_LINE_BYTES_MAX > LIST_BYTES_MAX)
+        if (buf_len(out) + NEWS_LINE_BYTES_MAX > LIST_BYTES_MAX)
             return since;
-        hear_append_account(gossip, record, now, &gossip->body);
+        hear_append_account(gossip, record, now, out);
         since = record->change;
     }
     return members->version;
 }
 
 /* The heartbeats heard last: they are the freshest, and news to most. */
-static void append_heartbeats(struct gossip *gossip, const struct record *asker, struct moment now)
+static void append_heartbeats(const struct members *members, const struct record *asker,
+                              struct moment now, struct buf *out)
 {
-    const struct members *members = &gossip->members;
     const struct list *link = members->by_proof.prev;
     for (uint32_t told = 0; told < HEARTBEATS && link != &members->by_proof; link = link->prev) {
         const struct record *record = CONTAINER_OF(link, struct record, by_proof);
@@ -130,7 +127,7 @@ static void append_heartbeats(struct gossip *gossip, const struct record *asker,
             .tag = (uint16_t)record->boot,
             .hb = record->hb,
             .age_ms = now.mono_ms > record->proof_ms ? now.mono_ms - record->proof_ms : 0};
-        news_append(&gossip->body, &news);
+        news_append(out, &news);
         told++;
     }
 }
@@ -146,13 +143,13 @@ void exchange_answer(struct gossip *gossip, uint32_t peer,
                          ? question->since
                          : 0;
     uint64_t version = members->version;
-    clear_body(gossip);
+    struct buf *body = wire_body(gossip);
     if ((!is_same || MUTANT(whole_lists)) && since != SINCE_NEWEST)
-        version = append_changes(gossip, since, now);
+        version = append_changes(gossip, since, now, body);
     else
         gossip->stats->rumors_sent +=
-            rumors_take(&gossip->rumors, RUMORS_PIGGYBACK_MAX, now.mono_ms, &gossip->body);
-    append_heartbeats(gossip, asker, now);
+            rumors_take(&gossip->rumors, RUMORS_PIGGYBACK_MAX, now.mono_ms, body);
+    append_heartbeats(members, asker, now, body);
     struct message answer = {.kind = MESSAGE_MEMBERS,
                              .MEMBERS = {.number = question->number,
                                          .boot = members->self->boot,
@@ -161,7 +158,7 @@ void exchange_answer(struct gossip *gossip, uint32_t peer,
                                          .version = version,
                                          .newest = members->version,
                                          .viewhash = members->viewhash},
-                             .body = buf_span(&gossip->body)};
+                             .body = buf_span(body)};
     wire_send(gossip, out, &answer);
     /* Who wants all may have as much to tell: two clusters meet, or two sides of a split. */
     if (question->since == 0 && !is_same && asker && asker->asked_number == 0 &&

@@ -51,8 +51,7 @@ void hear_push(struct gossip *gossip, struct moment now)
         return;
     struct record *targets[GOSSIP_FANOUT_MAX];
     uint32_t count = push_targets(gossip, targets);
-    struct buf *body = &gossip->body;
-    buf_consume(body, buf_len(body));
+    struct buf *body = wire_body(gossip);
     /* A lone node tells nobody; its rumors are spent all the same. */
     uint32_t lines = rumors_take_unpushed(&gossip->rumors, count ? count : 1, now.mono_ms, body);
     gossip->stats->rumors_sent += (uint64_t)lines * count;

@@ -34,6 +34,8 @@ void wire_trim(struct gossip *gossip, struct moment now);
 /* Whatever is being found out about record is not waited for any more, nor asked next. */
 void wire_stop_asking(struct gossip *gossip, struct record *record);
 struct target_view wire_view(const struct gossip *gossip);
+/* The scratch body, emptied: for the lines of one message at a time. */
+struct buf *wire_body(struct gossip *gossip);
 
 /* --- gossip_hear ------------------------------------------------------------------------------ */
 

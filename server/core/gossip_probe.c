@@ -134,8 +134,7 @@ static uint64_t ping(struct gossip *gossip, struct record *record, struct moment
     struct reply *out = wire_out(gossip, record, now);
     if (!out)
         return 0;
-    struct buf *body = &gossip->body;
-    buf_consume(body, buf_len(body));
+    struct buf *body = wire_body(gossip);
     if (hear_is_accused(record))
         hear_append_account(gossip, record, now, body);
     struct message question = {

@@ -147,3 +147,9 @@ struct target_view wire_view(const struct gossip *gossip)
                                 .count = gossip->members.live_count,
                                 .self = members_self_at(&gossip->members)};
 }
+
+struct buf *wire_body(struct gossip *gossip)
+{
+    buf_consume(&gossip->body, buf_len(&gossip->body));
+    return &gossip->body;
+}
