@@ -9,7 +9,6 @@
 
 #define OUT_BYTES_ENOUGH (64u * 1024)   /* more requests are made when less waits to be sent */
 #define IN_BYTES_ENOUGH  (1024u * 1024) /* not yet answers' turn: the others wait in the network */
-#define ATTEMPTS_MAX     255u
 #define SLIPS_AT_HAND    4u
 #define LEARN_WAIT_MS    100u /* the longest that what is in flight delays a look at the ring */
 
@@ -295,7 +294,7 @@ static void ask(struct run *run, struct server *server, uint32_t index)
     char text[VIA_OPAQUE_BYTES_MAX + 1];
     struct span opaque = span_of(NULL, 0);
     struct slip *slip = &run->slips[index];
-    if (slip->attempt < ATTEMPTS_MAX)
+    if (slip->attempt < VIA_ATTEMPTS_MAX)
         slip->attempt++;
     if (is_via(run, server) && op_has_key(op))
         opaque = via_opaque(run->dht->via, index, slip->attempt, text);
@@ -573,7 +572,7 @@ static void ask_reads_again(struct run *run)
         uint32_t next = run->slips[index].after;
         const struct dht_op *op = &run->ops[index];
         if (op_has_key(op) && !op_is_write(op) && run->slips[index].has_left &&
-            run->slips[index].attempt < ATTEMPTS_MAX)
+            run->slips[index].attempt < VIA_ATTEMPTS_MAX)
             ask_again(run, index);
         index = next;
     }

@@ -18,7 +18,6 @@
 #define NONCE_DIGITS      16u
 #define LISTEN_BACKLOG    64
 #define REQUEST_BYTES_MAX 32u
-#define ATTEMPTS_MAX      255u
 
 struct via *via_new(void)
 {
@@ -207,7 +206,7 @@ void via_forget_ended(struct via *via)
 struct span via_opaque(const struct via *via, uint32_t index, unsigned attempt,
                        char text[VIA_OPAQUE_BYTES_MAX + 1])
 {
-    CHECK(attempt <= ATTEMPTS_MAX);
+    CHECK(attempt <= VIA_ATTEMPTS_MAX);
     int len = snprintf(text, VIA_OPAQUE_BYTES_MAX + 1, "%016" PRIx64 ".%" PRIu32 ".%u", via->nonce,
                        index, attempt);
     CHECK(len > 0 && (unsigned)len <= VIA_OPAQUE_BYTES_MAX);
@@ -268,7 +267,7 @@ uint32_t via_index(const struct via *via, struct answer *answer, unsigned *attem
         return VIA_STRAY;
     size_t digits = (size_t)(dot - rest.data);
     if (!number_parse_decimal(span_of(rest.data, digits), VIA_STRAY - 1, &index) ||
-        !number_parse_decimal(span_of(dot + 1, rest.len - digits - 1), ATTEMPTS_MAX, &number))
+        !number_parse_decimal(span_of(dot + 1, rest.len - digits - 1), VIA_ATTEMPTS_MAX, &number))
         return VIA_STRAY;
     *attempt = (unsigned)number;
     return (uint32_t)index;

@@ -11,6 +11,7 @@
 #define VIA_CONNECTIONS_MAX  256u
 #define VIA_OPAQUE_BYTES_MAX 31u /* and a NUL */
 #define VIA_STRAY            (SLIP_NONE - 1)
+#define VIA_ATTEMPTS_MAX     255u /* told apart; fits slip.attempt */
 
 struct via {
     int listener;   /* -1: none yet */
