@@ -145,10 +145,15 @@ void op_append(struct buf *out, const struct dht_op *op, struct span opaque)
     }
 }
 
+bool answer_is_failure(enum answer_kind kind)
+{
+    return (1u << kind & KINDS_FAILURE) != 0;
+}
+
 bool answer_fits(const struct dht_op *op, struct answer *answer)
 {
     const struct verb *verb = &verbs[op->verb];
-    if (!(1u << answer->kind & (verb->kinds | KINDS_FAILURE)))
+    if (!(1u << answer->kind & verb->kinds) && !answer_is_failure(answer->kind))
         return false;
     return !(verb->takes & TAKES_DELTA) || answer->kind != ANSWER_META_DATA ||
            number_parse_decimal(answer->value, UINT64_MAX, &answer->number);
@@ -199,7 +204,7 @@ static const char *failure_text(enum answer_kind kind, enum dht_verb verb)
 struct span answer_text(const struct answer *answer, const struct dht_op *op)
 {
     bool is_text = answer->kind == ANSWER_VERSION || answer->kind == ANSWER_STAT ||
-                   (1u << answer->kind & KINDS_FAILURE);
+                   answer_is_failure(answer->kind);
     if (is_text && answer->text.len > 0)
         return answer->text;
     return answer_result(answer->kind) == DHT_OK

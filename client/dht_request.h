@@ -19,6 +19,8 @@ bool op_ends_connection(const struct dht_op *op);
 /* Appends the request. opaque: what its answer is to be recognised by, or empty. */
 void op_append(struct buf *out, const struct dht_op *op, struct span opaque);
 
+/* Whether it is an error line, which any request may get. */
+bool answer_is_failure(enum answer_kind kind);
 /* Whether the answer fits the question; a number must be one, and is read. */
 bool answer_fits(const struct dht_op *op, struct answer *answer);
 /* What it means. */

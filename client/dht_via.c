@@ -1,5 +1,6 @@
 #include "client/dht_via.h"
 
+#include "client/dht_request.h"
 #include "common/check.h"
 #include "common/number.h"
 
@@ -213,21 +214,6 @@ struct span via_opaque(const struct via *via, uint32_t index, unsigned attempt,
     return span_of(text, (size_t)len);
 }
 
-static bool is_error(enum answer_kind kind)
-{
-    switch (kind) {
-    case ANSWER_ERROR:
-    case ANSWER_CLIENT_ERROR:
-    case ANSWER_SERVER_ERROR:
-    case ANSWER_BUSY:
-    case ANSWER_NOT_DONE:
-    case ANSWER_OUTCOME_UNKNOWN:
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* Whether it is of the form that via_opaque gives. */
 static bool is_ours(struct span opaque)
 {
@@ -253,7 +239,7 @@ uint32_t via_index(const struct via *via, struct answer *answer, unsigned *attem
 {
     struct span opaque = answer->opaque;
     uint64_t nonce, index, number;
-    if (is_error(answer->kind))
+    if (answer_is_failure(answer->kind))
         opaque = text_cut_opaque(&answer->text);
     if (opaque.len == 0)
         return SLIP_NONE;
