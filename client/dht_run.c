@@ -40,11 +40,6 @@ struct run {
     void *arg;
 };
 
-static bool is_via(const struct run *run, const struct server *server)
-{
-    return run->dht->via != NULL && server->is_via;
-}
-
 /* ---- answers given to the caller ---- */
 
 static void tell(struct run *run, const struct dht_answer *answer)
@@ -296,7 +291,7 @@ static void ask(struct run *run, struct server *server, uint32_t index)
     struct slip *slip = &run->slips[index];
     if (slip->attempt < VIA_ATTEMPTS_MAX)
         slip->attempt++;
-    if (is_via(run, server) && op_has_key(op))
+    if (server->is_via && op_has_key(op))
         opaque = via_opaque(run->dht->via, index, slip->attempt, text);
     op_append(&server->wire.out, op, opaque);
     slip->asked = server;
@@ -456,7 +451,7 @@ static void take_answer(struct run *run, struct server *server, uint32_t index,
 static uint32_t index_of(const struct run *run, const struct server *server, struct answer *answer)
 {
     unsigned attempt;
-    if (!is_via(run, server))
+    if (!server->is_via)
         return server->first;
     uint32_t index = via_index(run->dht->via, answer, &attempt);
     if (index == SLIP_NONE) {
@@ -500,7 +495,7 @@ static enum taken take_next(struct run *run, struct server *source)
     if (index != SLIP_NONE) {
         run->slips[index].is_direct = run->slips[index].server != source;
         take_answer(run, run->slips[index].server, index, &answer, bytes);
-    } else if (!is_via(run, source)) {
+    } else if (!source->is_via) {
         return TAKEN_BAD;
     }
     return TAKEN_ONE;
@@ -511,7 +506,7 @@ static enum taken take_next(struct run *run, struct server *source)
 static void take_answers(struct run *run, struct server *server, bool wants_all)
 {
     while (server->count > 0 && server->wire.fd >= 0) {
-        bool is_ordered = !is_via(run, server);
+        bool is_ordered = !server->is_via;
         if (!wants_all && is_ordered && run->slips[run->turn].server != server)
             return;
         switch (take_next(run, server)) {
@@ -583,7 +578,6 @@ static void take_brought(struct run *run, bool has_ended)
     struct via *via = run->dht->via;
     for (size_t i = 0; i < via->count; i++) {
         struct server *node = via->connections[i];
-        node->is_via = true;
         enum taken taken = TAKEN_NONE;
         while (run->in_flight > 0 && (taken = take_next(run, node)) == TAKEN_ONE)
             via->answer_count++;
@@ -624,8 +618,7 @@ static size_t poll_servers(struct run *run)
         if (server->count == 0)
             continue;
         bool is_turn = run->slips[run->turn].server == server;
-        bool wants_input =
-            is_turn || is_via(run, server) || buf_len(&server->wire.in) < IN_BYTES_ENOUGH;
+        bool wants_input = is_turn || server->is_via || buf_len(&server->wire.in) < IN_BYTES_ENOUGH;
         run->polled[count] = server;
         run->fds[count++] = (struct pollfd){.fd = server->wire.fd,
                                             .events = wire_events(&server->wire, wants_input)};
@@ -675,7 +668,7 @@ static bool move(struct run *run)
     if (brought_count > 0)
         take_brought(run, via_move(via, run->fds + count));
     for (size_t i = 0; i < count; i++)
-        if (is_via(run, run->polled[i]))
+        if (run->polled[i]->is_via)
             take_answers(run, run->polled[i], true);
     return true;
 }

@@ -38,7 +38,7 @@ struct server {
     size_t held_bytes;      /* at the front of wire.in: an answer the caller may still look at */
     bool is_dht;            /* it says that it is a dht-server */
     bool is_seed;           /* of the list the client was opened with: never forgotten */
-    bool is_via;            /* its connection has a return address */
+    bool is_via;            /* answers on its connection are known by their opaque: dht_via.h */
     uint64_t seen_run;      /* the last run that found the connection usable */
     uint64_t failed_run;    /* the last run in which it failed */
     uint64_t rest_until_ms; /* after a failure: not asked as a leader before */

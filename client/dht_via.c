@@ -162,6 +162,7 @@ static void let_in(struct via *via)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     struct server *node = server_new(&unknown);
     node->wire.fd = fd;
+    node->is_via = true;
     buf_printf(&node->wire.out, "%s\r\n", via->token);
     via->connections[via->count++] = node;
 }
