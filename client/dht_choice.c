@@ -23,10 +23,8 @@ static void make_room(struct dht *dht)
         if (server->count == 0 && server != dht->entry && (!oldest || server->used < oldest->used))
             oldest = server;
     }
-    if (open_count >= CONNECTIONS_MAX && oldest) {
-        wire_close(&oldest->wire);
-        oldest->held_bytes = 0;
-    }
+    if (open_count >= CONNECTIONS_MAX && oldest)
+        server_hang_up(oldest);
 }
 
 static bool names_dht(struct span version)
@@ -88,10 +86,9 @@ enum contact choice_connect(struct dht *dht, struct server *server, uint64_t dea
 {
     server->used = ++dht->use_count;
     if (server->seen_run != dht->run_count) {
-        buf_consume(&server->wire.in, server->held_bytes);
-        server->held_bytes = 0;
+        server_let_go(server);
         if (!wire_is_fresh(&server->wire))
-            wire_close(&server->wire);
+            server_hang_up(server);
         server->seen_run = dht->run_count;
     }
     if (server->wire.fd >= 0)

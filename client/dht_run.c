@@ -139,8 +139,7 @@ static bool is_lost_with(const struct run *run, const struct server *server)
  * lost: a write's outcome is then unknown, a read ends as result. */
 static void drop_wire(struct run *run, struct server *server, bool is_lost, enum dht_result result)
 {
-    wire_close(&server->wire);
-    server->held_bytes = 0;
+    server_hang_up(server);
     while (server->first != SLIP_NONE) {
         uint32_t index = server->first;
         const struct dht_op *op = &run->ops[index];
@@ -471,12 +470,10 @@ enum taken { TAKEN_NONE, TAKEN_ONE, TAKEN_BAD };
  * answers to what another was asked. */
 static enum taken take_next(struct run *run, struct server *source)
 {
-    struct buf *in = &source->wire.in;
     struct answer answer;
     size_t need;
-    buf_consume(in, source->held_bytes);
-    source->held_bytes = 0;
-    struct span bytes = buf_span(in);
+    server_let_go(source);
+    struct span bytes = buf_span(&source->wire.in);
     switch (answer_parse(bytes.data, bytes.len, DHT_VALUE_BYTES_MAX, &answer, &source->held_bytes,
                          &need)) {
     case ANSWER_MORE:
@@ -582,7 +579,7 @@ static void take_brought(struct run *run, bool has_ended)
         while (run->in_flight > 0 && (taken = take_next(run, node)) == TAKEN_ONE)
             via->answer_count++;
         if (taken == TAKEN_BAD) {
-            wire_close(&node->wire);
+            server_hang_up(node);
             has_ended = true;
         }
     }

@@ -59,13 +59,24 @@ void server_remove(struct server *server, struct slip *slips, uint32_t index)
     server->count--;
 }
 
+void server_let_go(struct server *server)
+{
+    buf_consume(&server->wire.in, server->held_bytes);
+    server->held_bytes = 0;
+}
+
+void server_hang_up(struct server *server)
+{
+    wire_close(&server->wire);
+    server->held_bytes = 0;
+}
+
 enum err server_ask(struct server *server, const char *request, uint64_t deadline_ms,
                     struct answer *answer)
 {
     struct wire *wire = &server->wire;
     CHECK(server->count == 0);
-    buf_consume(&wire->in, server->held_bytes);
-    server->held_bytes = 0;
+    server_let_go(server);
     buf_append(&wire->out, request, strlen(request));
     for (;;) {
         size_t need;

@@ -56,6 +56,11 @@ void server_push(struct server *server, struct slip *slips, uint32_t index);
 /* Takes a slip out of the queue; its state is the caller's to set. */
 void server_remove(struct server *server, struct slip *slips, uint32_t index);
 
+/* The answer held is done with: what follows it is at the front. */
+void server_let_go(struct server *server);
+/* Closes the connection, and drops what came and was to leave. Its queue is the caller's. */
+void server_hang_up(struct server *server);
+
 /* Asks one thing of a server that waits for nothing else, and takes the answer. What follows it
  * stays in wire.in.
  * answer   out: borrows from wire.in until the next use of the wire.
