@@ -152,6 +152,15 @@ static void drop_wire(struct run *run, struct server *server, bool is_lost, enum
     }
 }
 
+/* Notes that a server failed: it rests as a leader, and the ring may be another by now. */
+static void shun(struct dht *dht, struct server *server)
+{
+    server->failed_run = dht->run_count;
+    server_rest(server, wire_clock_ms());
+    if (dht->ring.place)
+        dht->is_ring_stale = true;
+}
+
 /* A server failed; others' turn. When it comes to telling the caller, a server that did answer
  * weighs more than one that could not be reached; what is lost in flight, most. why  NULL:
  * dht->text says it already. */
@@ -166,9 +175,7 @@ static void server_failed(struct run *run, struct server *server, enum dht_resul
         run->failure = failure;
     }
     drop_wire(run, server, is_lost_with(run, server), DHT_NOT_DONE);
-    server->failed_run = dht->run_count;
-    server_rest(server, wire_clock_ms());
-    dht->is_ring_stale = dht->is_ring_stale || dht->ring.place != NULL;
+    shun(dht, server);
     if (server == dht->entry || failure == DHT_NOT_DONE)
         run->tries++;
     if (server == dht->entry)
@@ -184,13 +191,18 @@ static void server_busy(struct run *run, struct server *server, uint64_t pause_m
 
 /* ---- whom to ask ---- */
 
+static uint64_t left_ms(const struct run *run, uint64_t now_ms)
+{
+    return run->deadline_ms > now_ms ? run->deadline_ms - now_ms : 0;
+}
+
 /* Connects to a server. Its share of the time left lets the others have theirs. */
 static bool connect_to(struct run *run, struct server *server, uint64_t now_ms)
 {
     struct contact_answer answer;
-    uint64_t left_ms = run->deadline_ms > now_ms ? run->deadline_ms - now_ms : 0;
     uint64_t share = run->dht->server_count - run->tries;
-    switch (choice_connect(run->dht, server, now_ms + left_ms / (share ? share : 1) + 1, &answer)) {
+    uint64_t deadline_ms = now_ms + left_ms(run, now_ms) / (share ? share : 1) + 1;
+    switch (choice_connect(run->dht, server, deadline_ms, &answer)) {
     case CONTACT_MADE:
         return true;
     case CONTACT_FAILED:
@@ -243,8 +255,7 @@ static void learn(struct run *run)
         server = connect_entry(run);
     if (!server)
         return;
-    uint64_t left_ms = run->deadline_ms > now_ms ? run->deadline_ms - now_ms : 0;
-    enum err err = choice_learn(dht, server, now_ms, now_ms + left_ms / 2 + 1);
+    enum err err = choice_learn(dht, server, now_ms, now_ms + left_ms(run, now_ms) / 2 + 1);
     if (err != ERR_OK)
         server_failed(run, server, DHT_CANNOT_CONNECT, err_text(err));
 }
@@ -683,10 +694,8 @@ static void run_timed_out(struct run *run)
     snprintf(dht->text, sizeof(dht->text), "%s: no answer within %u ms", server->name,
              dht->timeout_ms);
     drop_wire(run, server, true, DHT_TIMEOUT);
-    server->failed_run = dht->run_count;
-    server_rest(server, wire_clock_ms());
+    shun(dht, server);
     if (dht->ring.place) {
-        dht->is_ring_stale = true;
         if (server == dht->entry)
             choice_next_entry(dht);
     } else {
