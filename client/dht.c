@@ -1,5 +1,6 @@
 #include "client/dht.h"
 
+#include "client/dht_choice.h"
 #include "client/dht_run.h"
 #include "common/check.h"
 
@@ -33,10 +34,7 @@ static bool seeds_take(struct dht *dht, const char *servers, const char **why)
         struct address address;
         if (address_parse(span_of(at, len), &address, why) != ERR_OK)
             return false;
-        dht->servers = realloc(dht->servers, (dht->server_count + 1) * sizeof(*dht->servers));
-        CHECK(dht->servers != NULL);
-        dht->servers[dht->server_count] = server_new(&address);
-        dht->servers[dht->server_count++]->is_seed = true;
+        choice_add(dht, &address)->is_seed = true;
         at += len;
         if (!*at)
             return true;

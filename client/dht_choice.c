@@ -138,19 +138,21 @@ static struct server *server_find(struct dht *dht, const char *name)
     return NULL;
 }
 
-static void server_add(struct dht *dht, struct server *server)
-{
-    dht->servers = realloc(dht->servers, (dht->server_count + 1) * sizeof(*dht->servers));
-    CHECK(dht->servers != NULL);
-    dht->servers[dht->server_count++] = server;
-}
-
 static bool is_leader(const struct dht *dht, const struct server *server)
 {
     for (uint32_t i = 0; i < dht->ring.view.member_count; i++)
         if (dht->leaders[i] == server)
             return true;
     return false;
+}
+
+struct server *choice_add(struct dht *dht, const struct address *address)
+{
+    dht->servers = realloc(dht->servers, (dht->server_count + 1) * sizeof(*dht->servers));
+    CHECK(dht->servers != NULL);
+    struct server *server = server_new(address);
+    dht->servers[dht->server_count++] = server;
+    return server;
 }
 
 void choice_begin(struct dht *dht)
@@ -200,8 +202,7 @@ static void ring_take(struct dht *dht, struct known_ring *ring)
         struct address address;
         const char *why;
         CHECK(address_parse(span_of_string(name), &address, &why) == ERR_OK);
-        dht->leaders[i] = server_new(&address);
-        server_add(dht, dht->leaders[i]);
+        dht->leaders[i] = choice_add(dht, &address);
     }
     dht->has_strangers = true;
 }

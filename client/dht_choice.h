@@ -23,6 +23,8 @@ struct contact_answer {
     uint64_t pause_ms;
 };
 
+/* Adds a server, which dht owns, behind all others. Borrowed. */
+struct server *choice_add(struct dht *dht, const struct address *address);
 /* A run begins: servers that are neither of the list nor on the ring any more are forgotten. */
 void choice_begin(struct dht *dht);
 /* Makes sure that the server's connection is open and usable: in a run, looks at an idle one once.

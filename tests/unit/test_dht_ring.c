@@ -292,12 +292,8 @@ static void a_server_forgotten_is_not_asked_for_the_ring(void **state)
     (void)state;
     const struct address address = {.host = "127.0.0.1", .port = 2};
     struct dht *dht = client_of("127.0.0.1:1", NULL);
-    struct server *stranger = server_new(&address);
-    dht->servers = realloc(dht->servers, 2 * sizeof(struct server *));
-    assert_non_null(dht->servers);
-    dht->servers[dht->server_count++] = stranger;
+    dht->told_by = choice_add(dht, &address);
     dht->has_strangers = true;
-    dht->told_by = stranger;
     choice_begin(dht);
     assert_int_equal(dht->server_count, 1);
     assert_null(dht->told_by);
