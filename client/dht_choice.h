@@ -1,7 +1,7 @@
 /* Whom to ask: connections made and kept, the ring learned and followed.
  *
- * What can't be reached, or is no server, is told to the run by its choice_fn; the text is in
- * dht->text then. Nothing of this sends an operation. */
+ * What can't be reached, or is no server, is told to the run, whose failure it becomes. Nothing of
+ * this sends an operation. */
 #ifndef DHT_CLIENT_DHT_CHOICE_H
 #define DHT_CLIENT_DHT_CHOICE_H
 
