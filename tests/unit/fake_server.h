@@ -178,6 +178,9 @@ static inline bool act(struct fake *fake, const struct act *act)
     return false;
 }
 
+/* The script of a server whom nobody is to ask. */
+static const struct act idle[] = {{END, NULL, 0}};
+
 static inline void *follow(void *arg)
 {
     struct fake *fake = arg;
@@ -252,6 +255,15 @@ static inline void tell(void *arg, const struct dht_op *op, const struct dht_ans
              (int)(answer->value_bytes < 40 ? answer->value_bytes : 40),
              answer->value ? answer->value : "", answer->name ? answer->name : "",
              answer->name ? "=" : "", answer->name ? answer->text : "");
+}
+
+/* Runs ops, and asserts what came of it as a whole and what was told. */
+static inline void assert_told(struct dht *dht, const struct dht_op *ops, size_t op_count,
+                               enum dht_result result, const char *text)
+{
+    struct story story = {""};
+    assert_int_equal(dht_run(dht, ops, op_count, tell, &story), result);
+    assert_string_equal(story.text, text);
 }
 
 static const struct dht_op get_k = {.verb = DHT_OP_GET, .key = "k"};

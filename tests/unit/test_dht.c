@@ -2,17 +2,38 @@
  * it repeats when one fails it. */
 #include "tests/unit/fake_server.h"
 
+#include "client/dht_wire.h"
+
 static void fake_start(struct fake *fake, const struct act *script)
 {
     fake_bind(fake);
     fake_follow(fake, script);
 }
 
-static uint64_t now_ms(void)
+/* A server, and a client of it alone. */
+static struct dht *client_start(struct fake *fake, const struct act *script)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    fake_start(fake, script);
+    return client_of(fake->address, NULL);
+}
+
+/* Two servers, and a client that asks the first one first. */
+struct pair {
+    struct fake first, second;
+};
+
+static struct dht *pair_open(struct pair *pair, const struct act *first, const struct act *second)
+{
+    fake_start(&pair->first, first);
+    fake_start(&pair->second, second);
+    return client_of(pair->first.address, pair->second.address);
+}
+
+static void pair_close(struct pair *pair, struct dht *dht)
+{
+    fake_end(&pair->first);
+    fake_end(&pair->second);
+    dht_close(dht);
 }
 
 /* ---- tests ---- */
@@ -89,8 +110,7 @@ static void each_verb_is_one_request_and_one_answer(void **state)
         script[2 + 2 * i] = (struct act){SAY, cases[i].answer, 0};
     }
     struct fake fake;
-    fake_start(&fake, script);
-    struct dht *dht = client_of(fake.address, NULL);
+    struct dht *dht = client_start(&fake, script);
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
         if (dht_do(dht, &cases[i].op, NULL) != cases[i].result)
             fail_msg("%s%s", cases[i].request, cases[i].answer);
@@ -111,8 +131,7 @@ static void an_answer_tells_all_the_server_said(void **state)
                                         {END, NULL, 0}};
     struct fake fake;
     struct dht_answer answer;
-    fake_start(&fake, script);
-    struct dht *dht = client_of(fake.address, NULL);
+    struct dht *dht = client_start(&fake, script);
     assert_int_equal(dht_get(dht, "k", &answer), DHT_OK);
     assert_int_equal(answer.value_bytes, 2);
     assert_memory_equal(answer.value, "hi", 2);
@@ -137,8 +156,7 @@ static void a_long_ttl_is_sent_as_a_point_in_time(void **state)
         {ACCEPT, NULL, 0}, {HEAR_LINE, NULL, 0}, {SAY, "HD\r\n", 0}, {END, NULL, 0}};
     struct fake fake;
     long long sent;
-    fake_start(&fake, script);
-    struct dht *dht = client_of(fake.address, NULL);
+    struct dht *dht = client_start(&fake, script);
     long long before = (long long)time(NULL);
     struct dht_op touch = {.verb = DHT_OP_TOUCH, .key = "k", .ttl_s = 2592001};
     assert_int_equal(dht_do(dht, &touch, NULL), DHT_OK);
@@ -161,11 +179,8 @@ static void a_run_is_pipelined_and_answered_in_order(void **state)
     const struct dht_op ops[] = {
         {.verb = DHT_OP_GET, .key = "a"}, set_k, {.verb = DHT_OP_GET, .key = "b"}};
     struct fake fake;
-    struct story story = {""};
-    fake_start(&fake, script);
-    struct dht *dht = client_of(fake.address, NULL);
-    assert_int_equal(dht_run(dht, ops, 3, tell, &story), DHT_NOT_FOUND);
-    assert_string_equal(story.text, "a ok 1\nk ok \nb not_found \n");
+    struct dht *dht = client_start(&fake, script);
+    assert_told(dht, ops, 3, DHT_NOT_FOUND, "a ok 1\nk ok \nb not_found \n");
     fake_end(&fake);
     dht_close(dht);
 }
@@ -189,8 +204,7 @@ static void large_values_pass_both_ways(void **state)
     char *value = malloc(BYTES);
     assert_non_null(value);
     memset(value, 'x', BYTES);
-    fake_start(&fake, script);
-    struct dht *dht = client_of(fake.address, NULL);
+    struct dht *dht = client_start(&fake, script);
     assert_int_equal(dht_set(dht, "k", value, BYTES, 0), DHT_OK);
     assert_int_equal(dht_get(dht, "k", &answer), DHT_OK);
     assert_int_equal(answer.value_bytes, BYTES);
@@ -275,16 +289,11 @@ static void who_hangs_is_found_out_before_a_write_leaves(void **state)
         {ACCEPT_SILENTLY, NULL, 0}, {HEAR, "version\r\n", 0}, {HEAR_END, NULL, 0}, {END, NULL, 0}};
     static const struct act script[] = {
         {ACCEPT, NULL, 0}, {HEAR, SET_K, 0}, {SAY, "HD c1\r\n", 0}, {END, NULL, 0}};
-    struct fake hung;
-    struct fake fake;
-    fake_start(&hung, silent);
-    fake_start(&fake, script);
-    struct dht *dht = client_of(hung.address, fake.address);
+    struct pair pair;
+    struct dht *dht = pair_open(&pair, silent, script);
     dht_set_timeout(dht, 2 * SHORT_MS); /* the hung one gets its half of it */
     assert_int_equal(dht_do(dht, &set_k, NULL), DHT_OK);
-    fake_end(&hung);
-    fake_end(&fake);
-    dht_close(dht);
+    pair_close(&pair, dht);
 }
 
 static void no_server_at_all_is_said(void **state)
@@ -301,9 +310,7 @@ static void no_server_at_all_is_said(void **state)
     fake_start(&ssh, foreign);
     struct dht *dht = client_of(nobody, ssh.address);
     const struct dht_op ops[] = {set_k, get_k};
-    struct story story = {""};
-    assert_int_equal(dht_run(dht, ops, 2, tell, &story), DHT_CANNOT_CONNECT);
-    assert_string_equal(story.text, "k cannot_connect \nk cannot_connect \n");
+    assert_told(dht, ops, 2, DHT_CANNOT_CONNECT, "k cannot_connect \nk cannot_connect \n");
     assert_non_null(strstr(dht_why(dht), ssh.address));
     fake_end(&ssh);
     dht_close(dht);
@@ -326,15 +333,10 @@ static void a_read_badly_answered_is_asked_of_the_next(void **state)
                                      {END, NULL, 0}};
         static const struct act good[] = {
             {ACCEPT, NULL, 0}, {HEAR, GET_K, 0}, {SAY, VALUE_V, 0}, {END, NULL, 0}};
-        struct fake first;
-        struct fake second;
-        fake_start(&first, script);
-        fake_start(&second, good);
-        struct dht *dht = client_of(first.address, second.address);
+        struct pair pair;
+        struct dht *dht = pair_open(&pair, script, good);
         assert_int_equal(dht_do(dht, &get_k, NULL), DHT_OK);
-        fake_end(&first);
-        fake_end(&second);
-        dht_close(dht);
+        pair_close(&pair, dht);
     }
 }
 
@@ -348,16 +350,10 @@ static void a_write_of_unknown_outcome_is_not_repeated(void **state)
                                      {SAY, bads[i], 0},
                                      {HANG_UP, NULL, 0},
                                      {END, NULL, 0}};
-        static const struct act idle[] = {{END, NULL, 0}};
-        struct fake first;
-        struct fake second;
-        fake_start(&first, script);
-        fake_start(&second, idle);
-        struct dht *dht = client_of(first.address, second.address);
+        struct pair pair;
+        struct dht *dht = pair_open(&pair, script, idle);
         assert_int_equal(dht_do(dht, &set_k, NULL), DHT_OUTCOME_UNKNOWN);
-        fake_end(&first);
-        fake_end(&second); /* nobody came */
-        dht_close(dht);
+        pair_close(&pair, dht); /* nobody came */
     }
 }
 
@@ -369,20 +365,12 @@ static void a_connection_lost_in_a_run_costs_only_what_had_left(void **state)
                                         {SAY, "EN\r\n", 0},
                                         {HANG_UP, NULL, 0},
                                         {END, NULL, 0}};
-    static const struct act idle[] = {{END, NULL, 0}};
     const struct dht_op ops[] = {
         {.verb = DHT_OP_GET, .key = "a"}, set_k, {.verb = DHT_OP_GET, .key = "b"}};
-    struct fake first;
-    struct fake second;
-    struct story story = {""};
-    fake_start(&first, script);
-    fake_start(&second, idle);
-    struct dht *dht = client_of(first.address, second.address);
-    assert_int_equal(dht_run(dht, ops, 3, tell, &story), DHT_NOT_FOUND);
-    assert_string_equal(story.text, "a not_found \nk outcome_unknown \nb not_done \n");
-    fake_end(&first);
-    fake_end(&second);
-    dht_close(dht);
+    struct pair pair;
+    struct dht *dht = pair_open(&pair, script, idle);
+    assert_told(dht, ops, 3, DHT_NOT_FOUND, "a not_found \nk outcome_unknown \nb not_done \n");
+    pair_close(&pair, dht);
 }
 
 static void reads_without_an_answer_go_on_where_they_were(void **state)
@@ -397,17 +385,10 @@ static void reads_without_an_answer_go_on_where_they_were(void **state)
         {ACCEPT, NULL, 0}, {HEAR, "mg b v f c t\r\n", 0}, {SAY, "EN\r\n", 0}, {END, NULL, 0}};
     const struct dht_op ops[] = {{.verb = DHT_OP_GET, .key = "a"},
                                  {.verb = DHT_OP_GET, .key = "b"}};
-    struct fake first;
-    struct fake second;
-    struct story story = {""};
-    fake_start(&first, script);
-    fake_start(&second, rest);
-    struct dht *dht = client_of(first.address, second.address);
-    assert_int_equal(dht_run(dht, ops, 2, tell, &story), DHT_NOT_FOUND);
-    assert_string_equal(story.text, "a not_found \nb not_found \n");
-    fake_end(&first);
-    fake_end(&second);
-    dht_close(dht);
+    struct pair pair;
+    struct dht *dht = pair_open(&pair, script, rest);
+    assert_told(dht, ops, 2, DHT_NOT_FOUND, "a not_found \nb not_found \n");
+    pair_close(&pair, dht);
 }
 
 static void after_a_timeout_the_connection_is_not_used_again(void **state)
@@ -418,8 +399,7 @@ static void after_a_timeout_the_connection_is_not_used_again(void **state)
                                         {ACCEPT, NULL, 0}, {HEAR, GET_K, 0}, {SAY, VALUE_V, 0},
                                         {END, NULL, 0}};
     struct fake fake;
-    fake_start(&fake, script);
-    struct dht *dht = client_of(fake.address, NULL);
+    struct dht *dht = client_start(&fake, script);
     dht_set_timeout(dht, SHORT_MS);
     assert_int_equal(dht_do(dht, &get_k, NULL), DHT_TIMEOUT);
     assert_int_equal(dht_do(dht, &set_k, NULL), DHT_OUTCOME_UNKNOWN);
@@ -437,8 +417,7 @@ static void an_idle_connection_closed_by_the_server_harms_no_write(void **state)
     static const struct act again[] = {
         {ACCEPT, NULL, 0}, {HEAR, SET_K, 0}, {SAY, "HD c1\r\n", 0}, {END, NULL, 0}};
     struct fake fake;
-    fake_start(&fake, script);
-    struct dht *dht = client_of(fake.address, NULL);
+    struct dht *dht = client_start(&fake, script);
     assert_int_equal(dht_do(dht, &get_k, NULL), DHT_OK);
     assert_int_equal(pthread_join(fake.thread, NULL), 0); /* it has hung up */
     fake.script = again;
@@ -455,8 +434,7 @@ static void an_answer_nobody_asked_for_is_never_taken_for_the_next(void **state)
         {ACCEPT, NULL, 0}, {HEAR, GET_K, 0}, {SAY, "EN\r\n" VALUE_V, 0}, {HEAR_END, NULL, 0},
         {ACCEPT, NULL, 0}, {HEAR, GET_K, 0}, {SAY, "EN\r\n", 0},         {END, NULL, 0}};
     struct fake fake;
-    fake_start(&fake, script);
-    struct dht *dht = client_of(fake.address, NULL);
+    struct dht *dht = client_start(&fake, script);
     assert_int_equal(dht_do(dht, &get_k, NULL), DHT_NOT_FOUND);
     assert_int_equal(dht_do(dht, &get_k, NULL), DHT_NOT_FOUND);
     fake_end(&fake);
@@ -472,8 +450,7 @@ static void a_value_whose_line_was_refused_ends_the_connection(void **state)
                                         {HEAR_END, NULL, 0},
                                         {END, NULL, 0}};
     struct fake fake;
-    fake_start(&fake, script);
-    struct dht *dht = client_of(fake.address, NULL);
+    struct dht *dht = client_start(&fake, script);
     assert_int_equal(dht_do(dht, &set_k, NULL), DHT_CLIENT_ERROR);
     assert_string_equal(dht_why(dht), "bad command line format");
     fake_end(&fake);
@@ -498,11 +475,10 @@ static void busy_is_waited_for_at_the_door_and_inside(void **state)
                                         {SAY, "HD c1\r\n", 0},
                                         {END, NULL, 0}};
     struct fake fake;
-    fake_start(&fake, script);
-    struct dht *dht = client_of(fake.address, NULL);
-    uint64_t start_ms = now_ms();
+    struct dht *dht = client_start(&fake, script);
+    uint64_t start_ms = wire_clock_ms();
     assert_int_equal(dht_do(dht, &set_k, NULL), DHT_OK);
-    assert_true(now_ms() - start_ms >= 2 * 60);
+    assert_true(wire_clock_ms() - start_ms >= 2 * 60);
     fake_end(&fake);
     dht_close(dht);
 }
@@ -517,16 +493,11 @@ static void a_loss_after_a_refusal_is_told_as_a_loss(void **state)
                                       {END, NULL, 0}};
     static const struct act lost[] = {
         {ACCEPT, NULL, 0}, {HEAR, SET_K, 0}, {HANG_UP, NULL, 0}, {END, NULL, 0}};
-    struct fake first;
-    struct fake second;
-    fake_start(&first, busy);
-    fake_start(&second, lost);
-    struct dht *dht = client_of(first.address, second.address);
+    struct pair pair;
+    struct dht *dht = pair_open(&pair, busy, lost);
     assert_int_equal(dht_do(dht, &set_k, NULL), DHT_OUTCOME_UNKNOWN);
-    assert_non_null(strstr(dht_why(dht), second.address));
-    fake_end(&first);
-    fake_end(&second);
-    dht_close(dht);
+    assert_non_null(strstr(dht_why(dht), pair.second.address));
+    pair_close(&pair, dht);
 }
 
 static void busy_beyond_the_timeout_is_not_done(void **state)
@@ -538,11 +509,10 @@ static void busy_beyond_the_timeout_is_not_done(void **state)
                                         {HEAR_END, NULL, 0},
                                         {END, NULL, 0}};
     struct fake fake;
-    fake_start(&fake, script);
-    struct dht *dht = client_of(fake.address, NULL);
-    uint64_t start_ms = now_ms();
+    struct dht *dht = client_start(&fake, script);
+    uint64_t start_ms = wire_clock_ms();
     assert_int_equal(dht_do(dht, &set_k, NULL), DHT_NOT_DONE);
-    assert_true(now_ms() - start_ms < LIMIT_MS); /* nor is it waited for in vain */
+    assert_true(wire_clock_ms() - start_ms < LIMIT_MS); /* nor is it waited for in vain */
     fake_end(&fake);
     dht_close(dht);
 }
@@ -557,15 +527,10 @@ static void what_was_not_done_is_asked_of_the_next(void **state)
                                         {END, NULL, 0}};
     static const struct act accept_it[] = {
         {ACCEPT, NULL, 0}, {HEAR, SET_K, 0}, {SAY, "HD c1\r\n", 0}, {END, NULL, 0}};
-    struct fake first;
-    struct fake second;
-    fake_start(&first, refuse);
-    fake_start(&second, accept_it);
-    struct dht *dht = client_of(first.address, second.address);
+    struct pair pair;
+    struct dht *dht = pair_open(&pair, refuse, accept_it);
     assert_int_equal(dht_do(dht, &set_k, NULL), DHT_OK);
-    fake_end(&first);
-    fake_end(&second);
-    dht_close(dht);
+    pair_close(&pair, dht);
 }
 
 static void in_a_run_a_key_not_done_costs_only_itself(void **state)
@@ -579,18 +544,10 @@ static void in_a_run_a_key_not_done_costs_only_itself(void **state)
     const struct dht_op ops[] = {{.verb = DHT_OP_GET, .key = "a"},
                                  {.verb = DHT_OP_GET, .key = "b"},
                                  {.verb = DHT_OP_GET, .key = "c"}};
-    static const struct act idle[] = {{END, NULL, 0}};
-    struct fake fake;
-    struct fake second;
-    struct story story = {""};
-    fake_start(&fake, script);
-    fake_start(&second, idle);
-    struct dht *dht = client_of(fake.address, second.address);
-    assert_int_equal(dht_run(dht, ops, 3, tell, &story), DHT_NOT_DONE);
-    assert_string_equal(story.text, "a ok v\nb not_done \nc ok v\n");
-    fake_end(&fake);
-    fake_end(&second); /* the others' answers were not thrown away to ask it */
-    dht_close(dht);
+    struct pair pair;
+    struct dht *dht = pair_open(&pair, script, idle);
+    assert_told(dht, ops, 3, DHT_NOT_DONE, "a ok v\nb not_done \nc ok v\n");
+    pair_close(&pair, dht); /* the others' answers were not thrown away to ask it */
 }
 
 static void statistics_begun_are_not_told_twice(void **state)
@@ -601,19 +558,11 @@ static void statistics_begun_are_not_told_twice(void **state)
                                         {SAY, "STAT pid 1\r\nSTAT time 2\r\n", 0},
                                         {HANG_UP, NULL, 0},
                                         {END, NULL, 0}};
-    static const struct act idle[] = {{END, NULL, 0}};
-    struct fake first;
-    struct fake second;
-    struct story story = {""};
+    struct pair pair;
     const struct dht_op stats = {.verb = DHT_OP_STATS};
-    fake_start(&first, script);
-    fake_start(&second, idle);
-    struct dht *dht = client_of(first.address, second.address);
-    assert_int_equal(dht_run(dht, &stats, 1, tell, &story), DHT_NOT_DONE);
-    assert_string_equal(story.text, "- ok pid=1\n- ok time=2\n- not_done \n");
-    fake_end(&first);
-    fake_end(&second);
-    dht_close(dht);
+    struct dht *dht = pair_open(&pair, script, idle);
+    assert_told(dht, &stats, 1, DHT_NOT_DONE, "- ok pid=1\n- ok time=2\n- not_done \n");
+    pair_close(&pair, dht);
 }
 
 static void statistics_begun_and_refused_are_not_told_twice(void **state)
@@ -624,19 +573,11 @@ static void statistics_begun_and_refused_are_not_told_twice(void **state)
         {HEAR, "stats\r\n", 0},
         {SAY, "STAT pid 1\r\nSERVER_ERROR busy, retry in 1 ms\r\n", 0},
         {END, NULL, 0}};
-    static const struct act idle[] = {{END, NULL, 0}};
-    struct fake first;
-    struct fake second;
-    struct story story = {""};
+    struct pair pair;
     const struct dht_op stats = {.verb = DHT_OP_STATS};
-    fake_start(&first, script);
-    fake_start(&second, idle);
-    struct dht *dht = client_of(first.address, second.address);
-    assert_int_equal(dht_run(dht, &stats, 1, tell, &story), DHT_NOT_DONE);
-    assert_string_equal(story.text, "- ok pid=1\n- not_done \n");
-    fake_end(&first);
-    fake_end(&second);
-    dht_close(dht);
+    struct dht *dht = pair_open(&pair, script, idle);
+    assert_told(dht, &stats, 1, DHT_NOT_DONE, "- ok pid=1\n- not_done \n");
+    pair_close(&pair, dht);
 }
 
 int main(void)

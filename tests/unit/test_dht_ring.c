@@ -114,6 +114,22 @@ static void town_open(struct town *town)
     }
 }
 
+/* The nodes follow their scripts; the client is given the first one's address. */
+static struct dht *town_follow(struct town *town, const struct act *first, const struct act *second)
+{
+    fake_follow(&town->nodes[0], first);
+    fake_follow(&town->nodes[1], second);
+    return client_of(town->nodes[0].address, NULL);
+}
+
+/* Both scripts came to their end. */
+static void town_close(struct town *town, struct dht *dht)
+{
+    fake_end(&town->nodes[0]);
+    fake_end(&town->nodes[1]);
+    dht_close(dht);
+}
+
 /* The client's first words to the first node it meets, and to others of the ring. */
 #define LEARN(town)                                                                                \
     {ACCEPT_DHT, NULL, 0}, {HEAR, "get_membership_list\r\n", 0}, {SAY, (town).list, 0},            \
@@ -143,16 +159,12 @@ static void each_key_is_asked_of_its_leader(void **state)
         LEARN(town), {HEAR, town.get[0], 0}, {SAY, VALUE_V, 0}, {END, NULL, 0}};
     const struct act second[] = {
         MEET(town), {HEAR, town.get[1], 0}, {SAY, "EN\r\n", 0}, {END, NULL, 0}};
-    fake_follow(&town.nodes[0], first);
-    fake_follow(&town.nodes[1], second);
-    struct dht *dht = client_of(town.nodes[0].address, NULL);
+    struct dht *dht = town_follow(&town, first, second);
     assert_int_equal(dht_get(dht, town.key[1], NULL), DHT_NOT_FOUND);
     assert_string_equal(dht_server(dht), town.nodes[1].address);
     assert_int_equal(dht_get(dht, town.key[0], NULL), DHT_OK);
     assert_string_equal(dht_server(dht), town.nodes[0].address);
-    fake_end(&town.nodes[0]);
-    fake_end(&town.nodes[1]);
-    dht_close(dht);
+    town_close(&town, dht);
 }
 
 /* The second node's answers are there long before the first one's. */
@@ -171,20 +183,14 @@ static void answers_of_several_nodes_are_told_in_order(void **state)
                                 {END, NULL, 0}};
     const struct act second[] = {
         MEET(town), {HEAR, both, 0}, {SAY, "VA 1 f0\r\n2\r\nEN\r\n", 0}, {END, NULL, 0}};
-    fake_follow(&town.nodes[0], first);
-    fake_follow(&town.nodes[1], second);
-    struct dht *dht = client_of(town.nodes[0].address, NULL);
+    struct dht *dht = town_follow(&town, first, second);
     const struct dht_op ops[] = {get_of(town.key[0]), get_of(town.key[1]), get_of(town.other[0]),
                                  get_of(town.other[1])};
-    struct story story = {""};
-    char expected[512];
+    char expected[HEARD_MAX];
     snprintf(expected, sizeof(expected), "%s ok 1\n%s ok 2\n%s ok 3\n%s not_found \n", town.key[0],
              town.key[1], town.other[0], town.other[1]);
-    assert_int_equal(dht_run(dht, ops, 4, tell, &story), DHT_NOT_FOUND);
-    assert_string_equal(story.text, expected);
-    fake_end(&town.nodes[0]);
-    fake_end(&town.nodes[1]);
-    dht_close(dht);
+    assert_told(dht, ops, 4, DHT_NOT_FOUND, expected);
+    town_close(&town, dht);
 }
 
 /* flush_all between two keys: asked when the first is answered, the second when it is. */
@@ -198,16 +204,12 @@ static void what_has_no_key_is_overtaken_by_nothing(void **state)
     const struct act second[] = {MEET(town),         {HEAR, town.get[1], 0},
                                  {SAY, VALUE_V, 0},  {HEAR, town.get[1], 0},
                                  {SAY, "EN\r\n", 0}, {END, NULL, 0}};
-    fake_follow(&town.nodes[0], first);
-    fake_follow(&town.nodes[1], second);
-    struct dht *dht = client_of(town.nodes[0].address, NULL);
+    struct dht *dht = town_follow(&town, first, second);
     const struct dht_op ops[] = {
         get_of(town.key[1]), {.verb = DHT_OP_FLUSH_ALL}, get_of(town.key[1])};
     struct story story = {""};
     assert_int_equal(dht_run(dht, ops, 3, tell, &story), DHT_NOT_FOUND);
-    fake_end(&town.nodes[0]);
-    fake_end(&town.nodes[1]);
-    dht_close(dht);
+    town_close(&town, dht);
 }
 
 static void it_can_be_switched_off(void **state)
@@ -217,15 +219,10 @@ static void it_can_be_switched_off(void **state)
     town_open(&town);
     const struct act first[] = {
         {ACCEPT_DHT, NULL, 0}, {HEAR, town.get[1], 0}, {SAY, VALUE_V, 0}, {END, NULL, 0}};
-    static const struct act idle[] = {{END, NULL, 0}};
-    fake_follow(&town.nodes[0], first);
-    fake_follow(&town.nodes[1], idle);
-    struct dht *dht = client_of(town.nodes[0].address, NULL);
+    struct dht *dht = town_follow(&town, first, idle);
     dht_set_ring_aware(dht, 0);
     assert_int_equal(dht_get(dht, town.key[1], NULL), DHT_OK);
-    fake_end(&town.nodes[0]);
-    fake_end(&town.nodes[1]);
-    dht_close(dht);
+    town_close(&town, dht);
 }
 
 /* A node that has no ring, or tells one that is not its own, finds the leaders itself. */
@@ -274,16 +271,11 @@ static void a_change_told_before_an_answer_is_followed(void **state)
                                 {SAY, list, 0},    {HEAR, follow, 0},
                                 {SAY, told, 0},    {HEAR, town.get[1], 0},
                                 {SAY, VALUE_V, 0}, {END, NULL, 0}};
-    static const struct act idle[] = {{END, NULL, 0}};
-    fake_follow(&town.nodes[0], first);
-    fake_follow(&town.nodes[1], idle);
-    struct dht *dht = client_of(town.nodes[0].address, NULL);
+    struct dht *dht = town_follow(&town, first, idle);
     assert_int_equal(dht_get(dht, town.key[0], NULL), DHT_OK);
     usleep(120 * 1000); /* the list is not asked for more often than that */
     assert_int_equal(dht_get(dht, town.key[1], NULL), DHT_OK);
-    fake_end(&town.nodes[0]);
-    fake_end(&town.nodes[1]);
-    dht_close(dht);
+    town_close(&town, dht);
 }
 
 /* It told of a ring that it is not on itself, and was the last to tell. */
@@ -351,21 +343,15 @@ static void a_leader_lost_costs_only_what_it_was_asked(void **state)
     const struct act first[] = {
         LEARN(town), {HEAR, town.get[0], 0}, {SAY, VALUE_V, 0}, {END, NULL, 0}};
     const struct act second[] = {MEET(town), {HEAR, set, 0}, {HANG_UP, NULL, 0}, {END, NULL, 0}};
-    fake_follow(&town.nodes[0], first);
-    fake_follow(&town.nodes[1], second);
-    struct dht *dht = client_of(town.nodes[0].address, NULL);
+    struct dht *dht = town_follow(&town, first, second);
     const struct dht_op ops[] = {
         {.verb = DHT_OP_SET, .key = town.key[1], .value = "v", .value_bytes = 1},
         get_of(town.key[0])};
-    struct story story = {""};
-    char expected[128];
+    char expected[HEARD_MAX];
     snprintf(expected, sizeof(expected), "%s outcome_unknown \n%s ok v\n", town.key[1],
              town.key[0]);
-    assert_int_equal(dht_run(dht, ops, 2, tell, &story), DHT_OUTCOME_UNKNOWN);
-    assert_string_equal(story.text, expected);
-    fake_end(&town.nodes[0]);
-    fake_end(&town.nodes[1]);
-    dht_close(dht);
+    assert_told(dht, ops, 2, DHT_OUTCOME_UNKNOWN, expected);
+    town_close(&town, dht);
 }
 
 static void a_read_lost_with_its_leader_is_asked_of_another(void **state)
@@ -381,18 +367,12 @@ static void a_read_lost_with_its_leader_is_asked_of_another(void **state)
                                 {END, NULL, 0}};
     const struct act second[] = {
         MEET(town), {HEAR, town.get[1], 0}, {SAY, "VA 1", 0}, {HANG_UP, NULL, 0}, {END, NULL, 0}};
-    fake_follow(&town.nodes[0], first);
-    fake_follow(&town.nodes[1], second);
-    struct dht *dht = client_of(town.nodes[0].address, NULL);
+    struct dht *dht = town_follow(&town, first, second);
     const struct dht_op ops[] = {get_of(town.key[1]), get_of(town.key[0])};
-    struct story story = {""};
-    char expected[128];
+    char expected[HEARD_MAX];
     snprintf(expected, sizeof(expected), "%s ok w\n%s ok v\n", town.key[1], town.key[0]);
-    assert_int_equal(dht_run(dht, ops, 2, tell, &story), DHT_OK);
-    assert_string_equal(story.text, expected);
-    fake_end(&town.nodes[0]);
-    fake_end(&town.nodes[1]);
-    dht_close(dht);
+    assert_told(dht, ops, 2, DHT_OK, expected);
+    town_close(&town, dht);
 }
 
 /* One node is gone, so the ring is to be learned; the other answers nothing before it has heard
@@ -410,20 +390,14 @@ static void learning_the_ring_does_not_wait_for_a_slow_answer(void **state)
                                  {HEAR, town.get[0], 0},
                                  {SAY, VALUE_V "EN\r\n", 0},
                                  {END, NULL, 0}};
-    fake_follow(&town.nodes[0], first);
-    fake_follow(&town.nodes[1], second);
-    struct dht *dht = client_of(town.nodes[0].address, NULL);
+    struct dht *dht = town_follow(&town, first, second);
     assert_int_equal(dht_get(dht, town.key[0], NULL), DHT_OK);
     usleep(120 * 1000); /* it may be learned anew from now on */
     const struct dht_op ops[] = {get_of(town.key[0]), get_of(town.key[1])};
-    struct story story = {""};
-    char expected[128];
+    char expected[HEARD_MAX];
     snprintf(expected, sizeof(expected), "%s not_found \n%s ok v\n", town.key[0], town.key[1]);
-    assert_int_equal(dht_run(dht, ops, 2, tell, &story), DHT_NOT_FOUND);
-    assert_string_equal(story.text, expected);
-    fake_end(&town.nodes[0]);
-    fake_end(&town.nodes[1]);
-    dht_close(dht);
+    assert_told(dht, ops, 2, DHT_NOT_FOUND, expected);
+    town_close(&town, dht);
 }
 
 /* A leader that hangs costs one time-out, not one for each key of others. */
@@ -436,19 +410,13 @@ static void a_leader_that_hangs_is_passed_by_after_one_timeout(void **state)
         LEARN(town), {HEAR, town.get[0], 0}, {SAY, VALUE_V, 0}, {END, NULL, 0}};
     const struct act second[] = {
         MEET(town), {HEAR, town.get[1], 0}, {HEAR_END, NULL, 0}, {END, NULL, 0}};
-    fake_follow(&town.nodes[0], first);
-    fake_follow(&town.nodes[1], second);
-    struct dht *dht = client_of(town.nodes[0].address, NULL);
+    struct dht *dht = town_follow(&town, first, second);
     dht_set_timeout(dht, SHORT_MS);
     const struct dht_op ops[] = {get_of(town.key[1]), get_of(town.key[0])};
-    struct story story = {""};
-    char expected[128];
+    char expected[HEARD_MAX];
     snprintf(expected, sizeof(expected), "%s timeout \n%s ok v\n", town.key[1], town.key[0]);
-    assert_int_equal(dht_run(dht, ops, 2, tell, &story), DHT_TIMEOUT);
-    assert_string_equal(story.text, expected);
-    fake_end(&town.nodes[0]);
-    fake_end(&town.nodes[1]);
-    dht_close(dht);
+    assert_told(dht, ops, 2, DHT_TIMEOUT, expected);
+    town_close(&town, dht);
 }
 
 /* ---- the list ---- */

@@ -164,9 +164,7 @@ static void relayed_answers_come_in_any_order(void **state)
     const struct dht_op ops[] = {{.verb = DHT_OP_GET, .key = "a"},
                                  {.verb = DHT_OP_GET, .key = "b"},
                                  {.verb = DHT_OP_GET, .key = "c"}};
-    struct story story = {""};
-    assert_int_equal(dht_run(dht, ops, 3, tell, &story), DHT_NOT_DONE);
-    assert_string_equal(story.text, "a ok 1\nb not_done \nc ok 3\n");
+    assert_told(dht, ops, 3, DHT_NOT_DONE, "a ok 1\nb not_done \nc ok 3\n");
     assert_int_equal(dht_direct_answers(dht), 0);
     scene_close(&scene, dht);
 }
@@ -232,9 +230,7 @@ static void a_second_answer_within_a_run_is_dropped_too(void **state)
     struct dht *dht = scene_open(&scene, play_twice_in_a_run);
     const struct dht_op ops[] = {{.verb = DHT_OP_GET, .key = "a"},
                                  {.verb = DHT_OP_GET, .key = "b"}};
-    struct story story = {""};
-    assert_int_equal(dht_run(dht, ops, 2, tell, &story), DHT_OK);
-    assert_string_equal(story.text, "a ok 1\nb ok 3\n");
+    assert_told(dht, ops, 2, DHT_OK, "a ok 1\nb ok 3\n");
     scene_close(&scene, dht);
 }
 
@@ -338,9 +334,7 @@ static void what_has_no_key_waits_for_all_before_it(void **state)
     struct scene scene;
     struct dht *dht = scene_open(&scene, play_mixed);
     const struct dht_op ops[] = {get_k, {.verb = DHT_OP_STATS, .key = "settings"}};
-    struct story story = {""};
-    assert_int_equal(dht_run(dht, ops, 2, tell, &story), DHT_OK);
-    assert_string_equal(story.text, "k ok v\nsettings ok a=1\nsettings ok \n");
+    assert_told(dht, ops, 2, DHT_OK, "k ok v\nsettings ok a=1\nsettings ok \n");
     scene_close(&scene, dht);
 }
 
