@@ -85,10 +85,12 @@ static inline bool hear(struct fake *fake, const char *text)
 static inline bool hear_line(struct fake *fake)
 {
     size_t len = 0;
-    while (len + 1 < sizeof(fake->heard) && byte_read(fake->fd, &fake->heard[len]) == 1)
-        if (fake->heard[len++] == '\n')
-            return true;
-    return failed(fake, "a line", fake->heard);
+    bool is_whole = false;
+    while (!is_whole && len + 1 < sizeof(fake->heard) &&
+           byte_read(fake->fd, &fake->heard[len]) == 1)
+        is_whole = fake->heard[len++] == '\n';
+    fake->heard[len] = '\0';
+    return is_whole || failed(fake, "a line", fake->heard);
 }
 
 static inline bool say(struct fake *fake, const char *text, size_t len)

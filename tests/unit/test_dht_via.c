@@ -19,24 +19,12 @@ struct scene {
     size_t opaque_count; /* requests heard */
 };
 
-static bool scene_line(struct scene *scene, char *line, size_t size)
-{
-    size_t len = 0;
-    while (len + 1 < size && byte_read(scene->fake.fd, &line[len]) == 1)
-        if (line[len++] == '\n') {
-            line[len] = '\0';
-            return true;
-        }
-    return failed(&scene->fake, "a line", "");
-}
-
 /* Accepts the client and takes its return address. */
 static void scene_begin(struct scene *scene)
 {
-    char line[HEARD_MAX];
     static const struct act greet[] = {{ACCEPT_DHT, NULL, 0}};
-    if (!act(&scene->fake, greet) || !scene_line(scene, line, sizeof(line)) ||
-        sscanf(line, "return_port %u\r\n", &scene->port) != 1)
+    if (!act(&scene->fake, greet) || !hear_line(&scene->fake) ||
+        sscanf(scene->fake.heard, "return_port %u\r\n", &scene->port) != 1)
         failed(&scene->fake, "return_port", "something else");
     say(&scene->fake, "RETURN_PORT " TOKEN "\r\n", 12 + 32 + 2);
 }
@@ -44,11 +32,11 @@ static void scene_begin(struct scene *scene)
 /* Hears a request that begins so, and keeps its opaque. */
 static void scene_hear(struct scene *scene, const char *begin)
 {
-    char line[HEARD_MAX] = "";
+    const char *line = scene->fake.heard;
     CHECK(scene->opaque_count < 4);
     char *opaque = scene->opaque[scene->opaque_count++];
     const char *at = NULL;
-    if (scene_line(scene, line, sizeof(line)))
+    if (hear_line(&scene->fake))
         at = strstr(line, " O");
     if (!at || strncmp(line, begin, strlen(begin)) != 0 || sscanf(at, " O%31s", opaque) != 1)
         failed(&scene->fake, begin, line);
@@ -236,10 +224,9 @@ static void a_second_answer_within_a_run_is_dropped_too(void **state)
 
 static void play_refuse(struct scene *scene)
 {
-    char line[HEARD_MAX];
     static const struct act acts[] = {{ACCEPT_DHT, NULL, 0}, {HEAR, GET_K, 0}, {SAY, VALUE_V, 0}};
     act(&scene->fake, &acts[0]);
-    scene_line(scene, line, sizeof(line));
+    hear_line(&scene->fake);
     scene_say(scene, false, 0, "SERVER_ERROR direct answers are off\r\n");
     act(&scene->fake, &acts[1]);
     act(&scene->fake, &acts[2]);
