@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #define GENERATION_DIGITS 10 /* shown of 16: enough to tell two of one name apart */
 
@@ -365,16 +364,6 @@ int cli_where(struct cli *cli, const struct cli_options *options, int argc, char
 
 /* ---- leave, shutdown ---- */
 
-/* Asks on the terminal; anything but a word that begins with y is no. */
-static bool is_agreed(const struct cli *cli, const char *server)
-{
-    char answer[16];
-    fprintf(stderr, "Make %s%s%s leave its cluster and stop? [y/N] ",
-            cli_color(cli->has_color_err, CLI_BOLD), server,
-            cli_color(cli->has_color_err, CLI_PLAIN));
-    return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
-}
-
 int cli_leave(struct cli *cli, const struct cli_options *options, int argc, char **argv)
 {
     (void)argc;
@@ -387,8 +376,7 @@ int cli_leave(struct cli *cli, const struct cli_options *options, int argc, char
         cli_complain(cli, argv[0], "name the one node that is meant, with --server");
         return CLI_USAGE;
     }
-    bool is_asked = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
-    if (is_asked && !cli_is_given(options, CLI_BIT(YES)) && !is_agreed(cli, cli->servers)) {
+    if (!cli_is_agreed(cli, options, "Make ", cli->servers, " leave its cluster and stop")) {
         cli_complain(cli, NULL, "nothing was stopped");
         return CLI_NEGATIVE;
     }

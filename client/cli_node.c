@@ -9,17 +9,6 @@
 #include "common/version.h"
 
 #include <stdlib.h>
-#include <unistd.h>
-
-/* Asks on the terminal; anything but a word that begins with y is no. */
-static bool is_agreed(const struct cli *cli)
-{
-    char answer[16];
-    fprintf(stderr, "Delete every item of the cluster behind %s%s%s? [y/N] ",
-            cli_color(cli->has_color_err, CLI_BOLD), dht_server(cli->dht),
-            cli_color(cli->has_color_err, CLI_PLAIN));
-    return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
-}
 
 int cli_flush(struct cli *cli, const struct cli_options *options, int argc, char **argv)
 {
@@ -31,8 +20,8 @@ int cli_flush(struct cli *cli, const struct cli_options *options, int argc, char
     }
     if (!cli_connect(cli, options))
         return CLI_USAGE;
-    bool is_asked = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
-    if (is_asked && !cli_is_given(options, CLI_BIT(YES)) && !is_agreed(cli)) {
+    if (!cli_is_agreed(cli, options, "Delete every item of the cluster behind ",
+                       dht_server(cli->dht), "")) {
         cli_complain(cli, NULL, "nothing was deleted");
         return CLI_NEGATIVE;
     }

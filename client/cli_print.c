@@ -4,6 +4,7 @@
 #include "common/check.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 const char *cli_color(bool has_color, enum cli_color color)
 {
@@ -71,6 +72,18 @@ void cli_complain_result(const struct cli *cli, const char *about, const struct 
         reason = reasons[answer->result];
     snprintf(line, sizeof(line), "%s%s", reason ? reason : "", answer->text);
     cli_complain(cli, about, line);
+}
+
+bool cli_is_agreed(const struct cli *cli, const struct cli_options *options, const char *before,
+                   const char *name, const char *after)
+{
+    char answer[16];
+    bool can_ask = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+    if (!can_ask || cli_is_given(options, CLI_BIT(YES)))
+        return true;
+    fprintf(stderr, "%s%s%s%s%s? [y/N] ", before, cli_color(cli->has_color_err, CLI_BOLD), name,
+            cli_color(cli->has_color_err, CLI_PLAIN), after);
+    return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
 void cli_json_set_bytes(json_t *object, const char *name, const char *base64_name,

@@ -22,6 +22,11 @@ void cli_tell(const struct cli *cli, const char *about, const char *done);
 /* Says on stderr why an operation did not get DHT_OK. */
 void cli_complain_result(const struct cli *cli, const char *about, const struct dht_answer *answer);
 
+/* Asks on the terminal whether to do what before, name and after say together, and returns whether
+ * the answer begins with y. Where nobody could be asked, or with --yes, it is agreed. */
+bool cli_is_agreed(const struct cli *cli, const struct cli_options *options, const char *before,
+                   const char *name, const char *after);
+
 /* {"key": …, "result": …} and, on failure, "message". Gives. */
 json_t *cli_json_result(const char *key, const struct dht_answer *answer);
 /* Puts bytes into object: as text under name if they are UTF-8, else in base64 under base64_name.
