@@ -106,12 +106,6 @@ static double percent(uint32_t slots)
     return hundredths / 100.0;
 }
 
-static void set(json_t *object, const char *name, json_t *value)
-{
-    CHECK(value != NULL);
-    CHECK(json_object_set_new(object, name, value) == 0);
-}
-
 static json_t *json_hex(uint64_t number)
 {
     char text[17];
@@ -198,18 +192,18 @@ static json_t *json_member(const struct town *town, const struct member_list_ent
     json_t *object = json_object();
     CHECK(object != NULL);
     uint32_t index = ring_index(town, entry->name);
-    set(object, "name", json_string(entry->name));
-    set(object, "state", json_string(entry->state));
+    cli_json_set(object, "name", json_string(entry->name));
+    cli_json_set(object, "state", json_string(entry->state));
     if (entry->evidence[0])
-        set(object, "class", json_string(entry->evidence));
-    set(object, "generation", json_hex(entry->generation));
-    set(object, "boot", json_integer((json_int_t)entry->boot));
-    set(object, "inc", json_integer(entry->inc));
-    set(object, "age_ms", json_integer((json_int_t)entry->age_ms));
-    set(object, "weight", json_integer(entry->weight));
-    set(object, "on_ring", json_boolean(entry->is_on_ring));
+        cli_json_set(object, "class", json_string(entry->evidence));
+    cli_json_set(object, "generation", json_hex(entry->generation));
+    cli_json_set(object, "boot", json_integer((json_int_t)entry->boot));
+    cli_json_set(object, "inc", json_integer(entry->inc));
+    cli_json_set(object, "age_ms", json_integer((json_int_t)entry->age_ms));
+    cli_json_set(object, "weight", json_integer(entry->weight));
+    cli_json_set(object, "on_ring", json_boolean(entry->is_on_ring));
     if (index != UINT32_MAX)
-        set(object, "owns", json_real(percent(town->leads[index])));
+        cli_json_set(object, "owns", json_real(percent(town->leads[index])));
     return object;
 }
 
@@ -221,10 +215,10 @@ static void print_count(const struct cli_options *options, const struct town *to
     }
     json_t *object = json_object();
     CHECK(object != NULL);
-    set(object, "alive", json_integer(count_state(town, "ALIVE")));
-    set(object, "suspect", json_integer(count_state(town, "SUSPECT")));
-    set(object, "dead", json_integer(count_state(town, "DEAD")));
-    set(object, "left", json_integer(count_state(town, "LEFT")));
+    cli_json_set(object, "alive", json_integer(count_state(town, "ALIVE")));
+    cli_json_set(object, "suspect", json_integer(count_state(town, "SUSPECT")));
+    cli_json_set(object, "dead", json_integer(count_state(town, "DEAD")));
+    cli_json_set(object, "left", json_integer(count_state(town, "LEFT")));
     cli_json_print(object);
 }
 
@@ -278,17 +272,17 @@ static json_t *json_ring(const struct town *town)
     for (uint32_t i = 0; i < town->ring.view.member_count; i++) {
         json_t *member = json_object();
         CHECK(member != NULL);
-        set(member, "name", json_string(town->ring.view.members[i].name));
-        set(member, "weight", json_integer(town->ring.view.members[i].weight));
-        set(member, "leads", json_integer(town->leads[i]));
-        set(member, "owns", json_real(percent(town->leads[i])));
-        set(member, "backs", json_integer(town->backs[i]));
+        cli_json_set(member, "name", json_string(town->ring.view.members[i].name));
+        cli_json_set(member, "weight", json_integer(town->ring.view.members[i].weight));
+        cli_json_set(member, "leads", json_integer(town->leads[i]));
+        cli_json_set(member, "owns", json_real(percent(town->leads[i])));
+        cli_json_set(member, "backs", json_integer(town->backs[i]));
         CHECK(json_array_append_new(members, member) == 0);
     }
-    set(object, "node", json_string(town->list.name));
-    set(object, "hash", json_hex(town->ring.hash));
-    set(object, "changes", json_integer((json_int_t)town->ring.changes));
-    set(object, "members", members);
+    cli_json_set(object, "node", json_string(town->list.name));
+    cli_json_set(object, "hash", json_hex(town->ring.hash));
+    cli_json_set(object, "changes", json_integer((json_int_t)town->ring.changes));
+    cli_json_set(object, "members", members);
     return object;
 }
 
@@ -342,9 +336,9 @@ static void print_where(const struct cli_options *options, const struct town *to
     for (uint32_t i = 1; i < count; i++)
         CHECK(json_array_append_new(others, json_string(names[i])) == 0);
     cli_json_set_bytes(object, "key", "key_base64", span_of_string(key));
-    set(object, "slot", json_integer(slot));
-    set(object, "leader", json_string(names[0]));
-    set(object, "successors", others);
+    cli_json_set(object, "slot", json_integer(slot));
+    cli_json_set(object, "leader", json_string(names[0]));
+    cli_json_set(object, "successors", others);
     cli_json_print(object);
 }
 

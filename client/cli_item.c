@@ -41,15 +41,15 @@ static void print_json(const struct dht_op *op, const struct dht_answer *answer)
     json_t *object = cli_json_result(op->key, answer);
     bool is_arith = op->verb == DHT_OP_INCR || op->verb == DHT_OP_DECR;
     if (answer->result == DHT_OK && is_arith)
-        CHECK(json_object_set_new(object, "number", json_u64(answer->number)) == 0);
+        cli_json_set(object, "number", json_u64(answer->number));
     else if (answer->value) {
         json_t *ttl = answer->ttl_s < 0 ? json_null() : json_integer(answer->ttl_s);
         cli_json_set_bytes(object, "value", "base64", span_of(answer->value, answer->value_bytes));
-        CHECK(json_object_set_new(object, "flags", json_integer(answer->flags)) == 0);
-        CHECK(json_object_set_new(object, "ttl", ttl) == 0);
+        cli_json_set(object, "flags", json_integer(answer->flags));
+        cli_json_set(object, "ttl", ttl);
     }
     if (answer->cas)
-        CHECK(json_object_set_new(object, "cas", json_u64(answer->cas)) == 0);
+        cli_json_set(object, "cas", json_u64(answer->cas));
     cli_json_print(object);
 }
 

@@ -101,10 +101,10 @@ int cli_version(struct cli *cli, const struct cli_options *options, int argc, ch
     dht_do(cli->dht, &(struct dht_op){.verb = DHT_OP_VERSION}, &answer);
     if (is_json) {
         json_t *object = cli_json_result(NULL, &answer);
-        CHECK(json_object_set_new(object, "kvcli", json_string(DHT_VERSION)) == 0);
+        cli_json_set(object, "kvcli", json_string(DHT_VERSION));
         if (answer.result == DHT_OK) {
             cli_json_set_bytes(object, "server", "server_base64", span_of_string(answer.text));
-            CHECK(json_object_set_new(object, "address", json_string(dht_server(cli->dht))) == 0);
+            cli_json_set(object, "address", json_string(dht_server(cli->dht)));
         }
         cli_json_print(object);
     } else if (answer.result == DHT_OK) {

@@ -86,19 +86,25 @@ bool cli_is_agreed(const struct cli *cli, const struct cli_options *options, con
     return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
+void cli_json_set(json_t *object, const char *name, json_t *value)
+{
+    CHECK(value != NULL);
+    CHECK(json_object_set_new(object, name, value) == 0);
+}
+
 void cli_json_set_bytes(json_t *object, const char *name, const char *base64_name,
                         struct span bytes)
 {
     json_t *text = json_stringn(bytes.len ? bytes.data : "", bytes.len);
     if (text) {
-        CHECK(json_object_set_new(object, name, text) == 0);
+        cli_json_set(object, name, text);
         return;
     }
     size_t base64_bytes = BASE64_BYTES(bytes.len);
     char *base64 = malloc(base64_bytes);
     CHECK(base64 != NULL);
     CHECK(base64_encode(bytes, base64) == base64_bytes);
-    CHECK(json_object_set_new(object, base64_name, json_stringn(base64, base64_bytes)) == 0);
+    cli_json_set(object, base64_name, json_stringn(base64, base64_bytes));
     free(base64);
 }
 
@@ -109,7 +115,7 @@ json_t *cli_json_result(const char *key, const struct dht_answer *answer)
     if (key)
         cli_json_set_bytes(object, "key", "key_base64", span_of_string(key));
     const char *name = dht_result_name(answer->result);
-    CHECK(json_object_set_new(object, "result", json_string(name)) == 0);
+    cli_json_set(object, "result", json_string(name));
     if (answer->result != DHT_OK)
         cli_json_set_bytes(object, "message", "message_base64", span_of_string(answer->text));
     return object;
