@@ -142,10 +142,9 @@ void cli_help_overview(const struct cli *cli)
     }
     heading(cli, "Options, anywhere on the line");
     options_print(cli, CLI_OPTIONS_COMMON | CLI_BIT(VERSION));
-    printf(
-        "\nServers come from --server, --peers, $KVCLI_SERVERS, ~/.config/kvcli/servers, or are\n"
-        "127.0.0.1:11211. Exit code: 0 done, 1 the answer is no, 2 usage, 3 no server reached,\n"
-        "4 refused. `kvcli help COMMAND` shows examples.\n");
+    printf("\nServers come from --server, --peers or --via, $KVCLI_SERVERS, or\n"
+           "~/.config/kvcli/servers, or are 127.0.0.1:11211. Exit code: 0 done, 1 the answer is\n"
+           "no, 2 usage, 3 no server reached, 4 refused. `kvcli help COMMAND` shows examples.\n");
 }
 
 void cli_help_usage(const struct cli_command *command, FILE *stream)
