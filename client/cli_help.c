@@ -211,12 +211,30 @@ static void option_words_print(unsigned bits)
             printf(" --%s", cli_option_table[i].name);
 }
 
-static void names_print(const struct cli *cli, char separator)
+/* The branch of a case that adds what one command takes besides the common options. */
+static void options_case_print(const char *command, unsigned bits)
+{
+    printf("    %s) options+=\"", command);
+    option_words_print(bits);
+    printf("\" ;;\n");
+}
+
+static void names_print(const struct cli *cli)
+{
+    for (size_t i = 0; i < cli->command_count; i++)
+        printf("%s%s", i > 0 ? " " : "", cli->commands[i].name);
+}
+
+/* The branches of a case that knows a command by all its names. */
+static void command_patterns_print(const struct cli *cli)
 {
     for (size_t i = 0; i < cli->command_count; i++) {
-        if (i > 0)
-            putchar(separator);
-        fputs(cli->commands[i].name, stdout);
+        const struct cli_command *command = &cli->commands[i];
+        const char *aliases = command->aliases;
+        printf("        %s", command->name);
+        for (struct span alias = word_next(&aliases); alias.len > 0; alias = word_next(&aliases))
+            printf(" | %.*s", (int)alias.len, alias.data);
+        printf(") command='%s'; break ;;\n", command->name);
     }
 }
 
@@ -240,22 +258,19 @@ static void bash_print(const struct cli *cli)
            "    local word command='' cur=${COMP_WORDS[COMP_CWORD]}\n"
            "    local prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
            "    local commands=\"");
-    names_print(cli, ' ');
+    names_print(cli);
     printf("\"\n    local options=\"");
-    option_words_print(CLI_OPTIONS_COMMON | CLI_BIT(VERSION));
+    option_words_print(CLI_OPTIONS_COMMON);
     printf("\"\n    COMPREPLY=()\n"
            "    for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
-           "        case $word in\n        ");
-    names_print(cli, '|');
-    printf(") command=$word; break ;;\n        esac\n    done\n"
+           "        case $word in\n");
+    command_patterns_print(cli);
+    printf("        esac\n    done\n"
            "    case $command in\n");
-    for (size_t i = 0; i < cli->command_count; i++) {
-        if (cli->commands[i].options == 0)
-            continue;
-        printf("    %s) options+=\"", cli->commands[i].name);
-        option_words_print(cli->commands[i].options);
-        printf("\" ;;\n");
-    }
+    options_case_print("''", CLI_BIT(VERSION));
+    for (size_t i = 0; i < cli->command_count; i++)
+        if (cli->commands[i].options != 0)
+            options_case_print(cli->commands[i].name, cli->commands[i].options);
     /* bash breaks words at @, and then replaces only what stands behind it. */
     printf("    esac\n    case $prev in\n"
            "    --peers | -%c | @)\n"

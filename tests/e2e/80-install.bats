@@ -18,6 +18,20 @@ teardown() { end_all; }
     "$root/usr/bin/dht-server" --check-config --config "$root/usr/share/doc/dht/dht-server.conf"
 }
 
+@test "install: bash completes the options a command takes, by any of its names" {
+    completed() { # the words of a line, the last to be completed
+        bash -c 'source "$0"; COMP_WORDS=(kvcli "$@"); COMP_CWORD=$#; _kvcli; echo "${COMPREPLY[*]}"' \
+            "$root/usr/share/bash-completion/completions/kvcli" "$@"
+    }
+    [ "$(completed pu)" = put ]
+    [ "$(completed put k --t)" = "--timeout --ttl" ]
+    [ "$(completed set k --t)" = "--timeout --ttl" ]
+    [ "$(completed set '')" = "" ]
+    [ "$(completed remove k --c)" = --cas ]
+    [ "$(completed --vers)" = --version ]
+    [ "$(completed get k --vers)" = "" ]
+}
+
 @test "install: a C program finds the library through pkg-config, shared or static" {
     cat >"$BATS_TEST_TMPDIR/app.c" <<'END'
 #include <dht.h>
