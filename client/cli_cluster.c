@@ -4,12 +4,13 @@
 #include "client/cli_server.h"
 #include "client/dht_ring.h"
 #include "common/check.h"
+#include "common/number.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
 
-#define GENERATION_DIGITS 10 /* shown of 16: enough to tell two of one name apart */
+#define GENERATION_DIGITS 10 /* shown of HEX64_DIGITS: enough to tell two of one name apart */
 
 void cli_age_format(uint64_t ms, char text[CLI_AGE_BYTES_MAX])
 {
@@ -108,7 +109,7 @@ static double percent(uint32_t slots)
 
 static json_t *json_hex(uint64_t number)
 {
-    char text[17];
+    char text[HEX64_DIGITS + 1];
     snprintf(text, sizeof(text), "%016" PRIx64, number);
     return json_string(text);
 }
@@ -168,7 +169,7 @@ static void print_member(const struct cli *cli, const struct town *town,
     printf("%s%-10s%s  %-*s  %0*" PRIx64 "  %7s  %7s  %6u  %6s%s%s\n",
            cli_color(cli->has_color_out, state_color(entry->state)), entry->state,
            cli_color(cli->has_color_out, CLI_PLAIN), width, entry->name, GENERATION_DIGITS,
-           entry->generation >> 4 * (16 - GENERATION_DIGITS), up, is_asked ? "-" : seen,
+           entry->generation >> 4 * (HEX64_DIGITS - GENERATION_DIGITS), up, is_asked ? "-" : seen,
            (unsigned)entry->weight, owns, entry->evidence[0] ? "  " : "", entry->evidence);
 }
 

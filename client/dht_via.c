@@ -15,8 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TOKEN_DIGITS      32u
-#define NONCE_DIGITS      16u
+#define TOKEN_DIGITS      (2 * HEX64_DIGITS)
 #define LISTEN_BACKLOG    64
 #define REQUEST_BYTES_MAX 32u
 
@@ -111,8 +110,9 @@ static bool listen_beside(struct via *via, int fd)
 static bool is_token(struct span text)
 {
     uint64_t half;
-    return text.len == TOKEN_DIGITS && number_parse_hex(span_of(text.data, 16), 16, &half) &&
-           number_parse_hex(span_of(text.data + 16, 16), 16, &half);
+    return text.len == TOKEN_DIGITS &&
+           number_parse_hex(span_of(text.data, HEX64_DIGITS), HEX64_DIGITS, &half) &&
+           number_parse_hex(span_of(text.data + HEX64_DIGITS, HEX64_DIGITS), HEX64_DIGITS, &half);
 }
 
 enum err via_announce(struct via *via, struct server *server, uint64_t deadline_ms)
@@ -218,7 +218,7 @@ struct span via_opaque(const struct via *via, uint32_t index, unsigned attempt,
 /* Whether it is of the form that via_opaque gives. */
 static bool is_ours(struct span opaque)
 {
-    return opaque.len >= NONCE_DIGITS + 4 && opaque.data[NONCE_DIGITS] == '.';
+    return opaque.len >= HEX64_DIGITS + 4 && opaque.data[HEX64_DIGITS] == '.';
 }
 
 /* The opaque of an error line is its last word: cut off. Empty if there is none. */
@@ -245,10 +245,10 @@ uint32_t via_index(const struct via *via, struct answer *answer, unsigned *attem
     if (opaque.len == 0)
         return SLIP_NONE;
     if (!is_ours(opaque) ||
-        !number_parse_hex(span_of(opaque.data, NONCE_DIGITS), NONCE_DIGITS, &nonce) ||
+        !number_parse_hex(span_of(opaque.data, HEX64_DIGITS), HEX64_DIGITS, &nonce) ||
         nonce != via->nonce)
         return VIA_STRAY;
-    struct span rest = span_of(opaque.data + NONCE_DIGITS + 1, opaque.len - NONCE_DIGITS - 1);
+    struct span rest = span_of(opaque.data + HEX64_DIGITS + 1, opaque.len - HEX64_DIGITS - 1);
     const char *dot = memchr(rest.data, '.', rest.len);
     if (!dot)
         return VIA_STRAY;
