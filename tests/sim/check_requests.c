@@ -22,45 +22,62 @@ static uint64_t faults_begun(const struct schedule *schedule)
 static const struct schedule_options any_fault = {
     .pause_ms = 3000, .last_ms_min = 50, .last_ms_max = 20000, .down_max = 3};
 
-void check_requests_quiet(struct trial *trial)
+/* Clients of a cluster whose nodes have found each other. */
+static struct clients *begin_settled(struct trial *trial)
 {
     struct world *world = trial_begin(trial, MACHINES);
     world_start_all(world);
     world_run_s(world, SETTLE_S);
-    struct clients *clients = clients_open(world, CLIENTS, KEYS);
-    clients->is_strict = true;
-    world_run_s(world, trial->seconds);
-    uint64_t failed =
-        clients_total(clients, OUTCOME_NOT_DONE) + clients_total(clients, OUTCOME_UNKNOWN);
-    if (failed > 0)
-        world_fail(world, "%llu requests were not carried out", (unsigned long long)failed);
+    return clients_open(world, CLIENTS, KEYS);
+}
+
+static uint64_t failed_so_far(const struct clients *clients)
+{
+    return clients_total(clients, OUTCOME_NOT_DONE) + clients_total(clients, OUTCOME_UNKNOWN);
+}
+
+static void count_answered(struct trial *trial, const struct clients *clients)
+{
     trial->counts[0] += clients_total(clients, OUTCOME_DONE);
     trial->counts[1] += clients_total(clients, OUTCOME_MISS);
+}
+
+static void count_all(struct trial *trial, const struct clients *clients,
+                      const struct schedule *schedule)
+{
+    count_answered(trial, clients);
+    trial->counts[2] += clients_total(clients, OUTCOME_NOT_DONE);
+    trial->counts[3] += clients_total(clients, OUTCOME_UNKNOWN);
+    trial->counts[4] += faults_begun(schedule);
+}
+
+void check_requests_quiet(struct trial *trial)
+{
+    struct clients *clients = begin_settled(trial);
+    struct world *world = trial->world;
+    clients->is_strict = true;
+    world_run_s(world, trial->seconds);
+    uint64_t failed = failed_so_far(clients);
+    if (failed > 0)
+        world_fail(world, "%llu requests were not carried out", (unsigned long long)failed);
+    count_answered(trial, clients);
     clients_close(clients);
 }
 
 void check_requests_faults(struct trial *trial)
 {
-    struct world *world = trial_begin(trial, MACHINES);
-    world_start_all(world);
-    world_run_s(world, SETTLE_S);
-    struct clients *clients = clients_open(world, CLIENTS, KEYS);
+    struct clients *clients = begin_settled(trial);
+    struct world *world = trial->world;
     struct schedule *schedule = schedule_open(world, &any_fault);
     world_run_s(world, trial->seconds);
     schedule_heal(schedule);
     world_run_s(world, AFTERWARDS_S);
-    uint64_t before =
-        clients_total(clients, OUTCOME_NOT_DONE) + clients_total(clients, OUTCOME_UNKNOWN);
+    uint64_t before = failed_so_far(clients);
     world_run_s(world, AFTERWARDS_S);
-    uint64_t failed =
-        clients_total(clients, OUTCOME_NOT_DONE) + clients_total(clients, OUTCOME_UNKNOWN) - before;
+    uint64_t failed = failed_so_far(clients) - before;
     if (failed > 0)
         world_fail(world, "%llu requests fail although all is healed", (unsigned long long)failed);
-    trial->counts[0] += clients_total(clients, OUTCOME_DONE);
-    trial->counts[1] += clients_total(clients, OUTCOME_MISS);
-    trial->counts[2] += clients_total(clients, OUTCOME_NOT_DONE);
-    trial->counts[3] += clients_total(clients, OUTCOME_UNKNOWN);
-    trial->counts[4] += faults_begun(schedule);
+    count_all(trial, clients, schedule);
     schedule_close(schedule);
     clients_close(clients);
 }
@@ -77,18 +94,12 @@ static const struct schedule_options harmless_faults = {
 
 void check_requests_once(struct trial *trial)
 {
-    struct world *world = trial_begin(trial, MACHINES);
-    world_start_all(world);
-    world_run_s(world, SETTLE_S);
-    struct clients *clients = clients_open(world, CLIENTS, KEYS);
+    struct clients *clients = begin_settled(trial);
+    struct world *world = trial->world;
     clients->is_strict = true;
     struct schedule *schedule = schedule_open(world, &harmless_faults);
     world_run_s(world, trial->seconds);
-    trial->counts[0] += clients_total(clients, OUTCOME_DONE);
-    trial->counts[1] += clients_total(clients, OUTCOME_MISS);
-    trial->counts[2] += clients_total(clients, OUTCOME_NOT_DONE);
-    trial->counts[3] += clients_total(clients, OUTCOME_UNKNOWN);
-    trial->counts[4] += faults_begun(schedule);
+    count_all(trial, clients, schedule);
     schedule_close(schedule);
     clients_close(clients);
 }
@@ -97,10 +108,8 @@ void check_requests_once(struct trial *trial)
  * nothing that was overwritten meanwhile comes back. */
 void check_requests_moved(struct trial *trial)
 {
-    struct world *world = trial_begin(trial, MACHINES);
-    world_start_all(world);
-    world_run_s(world, SETTLE_S);
-    struct clients *clients = clients_open(world, CLIENTS, KEYS);
+    struct clients *clients = begin_settled(trial);
+    struct world *world = trial->world;
     clients->is_ordered = true;
     for (uint32_t passed_s = 0; passed_s < trial->seconds; passed_s += MOVE_S) {
         world_run_s(world, 2);
@@ -117,8 +126,7 @@ void check_requests_moved(struct trial *trial)
         clients_resume(clients);
         trial->counts[2]++;
     }
-    trial->counts[0] += clients_total(clients, OUTCOME_DONE);
-    trial->counts[1] += clients_total(clients, OUTCOME_MISS);
+    count_answered(trial, clients);
     clients_close(clients);
 }
 
