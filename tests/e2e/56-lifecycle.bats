@@ -5,7 +5,6 @@
 load helpers
 
 setup() {
-    members=()
     make_net
     prefix=()
     [ -z "$netns" ] || prefix=(ip netns exec "$netns")
@@ -25,6 +24,17 @@ node() {
 # sees PORT STATE COUNT: so many members of that state are listed there.
 sees() {
     [ "$(stat_of "$1" "members_$2")" = "$3" ]
+}
+
+# three_nodes: member0 to member2, which know each other; pid is the last one's.
+three_nodes() {
+    local all="127.0.0.1:${ports[0]} 127.0.0.1:${ports[1]} 127.0.0.1:${ports[2]}" index
+    for index in 0 1 2; do
+        node "member$index" "${ports[$index]}" "$all"
+    done
+    for index in 0 1 2; do
+        wait_until 10 sees "${ports[$index]}" alive 3
+    done
 }
 
 # lines PATTERN NAME: how often it stands in a log.
@@ -83,14 +93,8 @@ lines() {
 }
 
 @test "SIGTERM: the others hear that it leaves, and nobody ever suspects it" {
-    local all="127.0.0.1:${ports[0]} 127.0.0.1:${ports[1]} 127.0.0.1:${ports[2]}" index
-    for index in 0 1 2; do
-        node "member$index" "${ports[$index]}" "$all"
-    done
-    local last=$pid
-    for index in 0 1 2; do
-        wait_until 10 sees "${ports[$index]}" alive 3
-    done
+    three_nodes
+    local last=$pid index
     kill -TERM "$last"
     ended_within 5 "$last"
     [ "$status" -eq 0 ]
@@ -104,14 +108,8 @@ lines() {
 }
 
 @test "a node that was stopped for three seconds suspects nobody, and is not held for dead" {
-    local all="127.0.0.1:${ports[0]} 127.0.0.1:${ports[1]} 127.0.0.1:${ports[2]}" index
-    for index in 0 1 2; do
-        node "member$index" "${ports[$index]}" "$all"
-    done
-    local last=$pid
-    for index in 0 1 2; do
-        wait_until 10 sees "${ports[$index]}" alive 3
-    done
+    three_nodes
+    local last=$pid index
     kill -STOP "$last"
     sleep 3 # what is tested: the time of being stopped
     kill -CONT "$last"
@@ -125,13 +123,8 @@ lines() {
 }
 
 @test "values of a megabyte in both directions do not hold the gossip up" {
-    local all="127.0.0.1:${ports[0]} 127.0.0.1:${ports[1]} 127.0.0.1:${ports[2]}" index
-    for index in 0 1 2; do
-        node "member$index" "${ports[$index]}" "$all"
-    done
-    for index in 0 1 2; do
-        wait_until 10 sees "${ports[$index]}" alive 3
-    done
+    three_nodes
+    local index
     wire bulk "${ports[0]}" 4 1000000
     for index in 0 1 2; do
         [ "$(stat_of "${ports[$index]}" suspicions)" -eq 0 ]
