@@ -298,6 +298,14 @@ static inline void cluster_list(const struct cluster *cluster, char *list, size_
     }
 }
 
+/* Starts a place's node, or starts it again, on the list of all. */
+static inline void place_start_listed(struct place *place)
+{
+    char list[CLUSTER_NODES_MAX * ADDRESS_TEXT_BYTES_MAX];
+    cluster_list(place->cluster, list, sizeof(list));
+    place_start(place, list);
+}
+
 static inline void cluster_pass_ms(struct cluster *cluster, uint64_t ms);
 
 /* Whether every node that runs has a ring of so many members, all the same one. */
@@ -334,12 +342,10 @@ static inline struct cluster *cluster_open_with(int count, const struct gossip_o
     cluster->now = (struct moment){1000000, 1700000000000};
     for (int i = 0; i < count; i++)
         snprintf(cluster->names[i], sizeof(cluster->names[i]), "10.0.0.%d:11211", i + 1);
-    char list[CLUSTER_NODES_MAX * ADDRESS_TEXT_BYTES_MAX];
-    cluster_list(cluster, list, sizeof(list));
     for (int i = 0; i < count; i++) {
         cluster->places[i].cluster = cluster;
         cluster->places[i].number = i;
-        place_start(&cluster->places[i], list);
+        place_start_listed(&cluster->places[i]);
     }
     cluster_await_ring(cluster, (uint32_t)count);
     return cluster;
@@ -351,6 +357,14 @@ static inline struct cluster *cluster_open(int count)
     struct gossip_options timers;
     CHECK(gossip_profile(SPAN_LITERAL("lan"), &timers));
     timers.refused_ms = 3600000;
+    return cluster_open_with(count, &timers);
+}
+
+/* The same, but within a second all have noticed who has gone. */
+static inline struct cluster *cluster_open_quick(int count)
+{
+    struct gossip_options timers;
+    CHECK(gossip_profile(SPAN_LITERAL("fast"), &timers));
     return cluster_open_with(count, &timers);
 }
 
@@ -547,8 +561,8 @@ static inline void client_hears(struct end *client, const char *text)
 }
 
 /* A key that the given node leads while all nodes are there: the first of k0, k1, …, from number
- * *from on. */
-static inline const char *key_led_by(struct cluster *cluster, int node, int *from, char key[32])
+ * *from on; the next search goes on behind it. */
+static inline void next_key_led_by(const struct cluster *cluster, int node, int *from, char key[32])
 {
     static struct ring ring; /* the same for all nodes; read only once made */
     char list[CLUSTER_NODES_MAX * ADDRESS_TEXT_BYTES_MAX];
@@ -558,15 +572,18 @@ static inline const char *key_led_by(struct cluster *cluster, int node, int *fro
     CHECK(peers_parse(span_of_string(list), &view, &error) == ERR_OK);
     ring_place(&view, &ring);
     view_close(&view);
-    for (;; (*from)++) {
-        snprintf(key, 32, "k%d", *from);
-        struct digest digest;
+    struct digest digest;
+    do {
+        snprintf(key, 32, "k%d", (*from)++);
         digest_of(span_of_string(key), &digest);
-        if (ring.primary[position_slot(digest_position(&digest))] == node) {
-            (*from)++;
-            return key;
-        }
-    }
+    } while (ring.primary[position_slot(digest_position(&digest))] != node);
+}
+
+/* The first of them. */
+static inline void key_led_by(const struct cluster *cluster, int node, char key[32])
+{
+    int from = 0;
+    next_key_led_by(cluster, node, &from, key);
 }
 
 #endif

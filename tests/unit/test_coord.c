@@ -13,8 +13,7 @@ struct scene {
 static struct scene scene_open(bool has_link)
 {
     struct scene scene = {.cluster = cluster_open(2)};
-    int from = 0;
-    key_led_by(scene.cluster, 1, &from, scene.key);
+    key_led_by(scene.cluster, 1, scene.key);
     scene.client = client_open(scene.cluster, 0);
     if (has_link) {
         client_say(scene.cluster, scene.client, "flush_all noreply\r\n");
@@ -174,9 +173,7 @@ static void a_broken_link_ends_writes_at_once_and_reads_are_tried_anew(void **st
     client_hears(scene.client, "SERVER_ERROR outcome unknown: " NO_ANSWER);
     assert_int_equal(node_stats(scene.cluster->places[0].node)->unknown_outcomes, 2);
     assert_int_equal(node_forward_count(scene.cluster->places[0].node), 2);
-    char list[128];
-    cluster_list(scene.cluster, list, sizeof(list));
-    place_start(place, list);
+    place_start_listed(place);
     for (int i = 0; i < 12; i++)
         cluster_pass_ms(scene.cluster, 50);
     client_hears(scene.client, "END\r\nSERVER_ERROR outcome unknown: " NO_ANSWER "EN\r\n");
@@ -194,9 +191,7 @@ static void a_write_is_carried_out_once_its_node_is_there(void **state)
     for (int i = 0; i < 6; i++)
         cluster_pass_ms(scene.cluster, 100);
     client_hears(scene.client, "");
-    char list[128];
-    cluster_list(scene.cluster, list, sizeof(list));
-    place_start(&scene.cluster->places[1], list);
+    place_start_listed(&scene.cluster->places[1]);
     /* It greets, so the data link's rest is over at once. */
     for (int i = 0; i < 12; i++)
         cluster_pass_ms(scene.cluster, 10);

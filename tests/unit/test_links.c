@@ -604,8 +604,7 @@ static void a_forward_is_never_forwarded_again(void **state)
     say(cluster, end, &hello);
     char key[32], text[64];
     assert_int_equal(hear(end).kind, MESSAGE_WELCOME);
-    int from = 0;
-    key_led_by(cluster, 2, &from, key);
+    key_led_by(cluster, 2, key);
     snprintf(text, sizeof(text), "get %s\r\n", key);
     struct message forward = {.kind = MESSAGE_FORWARD,
                               .FORWARD = {.number = 5,
@@ -632,8 +631,7 @@ static void the_same_ring_with_another_leader_is_no_matter_of_time(void **state)
     say(cluster, end, &hello);
     char key[32], text[64];
     assert_int_equal(hear(end).kind, MESSAGE_WELCOME);
-    int from = 0;
-    key_led_by(cluster, 2, &from, key);
+    key_led_by(cluster, 2, key);
     int len = snprintf(text, sizeof(text), "get %s\r\n", key);
     struct message forward = {.kind = MESSAGE_FORWARD,
                               .FORWARD = {.number = 5,

@@ -54,10 +54,9 @@ static void local_answers_wait_for_forwarded_ones_before_them(void **state)
 {
     (void)state;
     struct cluster *cluster = cluster_open(2);
-    int from = 0;
     char here[32], there[32], text[512];
-    key_led_by(cluster, 0, &from, here);
-    key_led_by(cluster, 1, &from, there);
+    key_led_by(cluster, 0, here);
+    key_led_by(cluster, 1, there);
     struct end *client = client_open(cluster, 0);
     snprintf(text, sizeof(text), "set %s 0 0 1\r\nt\r\n", there);
     client_say(cluster, client, text);
@@ -78,10 +77,9 @@ static void an_absent_line_costs_only_its_own_keys(void **state)
 {
     (void)state;
     struct cluster *cluster = cluster_open(3);
-    int from = 0;
     char gone[32], here[32], text[512];
-    key_led_by(cluster, 2, &from, gone);
-    key_led_by(cluster, 1, &from, here);
+    key_led_by(cluster, 2, gone);
+    key_led_by(cluster, 1, here);
     place_stop(&cluster->places[2]);
     struct end *client = client_open(cluster, 0);
     snprintf(text, sizeof(text), "set %s 0 0 1\r\nx\r\nset %s 0 0 1\r\ny\r\nget %s %s\r\n", gone,
@@ -101,17 +99,15 @@ static void a_node_that_comes_back_is_served_again(void **state)
 {
     (void)state;
     struct cluster *cluster = cluster_open(2);
-    int from = 0;
-    char key[32], text[512], list[128];
-    key_led_by(cluster, 1, &from, key);
-    cluster_list(cluster, list, sizeof(list));
+    char key[32], text[512];
+    key_led_by(cluster, 1, key);
     place_stop(&cluster->places[1]);
     struct end *client = client_open(cluster, 0);
     snprintf(text, sizeof(text), "set %s 0 0 1\r\nx\r\n", key);
     client_say(cluster, client, text);
     cluster_pass_ms(cluster, CLUSTER_TIMEOUT_MS);
     client_hears(client, "SERVER_ERROR not done: no answer from 10.0.0.2:11211\r\n");
-    place_start(&cluster->places[1], list);
+    place_start_listed(&cluster->places[1]);
     cluster_pass_ms(cluster, 1000);
     client_say(cluster, client, text);
     client_hears(client, "STORED\r\n");
@@ -122,9 +118,8 @@ static void noreply_and_quiet_requests_stay_silent_when_forwarded(void **state)
 {
     (void)state;
     struct cluster *cluster = cluster_open(2);
-    int from = 0;
     char key[32], text[512];
-    key_led_by(cluster, 1, &from, key);
+    key_led_by(cluster, 1, key);
     struct end *client = client_open(cluster, 0);
     snprintf(text, sizeof(text),
              "set %s 0 0 1 noreply\r\n1\r\nincr %s 1 noreply\r\nadd %s 0 0 1 noreply\r\nx\r\n"
@@ -176,7 +171,7 @@ static void values_larger_than_a_frame_travel_in_parts(void **state)
                                    3 * FRAME_BODY_BYTES_MAX, CLUSTER_VALUE_MAX};
     struct end *client = client_open(cluster, 0);
     for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
-        key_led_by(cluster, 1, &from, key);
+        next_key_led_by(cluster, 1, &from, key);
         char *value = malloc(sizes[i]);
         for (size_t at = 0; at < sizes[i]; at++)
             value[at] = (char)(at * 7 + at / 251);
@@ -213,12 +208,11 @@ static void a_body_that_finds_no_memory_is_refused_and_its_link_stays(void **sta
 {
     (void)state;
     struct cluster *cluster = cluster_open(2);
-    int from = 0;
     char key[32];
     struct budget budget = {.limit_bytes = 1};
     struct buf set = {0}, get = {0}, answer = {0};
     struct end *client = client_open(cluster, 0);
-    key_led_by(cluster, 1, &from, key);
+    key_led_by(cluster, 1, key);
     buf_printf(&set, "set %s 0 0 200000\r\n%0200000d\r\n", key, 7);
     buf_printf(&get, "get %s\r\n", key);
     buf_printf(&answer, "VALUE %s 0 200000\r\n%0200000d\r\nEND\r\n", key, 7);
@@ -292,14 +286,12 @@ static void expired_items_are_given_back_by_ticks_alone(void **state)
 static struct cluster *audited_cluster(int count)
 {
     struct cluster *cluster = cluster_open(count);
-    char list[512];
-    cluster_list(cluster, list, sizeof(list));
     for (int i = 0; i < count; i++) {
         place_stop(&cluster->places[i]);
         cluster->places[i].is_audited = true;
     }
     for (int i = 0; i < count; i++)
-        place_start(&cluster->places[i], list);
+        place_start_listed(&cluster->places[i]);
     cluster_await_ring(cluster, (uint32_t)count);
     return cluster;
 }
@@ -308,10 +300,9 @@ static void an_audit_names_client_and_entry_where_a_request_is_carried_out(void 
 {
     (void)state;
     struct cluster *cluster = audited_cluster(2);
-    int from = 0;
     char here[32], there[32], text[256], address[64];
-    key_led_by(cluster, 0, &from, here);
-    key_led_by(cluster, 1, &from, there);
+    key_led_by(cluster, 0, here);
+    key_led_by(cluster, 1, there);
     struct end *client = client_open(cluster, 0);
     snprintf(text, sizeof(text),
              "set %s 0 0 6\r\nsecret\r\nget %s\r\nset %s 0 0 6 noreply\r\nsecret\r\ndelete x%s\r\n",
@@ -391,14 +382,6 @@ static void shutdown_has_to_be_allowed(void **state)
     cluster_close(cluster);
 }
 
-/* A cluster that notices within a second who has gone. */
-static struct cluster *quick_cluster(int count)
-{
-    struct gossip_options timers;
-    CHECK(gossip_profile(SPAN_LITERAL("fast"), &timers));
-    return cluster_open_with(count, &timers);
-}
-
 static void say_sets(struct cluster *cluster, struct end *client, int count)
 {
     for (int i = 0; i < count; i++)
@@ -436,7 +419,7 @@ static uint64_t hits_of(struct cluster *cluster, struct end *client, int count)
 static void a_dead_node_s_keys_are_misses_at_others(void **state)
 {
     (void)state;
-    struct cluster *cluster = quick_cluster(3);
+    struct cluster *cluster = cluster_open_quick(3);
     struct end *client = client_open(cluster, 0);
     say_sets(cluster, client, 300);
     uint64_t lost = store_counters(cluster->places[2].store)->items;
@@ -447,9 +430,8 @@ static void a_dead_node_s_keys_are_misses_at_others(void **state)
     assert_int_equal(items_of(cluster), hits);
     /* Beside the dead node's keys a few change places between the others. */
     assert_in_range(hits, 300 - lost - 12, 300 - lost);
-    int from = 0;
     char key[32], text[64];
-    key_led_by(cluster, 2, &from, key); /* before */
+    key_led_by(cluster, 2, key); /* before */
     snprintf(text, sizeof(text), "set %s 0 0 1\r\ny\r\n", key);
     client_say(cluster, client, text);
     client_hears(client, "STORED\r\n");
@@ -459,7 +441,7 @@ static void a_dead_node_s_keys_are_misses_at_others(void **state)
 static void a_key_whose_leader_changes_is_dropped_by_the_old_one(void **state)
 {
     (void)state;
-    struct cluster *cluster = quick_cluster(4);
+    struct cluster *cluster = cluster_open_quick(4);
     place_stop(&cluster->places[3]);
     cluster_await_ring(cluster, 3);
     struct end *client = client_open(cluster, 0);
@@ -478,7 +460,7 @@ static void a_key_whose_leader_changes_is_dropped_by_the_old_one(void **state)
 static void what_waits_for_a_dead_node_is_answered_by_its_successor(void **state)
 {
     (void)state;
-    struct cluster *cluster = quick_cluster(3);
+    struct cluster *cluster = cluster_open_quick(3);
     struct end *client = client_open(cluster, 0);
     say_sets(cluster, client, 60);
     place_stop(&cluster->places[2]);
@@ -508,14 +490,12 @@ static void what_waits_for_a_dead_node_is_answered_by_its_successor(void **state
 static void a_node_just_started_answers_when_it_knows_the_ring(void **state)
 {
     (void)state;
-    struct cluster *cluster = quick_cluster(2);
+    struct cluster *cluster = cluster_open_quick(2);
     place_stop(&cluster->places[1]);
     cluster_await_ring(cluster, 1);
     struct end *client = client_open(cluster, 0);
     say_sets(cluster, client, 50);
-    char list[128];
-    cluster_list(cluster, list, sizeof(list));
-    place_start(&cluster->places[1], list);
+    place_start_listed(&cluster->places[1]);
     struct end *early = client_open(cluster, 1);
     assert_int_equal(node_route(cluster->places[1].node)->view.member_count, 0);
     buf_printf(&early->in, "flush_all\r\nget k1\r\nset k1 0 0 1\r\nz\r\nget k1 k2\r\nring\r\n");
@@ -532,7 +512,7 @@ static void a_node_just_started_answers_when_it_knows_the_ring(void **state)
 static void a_node_that_leaves_is_off_the_ring_at_once(void **state)
 {
     (void)state;
-    struct cluster *cluster = quick_cluster(3);
+    struct cluster *cluster = cluster_open_quick(3);
     struct end *client = client_open(cluster, 0);
     client_say(cluster, client, "leave\r\n");
     client_hears(client, "OK\r\n");
@@ -553,10 +533,9 @@ static void a_node_that_leaves_is_off_the_ring_at_once(void **state)
 static void what_comes_back_to_its_new_leader_is_carried_out(void **state)
 {
     (void)state;
-    struct cluster *cluster = quick_cluster(2);
+    struct cluster *cluster = cluster_open_quick(2);
     char key[32], text[64];
-    int from = 0;
-    key_led_by(cluster, 0, &from, key);
+    key_led_by(cluster, 0, key);
     struct end *client = client_open(cluster, 1);
     snprintf(text, sizeof(text), "set %s 0 0 1\r\nx\r\n", key);
     client_say(cluster, client, text);
@@ -574,7 +553,7 @@ static void what_comes_back_to_its_new_leader_is_carried_out(void **state)
 static void who_finds_another_process_under_its_name_ends(void **state)
 {
     (void)state;
-    struct cluster *cluster = quick_cluster(3);
+    struct cluster *cluster = cluster_open_quick(3);
     char other[ADDRESS_TEXT_BYTES_MAX];
     /* Node 1 is started as if it were node 2: on an address of its own that nobody knows. */
     place_stop(&cluster->places[1]);
@@ -582,8 +561,7 @@ static void who_finds_another_process_under_its_name_ends(void **state)
     struct place *place = &cluster->places[1];
     memcpy(other, cluster->names[1], sizeof(other));
     memcpy(cluster->names[1], cluster->names[2], sizeof(other));
-    char list[] = "10.0.0.1:11211\n10.0.0.3:11211\n";
-    place_start(place, list);
+    place_start(place, "10.0.0.1:11211\n10.0.0.3:11211\n");
     memcpy(cluster->names[1], other, sizeof(other));
     for (int i = 0; i < 400; i++)
         cluster_pass_ms(cluster, 5);
@@ -596,16 +574,14 @@ static void who_finds_another_process_under_its_name_ends(void **state)
 static void the_ring_s_number_counts_real_changes_only(void **state)
 {
     (void)state;
-    struct cluster *cluster = quick_cluster(3);
+    struct cluster *cluster = cluster_open_quick(3);
     uint64_t changes = node_route(cluster->places[0].node)->changes;
     for (int i = 0; i < 200; i++)
         cluster_pass_ms(cluster, 20);
     assert_int_equal(node_route(cluster->places[0].node)->changes, changes);
     /* One that starts again at once never left it. */
-    char list[128];
-    cluster_list(cluster, list, sizeof(list));
     place_stop(&cluster->places[1]);
-    place_start(&cluster->places[1], list);
+    place_start_listed(&cluster->places[1]);
     for (int i = 0; i < 100; i++)
         cluster_pass_ms(cluster, 5);
     assert_int_equal(place_logged(&cluster->places[0], " member-restarted "), 1);
@@ -627,7 +603,7 @@ static void the_ring_s_number_counts_real_changes_only(void **state)
 static void a_client_that_follows_the_ring_is_told_of_a_new_one(void **state)
 {
     (void)state;
-    struct cluster *cluster = quick_cluster(3);
+    struct cluster *cluster = cluster_open_quick(3);
     struct end *client = client_open(cluster, 0);
     char text[128], key[32];
     snprintf(text, sizeof(text), "RING %016llx 3\r\n",
@@ -636,8 +612,7 @@ static void a_client_that_follows_the_ring_is_told_of_a_new_one(void **state)
     client_hears(client, text);
     place_stop(&cluster->places[2]);
     cluster_await_ring(cluster, 2);
-    int from = 0;
-    key_led_by(cluster, 1, &from, key); /* by the old ring, and by the new one too */
+    key_led_by(cluster, 1, key); /* by the old ring, and by the new one too */
     snprintf(text, sizeof(text), "mg %s\r\nmg %s\r\n", key, key);
     client_say(cluster, client, text);
     snprintf(text, sizeof(text), "RING %016llx\r\nEN\r\nEN\r\n",

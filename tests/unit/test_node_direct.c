@@ -49,8 +49,7 @@ static void the_leader_answers_the_client_itself(void **state)
     (void)state;
     struct cluster *cluster = cluster_open(2);
     char key[32], token[TOKEN_DIGITS + 1], line[TOKEN_DIGITS + 3];
-    int from = 0;
-    key_led_by(cluster, 1, &from, key);
+    key_led_by(cluster, 1, key);
     struct end *client = client_open_direct(cluster, token);
     say_format(cluster, client, "ms %s 1 O1\r\nv\r\n", key);
     struct end *direct = direct_end(cluster, 1);
@@ -78,8 +77,7 @@ static void what_has_no_opaque_keeps_its_order(void **state)
     (void)state;
     struct cluster *cluster = cluster_open(2);
     char key[32], token[TOKEN_DIGITS + 1];
-    int from = 0;
-    key_led_by(cluster, 1, &from, key);
+    key_led_by(cluster, 1, key);
     struct end *client = client_open_direct(cluster, token);
     say_format(cluster, client, "ms %s 1\r\nv\r\n", key);
     client_hears(client, "HD\r\n");
@@ -93,8 +91,7 @@ static void nobody_is_called_who_has_not_asked_for_it(void **state)
     (void)state;
     struct cluster *cluster = cluster_open(2);
     char key[32];
-    int from = 0;
-    key_led_by(cluster, 1, &from, key);
+    key_led_by(cluster, 1, key);
     struct end *client = client_open(cluster, 0);
     say_format(cluster, client, "mg %s v O1\r\n", key);
     client_hears(client, "EN O1\r\n");
@@ -107,8 +104,7 @@ static void a_client_that_does_not_listen_is_answered_through_the_entry_node(voi
     (void)state;
     struct cluster *cluster = cluster_open(2);
     char key[32], token[TOKEN_DIGITS + 1];
-    int from = 0;
-    key_led_by(cluster, 1, &from, key);
+    key_led_by(cluster, 1, key);
     struct end *client = client_open_direct(cluster, token);
     cluster->places[1].clients_refuse = true;
     say_format(cluster, client, "mg %s v O1\r\n", key);
@@ -124,8 +120,7 @@ static void a_client_without_the_token_is_answered_through_the_entry_node(void *
     (void)state;
     struct cluster *cluster = cluster_open(2);
     char key[32], token[TOKEN_DIGITS + 1];
-    int from = 0;
-    key_led_by(cluster, 1, &from, key);
+    key_led_by(cluster, 1, key);
     struct end *client = client_open_direct(cluster, token);
     say_format(cluster, client, "ms %s 1 O1\r\nv\r\n", key);
     struct end *direct = direct_end(cluster, 1);
@@ -144,9 +139,8 @@ static void answers_of_the_entry_node_leave_the_order_too(void **state)
     (void)state;
     struct cluster *cluster = cluster_open(2);
     char here[32], there[32], token[TOKEN_DIGITS + 1], text[256];
-    int from = 0;
-    key_led_by(cluster, 0, &from, here);
-    key_led_by(cluster, 1, &from, there);
+    key_led_by(cluster, 0, here);
+    key_led_by(cluster, 1, there);
     struct end *client = client_open_direct(cluster, token);
     cluster->places[1].is_mute = true;
     snprintf(text, sizeof(text), "mg %s v\r\nmg %s v O2\r\nmg %s v O3\r\nma %s Mx O4\r\n", there,
@@ -166,8 +160,7 @@ static void a_quiet_request_is_answered_by_nothing_anywhere(void **state)
     (void)state;
     struct cluster *cluster = cluster_open(2);
     char key[32], token[TOKEN_DIGITS + 1];
-    int from = 0;
-    key_led_by(cluster, 1, &from, key);
+    key_led_by(cluster, 1, key);
     struct end *client = client_open_direct(cluster, token);
     say_format(cluster, client, "mg %s v q O1\r\n", key);
     client_hears(client, "");
@@ -181,14 +174,11 @@ static void it_can_be_switched_off(void **state)
     (void)state;
     struct cluster *cluster = cluster_open(2);
     char key[32], token[TOKEN_DIGITS + 1];
-    int from = 0;
-    key_led_by(cluster, 1, &from, key);
+    key_led_by(cluster, 1, key);
     struct end *client = client_open_direct(cluster, token);
-    char list[CLUSTER_NODES_MAX * ADDRESS_TEXT_BYTES_MAX];
-    cluster_list(cluster, list, sizeof(list));
     place_stop(&cluster->places[1]);
     cluster->places[1].no_direct = true;
-    place_start(&cluster->places[1], list);
+    place_start_listed(&cluster->places[1]);
     cluster_pass_ms(cluster, 2000);
     say_format(cluster, client, "mg %s v O1\r\n", key);
     client_hears(client, "EN O1\r\n");
@@ -229,27 +219,23 @@ static void hears_format(struct end *client, const char *format, uint64_t hash)
 static void a_client_that_follows_the_ring_is_told_of_a_change(void **state)
 {
     (void)state;
-    struct gossip_options timers;
-    CHECK(gossip_profile(SPAN_LITERAL("fast"), &timers));
-    struct cluster *cluster = cluster_open_with(3, &timers);
+    struct cluster *cluster = cluster_open_quick(3);
     struct end *client = client_open(cluster, 0), *other = client_open(cluster, 0);
     char key[32];
-    int from = 0;
     client_say(cluster, client, "ring 0000000000000000\r\n");
     hears_format(client, "RING %016" PRIx64 " 3\r\n", hash_of(cluster, 0));
     client_say(cluster, other, "ring\r\n"); /* it only asks */
     hears_format(other, "RING %016" PRIx64 " 3\r\n", hash_of(cluster, 0));
-    key_led_by(cluster, 1, &from, key);
+    key_led_by(cluster, 1, key);
     say_format(cluster, client, "mg %s\r\n", key); /* it was told this ring */
     client_hears(client, "EN\r\n");
 
     place_stop(&cluster->places[2]);
     cluster_await_ring(cluster, 2);
-    from = 0;
-    key_led_by(cluster, 0, &from, key);
+    key_led_by(cluster, 0, key);
     say_format(cluster, client, "mg %s\r\n", key); /* here nothing had to be forwarded */
     client_hears(client, "EN\r\n");
-    key_led_by(cluster, 1, &from, key);
+    key_led_by(cluster, 1, key);
     say_format(cluster, client, "get %s nothing\r\n", key); /* never among values */
     client_hears(client, "END\r\n");
     say_format(cluster, client, "mg %s\r\n", key);
