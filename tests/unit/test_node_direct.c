@@ -20,6 +20,22 @@ static struct end *client_open_direct(struct cluster *cluster, char token[TOKEN_
     return client;
 }
 
+/* Two nodes, a key that node 1 leads, and a client at node 0 that listens. */
+struct scene {
+    struct cluster *cluster;
+    struct end *client;
+    char key[32];
+    char token[TOKEN_DIGITS + 1];
+};
+
+static struct scene scene_open(void)
+{
+    struct scene scene = {.cluster = cluster_open(2)};
+    key_led_by(scene.cluster, 1, scene.key);
+    scene.client = client_open_direct(scene.cluster, scene.token);
+    return scene;
+}
+
 /* The connection that a node has made to a client, or NULL. */
 static struct end *direct_end(struct cluster *cluster, int node)
 {
@@ -44,46 +60,47 @@ static void say_format(struct cluster *cluster, struct end *end, const char *for
     client_say(cluster, end, text);
 }
 
+/* The client of a scene says this of its key. */
+static void say(struct scene *scene, const char *format)
+{
+    say_format(scene->cluster, scene->client, format, scene->key);
+}
+
 static void the_leader_answers_the_client_itself(void **state)
 {
     (void)state;
-    struct cluster *cluster = cluster_open(2);
-    char key[32], token[TOKEN_DIGITS + 1], line[TOKEN_DIGITS + 3];
-    key_led_by(cluster, 1, key);
-    struct end *client = client_open_direct(cluster, token);
-    say_format(cluster, client, "ms %s 1 O1\r\nv\r\n", key);
-    struct end *direct = direct_end(cluster, 1);
+    struct scene scene = scene_open();
+    char line[TOKEN_DIGITS + 3];
+    say(&scene, "ms %s 1 O1\r\nv\r\n");
+    struct end *direct = direct_end(scene.cluster, 1);
     assert_non_null(direct);
     assert_string_equal(direct->dialled,
                         "192.0.2.1:5000"); /* where the client's connection is from */
     client_hears(direct, "");
-    snprintf(line, sizeof(line), "%s\r\n", token);
-    client_say(cluster, direct, line);
+    snprintf(line, sizeof(line), "%s\r\n", scene.token);
+    client_say(scene.cluster, direct, line);
     client_hears(direct, "HD O1\r\n");
-    say_format(cluster, client, "mg %s v O2\r\n", key); /* and the connection is kept */
+    say(&scene, "mg %s v O2\r\n"); /* and the connection is kept */
     client_hears(direct, "VA 1 O2\r\nv\r\n");
-    say_format(cluster, client, "ma %s O3\r\n", key);
+    say(&scene, "ma %s O3\r\n");
     client_hears(direct, "CLIENT_ERROR cannot increment or decrement non-numeric value O3\r\n");
-    client_hears(client, "");
-    assert_int_equal(session_open_count(&client->session), 0);
-    assert_int_equal(stats_of(cluster, 0)->answers_relayed, 0);
-    assert_int_equal(stats_of(cluster, 0)->forwards_direct, 3);
-    assert_int_equal(stats_of(cluster, 1)->answers_direct, 3);
-    cluster_close(cluster);
+    client_hears(scene.client, "");
+    assert_int_equal(session_open_count(&scene.client->session), 0);
+    assert_int_equal(stats_of(scene.cluster, 0)->answers_relayed, 0);
+    assert_int_equal(stats_of(scene.cluster, 0)->forwards_direct, 3);
+    assert_int_equal(stats_of(scene.cluster, 1)->answers_direct, 3);
+    cluster_close(scene.cluster);
 }
 
 static void what_has_no_opaque_keeps_its_order(void **state)
 {
     (void)state;
-    struct cluster *cluster = cluster_open(2);
-    char key[32], token[TOKEN_DIGITS + 1];
-    key_led_by(cluster, 1, key);
-    struct end *client = client_open_direct(cluster, token);
-    say_format(cluster, client, "ms %s 1\r\nv\r\n", key);
-    client_hears(client, "HD\r\n");
-    assert_null(direct_end(cluster, 1));
-    assert_int_equal(stats_of(cluster, 0)->answers_relayed, 1);
-    cluster_close(cluster);
+    struct scene scene = scene_open();
+    say(&scene, "ms %s 1\r\nv\r\n");
+    client_hears(scene.client, "HD\r\n");
+    assert_null(direct_end(scene.cluster, 1));
+    assert_int_equal(stats_of(scene.cluster, 0)->answers_relayed, 1);
+    cluster_close(scene.cluster);
 }
 
 static void nobody_is_called_who_has_not_asked_for_it(void **state)
@@ -102,91 +119,78 @@ static void nobody_is_called_who_has_not_asked_for_it(void **state)
 static void a_client_that_does_not_listen_is_answered_through_the_entry_node(void **state)
 {
     (void)state;
-    struct cluster *cluster = cluster_open(2);
-    char key[32], token[TOKEN_DIGITS + 1];
-    key_led_by(cluster, 1, key);
-    struct end *client = client_open_direct(cluster, token);
-    cluster->places[1].clients_refuse = true;
-    say_format(cluster, client, "mg %s v O1\r\n", key);
-    client_hears(client, "EN O1\r\n");
-    assert_int_equal(stats_of(cluster, 0)->answers_relayed, 1);
-    assert_int_equal(stats_of(cluster, 1)->answers_direct, 0);
-    cluster_close(cluster);
+    struct scene scene = scene_open();
+    scene.cluster->places[1].clients_refuse = true;
+    say(&scene, "mg %s v O1\r\n");
+    client_hears(scene.client, "EN O1\r\n");
+    assert_int_equal(stats_of(scene.cluster, 0)->answers_relayed, 1);
+    assert_int_equal(stats_of(scene.cluster, 1)->answers_direct, 0);
+    cluster_close(scene.cluster);
 }
 
 /* It accepts, but does not prove that it has asked for anything. */
 static void a_client_without_the_token_is_answered_through_the_entry_node(void **state)
 {
     (void)state;
-    struct cluster *cluster = cluster_open(2);
-    char key[32], token[TOKEN_DIGITS + 1];
-    key_led_by(cluster, 1, key);
-    struct end *client = client_open_direct(cluster, token);
-    say_format(cluster, client, "ms %s 1 O1\r\nv\r\n", key);
-    struct end *direct = direct_end(cluster, 1);
+    struct scene scene = scene_open();
+    say(&scene, "ms %s 1 O1\r\nv\r\n");
+    struct end *direct = direct_end(scene.cluster, 1);
     assert_non_null(direct);
-    cluster_pass_ms(cluster, CLUSTER_TIMEOUT_MS / 2);
+    cluster_pass_ms(scene.cluster, CLUSTER_TIMEOUT_MS / 2);
     client_hears(direct, "");
-    client_hears(client, "HD O1\r\n");
-    cluster_pass_ms(cluster, CLUSTER_TIMEOUT_MS / 2 + 1);
-    assert_null(direct_end(cluster, 1));
-    assert_int_equal(stats_of(cluster, 0)->unknown_outcomes, 0);
-    cluster_close(cluster);
+    client_hears(scene.client, "HD O1\r\n");
+    cluster_pass_ms(scene.cluster, CLUSTER_TIMEOUT_MS / 2 + 1);
+    assert_null(direct_end(scene.cluster, 1));
+    assert_int_equal(stats_of(scene.cluster, 0)->unknown_outcomes, 0);
+    cluster_close(scene.cluster);
 }
 
 static void answers_of_the_entry_node_leave_the_order_too(void **state)
 {
     (void)state;
-    struct cluster *cluster = cluster_open(2);
-    char here[32], there[32], token[TOKEN_DIGITS + 1], text[256];
-    key_led_by(cluster, 0, here);
-    key_led_by(cluster, 1, there);
-    struct end *client = client_open_direct(cluster, token);
-    cluster->places[1].is_mute = true;
+    struct scene scene = scene_open();
+    char here[32], text[256];
+    const char *there = scene.key;
+    key_led_by(scene.cluster, 0, here);
+    scene.cluster->places[1].is_mute = true;
     snprintf(text, sizeof(text), "mg %s v\r\nmg %s v O2\r\nmg %s v O3\r\nma %s Mx O4\r\n", there,
              here, there, here);
-    client_say(cluster, client, text);
-    client_hears(client,
+    client_say(scene.cluster, scene.client, text);
+    client_hears(scene.client,
                  "EN O2\r\n"); /* what is malformed has no opaque to be known by: it waits */
-    cluster_pass_ms(cluster, CLUSTER_TIMEOUT_MS);
-    client_hears(client, "SERVER_ERROR not done: no answer from 10.0.0.2:11211\r\n"
-                         "CLIENT_ERROR invalid mode for ma M token\r\n"
-                         "SERVER_ERROR not done: no answer from 10.0.0.2:11211 O3\r\n");
-    cluster_close(cluster);
+    cluster_pass_ms(scene.cluster, CLUSTER_TIMEOUT_MS);
+    client_hears(scene.client, "SERVER_ERROR not done: no answer from 10.0.0.2:11211\r\n"
+                               "CLIENT_ERROR invalid mode for ma M token\r\n"
+                               "SERVER_ERROR not done: no answer from 10.0.0.2:11211 O3\r\n");
+    cluster_close(scene.cluster);
 }
 
 static void a_quiet_request_is_answered_by_nothing_anywhere(void **state)
 {
     (void)state;
-    struct cluster *cluster = cluster_open(2);
-    char key[32], token[TOKEN_DIGITS + 1];
-    key_led_by(cluster, 1, key);
-    struct end *client = client_open_direct(cluster, token);
-    say_format(cluster, client, "mg %s v q O1\r\n", key);
-    client_hears(client, "");
-    assert_int_equal(session_open_count(&client->session), 0);
-    assert_null(direct_end(cluster, 1));
-    cluster_close(cluster);
+    struct scene scene = scene_open();
+    say(&scene, "mg %s v q O1\r\n");
+    client_hears(scene.client, "");
+    assert_int_equal(session_open_count(&scene.client->session), 0);
+    assert_null(direct_end(scene.cluster, 1));
+    cluster_close(scene.cluster);
 }
 
 static void it_can_be_switched_off(void **state)
 {
     (void)state;
-    struct cluster *cluster = cluster_open(2);
-    char key[32], token[TOKEN_DIGITS + 1];
-    key_led_by(cluster, 1, key);
-    struct end *client = client_open_direct(cluster, token);
-    place_stop(&cluster->places[1]);
-    cluster->places[1].no_direct = true;
-    place_start_listed(&cluster->places[1]);
-    cluster_pass_ms(cluster, 2000);
-    say_format(cluster, client, "mg %s v O1\r\n", key);
-    client_hears(client, "EN O1\r\n");
-    assert_null(direct_end(cluster, 1));
-    struct end *other = client_open(cluster, 1);
-    client_say(cluster, other, "return_port 5000\r\n");
+    struct scene scene = scene_open();
+    place_stop(&scene.cluster->places[1]);
+    scene.cluster->places[1].no_direct = true;
+    place_start_listed(&scene.cluster->places[1]);
+    cluster_pass_ms(scene.cluster, 2000);
+    say(&scene, "mg %s v O1\r\n");
+    client_hears(scene.client, "EN O1\r\n");
+    assert_null(direct_end(scene.cluster, 1));
+    struct end *other = client_open(scene.cluster, 1);
+    client_say(scene.cluster, other, "return_port 5000\r\n");
     client_hears(other, "SERVER_ERROR direct answers are off\r\n");
-    cluster_close(cluster);
+    cluster_close(scene.cluster);
 }
 
 static void ports_of_nodes_and_low_ones_are_refused(void **state)
