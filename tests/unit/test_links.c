@@ -97,6 +97,24 @@ static struct heard say_hello(struct cluster *cluster, struct end *end, const st
     return heard;
 }
 
+/* A connection to node 0 that is opened with this hello. */
+static struct end *stranger_greeting(struct cluster *cluster, const struct message *hello)
+{
+    struct end *end = stranger_open(cluster);
+    say(cluster, end, hello);
+    return end;
+}
+
+/* A link to node 0 that is up. */
+static struct end *link_open(struct cluster *cluster)
+{
+    struct message hello = hello_from(cluster, 1);
+    struct end *end = stranger_greeting(cluster, &hello);
+    assert_int_equal(hear(end).kind, MESSAGE_WELCOME);
+    assert_true(end->is_open);
+    return end;
+}
+
 static void a_node_of_the_same_cluster_is_welcome(void **state)
 {
     (void)state;
@@ -242,8 +260,7 @@ static void each_lane_has_a_connection_of_its_own(void **state)
     (void)state;
     struct cluster *cluster = cluster_open(2);
     struct message hello = hello_from(cluster, 1);
-    struct end *data = stranger_open(cluster);
-    say(cluster, data, &hello);
+    struct end *data = stranger_greeting(cluster, &hello);
     struct end *control = stranger_open(cluster);
     hello.HELLO.kind = SPAN_LITERAL("control");
     say(cluster, control, &hello);
@@ -257,22 +274,18 @@ static void a_node_that_has_started_again_closes_its_former_connections(void **s
     struct cluster *cluster = cluster_open(2);
     struct message hello = hello_from(cluster, 1);
     hello.HELLO.kind = SPAN_LITERAL("control");
-    struct end *control = stranger_open(cluster);
-    say(cluster, control, &hello);
+    struct end *control = stranger_greeting(cluster, &hello);
     hello.HELLO.kind = SPAN_LITERAL("data");
-    struct end *same = stranger_open(cluster);
-    say(cluster, same, &hello);
+    struct end *same = stranger_greeting(cluster, &hello);
     assert_true(control->is_open);
     /* A higher boot alone is the same process, renewed. */
     hello.HELLO.boot++;
-    struct end *renewed = stranger_open(cluster);
-    say(cluster, renewed, &hello);
+    struct end *renewed = stranger_greeting(cluster, &hello);
     assert_true(renewed->is_open && control->is_open);
     assert_false(same->is_open);
     hello.HELLO.boot++;
     hello.HELLO.generation++;
-    struct end *again = stranger_open(cluster);
-    say(cluster, again, &hello);
+    struct end *again = stranger_greeting(cluster, &hello);
     assert_true(again->is_open);
     assert_false(control->is_open);
     assert_false(renewed->is_open);
@@ -571,10 +584,7 @@ static void messages_out_of_place_close_the_link(void **state)
          .body = SPAN_LITERAL("get k\r\n")},
     };
     for (size_t i = 0; i < ARRAY_COUNT(messages); i++) {
-        struct end *end = stranger_open(cluster);
-        struct message hello = hello_from(cluster, 1);
-        say(cluster, end, &hello);
-        assert_true(end->is_open);
+        struct end *end = link_open(cluster);
         say(cluster, end, &messages[i]);
         assert_false(end->is_open);
     }
@@ -586,10 +596,8 @@ static void a_newer_connection_of_a_member_closes_the_older(void **state)
     (void)state;
     struct cluster *cluster = cluster_open(2);
     struct message hello = hello_from(cluster, 1);
-    struct end *older = stranger_open(cluster);
-    say(cluster, older, &hello);
-    struct end *newer = stranger_open(cluster);
-    say(cluster, newer, &hello);
+    struct end *older = stranger_greeting(cluster, &hello);
+    struct end *newer = stranger_greeting(cluster, &hello);
     assert_false(older->is_open);
     assert_true(newer->is_open);
     cluster_close(cluster);
@@ -599,11 +607,8 @@ static void a_forward_is_never_forwarded_again(void **state)
 {
     (void)state;
     struct cluster *cluster = cluster_open(3);
-    struct end *end = stranger_open(cluster);
-    struct message hello = hello_from(cluster, 1);
-    say(cluster, end, &hello);
+    struct end *end = link_open(cluster);
     char key[32], text[64];
-    assert_int_equal(hear(end).kind, MESSAGE_WELCOME);
     key_led_by(cluster, 2, key);
     snprintf(text, sizeof(text), "get %s\r\n", key);
     struct message forward = {.kind = MESSAGE_FORWARD,
@@ -626,11 +631,8 @@ static void the_same_ring_with_another_leader_is_no_matter_of_time(void **state)
 {
     (void)state;
     struct cluster *cluster = cluster_open(3);
-    struct end *end = stranger_open(cluster);
-    struct message hello = hello_from(cluster, 1);
-    say(cluster, end, &hello);
+    struct end *end = link_open(cluster);
     char key[32], text[64];
-    assert_int_equal(hear(end).kind, MESSAGE_WELCOME);
     key_led_by(cluster, 2, key);
     int len = snprintf(text, sizeof(text), "get %s\r\n", key);
     struct message forward = {.kind = MESSAGE_FORWARD,
@@ -658,10 +660,7 @@ static void a_malformed_forward_is_answered_not_executed(void **state)
     static const char *const texts[] = {"get a b\r\n", "get a\r\nget b\r\n", "set a 0 0 5\r\nx\r\n",
                                         "version\r\n", "quit\r\n",           "get\r\n"};
     struct cluster *cluster = cluster_open(2);
-    struct end *end = stranger_open(cluster);
-    struct message hello = hello_from(cluster, 1);
-    say(cluster, end, &hello);
-    assert_int_equal(hear(end).kind, MESSAGE_WELCOME);
+    struct end *end = link_open(cluster);
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
         struct message forward = {
             .kind = MESSAGE_FORWARD,
@@ -684,9 +683,7 @@ static void a_wrong_checksum_closes_the_link_and_is_counted(void **state)
 {
     (void)state;
     struct cluster *cluster = cluster_open(2);
-    struct end *end = stranger_open(cluster);
-    struct message hello = hello_from(cluster, 1);
-    say(cluster, end, &hello);
+    struct end *end = link_open(cluster);
     struct reply frame = {0};
     struct message forward = {
         .kind = MESSAGE_FORWARD,
