@@ -3,7 +3,6 @@
 #include "tests/sim/checks.h"
 #include "tests/sim/watch.h"
 
-#define FORM_MS    20000u
 #define FAR_MS     50u  /* a delay, one way: a round trip of 100 ms */
 #define FARTHER_MS 100u /* the same, with the profile meant for it */
 /* At 10 % loss, each node's own, an hour. membership.md wants 1; measured are 0.9 to 2.5 in runs of
@@ -17,8 +16,7 @@ static struct world *form(struct trial *trial, uint32_t loss_percent)
 {
     struct world *world = trial_begin(trial, 0);
     world_lose(world, loss_percent * (NET_PPM / 100));
-    world_start_all(world);
-    watch_until_one_view(world, FORM_MS, "the cluster does not form");
+    watch_form(world, WATCH_FORM_MS);
     return world;
 }
 
@@ -31,16 +29,7 @@ static uint64_t node_hours(const struct trial *trial)
 /* Every path takes nine tenths of this, and up to a tenth more. */
 static void stretch_paths(struct world *world, uint32_t delay_ms)
 {
-    for (size_t i = 0; i < (size_t)world->net.machine_count * world->net.machine_count; i++) {
-        world->net.paths[i].delay_us = delay_ms * US_PER_MS / 10 * 9;
-        world->net.paths[i].jitter_us = delay_ms * US_PER_MS / 10;
-    }
-}
-
-static bool is_known(struct world *world, const void *arg)
-{
-    const uint32_t *subject = arg;
-    return watch_is_known(world, *subject);
+    world_delay(world, delay_ms * US_PER_MS / 10 * 9, delay_ms * US_PER_MS / 10);
 }
 
 /* Quiet, near and far, wall clocks that jump and clocks that drift: nobody is suspected at all. */
@@ -58,8 +47,7 @@ void check_accurate_quiet(struct trial *trial)
     default:
         break;
     }
-    world_start_all(world);
-    watch_until_one_view(world, FORM_MS, "the cluster does not form");
+    watch_form(world, WATCH_FORM_MS);
     struct watch *watch = watch_open(world);
     watch->forbids_deaths = watch->forbids_suspicions = true;
     for (uint32_t i = 0; i < world->host_count; i++)
@@ -74,7 +62,7 @@ void check_accurate_quiet(struct trial *trial)
     uint32_t victim = (uint32_t)prng_below(&world->prng, world->host_count);
     world_kill(world, victim);
     watch->forbids_suspicions = false;
-    watch_until(world, is_known, &victim, 10, NOTICE_MS, "a death is not noticed");
+    watch_until_known(world, victim, 10, NOTICE_MS, "a death is not noticed");
     watch_close(watch);
 }
 

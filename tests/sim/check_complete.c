@@ -5,8 +5,6 @@
 
 #include <stdlib.h>
 
-#define FORM_MS 20000u /* until all know all, at 30 % loss too */
-
 /* Loss in per cent, drawn by the seed's run number. */
 static uint32_t draw_loss(struct world *world)
 {
@@ -74,8 +72,7 @@ void check_complete(struct trial *trial)
     struct world *world = trial_begin(trial, 0);
     uint32_t loss = draw_loss(world);
     world_lose(world, loss * (NET_PPM / 100));
-    world_start_all(world);
-    watch_until_one_view(world, FORM_MS, "the cluster does not form");
+    watch_form(world, WATCH_FORM_MS);
     struct watch *watch = watch_open(world);
     bool *is_victim = calloc(world->host_count, sizeof(*is_victim));
     bool is_off = prng_below(&world->prng, 2) == 0;

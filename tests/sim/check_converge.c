@@ -2,25 +2,10 @@
 #include "tests/sim/checks.h"
 #include "tests/sim/watch.h"
 
-#define FORM_MS     20000u
 #define LAN_US      1000u
 #define PUSH_MS     100u  /* a push held back for others to go with it, and its hops */
 #define LOSS_MS     1000u /* a fifth of packets lost: repeated after 0.2, 0.6, ... s */
 #define ONE_VIEW_MS 3000u /* after the last change all viewhashes are equal */
-
-static bool is_known(struct world *world, const void *arg)
-{
-    const uint32_t *subject = arg;
-    return watch_is_known(world, *subject);
-}
-
-static void links_of(struct world *world, uint32_t delay_us)
-{
-    for (size_t i = 0; i < (size_t)world->net.machine_count * world->net.machine_count; i++) {
-        world->net.paths[i].delay_us = delay_us;
-        world->net.paths[i].jitter_us = 0;
-    }
-}
 
 /* The first other node knows it. */
 static bool is_heard_of(struct world *world, const void *arg)
@@ -40,10 +25,10 @@ void check_converge_news(struct trial *trial)
     struct world *world = trial_begin(trial, 0);
     uint32_t last = world->host_count - 1;
     uint32_t round_ms = world->host_options.timers.gossip_ms * 11 / 10;
-    links_of(world, LAN_US);
+    world_delay(world, LAN_US, 0);
     for (uint32_t i = 0; i < last; i++)
         world_start(world, i);
-    watch_until_one_view(world, FORM_MS, "the cluster does not form");
+    watch_until_one_view(world, WATCH_FORM_MS, "the cluster does not form");
     bool is_lossy = prng_below(&world->prng, 2) == 0;
     uint64_t limit_ms = PUSH_MS + 2 * round_ms;
     if (is_lossy) {
@@ -51,13 +36,13 @@ void check_converge_news(struct trial *trial)
         limit_ms += LOSS_MS;
     }
     world_start(world, last);
-    watch_until(world, is_heard_of, &last, 1, FORM_MS, "nobody hears of a join");
-    uint64_t took_ms = watch_until(world, is_known, &last, 1, limit_ms, "news of a join is slow");
+    watch_until(world, is_heard_of, &last, 1, WATCH_FORM_MS, "nobody hears of a join");
+    uint64_t took_ms = watch_until_known(world, last, 1, limit_ms, "news of a join is slow");
     trial->counts[0]++;
     trial->counts[1] += took_ms <= PUSH_MS;
     watch_until_one_view(world, ONE_VIEW_MS + (is_lossy ? LOSS_MS : 0), "after a join");
     world_leave(world, last);
-    took_ms = watch_until(world, is_known, &last, 1, limit_ms, "news of a leave is slow");
+    took_ms = watch_until_known(world, last, 1, limit_ms, "news of a leave is slow");
     trial->counts[2] += took_ms <= PUSH_MS;
     watch_until_one_view(world, ONE_VIEW_MS + (is_lossy ? LOSS_MS : 0), "after a leave");
 }
@@ -66,8 +51,7 @@ void check_converge_news(struct trial *trial)
 void check_converge_view(struct trial *trial)
 {
     struct world *world = trial_begin(trial, 0);
-    world_start_all(world);
-    watch_until_one_view(world, FORM_MS, "the cluster does not form");
+    watch_form(world, WATCH_FORM_MS);
     for (uint32_t i = 0; i < world->host_count / 3; i++) {
         uint32_t node = (uint32_t)prng_below(&world->prng, world->host_count);
         struct host *host = &world->hosts[node];
@@ -94,8 +78,7 @@ void check_heal(struct trial *trial)
     const uint32_t lengths_s[] = {10, 60, timers->cleanup_ms / 1000 + 30};
     uint32_t length_s = lengths_s[prng_below(&world->prng, ARRAY_COUNT(lengths_s))];
     uint32_t parts = 2 + (uint32_t)prng_below(&world->prng, 2);
-    world_start_all(world);
-    watch_until_one_view(world, FORM_MS, "the cluster does not form");
+    watch_form(world, WATCH_FORM_MS);
     for (int is_cut = 1; is_cut >= 0; is_cut--) {
         trace_say(&world->trace, is_cut ? "split" : "heal", "parts=%u", parts);
         for (uint32_t i = 0; i < world->host_count; i++)

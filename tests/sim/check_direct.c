@@ -127,14 +127,6 @@ static uint64_t run_with_bad_paths(struct world *world, struct direct_clients *c
 static const struct schedule_options any_fault = {
     .pause_ms = 3000, .last_ms_min = 50, .last_ms_max = 20000, .down_max = 2};
 
-static uint64_t faults_begun(const struct schedule *schedule)
-{
-    uint64_t total = 0;
-    for (int kind = 0; kind < FAULT_KINDS; kind++)
-        total += schedule->begun[kind];
-    return total;
-}
-
 /* Nodes, the ways between them, and those between them and clients fail; then all is healed, and
  * everything works again. */
 void check_direct(struct trial *trial)
@@ -152,7 +144,7 @@ void check_direct(struct trial *trial)
     add_counts(trial, clients);
     trial->counts[4] += clients->errors;
     trial->counts[5] += clients->lost;
-    trial->counts[7] += faults_begun(schedule);
+    trial->counts[7] += schedule_begun(schedule);
     schedule_close(schedule);
     direct_clients_close(clients);
 }

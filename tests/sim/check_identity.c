@@ -2,21 +2,13 @@
 #include "tests/sim/checks.h"
 #include "tests/sim/watch.h"
 
-#define FORM_MS   20000u
 #define NOTICE_MS 1000u
 
 static struct world *form(struct trial *trial)
 {
     struct world *world = trial_begin(trial, 0);
-    world_start_all(world);
-    watch_until_one_view(world, FORM_MS, "the cluster does not form");
+    watch_form(world, WATCH_FORM_MS);
     return world;
-}
-
-static bool is_known(struct world *world, const void *arg)
-{
-    const uint32_t *subject = arg;
-    return watch_is_known(world, *subject);
 }
 
 /* Killed and started again within 0.3 s: all see another process within 1 s, and nobody ends. */
@@ -29,7 +21,7 @@ void check_identity_restart(struct trial *trial)
         world_run_ms(world, prng_below(&world->prng, 301));
         world_start(world, node);
         trial->counts[0] +=
-            watch_until(world, is_known, &node, 10, NOTICE_MS, "a restart is not noticed in 1 s");
+            watch_until_known(world, node, 10, NOTICE_MS, "a restart is not noticed in 1 s");
         world_run_s(world, 5);
     }
     for (uint32_t i = 0; i < world->host_count; i++)

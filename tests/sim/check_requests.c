@@ -11,14 +11,6 @@
 #define SETTLE_S     3u  /* until all have found each other */
 #define AFTERWARDS_S 15u /* until a healed cluster works again */
 
-static uint64_t faults_begun(const struct schedule *schedule)
-{
-    uint64_t total = 0;
-    for (int kind = 0; kind < FAULT_KINDS; kind++)
-        total += schedule->begun[kind];
-    return total;
-}
-
 static const struct schedule_options any_fault = {
     .pause_ms = 3000, .last_ms_min = 50, .last_ms_max = 20000, .down_max = 3};
 
@@ -48,7 +40,7 @@ static void count_all(struct trial *trial, const struct clients *clients,
     count_answered(trial, clients);
     trial->counts[2] += clients_total(clients, OUTCOME_NOT_DONE);
     trial->counts[3] += clients_total(clients, OUTCOME_UNKNOWN);
-    trial->counts[4] += faults_begun(schedule);
+    trial->counts[4] += schedule_begun(schedule);
 }
 
 void check_requests_quiet(struct trial *trial)
@@ -140,7 +132,7 @@ static uint64_t run_once(struct trial *trial, uint64_t *faults)
     world_run_s(world, trial->seconds);
     uint64_t digest = world_digest(world);
     direct_clients_close(direct);
-    *faults += faults_begun(schedule);
+    *faults += schedule_begun(schedule);
     schedule_close(schedule);
     clients_close(clients);
     return digest;

@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 
-#define FORM_MS   20000u
 #define LOOK_MS   200u
 #define ACCEPT_MS 30000u /* shortened, so that a run is longer than tombstones last */
 #define SETTLE_MS 40000u /* a suspicion's longest time, and what follows */
@@ -141,8 +140,7 @@ void check_resurrect(struct trial *trial)
                                 .ended_us = calloc(count, sizeof(*memories.ended_us)),
                                 .ended_boot = calloc(count, sizeof(*memories.ended_boot)),
                                 .whole_us = calloc(count, sizeof(*memories.whole_us))};
-    world_start_all(world);
-    watch_until_one_view(world, FORM_MS, "the cluster does not form");
+    watch_form(world, WATCH_FORM_MS);
     struct watch *watch = watch_open(world);
     struct schedule *schedule = schedule_open(world, &faults);
     for (uint64_t ms = 0; ms < trial->seconds * 1000ull && !world->has_failed; ms += LOOK_MS) {
@@ -152,8 +150,7 @@ void check_resurrect(struct trial *trial)
     schedule_heal(schedule);
     watch_until_one_view(world, SETTLE_MS, "after all has healed");
     trial->counts[0] += watch->true_deaths;
-    for (int kind = 0; kind < FAULT_KINDS; kind++)
-        trial->counts[1] += schedule->begun[kind];
+    trial->counts[1] += schedule_begun(schedule);
     schedule_close(schedule);
     watch_close(watch);
     free(memories.of);

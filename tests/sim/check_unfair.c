@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 
-#define FORM_MS      20000u
 #define SLOW_TIMES   100u
 #define BYTES_WORST  10000u /* a second and node, in the worst minute */
 #define MINUTE_S     60u
@@ -14,9 +13,7 @@
 static struct world *form(struct trial *trial)
 {
     struct world *world = trial_begin(trial, 0);
-    world_start_all(world);
-    watch_until_one_view(world, FORM_MS * (world->host_count > 100 ? 3 : 1),
-                         "the cluster does not form");
+    watch_form(world, WATCH_FORM_MS * (world->host_count > 100 ? 3 : 1));
     return world;
 }
 

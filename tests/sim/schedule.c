@@ -239,6 +239,14 @@ bool schedule_disturbs(const struct schedule *schedule, uint32_t node)
     return is_split;
 }
 
+uint64_t schedule_begun(const struct schedule *schedule)
+{
+    uint64_t total = 0;
+    for (int kind = 0; kind < FAULT_KINDS; kind++)
+        total += schedule->begun[kind];
+    return total;
+}
+
 static bool has_kind(const struct schedule *schedule, enum fault_kind kind)
 {
     for (size_t i = 0; i < FAULTS_MAX; i++)

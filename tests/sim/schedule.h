@@ -70,6 +70,8 @@ struct schedule *schedule_open(struct world *world, const struct schedule_option
 void schedule_heal(struct schedule *schedule);
 /* Whether anything is wrong with a node now. */
 bool schedule_disturbs(const struct schedule *schedule, uint32_t node);
+/* Faults so far. */
+uint64_t schedule_begun(const struct schedule *schedule);
 void schedule_close(struct schedule *schedule);
 const char *fault_word(enum fault_kind kind);
 

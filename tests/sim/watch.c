@@ -196,6 +196,12 @@ uint64_t watch_until(struct world *world, bool (*holds)(struct world *world, con
     return passed_ms;
 }
 
+static bool is_known(struct world *world, const void *arg)
+{
+    const uint32_t *subject = arg;
+    return watch_is_known(world, *subject);
+}
+
 static bool is_one_view(struct world *world, const void *arg)
 {
     (void)arg;
@@ -206,4 +212,16 @@ uint64_t watch_until_one_view(struct world *world, uint64_t limit_ms, const char
 {
     return watch_until(world, is_one_view, NULL, world->host_count > 100 ? 100 : 10, limit_ms,
                        what);
+}
+
+uint64_t watch_until_known(struct world *world, uint32_t subject, uint64_t step_ms,
+                           uint64_t limit_ms, const char *what)
+{
+    return watch_until(world, is_known, &subject, step_ms, limit_ms, what);
+}
+
+void watch_form(struct world *world, uint64_t limit_ms)
+{
+    world_start_all(world);
+    watch_until_one_view(world, limit_ms, "the cluster does not form");
 }

@@ -8,6 +8,8 @@
 #include "server/core/gossip.h"
 #include "tests/sim/world.h"
 
+#define WATCH_FORM_MS 20000u /* until all know all, at 30 % loss too */
+
 struct watch {
     struct world *world;
     bool *is_excused;        /* by node: what it says, and what is said of it, counts for nothing */
@@ -47,5 +49,10 @@ uint64_t watch_until(struct world *world, bool (*holds)(struct world *world, con
                      const void *arg, uint64_t step_ms, uint64_t limit_ms, const char *what);
 /* The same for watch_is_one_view. */
 uint64_t watch_until_one_view(struct world *world, uint64_t limit_ms, const char *what);
+/* The same for watch_is_known. */
+uint64_t watch_until_known(struct world *world, uint32_t subject, uint64_t step_ms,
+                           uint64_t limit_ms, const char *what);
+/* Starts all nodes and waits until they have one view. */
+void watch_form(struct world *world, uint64_t limit_ms);
 
 #endif

@@ -43,9 +43,7 @@ struct world *world_open(const struct world_options *options)
     world->trace.echo = options->echo;
     uint32_t machines = options->node_count + options->client_count;
     net_init(&world->net, &world->clock, prng_next(&world->prng), machines);
-    for (size_t i = 0; i < (size_t)machines * machines; i++)
-        world->net.paths[i] =
-            (struct net_path){.delay_us = options->delay_us, .jitter_us = options->jitter_us};
+    world_delay(world, options->delay_us, options->jitter_us);
     world->host_count = options->node_count;
     world->hosts = calloc(world->host_count, sizeof(*world->hosts));
     CHECK(world->hosts != NULL);
@@ -210,6 +208,15 @@ void world_isolate(struct world *world, uint32_t node, bool is_cut)
             continue;
         world_cut(world, node, i, is_cut);
         world_cut(world, i, node, is_cut);
+    }
+}
+
+void world_delay(struct world *world, uint32_t delay_us, uint32_t jitter_us)
+{
+    struct net *net = &world->net;
+    for (size_t i = 0; i < (size_t)net->machine_count * net->machine_count; i++) {
+        net->paths[i].delay_us = delay_us;
+        net->paths[i].jitter_us = jitter_us;
     }
 }
 

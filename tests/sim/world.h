@@ -81,6 +81,8 @@ void world_cut(struct world *world, uint32_t from, uint32_t to, bool is_cut);
 void world_isolate(struct world *world, uint32_t node, bool is_cut);
 /* A node that is down is to run under another's name, which from now on leads to it. */
 void world_rename(struct world *world, uint32_t node, uint32_t name);
+/* The delay of every path, those of clients too. */
+void world_delay(struct world *world, uint32_t delay_us, uint32_t jitter_us);
 /* The loss of every path between nodes. */
 void world_lose(struct world *world, uint32_t loss_ppm);
 
