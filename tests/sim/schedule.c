@@ -227,16 +227,17 @@ static bool has_fault(const struct schedule *schedule, uint32_t node)
     return false;
 }
 
+static bool has_kind(const struct schedule *schedule, enum fault_kind kind)
+{
+    for (size_t i = 0; i < FAULTS_MAX; i++)
+        if (schedule->faults[i].is_on && schedule->faults[i].kind == kind)
+            return true;
+    return false;
+}
+
 bool schedule_disturbs(const struct schedule *schedule, uint32_t node)
 {
-    bool is_split = false;
-    for (size_t i = 0; i < FAULTS_MAX; i++) {
-        const struct fault *fault = &schedule->faults[i];
-        is_split |= fault->is_on && fault->kind == FAULT_SPLIT;
-        if (fault->is_on && fault->node == node)
-            return true;
-    }
-    return is_split;
+    return has_fault(schedule, node) || has_kind(schedule, FAULT_SPLIT);
 }
 
 uint64_t schedule_begun(const struct schedule *schedule)
@@ -245,14 +246,6 @@ uint64_t schedule_begun(const struct schedule *schedule)
     for (int kind = 0; kind < FAULT_KINDS; kind++)
         total += schedule->begun[kind];
     return total;
-}
-
-static bool has_kind(const struct schedule *schedule, enum fault_kind kind)
-{
-    for (size_t i = 0; i < FAULTS_MAX; i++)
-        if (schedule->faults[i].is_on && schedule->faults[i].kind == kind)
-            return true;
-    return false;
 }
 
 static void begin_one(struct schedule *schedule)
