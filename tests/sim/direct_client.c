@@ -474,7 +474,7 @@ static void listen_or_not(struct direct_client *client, bool listens)
         net_listen(net, &client->listener, client->machine, (uint16_t)(CALL_PORT + client->number),
                    on_call, client);
     if (!listens && client->is_listening)
-        net_unlisten(net, &client->listener);
+        net_unlisten(&client->listener);
     client->is_listening = listens;
 }
 

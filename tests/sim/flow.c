@@ -33,11 +33,10 @@ bool net_passes(struct net *net, uint32_t from, uint32_t to, size_t bytes)
     const struct net_path *path = net_path(net, from, to);
     if (!sender->is_on)
         return false;
-    sender->sent_packets++;
     sender->sent_bytes += bytes + NET_HEADER_BYTES;
     if (!receiver->is_on || path->cuts > 0)
         return false;
-    uint32_t losses[] = {sender->out_loss_ppm, path->loss_ppm, receiver->in_loss_ppm};
+    uint32_t losses[] = {sender->out_loss_ppm, path->loss_ppm};
     for (size_t i = 0; i < ARRAY_COUNT(losses); i++)
         if (losses[i] > 0 && prng_below(&net->prng, NET_PPM) < losses[i])
             return false;

@@ -153,7 +153,7 @@ static bool end_on(struct host *host)
     uint32_t accepted = 0;
     if (host->end_by_us == 0) {
         host->end_by_us = now_us + END_US;
-        net_unlisten(&host->world->net, &host->listener);
+        net_unlisten(&host->listener);
     }
     for (uint32_t i = 0; i < host->conns_capacity; i++) {
         struct host_conn *conn = host->conns[i];
@@ -271,7 +271,7 @@ void host_kill(struct host *host)
 {
     CHECK(host->state != HOST_DOWN);
     if (list_is_linked(&host->listener.in_machine))
-        net_unlisten(&host->world->net, &host->listener);
+        net_unlisten(&host->listener);
     drop_process(host);
 }
 

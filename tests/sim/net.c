@@ -72,9 +72,8 @@ struct net_listener *net_listener_find(struct net *net, uint32_t machine, uint16
     return NULL;
 }
 
-void net_unlisten(struct net *net, struct net_listener *listener)
+void net_unlisten(struct net_listener *listener)
 {
-    (void)net;
     struct list *link;
     list_remove(&listener->in_machine);
     while ((link = list_first(&listener->backlog)))

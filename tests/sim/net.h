@@ -48,11 +48,9 @@ struct net_path {
 struct net_machine {
     bool is_on;
     uint32_t out_loss_ppm; /* of what it sends, beside the path's */
-    uint32_t in_loss_ppm;
     uint16_t next_port;
     uint64_t sent_bytes; /* headers and acknowledgements included */
-    uint64_t sent_packets;
-    struct list socks; /* its ends of connections */
+    struct list socks;   /* its ends of connections */
     struct list listeners;
 };
 
@@ -110,7 +108,7 @@ void net_power_on(struct net *net, uint32_t machine);
 /* Listens until net_unlisten; connections nobody accepted are reset then. */
 void net_listen(struct net *net, struct net_listener *listener, uint32_t machine, uint16_t port,
                 void (*acceptable)(void *arg), void *arg);
-void net_unlisten(struct net *net, struct net_listener *listener);
+void net_unlisten(struct net_listener *listener);
 /* Takes a waiting connection, or returns NULL; sock_set_owner says whom to wake. */
 struct sock *net_accept(struct net_listener *listener);
 void sock_set_owner(struct sock *sock, struct sock_owner owner);

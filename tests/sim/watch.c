@@ -19,7 +19,6 @@ static void count_change(struct watch *watch, uint32_t observer, uint32_t subjec
 
 static void take_suspicion(struct watch *watch, const struct trace_line *line, uint32_t subject)
 {
-    watch->reports++;
     if (!span_equal(trace_field(line, "own"), SPAN_LITERAL("1")))
         return;
     watch->suspicions++;
@@ -29,7 +28,6 @@ static void take_suspicion(struct watch *watch, const struct trace_line *line, u
 
 static void take_death(struct watch *watch, const struct trace_line *line, uint32_t subject)
 {
-    watch->deaths++;
     if (watch->forbids_deaths)
         world_fail(watch->world, "n%u says that n%u is dead, which lives", line->node + 1,
                    subject + 1);

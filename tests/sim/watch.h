@@ -17,8 +17,6 @@ struct watch {
     bool forbids_deaths;     /* a false death fails the world */
     bool forbids_suspicions; /* any suspicion does */
     uint64_t suspicions;     /* false ones of a node's own, where nobody is excused */
-    uint64_t reports;        /* false suspicions heard of, own ones included */
-    uint64_t deaths;         /* false ones, one for each who says so */
     uint64_t true_deaths;
     uint32_t *changes;    /* by node: how often somebody held it for dead, one observer's most */
     uint32_t *changes_by; /* [observer * nodes + subject] */

@@ -125,7 +125,7 @@ static void a_dial_takes_a_round_trip(void **state)
 static void a_dial_where_nobody_listens_is_refused_after_a_round_trip(void **state)
 {
     struct pair *pair = *state;
-    net_unlisten(&pair->net, &pair->listener);
+    net_unlisten(&pair->listener);
     dial(pair);
     run_us(pair, 10 * US_PER_MS);
     assert_int_equal(pair->connected_us, 2 * DELAY_US);
@@ -346,7 +346,7 @@ static void connections_nobody_accepts_are_reset_when_the_listener_ends(void **s
     dial(pair);
     run_us(pair, 10 * US_PER_MS);
     assert_int_equal(sock_state(pair->dialled), SOCK_OPEN);
-    net_unlisten(&pair->net, &pair->listener);
+    net_unlisten(&pair->listener);
     run_us(pair, 10 * US_PER_MS);
     assert_int_equal(sock_failure(pair->dialled), SOCK_RESET);
 }
