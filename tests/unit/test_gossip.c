@@ -433,6 +433,15 @@ static unsigned lines_of(const struct world *world, const char *event)
     return count;
 }
 
+/* A node is told something by one of its peers. */
+static enum err hear(struct world *world, int node, uint32_t peer, const struct message *message)
+{
+    struct reply out = {0};
+    enum err err = gossip_message(&world->places[node].gossip, peer, message, &out, world->now);
+    reply_close(&out);
+    return err;
+}
+
 /* --- joining ---------------------------------------------------------------------------------- */
 
 static void a_node_alone_has_joined_at_once(void **state)
@@ -693,9 +702,7 @@ static bool is_asked_on(struct world *world, uint64_t version, uint64_t newest)
                                           .hb = from->hb + 1,
                                           .version = version,
                                           .newest = newest}};
-    struct reply out = {0};
-    assert_int_equal(
-        gossip_message(&world->places[0].gossip, from->peer, &message, &out, world->now), ERR_OK);
+    assert_int_equal(hear(world, 0, from->peer, &message), ERR_OK);
     return from->asked_number > number;
 }
 
@@ -738,9 +745,7 @@ static void answer_with_heartbeat(struct world *world, uint64_t number, uint64_t
                                           .version = 1,
                                           .newest = 1},
                               .body = buf_span(&body)};
-    struct reply out = {0};
-    assert_int_equal(
-        gossip_message(&world->places[0].gossip, from->peer, &message, &out, world->now), ERR_OK);
+    assert_int_equal(hear(world, 0, from->peer, &message), ERR_OK);
     buf_close(&body);
 }
 
@@ -770,15 +775,6 @@ static void a_heartbeat_is_as_old_as_the_question_may_make_it(void **state)
 
 /* --- what others may say ---------------------------------------------------------------------- */
 
-/* Node 0 is told something. */
-static enum err hear(struct world *world, uint32_t peer, const struct message *message)
-{
-    struct reply out = {0};
-    enum err err = gossip_message(&world->places[0].gossip, peer, message, &out, world->now);
-    reply_close(&out);
-    return err;
-}
-
 static void who_asks_for_a_probe_may_be_gone_before_its_end(void **state)
 {
     (void)state;
@@ -789,7 +785,7 @@ static void who_asks_for_a_probe_may_be_gone_before_its_end(void **state)
     const struct message question = {
         .kind = MESSAGE_PROBE,
         .PROBE = {.number = 1, .name = span_of_string(world->places[2].name), .boot = 1}};
-    assert_int_equal(hear(world, stranger, &question), ERR_OK);
+    assert_int_equal(hear(world, 0, stranger, &question), ERR_OK);
     links_sweep(links, world->now);
     assert_int_equal(links_find_peer(links, SPAN_LITERAL("198.51.100.1:11211")), PEER_NONE);
     pass_ms(world, 2000);
@@ -805,10 +801,10 @@ static void a_heartbeat_that_no_line_can_tell_is_refused(void **state)
     struct message pong = {
         .kind = MESSAGE_PONG,
         .PONG = {.number = 1, .boot = from->boot, .inc = from->inc, .hb = 1ull << 63}};
-    assert_int_equal(hear(world, from->peer, &pong), ERR_SYNTAX);
+    assert_int_equal(hear(world, 0, from->peer, &pong), ERR_SYNTAX);
     assert_true(from->hb < 1ull << 63);
     pong.PONG.hb--;
-    assert_int_equal(hear(world, from->peer, &pong), ERR_OK);
+    assert_int_equal(hear(world, 0, from->peer, &pong), ERR_OK);
     assert_true(from->hb == INT64_MAX);
     world_close_all(world);
 }
@@ -830,7 +826,7 @@ static void one_accused_under_the_highest_incarnation_takes_a_higher_boot(void *
     news_append(&body, &news);
     const struct message message = {.kind = MESSAGE_NEWS, .body = buf_span(&body)};
     for (int by = 1; by < 3; by++)
-        assert_int_equal(hear(world, seen(world, 0, by)->peer, &message), ERR_OK);
+        assert_int_equal(hear(world, 0, seen(world, 0, by)->peer, &message), ERR_OK);
     assert_true(self->boot > boot);
     assert_int_equal(self->inc, 0);
     pass_ms(world, 1000);
@@ -927,10 +923,7 @@ static void the_older_of_two_processes_of_one_name_ends(void **state)
     news_append(&body, &news);
     struct message message = {
         .kind = MESSAGE_NEWS, .NEWS = {.number = 0, .hb = 1000}, .body = buf_span(&body)};
-    struct reply out = {0};
-    assert_int_equal(
-        gossip_message(&place->gossip, seen(world, 1, 0)->peer, &message, &out, world->now),
-        ERR_OK);
+    assert_int_equal(hear(world, 1, seen(world, 1, 0)->peer, &message), ERR_OK);
     assert_true(gossip_is_duplicate(&place->gossip));
     buf_close(&body);
     world_close_all(world);
