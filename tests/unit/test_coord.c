@@ -326,6 +326,24 @@ static void bench_say(struct bench *bench, const char *text)
     coord_check(&bench->coord);
 }
 
+/* A flush_all of the client's goes to every node at once. */
+static void bench_flush(struct bench *bench)
+{
+    struct request request = request_of("flush_all\r\n");
+    struct asker asker = {.conn = bench->client->id, .seq = bench->client->session.next_seq++};
+    coord_flush_all(&bench->coord, &asker, &request, NULL, bench->cluster->now);
+}
+
+/* One that has waited for the ring does. */
+static void bench_flush_kept(struct bench *bench)
+{
+    struct forward *kept = coord_take_own(&bench->coord);
+    assert_non_null(kept);
+    struct request request = request_of("flush_all\r\n");
+    coord_flush_all(&bench->coord, &kept->asker, &request, kept, bench->cluster->now);
+    coord_free(&bench->coord, kept);
+}
+
 static uint32_t bench_peer(struct bench *bench, int node)
 {
     return links_find_peer(&bench->links, span_of_string(bench->cluster->names[node]));
@@ -588,11 +606,7 @@ static void a_flush_before_there_is_a_ring_waits_for_it(void **state)
     bench_pass_ms(bench, 300);
     bench_place(bench, NODE_1 NODE_2 NODE_3);
     coord_rerouted(&bench->coord, bench->cluster->now);
-    struct forward *forward = coord_take_own(&bench->coord);
-    assert_non_null(forward);
-    struct request request = request_of("flush_all\r\n");
-    coord_flush_all(&bench->coord, &forward->asker, &request, forward, bench->cluster->now);
-    coord_free(&bench->coord, forward);
+    bench_flush_kept(bench);
     uint64_t number;
     assert_int_equal(hear_forward(bench_up(bench, 1), "flush_all\r\n", &number),
                      CLUSTER_TIMEOUT_MS - 300);
@@ -614,11 +628,7 @@ static void a_flush_that_waited_keeps_its_place_among_requests_that_did(void **s
         bench_say(bench, texts[i]);
     bench_place(bench, NODE_2);
     coord_rerouted(&bench->coord, bench->cluster->now);
-    struct forward *kept = coord_take_own(&bench->coord);
-    assert_non_null(kept);
-    struct request request = request_of("flush_all\r\n");
-    coord_flush_all(&bench->coord, &kept->asker, &request, kept, bench->cluster->now);
-    coord_free(&bench->coord, kept);
+    bench_flush_kept(bench);
     struct end *end = bench_up(bench, 1);
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
         hear_forward(end, texts[i], NULL);
@@ -629,9 +639,7 @@ static void a_flush_is_tried_anew_for_each_member_by_itself(void **state)
 {
     (void)state;
     struct bench *bench = bench_open(NODE_1 NODE_2 NODE_3);
-    struct request request = request_of("flush_all\r\n");
-    struct asker asker = {.conn = bench->client->id, .seq = bench->client->session.next_seq++};
-    coord_flush_all(&bench->coord, &asker, &request, NULL, bench->cluster->now);
+    bench_flush(bench);
     bench_down(bench, 1); /* refused */
     uint64_t number;
     hear_forward(bench_up(bench, 2), "flush_all\r\n", &number);
@@ -650,9 +658,7 @@ static void one_member_that_is_away_does_not_hold_up_a_flush_of_the_next(void **
 {
     (void)state;
     struct bench *bench = bench_open(NODE_1 NODE_2 NODE_3);
-    struct request request = request_of("flush_all\r\n");
-    struct asker asker = {.conn = bench->client->id, .seq = bench->client->session.next_seq++};
-    coord_flush_all(&bench->coord, &asker, &request, NULL, bench->cluster->now);
+    bench_flush(bench);
     bench_down(bench, 1);
     bench_down(bench, 2);
     bench_pass_ms(bench, 20);
@@ -685,9 +691,7 @@ static void a_flush_that_left_by_a_broken_link_is_not_repeated(void **state)
 {
     (void)state;
     struct bench *bench = bench_open(NODE_1 NODE_2);
-    struct request request = request_of("flush_all\r\n");
-    struct asker asker = {.conn = bench->client->id, .seq = bench->client->session.next_seq++};
-    coord_flush_all(&bench->coord, &asker, &request, NULL, bench->cluster->now);
+    bench_flush(bench);
     hear_forward(bench_up(bench, 1), "flush_all\r\n", NULL);
     bench_down(bench, 1);
     client_hears(bench->client, "SERVER_ERROR outcome unknown: flush_all done on 1 of 2 nodes\r\n");
