@@ -107,14 +107,15 @@ class Cluster:
         return done.stdout
 
     def up(self, count):
-        options = ["--", *self.options] if self.options else []
-        self.local("up", count, *options)
-        self.look()
+        self.grow("up", count)
 
     def prepare(self, count):
         """Machines without nodes."""
+        self.grow("prepare", count)
+
+    def grow(self, command, count):
         options = ["--", *self.options] if self.options else []
-        self.local("prepare", count, *options)
+        self.local(command, count, *options)
         self.look()
 
     def down(self):
@@ -270,10 +271,7 @@ class Cluster:
 
     def await_all(self, limit, kinds, member, since, observers):
         """As times, after waiting until every observer has logged it."""
-        def missing():
-            found = self.times(kinds, member, since)
-            return any(observer not in found for observer in observers)
-        self.wait(limit, lambda: not missing())
+        self.wait(limit, lambda: self.times(kinds, member, since).keys() >= set(observers))
         found = self.times(kinds, member, since)
         return {observer: at for observer, at in found.items() if observer in observers}
 

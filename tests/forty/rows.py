@@ -8,6 +8,8 @@ import random
 import signal
 import time
 
+import report
+
 DEAD = ("member-dead",)
 ALIVE = ("member-joined", "member-alive", "member-restarted", "member-renewed")
 GONE = ("member-left",)
@@ -28,8 +30,7 @@ class Line:
         self.missing = missing      # observations that did not come in time
 
     def median(self):
-        ordered = sorted(self.values)
-        return ordered[(len(ordered) - 1) // 2] if ordered else None
+        return report.rank(sorted(self.values), 0.5) if self.values else None
 
     def complaint(self):
         """Why a test of it fails, or nothing."""
@@ -295,7 +296,7 @@ def loss25(m):
 
 
 def isolate(m):
-    by_others, by_itself, away, missing = [], [], [], 0
+    by_others, by_itself, away = [], [], []
     for victim in m.victims(m.runs(4)):
         mark = len(m.cluster.events)
         m.cluster.link(victim, "down")
@@ -310,7 +311,7 @@ def isolate(m):
     return [
         Line("link down 12 s: verdicts dead about healthy nodes, by healthy ones", by_others, "4 of 4 runs, 3-53", "0", 0, unit=""),
         Line("link down 12 s: the same by the node cut off", by_itself, "-", "0", 0, unit=""),
-        Line("link down 12 s: from its return until all see each other", away, "up to 26", None, missing=missing),
+        Line("link down 12 s: from its return until all see each other", away, "up to 26", None),
     ]
 
 

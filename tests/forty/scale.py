@@ -22,11 +22,6 @@ CSV = os.path.join(HERE, "results", "scale.csv")
 COLUMNS = ("nodes", "source", "sent_bytes_s", "packets_s", "processor_percent", "state_kib", "commit", "load")
 
 
-def median(values):
-    ordered = sorted(values)
-    return ordered[(len(ordered) - 1) // 2]
-
-
 def at_rest(cluster, settle_s, seconds):
     """Medians over the nodes: bytes and packets sent a second, processor %, KiB shared with no file."""
     cluster.watch(settle_s)
@@ -39,7 +34,7 @@ def at_rest(cluster, settle_s, seconds):
         span = b.at - a.at
         rows.append(((b.sent - a.sent) / span, (b.packets - a.packets) / span,
                      (b.processor - a.processor) / span * 100, b.own))
-    return [median(column) for column in zip(*rows)]
+    return [report.rank(sorted(column), 0.5) for column in zip(*rows)]
 
 
 def alive_at(name):
