@@ -6,17 +6,6 @@ load helpers
 setup() { printf '127.0.0.1:%s\n' "$(free_ports 1)" >"$BATS_TEST_TMPDIR/peers.txt"; }
 teardown() { end_all; }
 
-# refuses STATUS PATTERN ARGUMENT…: dht-server ends with STATUS and one line that matches.
-refuses() {
-    local expected=$1 pattern=$2
-    shift 2
-    run timeout 10 "$BIN/dht-server" "$@"
-    echo "status $status: $output"
-    [ "$status" -eq "$expected" ]
-    [ "${#lines[@]}" -eq 1 ]
-    [[ ${lines[0]} =~ $pattern ]]
-}
-
 @test "no arguments at all is a usage error" {
     run timeout 10 "$BIN/dht-server"
     [ "$status" -eq 2 ]

@@ -24,17 +24,6 @@ run_node() {
     ended_within 10 "$pid"
 }
 
-# refuses STATUS PATTERN ARGUMENT…: dht-server ends with STATUS and one line that matches.
-refuses() {
-    local expected=$1 pattern=$2
-    shift 2
-    run timeout 10 "$BIN/dht-server" "$@"
-    echo "status $status: $output"
-    [ "$status" -eq "$expected" ]
-    [ "${#lines[@]}" -eq 1 ]
-    [[ ${lines[0]} =~ $pattern ]]
-}
-
 @test "the name is the line of peers.txt with this port, another only if --advertise says so" {
     run_node
     [ "$(said node name)" = "127.0.0.1:$own" ]

@@ -41,9 +41,6 @@ import json, sys
 print(json.load(sys.stdin)["nodes"][int(sys.argv[1]) - 1][sys.argv[2]])' "$1" "$2"
 }
 
-# A negated command does not end a test.
-fails() { ! "$@"; }
-
 at() {
     local node=$1
     shift

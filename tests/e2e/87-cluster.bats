@@ -23,7 +23,6 @@ teardown() {
 
 spaces=()
 
-fails() { ! "$@"; }
 cluster() { "$repository/deploy/cluster.sh" "$@" 3>&-; }
 
 # make_hosts COUNT: hosts $subnet.1 … with an sshd each; writes $hosts.

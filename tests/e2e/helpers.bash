@@ -2,7 +2,7 @@
 #
 # Each test has a directory of its own ($BATS_TEST_TMPDIR) and ends only what it started. Servers
 # close fd 3, else bats waits for them. BIN=build/asan tests the programs built there.
-# shellcheck shell=bash disable=SC2034 # members, port and status are for the tests
+# shellcheck shell=bash disable=SC2034,SC2154 # members, port and status are for the tests; output and lines are bats's
 
 repository=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 BIN=${BIN:-$repository}
@@ -156,6 +156,20 @@ ended_within() {
     status=0
     wait "$2" || status=$?
 }
+
+# refuses STATUS PATTERN ARGUMENT…: dht-server ends with STATUS and one line that matches.
+refuses() {
+    local expected=$1 pattern=$2
+    shift 2
+    run timeout 10 "$BIN/dht-server" "$@"
+    echo "status $status: $output"
+    [ "$status" -eq "$expected" ]
+    [ "${#lines[@]}" -eq 1 ]
+    [[ ${lines[0]} =~ $pattern ]]
+}
+
+# fails COMMAND…: a command with ! before it does not end a test.
+fails() { ! "$@"; }
 
 # ask PORT TEXT: sends TEXT (printf's escapes), closes the sending side, prints everything answered.
 ask() {

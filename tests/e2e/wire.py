@@ -487,8 +487,6 @@ def flip_proxy(port, target, marker):
 def noise_proxy(port, target, every, seed, switch):
     """Passes everything on to TARGET, but while the file SWITCH exists flips one bit of about each
     EVERYth chunk, anywhere in it; runs until killed."""
-    import os
-    import random
     chance = random.Random(int(seed))
 
     def damage(chunk):
