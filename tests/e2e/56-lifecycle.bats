@@ -6,8 +6,6 @@ load helpers
 
 setup() {
     make_net
-    prefix=()
-    [ -z "$netns" ] || prefix=(ip netns exec "$netns")
     log() { echo "$BATS_TEST_TMPDIR/$1.log"; }
 }
 teardown() { end_all; }
@@ -151,14 +149,13 @@ lines() {
     local all="127.0.0.1:${ports[0]} 127.0.0.1:${ports[1]} 127.0.0.1:${ports[2]}" index
     node first "${ports[0]}" "127.0.0.1:${ports[0]}" -c 1
     # Holds the one place until it is killed.
-    "${prefix[@]}" /usr/bin/python3 -c '
+    start_in_net /usr/bin/python3 -c '
 import socket, sys, time
 client = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 client.sendall(b"mn\r\n")
 client.recv(4)
 print("held", flush=True)
-time.sleep(60)' "${ports[0]}" >"$BATS_TEST_TMPDIR/client" 3>&- &
-    pids+=("$!")
+time.sleep(60)' "${ports[0]}" >"$BATS_TEST_TMPDIR/client"
     wait_until 5 grep -q held "$BATS_TEST_TMPDIR/client"
     node second "${ports[1]}" "$all"
     node third "${ports[2]}" "$all"
@@ -199,13 +196,11 @@ listed() {
 
 @test "bits flipped between nodes close connections and are counted; nothing wrong is believed" {
     # The second node listens elsewhere: under its name there is a wire that flips bits.
-    local behind=7012 first=127.0.0.1:${ports[0]} second=127.0.0.1:${ports[1]} third=127.0.0.1:${ports[2]} proxy
+    local behind=7012 first=127.0.0.1:${ports[0]} second=127.0.0.1:${ports[1]} third=127.0.0.1:${ports[2]}
     [ -n "$netns" ] || behind=$(free_ports 1)
     local switch=$BATS_TEST_TMPDIR/noise
-    "${prefix[@]}" /usr/bin/python3 -B "$BATS_TEST_DIRNAME/wire.py" noise-proxy "${ports[1]}" "$behind" 3 7 "$switch" \
-        >"$BATS_TEST_TMPDIR/proxy" 3>&- &
-    proxy=$!
-    pids+=("$proxy")
+    start_in_net /usr/bin/python3 -B "$BATS_TEST_DIRNAME/wire.py" noise-proxy "${ports[1]}" "$behind" 3 7 "$switch" \
+        >"$BATS_TEST_TMPDIR/proxy"
     wait_until 5 grep -q ready "$BATS_TEST_TMPDIR/proxy"
     node first "${ports[0]}" "$first $second" --profile fast
     node third "${ports[2]}" "$first $second" --profile fast

@@ -97,9 +97,8 @@ key_of() {
     local key source destination found bytes leader=0 entry=0 from_entry=0
     key=$(key_of "${ports[1]}")
     { printf 'MARKER%.0s' {1..20000}; } | kvcli put "$key"
-    ip netns exec "$netns" /usr/bin/python3 -B "$BATS_TEST_DIRNAME/capture.py" "$BATS_TEST_TMPDIR/capture" \
-        MARKERMARKER 3>&- &
-    local capture=$!
+    start_in_net /usr/bin/python3 -B "$BATS_TEST_DIRNAME/capture.py" "$BATS_TEST_TMPDIR/capture" MARKERMARKER
+    local capture=$pid
     wait_until 10 grep -q ready "$BATS_TEST_TMPDIR/capture"
     [ "$(kvcli get --via "127.0.0.1:$port" "$key" | wc -c)" -eq 120000 ]
     kill -TERM "$capture"

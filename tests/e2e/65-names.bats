@@ -46,12 +46,11 @@ for host in ("::1", "127.0.0.1", "127.0.0.9"):
     # Nobody answers there; under the sanitizers (BIN=build/asan) what is not freed fails the test.
     printf 'nameserver 127.0.0.9\n' >"$hosts/resolv.conf"
     printf '%s\n' "many.test:${ports[0]}" nobody.test:7 >"$BATS_TEST_TMPDIR/peers.txt"
-    ip netns exec "$netns" /usr/bin/python3 -c '
+    start_in_net /usr/bin/python3 -c '
 import socket, time
 mute = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 mute.bind(("127.0.0.9", 53))
-time.sleep(60)' 3>&- &
-    pids+=("$!")
+time.sleep(60)'
     start_member 0
     in_net timeout 10 nc -N 127.0.0.1 "${ports[0]}" < <(printf 'get k%d\r\n' {1..8}) >"$BATS_TEST_TMPDIR/asked" 3>&- &
     sleep 0.3

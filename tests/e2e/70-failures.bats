@@ -125,9 +125,8 @@ refused_often() {
     local behind=7012
     [ -n "$netns" ] || behind=$(free_ports 1)
     kill_member 2
-    in_net /usr/bin/python3 -B "$BATS_TEST_DIRNAME/wire.py" flip-proxy "${ports[2]}" "$behind" FLIPME \
-        >"$BATS_TEST_TMPDIR/proxy" 3>&- &
-    pids+=("$(proxy_pid $!)")
+    start_in_net /usr/bin/python3 -B "$BATS_TEST_DIRNAME/wire.py" flip-proxy "${ports[2]}" "$behind" FLIPME \
+        >"$BATS_TEST_TMPDIR/proxy"
     wait_until 5 grep -q ready "$BATS_TEST_TMPDIR/proxy"
     start_server member2 "$BATS_TEST_TMPDIR/peers.txt" "$behind" --advertise "127.0.0.1:${ports[2]}"
     wait_until 10 grep -q ' listening ' "$BATS_TEST_TMPDIR/member2.log"
@@ -141,12 +140,6 @@ refused_often() {
     answers "$behind" "set $third 0 0 6\r\nFLIPME\r\n" 'STORED\r\n'
     wire timed "${ports[0]}" 10 "get $third\r\n" 'SERVER_ERROR not done: '
     [ "$(stat_of "${ports[0]}" frames_bad_crc)" -ge 1 ]
-}
-
-# in_net is a function, so $! is a shell; its one child is what was started.
-proxy_pid() {
-    wait_until 5 pgrep -P "$1" >/dev/null
-    pgrep -P "$1" || echo "$1"
 }
 
 @test "SIGTERM of one node leaves the others serving" {

@@ -38,17 +38,23 @@ wait_until() {
     done
 }
 
+# start_in_net COMMAND…: runs a program in the background where the servers of this test live; sets pid.
+start_in_net() {
+    local prefix=()
+    [ -z "$netns" ] || prefix=(ip netns exec "$netns") # becomes the program, unlike in_net
+    "${prefix[@]}" "$@" </dev/null 3>&- &
+    pid=$!
+    pids+=("$pid")
+}
+
 # start_server NAME ARGUMENT…: dht-server in the background, its state in NAME.state unless told
 # otherwise, its log in NAME.log; sets pid.
 start_server() {
-    local name=$1 prefix=() state=()
+    local name=$1 state=()
     shift
     [[ " $* " == *' --state-dir '* ]] || state=(--state-dir "$BATS_TEST_TMPDIR/$name.state")
-    [ -z "$netns" ] || prefix=(ip netns exec "$netns")
     : >"$BATS_TEST_TMPDIR/$name.log" # what an earlier one said must not be taken for this one's
-    "${prefix[@]}" "$BIN/dht-server" "${state[@]}" "$@" 2>"$BATS_TEST_TMPDIR/$name.log" >/dev/null </dev/null 3>&- &
-    pid=$!
-    pids+=("$pid")
+    start_in_net "$BIN/dht-server" "${state[@]}" "$@" 2>"$BATS_TEST_TMPDIR/$name.log" >/dev/null
 }
 
 # wait_listening NAME: until that server's log says where it listens; sets port.
