@@ -29,4 +29,17 @@ static inline bool span_equal(struct span a, struct span b)
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+/* Takes the first word off words, and the spaces behind it; empty if there is none. words must not
+ * begin with a space. */
+static inline struct span span_take_word(struct span *words)
+{
+    const char *space = words->len > 0 ? memchr(words->data, ' ', words->len) : NULL;
+    struct span word = span_of(words->data, space ? (size_t)(space - words->data) : words->len);
+    size_t taken = word.len;
+    while (taken < words->len && words->data[taken] == ' ')
+        taken++;
+    *words = span_of(words->data + taken, words->len - taken);
+    return word;
+}
+
 #endif

@@ -34,21 +34,9 @@ static void config_value(struct buf *list, const struct admin_ring *ring)
     buf_append(list, "\n", 1);
 }
 
-/* Takes the next word off words; empty if there is none. */
-static struct span word_take(struct span *words)
-{
-    const char *space = words->len > 0 ? memchr(words->data, ' ', words->len) : NULL;
-    struct span word = span_of(words->data, space ? (size_t)(space - words->data) : words->len);
-    size_t taken = word.len;
-    while (taken < words->len && words->data[taken] == ' ')
-        taken++;
-    *words = span_of(words->data + taken, words->len - taken);
-    return word;
-}
-
 void admin_config(struct reply *out, const struct admin_ring *ring, struct span words)
 {
-    struct span verb = word_take(&words), item = word_take(&words);
+    struct span verb = span_take_word(&words), item = span_take_word(&words);
     if (!span_equal(verb, SPAN_LITERAL("get")) || item.len == 0 || words.len > 0) {
         reply_append(out, SPAN_LITERAL("ERROR\r\n"));
         return;

@@ -97,23 +97,10 @@ static void detail_append(struct reply *out, struct span word)
         reply_append(out, SPAN_LITERAL("CLIENT_ERROR usage: stats detail on|off|dump\r\n"));
 }
 
-/* Takes the next word off the front of words; empty if there is none. */
-static struct span word_take(struct span *words)
-{
-    while (words->len > 0 && *words->data == ' ')
-        *words = span_of(words->data + 1, words->len - 1);
-    size_t len = 0;
-    while (len < words->len && words->data[len] != ' ')
-        len++;
-    struct span word = span_of(words->data, len);
-    *words = span_of(words->data + len, words->len - len);
-    return word;
-}
-
 void stats_append(struct reply *out, struct stats *stats, const struct stats_gauges *gauges,
                   struct span words)
 {
-    struct span word = word_take(&words);
+    struct span word = span_take_word(&words);
     if (word.len == 0) {
         all_append(out, stats, gauges);
     } else if (span_equal(word, SPAN_LITERAL("reset"))) {
@@ -131,10 +118,10 @@ void stats_append(struct reply *out, struct stats *stats, const struct stats_gau
         text_append(out, SPAN_LITERAL("sizes_status"), SPAN_LITERAL("disabled"));
         end_append(out);
     } else if (span_equal(word, SPAN_LITERAL("detail"))) {
-        detail_append(out, word_take(&words));
+        detail_append(out, span_take_word(&words));
     } else if (span_equal(word, SPAN_LITERAL("cachedump"))) {
-        word_take(&words);
-        if (word_take(&words).len > 0)
+        span_take_word(&words);
+        if (span_take_word(&words).len > 0)
             end_append(out);
         else
             reply_append(out, SPAN_LITERAL("CLIENT_ERROR bad command line\r\n"));
