@@ -166,7 +166,6 @@ static struct forward *forward_add(struct coord *coord, const struct asker *aske
     CHECK(coord->places[place] == NULL);
     struct forward *forward = malloc(sizeof(*forward) + text.len);
     CHECK(forward != NULL);
-    struct session *session = coord->env->session(coord->env->shell, asker->conn);
     *forward = (struct forward){
         .number = ++coord->rounds * FORWARDS_MAX + place,
         .deadline_ms = deadline_ms,
@@ -174,7 +173,7 @@ static struct forward *forward_add(struct coord *coord, const struct asker *aske
         .peer = PEER_NONE,
         .slot = slot,
         .asker = *asker,
-        .budget = session ? session->out.bytes.budget : NULL,
+        .budget = env_budget(coord->env, asker->conn),
         .text_len = (uint32_t)text.len,
     };
     forward->order = forward->number;
@@ -364,8 +363,7 @@ static bool is_busy(const struct coord *coord, const struct asker *asker, uint32
     if (coord->count >= FORWARDS_MAX || bytes > FORWARD_BYTES_MAX ||
         coord->bytes > FORWARD_BYTES_MAX - bytes)
         return true;
-    struct session *session = coord->env->session(coord->env->shell, asker->conn);
-    struct budget *budget = session ? session->out.bytes.budget : NULL;
+    const struct budget *budget = env_budget(coord->env, asker->conn);
     if (budget && !budget_stretches(budget, bytes))
         return true;
     if (peer == ROUTE_NOBODY || peer == PEER_SELF)

@@ -213,8 +213,7 @@ static void note_due(struct direct *direct, uint64_t due_ms)
 static bool keep(struct direct *direct, struct direct_conn *conn, struct conn_id entry,
                  uint64_t number, uint64_t until_ms, struct reply *body)
 {
-    const struct session *session = direct->env->session(direct->env->shell, conn->conn);
-    struct budget *budget = session ? session->out.bytes.budget : NULL;
+    struct budget *budget = env_budget(direct->env, conn->conn);
     if (budget && !budget_stretches(budget, kept_size(body)))
         return false;
     struct direct_kept *kept = calloc(1, sizeof(*kept));

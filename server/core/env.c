@@ -12,3 +12,9 @@ const char *disconnect_text(enum disconnect why)
     CHECK((size_t)why < ARRAY_COUNT(texts));
     return texts[why];
 }
+
+struct budget *env_budget(const struct env *env, struct conn_id conn)
+{
+    const struct session *session = env->session(env->shell, conn);
+    return session ? session->out.bytes.budget : NULL;
+}

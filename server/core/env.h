@@ -89,4 +89,7 @@ struct env {
     void (*verbosity)(void *shell, uint64_t level);
 };
 
+/* The memory bound that a connection's buffers count against; NULL if it is gone or has none. */
+struct budget *env_budget(const struct env *env, struct conn_id conn);
+
 #endif

@@ -84,9 +84,8 @@ static enum err take_message(struct node *node, struct link *link, const struct 
         take_whole(node, link, message);
         return ERR_OK;
     }
-    const struct session *session = node->env->session(node->env->shell, link->conn);
-    struct budget *budget = session ? session->out.bytes.budget : NULL;
-    return link_parts_begin(link, message, total, PARTS_BYTES_MAX, budget);
+    return link_parts_begin(link, message, total, PARTS_BYTES_MAX,
+                            env_budget(node->env, link->conn));
 }
 
 /* What a control link carries is gossip's. */
