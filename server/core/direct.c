@@ -337,6 +337,14 @@ static struct direct_conn *conn_dial(struct direct *direct, const char *address,
     return conn;
 }
 
+/* A connection that is up has been used: it is the last to be idle for too long. */
+static void put_last(struct direct *direct, struct direct_conn *conn, struct moment now)
+{
+    conn->deadline_ms = now.mono_ms + DIRECT_IDLE_MS;
+    list_remove(&conn->in_age);
+    list_append(&direct->up, &conn->in_age);
+}
+
 /* Puts an answer on a connection that is up. Returns false if it takes no more. */
 static bool conn_send(struct direct *direct, struct direct_conn *conn, struct reply *body,
                       struct moment now)
@@ -353,9 +361,7 @@ static bool conn_send(struct direct *direct, struct direct_conn *conn, struct re
     }
     reply_move(&session->out, body);
     direct->stats->answers_direct++;
-    conn->deadline_ms = now.mono_ms + DIRECT_IDLE_MS;
-    list_remove(&conn->in_age);
-    list_append(&direct->up, &conn->in_age);
+    put_last(direct, conn, now);
     return true;
 }
 
@@ -412,9 +418,7 @@ static void come_up(struct direct *direct, struct direct_conn *conn, struct mome
 {
     conn->state = DIRECT_UP;
     conn->caller->is_pending = false;
-    conn->deadline_ms = now.mono_ms + DIRECT_IDLE_MS;
-    list_remove(&conn->in_age);
-    list_append(&direct->up, &conn->in_age);
+    put_last(direct, conn, now);
     struct list *first;
     while ((first = list_first(&conn->kept))) {
         struct direct_kept *kept = CONTAINER_OF(first, struct direct_kept, in_list);

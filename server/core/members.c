@@ -315,6 +315,15 @@ static void record_flaps(struct record *record, const struct gossip_options *opt
         record->damped_until_ms = now_ms + options->damp_ms;
 }
 
+/* It was heard of last, of all that are live. */
+static void put_last(struct members *members, struct record *record)
+{
+    if (!list_is_linked(&record->by_proof))
+        return;
+    list_remove(&record->by_proof);
+    list_append(&members->by_proof, &record->by_proof);
+}
+
 /* Hearsay: a higher heartbeat, seen by somebody at that time. Returns whether it is news. */
 static bool take_heartbeat(struct members *members, struct record *record, uint64_t hb,
                            uint64_t proof_ms)
@@ -325,10 +334,7 @@ static bool take_heartbeat(struct members *members, struct record *record, uint6
     if (proof_ms <= record->proof_ms)
         return false;
     record->proof_ms = proof_ms;
-    if (list_is_linked(&record->by_proof)) {
-        list_remove(&record->by_proof);
-        list_append(&members->by_proof, &record->by_proof);
-    }
+    put_last(members, record);
     return true;
 }
 
@@ -362,10 +368,7 @@ bool members_prove(struct members *members, struct record *record, uint64_t hb, 
         record->hb = hb;
     record->proof_ms = now_ms;
     record->direct_ms = now_ms;
-    if (list_is_linked(&record->by_proof)) {
-        list_remove(&record->by_proof);
-        list_append(&members->by_proof, &record->by_proof);
-    }
+    put_last(members, record);
     if (record->state != MEMBER_SUSPECT)
         return false;
     move(members, record, MEMBER_ALIVE, now_ms);
