@@ -402,10 +402,16 @@ struct refusal {
     const char *text;
 };
 
+/* Never 0, which is no refusal. */
+static uint64_t refusal_hash(struct span from, const char *why)
+{
+    return hash_text(hash_text(HASH_BEGIN, span_of_string(why)), from) | 1;
+}
+
 /* Whether this has not been logged lately: a node that is refused asks again and again. */
 static bool is_new_refusal(struct links *links, struct span from, const char *why)
 {
-    uint64_t hash = hash_text(hash_text(HASH_BEGIN, span_of_string(why)), from) | 1;
+    uint64_t hash = refusal_hash(from, why);
     for (uint32_t i = 0; i < REFUSALS_MEMORY; i++)
         if (links->refusals[i] == hash)
             return false;
@@ -416,7 +422,7 @@ static bool is_new_refusal(struct links *links, struct span from, const char *wh
 /* The sender is welcome again: refusing it once more would be news. */
 static void forget_refusal(struct links *links, struct span from, const char *why)
 {
-    uint64_t hash = hash_text(hash_text(HASH_BEGIN, span_of_string(why)), from) | 1;
+    uint64_t hash = refusal_hash(from, why);
     for (uint32_t i = 0; i < REFUSALS_MEMORY; i++)
         if (links->refusals[i] == hash)
             links->refusals[i] = 0;
