@@ -72,7 +72,7 @@ static enum err take_part(struct node *node, struct link *link, const struct mes
     return ERR_OK;
 }
 
-/* A message on a link that is up. FORWARDs come over links others dialled, ANSWERs over our own. */
+/* A message on a data link. FORWARDs come over links others dialled, ANSWERs over our own. */
 static enum err take_message(struct node *node, struct link *link, const struct message *message)
 {
     if (message->kind == MESSAGE_PART)
@@ -100,11 +100,8 @@ static enum err take_control(struct node *node, struct link *link, const struct 
 /* A message on a link that is up. */
 static void take_linked(struct node *node, struct link *link, const struct message *message)
 {
-    enum err err;
-    if (link->lane == LANE_DATA)
-        err = message->kind <= MESSAGE_PART ? take_message(node, link, message) : ERR_SYNTAX;
-    else
-        err = take_control(node, link, message);
+    enum err err = link->lane == LANE_DATA ? take_message(node, link, message)
+                                           : take_control(node, link, message);
     if (err && link->state == LINK_UP)
         links_end(&node->links, link, DISCONNECT_DENIED, "a message it may not send", node->now);
 }
