@@ -107,14 +107,6 @@ static bool listen_beside(struct via *via, int fd)
     return true;
 }
 
-static bool is_token(struct span text)
-{
-    uint64_t half;
-    return text.len == TOKEN_DIGITS &&
-           number_parse_hex(span_of(text.data, HEX64_DIGITS), HEX64_DIGITS, &half) &&
-           number_parse_hex(span_of(text.data + HEX64_DIGITS, HEX64_DIGITS), HEX64_DIGITS, &half);
-}
-
 enum err via_announce(struct via *via, struct server *server, uint64_t deadline_ms)
 {
     char request[REQUEST_BYTES_MAX];
@@ -125,7 +117,8 @@ enum err via_announce(struct via *via, struct server *server, uint64_t deadline_
         return ERR_OK;
     snprintf(request, sizeof(request), "return_port %u\r\n", (unsigned)via->port);
     enum err err = server_ask(server, request, deadline_ms, &answer);
-    if (err != ERR_OK || answer.kind != ANSWER_RETURN_PORT || !is_token(answer.text))
+    if (err != ERR_OK || answer.kind != ANSWER_RETURN_PORT ||
+        !number_is_hex(answer.text, TOKEN_DIGITS))
         return err;
     memcpy(via->token, answer.text.data, TOKEN_DIGITS);
     via->token[TOKEN_DIGITS] = '\0';

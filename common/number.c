@@ -73,17 +73,23 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-bool number_parse_hex(struct span text, unsigned digits, uint64_t *value)
+bool number_is_hex(struct span text, size_t digits)
 {
     if (text.len != digits)
         return false;
-    uint64_t sum = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        int digit = hex_digit(text.data[i]);
-        if (digit < 0)
+    for (size_t i = 0; i < text.len; i++)
+        if (hex_digit(text.data[i]) < 0)
             return false;
-        sum = sum << 4 | (unsigned)digit;
-    }
+    return true;
+}
+
+bool number_parse_hex(struct span text, unsigned digits, uint64_t *value)
+{
+    if (!number_is_hex(text, digits))
+        return false;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < text.len; i++)
+        sum = sum << 4 | (unsigned)hex_digit(text.data[i]);
     *value = sum;
     return true;
 }

@@ -25,6 +25,8 @@ char *number_format_hex(char *to, uint64_t value, unsigned digits);
 MUST_USE bool number_parse_decimal(struct span text, uint64_t max, uint64_t *value);
 /* Strict: whether text is exactly digits (1 … 16) lower case hexadecimal digits. */
 MUST_USE bool number_parse_hex(struct span text, unsigned digits, uint64_t *value);
+/* Whether text is exactly so many of them, however many: what is no number, such as a token. */
+bool number_is_hex(struct span text, size_t digits);
 
 /* memcached's manner: whether text is a number; if not, value is left alone. A negative number
  * read as unsigned is its two's complement if that is below 2^63 ("-18446744073709551615" is 1),

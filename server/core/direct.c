@@ -43,10 +43,7 @@ static bool where_parse(struct span where, uint64_t *port)
     if (!comma || where.len >= DIRECT_WHERE_BYTES_MAX)
         return false;
     size_t digits = (size_t)(comma - where.data);
-    uint64_t half;
-    return where.len - digits - 1 == DIRECT_TOKEN_DIGITS &&
-           number_parse_hex(span_of(comma + 1, 16), 16, &half) &&
-           number_parse_hex(span_of(comma + 17, 16), 16, &half) &&
+    return number_is_hex(span_of(comma + 1, where.len - digits - 1), DIRECT_TOKEN_DIGITS) &&
            number_parse_decimal(span_of(where.data, digits), UINT16_MAX, port) &&
            *port >= CLIENT_PORT_MIN;
 }

@@ -142,10 +142,13 @@ static void hex_has_its_count_of_digits(void **state)
     uint64_t value = 7;
     static const char *const bad[] = {"", "123", "12345", "12g4", "12F4", "+123", " 123", "0x12"};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
-        assert_false(number_parse_hex(span_of_string(bad[i]), 4, &value));
+        assert_false(number_parse_hex(span_of_string(bad[i]), 4, &value) ||
+                     number_is_hex(span_of_string(bad[i]), 4));
     assert_true(value == 7);
     assert_true(number_parse_hex(SPAN_LITERAL("09af"), 4, &value));
     assert_true(value == 0x09af);
+    assert_true(number_is_hex(SPAN_LITERAL("0123456789abcdef0123456789abcdef"), 32));
+    assert_false(number_is_hex(SPAN_LITERAL("0123456789abcdef0123456789abcdeg"), 32));
     assert_true(number_parse_hex(SPAN_LITERAL("ffffffffffffffff"), 16, &value));
     assert_true(value == UINT64_MAX);
     char text[16];
