@@ -36,10 +36,10 @@ enum message_kind {
 
 /* What an ANSWER means. */
 enum answer_status {
-    ANSWER_DONE,       /* the body is the answer */
-    ANSWER_REFUSED,    /* nothing was carried out; the body says why */
-    ANSWER_NOT_LEADER, /* the same, because another node leads the key: to be asked anew */
-    ANSWER_DIRECT,     /* the client has been answered directly */
+    ANSWER_STATUS_DONE,       /* the body is the answer */
+    ANSWER_STATUS_REFUSED,    /* nothing was carried out; the body says why */
+    ANSWER_STATUS_NOT_LEADER, /* the same, because another node leads the key: to be asked anew */
+    ANSWER_STATUS_DIRECT,     /* the client has been answered directly */
     ANSWER_STATUS_COUNT
 };
 

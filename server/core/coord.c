@@ -499,21 +499,22 @@ void coord_answered(struct coord *coord, const struct link *link, const struct m
         !conn_id_equal(forward->conn, link->conn))
         return; /* it came after its deadline */
     uint32_t status = answer->ANSWER.status;
-    if (status == ANSWER_NOT_LEADER && !forward->gather) {
+    if (status == ANSWER_STATUS_NOT_LEADER && !forward->gather) {
         forward->was_refused = true;
         retry_later(coord, forward, now);
         return;
     }
-    if (status >= ANSWER_STATUS_COUNT || (status == ANSWER_DIRECT && !forward->asker.is_aside)) {
+    if (status >= ANSWER_STATUS_COUNT ||
+        (status == ANSWER_STATUS_DIRECT && !forward->asker.is_aside)) {
         forward_fail(coord, forward); /* nobody has asked for that */
         return;
     }
     forward_remove(coord, forward);
     if (forward->gather)
-        gather_count(coord, forward->gather, status == ANSWER_DONE);
-    else if (status == ANSWER_DIRECT)
+        gather_count(coord, forward->gather, status == ANSWER_STATUS_DONE);
+    else if (status == ANSWER_STATUS_DIRECT)
         note_direct(coord, forward);
-    else if (status == ANSWER_DONE)
+    else if (status == ANSWER_STATUS_DONE)
         relay(coord, forward, answer->body);
     else
         relay_refusal(coord, forward, answer->body);

@@ -179,7 +179,7 @@ static void run_client(struct node *node, struct op *op)
 static const char *forwarded_refusal(const struct node *node, const struct op *op,
                                      enum answer_status *status)
 {
-    *status = ANSWER_REFUSED;
+    *status = ANSWER_STATUS_REFUSED;
     if (op->request.command == CMD_FLUSH_ALL)
         return NULL;
     if (!command_has_key(op->request.command))
@@ -189,7 +189,7 @@ static const char *forwarded_refusal(const struct node *node, const struct op *o
     /* Rings differ for a while; the same ring with another leader will not get better. */
     if (op->ring == node->route.hash && op->ring != 0)
         return "it does not lead this key, by the same ring";
-    *status = ANSWER_NOT_LEADER;
+    *status = ANSWER_STATUS_NOT_LEADER;
     return "it does not lead this key";
 }
 
@@ -236,7 +236,7 @@ static bool answer_directly(struct node *node, const struct op *op, struct reply
     switch (direct_answer(&node->direct, op->client, direct_where(op), &node->route.view,
                           op->asker.conn, op->number, op->patience_ms / 2, answer, node->now)) {
     case DIRECT_SENT:
-        answer_forward(node, op->asker.conn, op->number, ANSWER_DIRECT, answer);
+        answer_forward(node, op->asker.conn, op->number, ANSWER_STATUS_DIRECT, answer);
         return true;
     case DIRECT_KEPT:
         return true;
@@ -251,7 +251,8 @@ void node_tell_direct(struct node *node)
     struct direct_kept *kept;
     while ((kept = direct_take_done(&node->direct))) {
         answer_forward(node, kept->entry, kept->number,
-                       kept->is_sent || MUTANT(never_relays) ? ANSWER_DIRECT : ANSWER_DONE,
+                       kept->is_sent || MUTANT(never_relays) ? ANSWER_STATUS_DIRECT
+                                                             : ANSWER_STATUS_DONE,
                        &kept->body);
         direct_kept_free(kept);
     }
@@ -279,7 +280,8 @@ static void run_forwarded(struct node *node, struct op *op)
     if (UNLIKELY(direct_where(op).len > 0) && answer_directly(node, op, answer))
         return;
     answer_forward(node, op->asker.conn, op->number,
-                   touch_has_failed(op, answer) ? ANSWER_REFUSED : ANSWER_DONE, answer);
+                   touch_has_failed(op, answer) ? ANSWER_STATUS_REFUSED : ANSWER_STATUS_DONE,
+                   answer);
 }
 
 static bool is_local(const struct op *op)

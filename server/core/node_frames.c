@@ -11,7 +11,7 @@ static void forward_submit(struct node *node, const struct link *link,
 {
     struct request *request = node_request(node);
     if (!node_parse(node, message->body, request)) {
-        node_refuse_forward(node, link->conn, message->FORWARD.number, ANSWER_REFUSED,
+        node_refuse_forward(node, link->conn, message->FORWARD.number, ANSWER_STATUS_REFUSED,
                             "the forward is malformed");
         return;
     }
@@ -49,7 +49,7 @@ static void take_unkept(struct node *node, struct link *link, struct message *me
              "member=%s bytes=%zu reason=\"out of memory\"", links_name(&node->links, link->peer),
              message->body.len);
     if (message->kind == MESSAGE_FORWARD) {
-        node_refuse_forward(node, link->conn, message->FORWARD.number, ANSWER_REFUSED,
+        node_refuse_forward(node, link->conn, message->FORWARD.number, ANSWER_STATUS_REFUSED,
                             "out of memory");
         return;
     }

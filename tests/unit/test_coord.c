@@ -458,7 +458,7 @@ static void without_a_ring_requests_wait_for_it_and_leave_in_order(void **state)
     assert_int_equal(hear_forward(end, "set a 0 0 1\r\n3\r\n", &number[3]), CLUSTER_TIMEOUT_MS);
     hear_nothing(end);
     for (int i = 0; i < 4; i++)
-        bench_answer(bench, 1, number[i], ANSWER_DONE,
+        bench_answer(bench, 1, number[i], ANSWER_STATUS_DONE,
                      i == 2 ? "VALUE a 0 1\r\n2\r\n" : "STORED\r\n");
     client_hears(bench->client, "STORED\r\nSTORED\r\nVALUE a 0 1\r\n2\r\nEND\r\nSTORED\r\n");
     bench_close(bench);
@@ -489,7 +489,7 @@ static void who_does_not_lead_is_asked_again_after_growing_pauses(void **state)
     uint64_t number, again;
     hear_forward(end, "incr a 1\r\n", &number);
     for (size_t i = 0; i < ARRAY_COUNT(pauses); i++) {
-        bench_answer(bench, 1, number, ANSWER_NOT_LEADER, "it does not lead this key");
+        bench_answer(bench, 1, number, ANSWER_STATUS_NOT_LEADER, "it does not lead this key");
         client_hears(bench->client, "");
         bench_pass_ms(bench, pauses[i] - 1);
         hear_nothing(end);
@@ -497,10 +497,10 @@ static void who_does_not_lead_is_asked_again_after_growing_pauses(void **state)
         hear_forward(end, "incr a 1\r\n", &again);
         assert_true(again == number);
     }
-    bench_answer(bench, 1, number, ANSWER_DONE, "5\r\n");
+    bench_answer(bench, 1, number, ANSWER_STATUS_DONE, "5\r\n");
     client_hears(bench->client, "5\r\n");
     /* An answer that comes once more finds nobody. */
-    bench_answer(bench, 1, number, ANSWER_DONE, "6\r\n");
+    bench_answer(bench, 1, number, ANSWER_STATUS_DONE, "6\r\n");
     client_hears(bench->client, "");
     bench_close(bench);
 }
@@ -543,7 +543,7 @@ static void a_new_ring_is_tried_at_once(void **state)
     struct end *end = bench_up(bench, 1);
     uint64_t number;
     hear_forward(end, "set a 0 0 1\r\nx\r\n", &number);
-    bench_answer(bench, 1, number, ANSWER_NOT_LEADER, "");
+    bench_answer(bench, 1, number, ANSWER_STATUS_NOT_LEADER, "");
     bench_say(bench, "get a\r\n");
     bench_place(bench, NODE_3);
     coord_rerouted(&bench->coord, bench->cluster->now);
@@ -610,10 +610,10 @@ static void a_flush_before_there_is_a_ring_waits_for_it(void **state)
     uint64_t number;
     assert_int_equal(hear_forward(bench_up(bench, 1), "flush_all\r\n", &number),
                      CLUSTER_TIMEOUT_MS - 300);
-    bench_answer(bench, 1, number, ANSWER_DONE, "OK\r\n");
+    bench_answer(bench, 1, number, ANSWER_STATUS_DONE, "OK\r\n");
     hear_forward(bench_up(bench, 2), "flush_all\r\n", &number);
     client_hears(bench->client, "");
-    bench_answer(bench, 2, number, ANSWER_DONE, "OK\r\n");
+    bench_answer(bench, 2, number, ANSWER_STATUS_DONE, "OK\r\n");
     client_hears(bench->client, "OK\r\n");
     bench_close(bench);
 }
@@ -643,13 +643,13 @@ static void a_flush_is_tried_anew_for_each_member_by_itself(void **state)
     bench_down(bench, 1); /* refused */
     uint64_t number;
     hear_forward(bench_up(bench, 2), "flush_all\r\n", &number);
-    bench_answer(bench, 2, number, ANSWER_DONE, "OK\r\n");
+    bench_answer(bench, 2, number, ANSWER_STATUS_DONE, "OK\r\n");
     bench_pass_ms(bench, 20);
     assert_int_equal(bench_link(bench, 1)->state, LINK_RESTING);
     bench_pass_ms(bench, 60);
     assert_int_equal(bench_link(bench, 1)->state, LINK_DIALLING);
     hear_forward(bench_up(bench, 1), "flush_all\r\n", &number);
-    bench_answer(bench, 1, number, ANSWER_DONE, "OK\r\n");
+    bench_answer(bench, 1, number, ANSWER_STATUS_DONE, "OK\r\n");
     client_hears(bench->client, "OK\r\n");
     bench_close(bench);
 }
@@ -709,13 +709,13 @@ static void only_the_connection_it_left_by_can_answer_a_forward(void **state)
     struct link stranger = *bench_link(bench, 1);
     stranger.conn.generation++;
     struct message answer = {.kind = MESSAGE_ANSWER,
-                             .ANSWER = {.number = number, .status = ANSWER_DONE},
+                             .ANSWER = {.number = number, .status = ANSWER_STATUS_DONE},
                              .body = SPAN_LITERAL("VA 1\r\nx\r\n")};
     coord_answered(&bench->coord, &stranger, &answer, bench->cluster->now);
     client_hears(bench->client, "");
-    bench_answer(bench, 1, number + FORWARDS_MAX, ANSWER_DONE, "VA 1\r\nx\r\n");
+    bench_answer(bench, 1, number + FORWARDS_MAX, ANSWER_STATUS_DONE, "VA 1\r\nx\r\n");
     client_hears(bench->client, "");
-    bench_answer(bench, 1, number, ANSWER_DONE, "EN\r\n");
+    bench_answer(bench, 1, number, ANSWER_STATUS_DONE, "EN\r\n");
     client_hears(bench->client, "EN\r\n");
     bench_close(bench);
 }
@@ -730,7 +730,7 @@ static void an_answer_of_a_kind_nobody_asked_for_is_no_answer(void **state)
     uint64_t read, write;
     hear_forward(end, "mg a v\r\n", &read);
     hear_forward(end, "md a\r\n", &write);
-    bench_answer(bench, 1, read, ANSWER_DIRECT, "VA 1\r\nx\r\n");
+    bench_answer(bench, 1, read, ANSWER_STATUS_DIRECT, "VA 1\r\nx\r\n");
     bench_answer(bench, 1, write, 77, "HD\r\n");
     client_hears(bench->client,
                  "SERVER_ERROR not done: " NO_ANSWER "SERVER_ERROR outcome unknown: " NO_ANSWER);
@@ -766,13 +766,13 @@ static void what_is_refused_for_good_says_why(void **state)
     bench_say(bench, "md a\r\n");
     uint64_t number;
     hear_forward(bench_up(bench, 1), "md a\r\n", &number);
-    bench_answer(bench, 1, number, ANSWER_REFUSED, "no \"such\" thing");
+    bench_answer(bench, 1, number, ANSWER_STATUS_REFUSED, "no \"such\" thing");
     client_hears(bench->client, "SERVER_ERROR not done: 10.0.0.2:11211 says "
                                 "no \\x22such\\x22 thing\r\n");
     bench_say(bench, "md a\r\n");
     hear_forward(end_find(&bench->cluster->places[0], bench_link(bench, 1)->conn), "md a\r\n",
                  &number);
-    bench_answer(bench, 1, number, ANSWER_NOT_LEADER, "");
+    bench_answer(bench, 1, number, ANSWER_STATUS_NOT_LEADER, "");
     bench_pass_ms(bench, CLUSTER_TIMEOUT_MS);
     client_hears(bench->client, "SERVER_ERROR not done: 10.0.0.2:11211 does not lead this key\r\n");
     bench_close(bench);

@@ -622,7 +622,7 @@ static void a_forward_is_never_forwarded_again(void **state)
     say(cluster, end, &forward);
     struct heard heard = hear(end);
     assert_int_equal(heard.kind, MESSAGE_ANSWER);
-    assert_int_equal(heard.status, ANSWER_NOT_LEADER);
+    assert_int_equal(heard.status, ANSWER_STATUS_NOT_LEADER);
     assert_int_equal(node_forward_count(cluster->places[0].node), 0);
     cluster_close(cluster);
 }
@@ -645,11 +645,11 @@ static void the_same_ring_with_another_leader_is_no_matter_of_time(void **state)
     digest_of(span_of_string(key), &forward.FORWARD.digest);
     say(cluster, end, &forward);
     struct heard heard = hear(end);
-    assert_int_equal(heard.status, ANSWER_REFUSED);
+    assert_int_equal(heard.status, ANSWER_STATUS_REFUSED);
     assert_string_equal(heard.body, "it does not lead this key, by the same ring");
     forward.FORWARD.ring ^= 1;
     say(cluster, end, &forward);
-    assert_int_equal(hear(end).status, ANSWER_NOT_LEADER);
+    assert_int_equal(hear(end).status, ANSWER_STATUS_NOT_LEADER);
     assert_int_equal(node_stats(cluster->places[0].node)->forwards_refused, 2);
     cluster_close(cluster);
 }
@@ -671,7 +671,7 @@ static void a_malformed_forward_is_answered_not_executed(void **state)
         say(cluster, end, &forward);
         struct heard heard = hear(end);
         assert_int_equal(heard.kind, MESSAGE_ANSWER);
-        assert_int_equal(heard.status, ANSWER_REFUSED);
+        assert_int_equal(heard.status, ANSWER_STATUS_REFUSED);
         assert_true(strcmp(heard.body, "the forward is malformed") == 0 ||
                     strcmp(heard.body, "it is no command on a key") == 0);
     }

@@ -79,7 +79,7 @@ static void every_message_reads_as_documented(void **state)
     assert_header(&forward, "FORWARD 18446744073709551615 10.0.0.1:5555 990 "
                             "a9993e364706816aba3e25717850c26c9cd0d89d 000000000000f00d - 9");
     struct message answer = {.kind = MESSAGE_ANSWER,
-                             .ANSWER = {.number = 5, .status = ANSWER_REFUSED, .total = 3},
+                             .ANSWER = {.number = 5, .status = ANSWER_STATUS_REFUSED, .total = 3},
                              .body = SPAN_LITERAL("\0\r\n")};
     assert_header(&answer, "ANSWER 5 1 3");
     struct message part = {.kind = MESSAGE_PART, .PART = {.number = 0}};
