@@ -10,6 +10,7 @@
  *   TOUCH     <word> <key> <exptime> [noreply]
  *   META      <word> <key> [flags]             (ms: <word> <key> <bytes> [flags] + body)
  *   NODE      answered by the node asked, no key
+ *   ONCE      <word> <id> <line>: a write command's line, carried out at most once for each id
  */
 /* clang-format off */
 /*      word          id             family */
@@ -47,4 +48,5 @@ COMMAND("leave",      LEAVE,         NODE)
 COMMAND("shutdown",   SHUTDOWN,      NODE)
 COMMAND("return_port", RETURN_PORT,  NODE)
 COMMAND("hello",      HELLO,         NODE)
+COMMAND("once",       ONCE,          ONCE)
 /* clang-format on */

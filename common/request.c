@@ -30,7 +30,8 @@ enum family {
     FAMILY_DELETE,
     FAMILY_TOUCH,
     FAMILY_META,
-    FAMILY_NODE
+    FAMILY_NODE,
+    FAMILY_ONCE
 };
 
 struct verb {
@@ -192,6 +193,7 @@ bool request_is_write(const struct request *request)
     case CMD_SHUTDOWN:
     case CMD_RETURN_PORT:
     case CMD_HELLO:
+    case CMD_ONCE:
     case CMD_COUNT:
         return false;
     case CMD_META_GET:
@@ -199,6 +201,17 @@ bool request_is_write(const struct request *request)
     default:
         return true;
     }
+}
+
+struct span request_without_id(const struct request *request)
+{
+    struct span line = request->line;
+    if (request->once.len == 0)
+        return line;
+    const char *start = request->once.data + request->once.len;
+    struct span rest = span_of(start, line.len - (size_t)(start - line.data));
+    size_t spaces = skip_spaces(rest, 0);
+    return span_of(rest.data + spaces, rest.len - spaces);
 }
 
 /* ---- Retrievals ---- */
@@ -795,10 +808,67 @@ static enum parse parse_words(struct call *call, struct span line, struct span w
         return parse_meta(call, rest, &arguments);
     case FAMILY_NODE:
         return parse_node(call, rest, &arguments);
+    case FAMILY_ONCE:
     case FAMILY_UNKNOWN:
         break;
     }
     return refuse(call, UNKNOWN);
+}
+
+/* Whether it may stand behind a request id: it writes, one key or all, and its answer holds no
+ * value that would have to be kept with the id. */
+static bool takes_id(struct verb verb)
+{
+    switch (verb.family) {
+    case FAMILY_STORE:
+    case FAMILY_CAS:
+    case FAMILY_ARITH:
+    case FAMILY_DELETE:
+    case FAMILY_TOUCH:
+        return true;
+    case FAMILY_META:
+        return verb.command == CMD_META_SET || verb.command == CMD_META_DELETE ||
+               verb.command == CMD_META_ARITH;
+    case FAMILY_NODE:
+        return verb.command == CMD_FLUSH_ALL;
+    default:
+        return false;
+    }
+}
+
+/* id = 1*32( DIGIT / ALPHA / "-" / "_" ) */
+static bool is_id(struct span word)
+{
+    for (size_t i = 0; i < word.len; i++) {
+        char c = word.data[i];
+        if (!is_letter(c) && !(c >= '0' && c <= '9') && c != '-' && c != '_')
+            return false;
+    }
+    return word.len <= REQUEST_ID_BYTES_MAX;
+}
+
+/*  once <id> <line of a write command>
+ * rest  what follows the word. The line is read as it would be without these two words; whether the
+ *       id is one is told only then, so that its body is not taken for commands. */
+static enum parse parse_once(struct call *call, struct span line, struct span rest)
+{
+    struct request *request = call->request;
+    struct span id = take_word(&rest), word = take_word(&rest);
+    struct verb verb = verb_of(word);
+    if (verb.family == FAMILY_UNKNOWN)
+        return refuse(call, UNKNOWN);
+    if (!takes_id(verb))
+        return refuse(call, SPAN_LITERAL("CLIENT_ERROR a request id goes with a write\r\n"));
+    enum parse result = parse_words(call, line, word, verb, rest);
+    if (result != PARSE_DONE || request->command == CMD_INVALID)
+        return result;
+    request->once = id;
+    if (!is_id(id)) {
+        request->command = CMD_INVALID;
+        if (!request->noreply)
+            request->error = SPAN_LITERAL("CLIENT_ERROR malformed request id\r\n");
+    }
+    return PARSE_DONE;
 }
 
 static bool is_retrieval(struct verb verb)
@@ -820,6 +890,8 @@ static enum parse parse_whole_line(struct call *call, size_t line_bytes)
     call->line_bytes = line_bytes;
     if (LIKELY(is_retrieval(verb)) && LIKELY(!ends_in_http(line)))
         return parse_retrieval(call, verb, rest);
+    if (verb.family == FAMILY_ONCE)
+        return parse_once(call, line, rest);
     return parse_words(call, line, word, verb, rest);
 }
 

@@ -11,7 +11,8 @@
 #include "common/digest.h"
 #include "common/span.h"
 
-#define KEY_BYTES_MAX 250u
+#define KEY_BYTES_MAX        250u
+#define REQUEST_ID_BYTES_MAX 32u
 /* A command line without its newline; retrievals may be longer. */
 #define LINE_BYTES_MAX 2048u
 /* Up to here a retrieval line is checked before any of its keys is given out. */
@@ -28,6 +29,7 @@ enum command {
     CMD_CONFIG, CMD_MEMBERSHIP, CMD_RING, CMD_LEAVE, CMD_SHUTDOWN, CMD_RETURN_PORT,
     /* clang-format on */
     CMD_HELLO, /* the connection becomes a peer's: the line is a frame header (frame.h) */
+    CMD_ONCE,  /* a prefix: no request's command */
     CMD_COUNT
 };
 
@@ -62,6 +64,7 @@ struct request {
                           several keys the part consumed: forward "<word> [<exptime>] <key>" */
     struct span words; /* STATS, CONFIG, SHUTDOWN: the rest of the line, e.g. "settings", trimmed;
                           HELLO: all of it */
+    struct span once;  /* the request id: 1 … REQUEST_ID_BYTES_MAX bytes; empty without one */
     struct span error; /* CMD_INVALID: the answer with its \r\n, a static text; empty after a
                           noreply: no answer. Its part is PART_WHOLE, in the midst of keys too */
 
@@ -126,6 +129,9 @@ static inline bool command_is_retrieval(enum command command)
  * its outcome is unknown. mg counts as a write when it may touch, vivify or mark (T, N, R), or when
  * in doubt. */
 bool request_is_write(const struct request *request);
+
+/* The request as received, but for its id: what a request of the same id is compared by. */
+struct span request_without_id(const struct request *request);
 
 /* The command's word in lower case, e.g. "get"; "?" for CMD_INVALID. */
 const char *command_word(enum command command);

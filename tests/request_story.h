@@ -72,6 +72,11 @@ static void story_request(struct buf *story, const struct request *request)
     CHECK(command_is_retrieval(command) == (request->part != PART_WHOLE));
     CHECK(command_has_key(command) == (request->key.len > 0));
     CHECK(request->key.len <= KEY_BYTES_MAX);
+    if (request->once.len > 0) {
+        buf_printf(story, "once ");
+        story_span(story, request->once);
+        buf_printf(story, " ");
+    }
     buf_printf(story, "%s", command_word(command));
     if (request->key.len > 0)
         buf_printf(story, " ");
@@ -112,8 +117,9 @@ static void story_request(struct buf *story, const struct request *request)
 /* Every span that is not static lies within the bytes given, or in the request itself. */
 static void story_check_spans(const struct request *request, struct span in)
 {
-    const struct span spans[] = {request->key,   request->value,      request->line,
-                                 request->words, request->meta_flags, request->opaque};
+    const struct span spans[] = {request->key,        request->value, request->line,
+                                 request->words,      request->once,  request_without_id(request),
+                                 request->meta_flags, request->opaque};
     for (size_t i = 0; i < ARRAY_COUNT(spans); i++) {
         if (spans[i].len == 0 || (request->key_base64 && i == 0))
             continue;

@@ -751,6 +751,75 @@ static void writes_are_those_that_may_change_something(void **state)
     }
 }
 
+static void a_write_may_carry_a_request_id(void **state)
+{
+    (void)state;
+    static const struct a_case cases[] = {
+        {"once 7f-A_z set k 1 2 1\r\na\r\n", "once 7f-A_z set k flags=1 exptime=2 [a]"},
+        {"  ONCE  1  Set  k 0 0 1 noreply\r\na\n", "once 1 set k noreply [a]"},
+        {"once 1 cas k 0 0 1 9\r\na\r\n", "once 1 cas k number=9 [a]"},
+        {"once 1 delete k\r\n", "once 1 delete k"},
+        {"once 1 incr k 2\r\n", "once 1 incr k number=2"},
+        {"once 1 touch k 9\r\n", "once 1 touch k exptime=9"},
+        {"once 1 flush_all 5\r\n", "once 1 flush_all exptime=5 has_delay"},
+        {"once 1 ms k 1 c Ox\r\na\r\n", "once 1 ms k {c Ox} opaque=x [a]"},
+        {"once 1 md k q\r\n", "once 1 md k {q}"},
+        {"once 1 ma k v\r\n", "once 1 ma k {v}"},
+        {"once " TEN TEN TEN "kk md k\r\n", "once " TEN TEN TEN "kk md k {}"},
+        {"once 1 set k 0 0 21\r\n" TEN TEN "k\r\nmn\r\n", "once 1 set k too_large | mn"},
+    };
+    CHECK_CASES(cases);
+}
+
+#define NO_WRITE "!CLIENT_ERROR a request id goes with a write"
+#define BAD_ID   "!CLIENT_ERROR malformed request id"
+
+static void a_request_id_in_the_wrong_place_is_refused(void **state)
+{
+    (void)state;
+    static const struct a_case cases[] = {
+        {"once\r\n", "!ERROR"},
+        {"once 1\r\n", "!ERROR"},
+        {"once 1 nonsense k\r\n", "!ERROR"},
+        {"once 1 get k\r\nmn\r\n", NO_WRITE " | mn"},
+        {"once 1 gat 0 k\r\n", NO_WRITE},
+        {"once 1 mg k T0\r\n", NO_WRITE},
+        {"once 1 me k\r\n", NO_WRITE},
+        {"once 1 version\r\n", NO_WRITE},
+        {"once 1 hello\r\n", NO_WRITE},
+        {"once 1 once 2 md k\r\n", NO_WRITE},
+        {"once 1 set k 0 0\r\n", "!ERROR"},
+        {"once 1 set k 0 0 x\r\n", FORMAT},
+        {"once 1 set k 0 0 1 noreply\r\nab\r\nmn\r\n", "! | !ERROR | mn"},
+        {"once a.b set k 0 0 1\r\na\r\nmn\r\n", BAD_ID " | mn"},
+        {"once a.b set k 0 0 1 noreply\r\na\r\nmn\r\n", "! | mn"},
+        {"once a.b set k 0 0 21\r\n" TEN TEN "k\r\nmn\r\n", BAD_ID " | mn"},
+        {"once " TEN TEN TEN "kkk md k\r\nmn\r\n", BAD_ID " | mn"},
+        {"once \xc3\xa9 md k\r\n", BAD_ID},
+    };
+    CHECK_CASES(cases);
+}
+
+static void a_request_is_compared_without_its_id(void **state)
+{
+    (void)state;
+    static const struct a_case cases[] = {
+        {"once 1 set k 0 0 1\r\na\r\n", "set k 0 0 1\r\na\r\n"},
+        {" Once  1  md  k \r\n", "md  k \r\n"},
+        {"md k\r\n", "md k\r\n"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct request_parser parser = {0};
+        struct request_limits limits = {.value_bytes_max = VALUE_BYTES_MAX};
+        struct request request;
+        size_t consumed, need;
+        assert_int_equal(request_parse(&parser, &limits, cases[i].in, strlen(cases[i].in), &request,
+                                       &consumed, &need),
+                         PARSE_DONE);
+        assert_true(span_equal(request_without_id(&request), span_of_string(cases[i].story)));
+    }
+}
+
 static void commands_have_their_first_word(void **state)
 {
     (void)state;
@@ -845,6 +914,9 @@ int main(void)
         cmocka_unit_test(need_says_how_much_is_missing),
         cmocka_unit_test(a_forwarded_line_parses_to_the_same),
         cmocka_unit_test(writes_are_those_that_may_change_something),
+        cmocka_unit_test(a_write_may_carry_a_request_id),
+        cmocka_unit_test(a_request_id_in_the_wrong_place_is_refused),
+        cmocka_unit_test(a_request_is_compared_without_its_id),
         cmocka_unit_test(commands_have_their_first_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
