@@ -1,0 +1,857 @@
+#include "tests/sim/linear.h"
+
+#include "common/base.h"
+#include "common/buf.h"
+#include "common/check.h"
+#include "common/number.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TRIES_MAX       4000000u
+#define TEXT_ANY        UINT32_MAX /* a value nobody has seen yet */
+#define REPORTED_BEFORE 6u         /* operations shown before the place where it stops */
+#define REPORTED_NEXT   8u         /* and of those that cannot come next */
+#define NUMBER_BYTES    24u
+
+const char *linear_kind_word(enum linear_kind kind)
+{
+    static const char *const words[LINEAR_KINDS] = {"get",    "set",     "add",  "replace",
+                                                    "append", "prepend", "incr", "decr",
+                                                    "delete", "touch",   "flush"};
+    return words[kind];
+}
+
+const char *linear_outcome_word(enum linear_outcome outcome)
+{
+    static const char *const words[LINEAR_OUTCOMES] = {"done",      "absent",   "present",
+                                                       "no-number", "not-done", "unknown"};
+    return words[outcome];
+}
+
+void linear_format(const struct linear_op *op, char *text, size_t size)
+{
+    char end[32] = "-";
+    if (op->ended_us != LINEAR_OPEN)
+        snprintf(end, sizeof(end), "%.6f", (double)op->ended_us / 1e6);
+    snprintf(text, size,
+             "%.6f %s %s '%.*s' delta=%" PRIu64 " compare=%" PRIu64 " ttl=%.1f%s delay=%.1f = %s "
+             "'%.*s' version=%" PRIu64,
+             (double)op->begun_us / 1e6, end, linear_kind_word(op->kind), (int)op->value.len,
+             op->value.len > 0 ? (const char *)op->value.data : "", op->delta, op->compare,
+             (double)op->ttl_us / 1e6, op->is_expired ? " expired" : "", (double)op->delay_us / 1e6,
+             linear_outcome_word(op->outcome), (int)op->shown.len,
+             op->shown.len > 0 ? (const char *)op->shown.data : "", op->version);
+}
+
+/* --- values ----------------------------------------------------------------------------------- */
+
+/* Values by number: equal ones have the same. */
+struct texts {
+    struct span *spans; /* owned bytes */
+    uint32_t count;
+    uint32_t capacity;
+    uint32_t *places; /* open addressing; number + 1, 0: free */
+    uint32_t place_count;
+};
+
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
+    return hash ^ hash >> 29;
+}
+
+static uint64_t bytes_hash(struct span bytes)
+{
+    uint64_t hash = 14695981039346656037ull;
+    for (size_t i = 0; i < bytes.len; i++)
+        hash = (hash ^ (uint8_t)((const char *)bytes.data)[i]) * 1099511628211ull;
+    return mix(hash, bytes.len);
+}
+
+static void texts_place(struct texts *texts, uint32_t number)
+{
+    uint32_t place = (uint32_t)bytes_hash(texts->spans[number]) & (texts->place_count - 1);
+    while (texts->places[place])
+        place = (place + 1) & (texts->place_count - 1);
+    texts->places[place] = number + 1;
+}
+
+static void texts_grow(struct texts *texts)
+{
+    texts->capacity = texts->capacity ? texts->capacity * 2 : 64;
+    texts->place_count = texts->capacity * 2;
+    texts->spans = realloc(texts->spans, texts->capacity * sizeof(*texts->spans));
+    free(texts->places);
+    texts->places = calloc(texts->place_count, sizeof(*texts->places));
+    CHECK(texts->spans != NULL);
+    CHECK(texts->places != NULL);
+    for (uint32_t i = 0; i < texts->count; i++)
+        texts_place(texts, i);
+}
+
+/* The number of a value. */
+static uint32_t texts_number(struct texts *texts, struct span bytes)
+{
+    if (texts->count == texts->capacity)
+        texts_grow(texts);
+    uint32_t place = (uint32_t)bytes_hash(bytes) & (texts->place_count - 1);
+    for (; texts->places[place]; place = (place + 1) & (texts->place_count - 1))
+        if (span_equal(texts->spans[texts->places[place] - 1], bytes))
+            return texts->places[place] - 1;
+    char *copy = malloc(bytes.len + 1);
+    CHECK(copy != NULL);
+    if (bytes.len > 0)
+        memcpy(copy, bytes.data, bytes.len);
+    texts->spans[texts->count] = span_of(copy, bytes.len);
+    texts->places[place] = texts->count + 1;
+    return texts->count++;
+}
+
+static void texts_close(struct texts *texts)
+{
+    for (uint32_t i = 0; i < texts->count; i++)
+        free((void *)(uintptr_t)texts->spans[i].data);
+    free(texts->spans);
+    free(texts->places);
+}
+
+/* --- the state of a key ----------------------------------------------------------------------- */
+
+enum presence { PRESENCE_NO, PRESENCE_YES, PRESENCE_EITHER };
+
+struct state {
+    enum presence presence;
+    bool has_flags; /* false: nobody knows them */
+    bool is_idle;   /* the last write placed is of unknown outcome, and nothing has seen it yet */
+    bool has_flush; /* a delayed flush is to come */
+    uint32_t text;  /* TEXT_ANY, or a value's number */
+    uint32_t flags;
+    uint64_t version; /* of the value; 0: above low, else not known */
+    uint64_t low;     /* the highest version known so far */
+    uint64_t dies_from_us, dies_until_us;
+    uint64_t flush_from_us, flush_until_us;
+};
+
+/* The item is put; its time to live is not touched. */
+static void state_put(struct state *state, const struct linear_op *op, uint32_t text)
+{
+    state->presence = PRESENCE_YES;
+    state->text = text;
+    state->version = op->version;
+    if (op->version > state->low)
+        state->low = op->version;
+}
+
+static void state_clear(struct state *state)
+{
+    state->presence = PRESENCE_NO;
+    state->text = 0;
+    state->flags = 0;
+    state->has_flags = true;
+    state->version = 0;
+    state->dies_from_us = state->dies_until_us = LINEAR_OPEN;
+}
+
+static uint64_t state_hash(const struct state *state)
+{
+    uint64_t hash = (uint64_t)state->presence | (uint64_t)state->has_flags << 2 |
+                    (uint64_t)state->is_idle << 3 | (uint64_t)state->has_flush << 4;
+    hash = mix(hash, (uint64_t)state->text << 32 | state->flags);
+    hash = mix(mix(hash, state->version), state->low);
+    hash = mix(mix(hash, state->dies_from_us), state->dies_until_us);
+    return mix(mix(hash, state->flush_from_us), state->flush_until_us);
+}
+
+static bool state_equal(const struct state *a, const struct state *b)
+{
+    return a->presence == b->presence && a->has_flags == b->has_flags && a->text == b->text &&
+           a->has_flush == b->has_flush && a->flags == b->flags && a->version == b->version &&
+           a->low == b->low && a->dies_from_us == b->dies_from_us &&
+           a->dies_until_us == b->dies_until_us && a->flush_from_us == b->flush_from_us &&
+           a->flush_until_us == b->flush_until_us;
+}
+
+/* --- what an operation does ------------------------------------------------------------------- */
+
+struct entry {
+    const struct linear_op *op;
+    uint32_t text; /* of op->value */
+    bool must;     /* it was answered: it has its place */
+    bool is_placed;
+    int64_t same_before; /* of unknown outcome: the one of the same effect begun before; -1: none */
+    uint64_t mark[2];    /* random: the sum over the placed ones names their set */
+};
+
+struct judge {
+    const struct linear_options *options;
+    struct texts texts;
+    struct entry *entries; /* those that must be placed by their beginning, then the unknown ones */
+    size_t must_count;
+    size_t count;
+    size_t *by_version; /* those that must be placed and were told a version, ascending */
+    size_t versioned_count;
+    uint64_t (*tried)[2]; /* open addressing; zeros: free */
+    size_t tried_count;
+    size_t tried_capacity;
+    uint64_t tries;
+    uint64_t tries_max;
+    uint64_t marks[2];
+    size_t *order; /* what is placed, in order */
+    size_t placed;
+    size_t must_placed;
+    /* The longest order so far. */
+    size_t *best_order;
+    size_t best_placed;
+    size_t best_must;
+    struct state best_state;
+};
+
+static uint64_t add_us(uint64_t us, uint64_t more_us)
+{
+    return us > LINEAR_OPEN - more_us ? LINEAR_OPEN : us + more_us;
+}
+
+static struct span trimmed(struct span text)
+{
+    const char *bytes = text.data;
+    while (text.len > 0 && bytes[text.len - 1] == ' ')
+        text.len--;
+    return text;
+}
+
+/* A number is shown without the spaces that decr leaves behind it. */
+static bool shows_text(struct judge *judge, struct state *state, struct span shown)
+{
+    if (!shown.data)
+        return true;
+    if (state->text == TEXT_ANY) {
+        state->text = texts_number(&judge->texts, shown);
+        return true;
+    }
+    struct span text = judge->texts.spans[state->text];
+    return span_equal(text, shown) || span_equal(trimmed(text), trimmed(shown));
+}
+
+/* The value is of this version. Where that is not known yet, it is from now on. */
+static bool is_version(struct state *state, uint64_t version)
+{
+    if (state->version == 0) {
+        if (version <= state->low)
+            return false;
+        state->version = state->low = version;
+    }
+    return state->version == version;
+}
+
+static bool shows_item(struct judge *judge, struct state *state, const struct linear_op *op)
+{
+    if (op->has_flags && !state->has_flags) {
+        state->flags = op->shown_flags;
+        state->has_flags = true;
+    }
+    return shows_text(judge, state, op->shown) &&
+           (!op->has_flags || state->flags == op->shown_flags) &&
+           (op->version == 0 || is_version(state, op->version));
+}
+
+static bool makes_version(const struct state *state, const struct linear_op *op)
+{
+    return op->version == 0 || op->version > state->low;
+}
+
+static void set_expiry(const struct judge *judge, struct state *state, const struct linear_op *op)
+{
+    state->dies_from_us = state->dies_until_us = LINEAR_OPEN;
+    if (op->is_expired) {
+        state_clear(state);
+    } else if (op->ttl_us > 0) {
+        uint64_t early_us = judge->options->early_us;
+        state->dies_from_us = op->begun_us + (op->ttl_us > early_us ? op->ttl_us - early_us : 0);
+        state->dies_until_us = add_us(op->ended_us, op->ttl_us + judge->options->late_us);
+    }
+}
+
+/* Set, add, replace: a new item. */
+static bool puts_new(struct judge *judge, struct state *state, const struct entry *entry)
+{
+    const struct linear_op *op = entry->op;
+    if (!makes_version(state, op))
+        return false;
+    state_put(state, op, entry->text);
+    state->flags = op->flags;
+    state->has_flags = true;
+    set_expiry(judge, state, op);
+    return true;
+}
+
+static bool puts_longer(struct judge *judge, struct state *state, const struct entry *entry)
+{
+    const struct linear_op *op = entry->op;
+    if (!makes_version(state, op))
+        return false;
+    uint32_t text = TEXT_ANY;
+    if (state->text != TEXT_ANY) {
+        struct buf joined = {0};
+        struct span old = judge->texts.spans[state->text];
+        struct span head = op->kind == LINEAR_APPEND ? old : op->value;
+        struct span tail = op->kind == LINEAR_APPEND ? op->value : old;
+        buf_append(&joined, head.data, head.len);
+        buf_append(&joined, tail.data, tail.len);
+        text = texts_number(&judge->texts, buf_span(&joined));
+        buf_close(&joined);
+    }
+    state_put(state, op, text);
+    return true;
+}
+
+static bool is_number(struct judge *judge, const struct state *state, uint64_t *number)
+{
+    return number_parse_u64(trimmed(judge->texts.spans[state->text]), number);
+}
+
+static bool counts(struct judge *judge, struct state *state, const struct entry *entry)
+{
+    const struct linear_op *op = entry->op;
+    char digits[NUMBER_BYTES];
+    struct buf text = {0};
+    uint64_t number;
+    if (!makes_version(state, op))
+        return false;
+    if (state->text == TEXT_ANY) {
+        state_put(state, op,
+                  op->shown.data ? texts_number(&judge->texts, op->shown) : (uint32_t)TEXT_ANY);
+        return true;
+    }
+    if (!is_number(judge, state, &number))
+        return false;
+    if (op->kind == LINEAR_INCR)
+        number += op->delta;
+    else
+        number = op->delta < number ? number - op->delta : 0;
+    snprintf(digits, sizeof(digits), "%" PRIu64, number);
+    if (op->shown.data && !span_equal(op->shown, span_of_string(digits)))
+        return false;
+    /* memcached leaves a number as long as it was, with spaces behind it. */
+    buf_printf(&text, "%s", digits);
+    while (buf_len(&text) < judge->texts.spans[state->text].len)
+        buf_append(&text, " ", 1);
+    state_put(state, op, texts_number(&judge->texts, buf_span(&text)));
+    buf_close(&text);
+    return true;
+}
+
+static bool flushes(struct judge *judge, struct state *state, const struct linear_op *op)
+{
+    state->has_flush = op->delay_us > 0;
+    state->flush_from_us = state->flush_until_us = 0;
+    if (op->delay_us == 0) {
+        state_clear(state);
+        return true;
+    }
+    uint64_t early_us = judge->options->early_us;
+    state->flush_from_us = op->begun_us + (op->delay_us > early_us ? op->delay_us - early_us : 0);
+    state->flush_until_us = add_us(op->ended_us, op->delay_us + judge->options->late_us);
+    return true;
+}
+
+/* The key is there, and of the version asked for, if one was. */
+static bool carries_out(struct judge *judge, struct state *state, const struct entry *entry)
+{
+    const struct linear_op *op = entry->op;
+    switch (op->kind) {
+    case LINEAR_GET:
+        return shows_item(judge, state, op);
+    case LINEAR_SET:
+    case LINEAR_REPLACE:
+        return puts_new(judge, state, entry);
+    case LINEAR_APPEND:
+    case LINEAR_PREPEND:
+        return puts_longer(judge, state, entry);
+    case LINEAR_INCR:
+    case LINEAR_DECR:
+        return counts(judge, state, entry);
+    case LINEAR_DELETE:
+        state_clear(state);
+        return true;
+    case LINEAR_TOUCH:
+        if (!shows_item(judge, state, op))
+            return false;
+        set_expiry(judge, state, op);
+        return true;
+    case LINEAR_ADD:
+    case LINEAR_FLUSH:
+    case LINEAR_KINDS:
+        break;
+    }
+    return false;
+}
+
+/* An operation that compares versions, or works on what is there only. */
+static bool applies_to_item(struct judge *judge, struct state *state, const struct entry *entry)
+{
+    const struct linear_op *op = entry->op;
+    uint64_t number;
+    switch (op->outcome) {
+    case LINEAR_DONE:
+    case LINEAR_UNKNOWN:
+        return (op->compare == 0 || is_version(state, op->compare)) &&
+               carries_out(judge, state, entry);
+    case LINEAR_PRESENT:
+        return op->compare != 0 && state->version != op->compare;
+    case LINEAR_NO_NUMBER:
+        return (op->kind == LINEAR_INCR || op->kind == LINEAR_DECR) &&
+               (state->text == TEXT_ANY || !is_number(judge, state, &number));
+    case LINEAR_ABSENT:
+    case LINEAR_NOT_DONE:
+    case LINEAR_OUTCOMES:
+        break;
+    }
+    return false;
+}
+
+/* Whether an operation may come now, the key being there or not: presence is decided. */
+static bool applies(struct judge *judge, struct state *state, const struct entry *entry)
+{
+    const struct linear_op *op = entry->op;
+    bool is_there = state->presence == PRESENCE_YES;
+    bool is_carried_out = op->outcome == LINEAR_DONE || op->outcome == LINEAR_UNKNOWN;
+    if (op->kind == LINEAR_FLUSH)
+        return is_carried_out && flushes(judge, state, op);
+    if (op->kind == LINEAR_ADD)
+        return is_there ? op->outcome == LINEAR_PRESENT
+                        : is_carried_out && puts_new(judge, state, entry);
+    if (op->kind == LINEAR_SET && op->compare == 0)
+        return is_carried_out && puts_new(judge, state, entry);
+    return is_there ? applies_to_item(judge, state, entry) : op->outcome == LINEAR_ABSENT;
+}
+
+/* What may have happened by itself before an operation. */
+enum before { BEFORE_NOTHING, BEFORE_GONE, BEFORE_EXPIRED, BEFORE_FLUSHED, BEFORE_COUNT };
+
+/* Lets it happen to the state. Returns whether it may. */
+static bool happens(enum before before, struct state *state, const struct linear_op *op)
+{
+    switch (before) {
+    case BEFORE_NOTHING:
+        if (state->presence == PRESENCE_EITHER)
+            state->presence = PRESENCE_YES;
+        return (state->presence == PRESENCE_NO || op->begun_us <= state->dies_until_us) &&
+               (!state->has_flush || op->begun_us <= state->flush_until_us);
+    case BEFORE_GONE: /* it was never there */
+        if (state->presence != PRESENCE_EITHER)
+            return false;
+        state_clear(state);
+        return true;
+    case BEFORE_EXPIRED:
+        if (state->presence == PRESENCE_NO || op->ended_us < state->dies_from_us ||
+            state->dies_from_us == LINEAR_OPEN)
+            return false;
+        state_clear(state);
+        return true;
+    case BEFORE_FLUSHED:
+        if (!state->has_flush || op->ended_us < state->flush_from_us)
+            return false;
+        state_clear(state);
+        state->has_flush = false;
+        state->flush_from_us = state->flush_until_us = 0;
+        return true;
+    case BEFORE_COUNT:
+        break;
+    }
+    return false;
+}
+
+/* It changes nothing, whenever it comes; a get may at most teach what nobody knew. */
+static bool is_plain(const struct linear_op *op)
+{
+    return op->kind == LINEAR_GET || op->outcome == LINEAR_ABSENT ||
+           op->outcome == LINEAR_PRESENT || op->outcome == LINEAR_NO_NUMBER;
+}
+
+/* Nothing of what was there before matters to it. */
+static bool is_blind(const struct linear_op *op)
+{
+    return (op->kind == LINEAR_SET && op->compare == 0) ||
+           (op->kind == LINEAR_FLUSH && op->delay_us == 0);
+}
+
+/* --- the search ------------------------------------------------------------------------------- */
+
+static uint64_t next_random(uint64_t *seed)
+{
+    *seed += 0x9e3779b97f4a7c15ull;
+    uint64_t word = (*seed ^ *seed >> 30) * 0xbf58476d1ce4e5b9ull;
+    word = (word ^ word >> 27) * 0x94d049bb133111ebull;
+    return word ^ word >> 31;
+}
+
+static void place_tried(struct judge *judge, const uint64_t key[2])
+{
+    size_t place = key[0] & (judge->tried_capacity - 1);
+    while (judge->tried[place][0] | judge->tried[place][1])
+        place = (place + 1) & (judge->tried_capacity - 1);
+    judge->tried[place][0] = key[0];
+    judge->tried[place][1] = key[1];
+}
+
+static void grow_tried(struct judge *judge)
+{
+    uint64_t(*old)[2] = judge->tried;
+    size_t old_capacity = judge->tried_capacity;
+    judge->tried_capacity = old_capacity ? old_capacity * 2 : 1024;
+    judge->tried = calloc(judge->tried_capacity, sizeof(*judge->tried));
+    CHECK(judge->tried != NULL);
+    for (size_t i = 0; i < old_capacity; i++)
+        if (old[i][0] | old[i][1])
+            place_tried(judge, old[i]);
+    free(old);
+}
+
+/* Whether what is placed and this state have been tried; they have been from now on. */
+static bool was_tried(struct judge *judge, const struct state *state)
+{
+    uint64_t hash = state_hash(state);
+    const uint64_t key[2] = {mix(judge->marks[0], hash),
+                             mix(judge->marks[1] ^ 0x5bd1e995, ~hash) | 1};
+    if (judge->tried_count * 2 >= judge->tried_capacity)
+        grow_tried(judge);
+    for (size_t place = key[0] & (judge->tried_capacity - 1);;
+         place = (place + 1) & (judge->tried_capacity - 1)) {
+        const uint64_t *there = judge->tried[place];
+        if (there[0] == key[0] && there[1] == key[1])
+            return true;
+        if (!(there[0] | there[1]))
+            break;
+    }
+    place_tried(judge, key);
+    judge->tried_count++;
+    return false;
+}
+
+static void place(struct judge *judge, size_t i)
+{
+    struct entry *entry = &judge->entries[i];
+    entry->is_placed = true;
+    judge->marks[0] += entry->mark[0];
+    judge->marks[1] += entry->mark[1];
+    judge->order[judge->placed++] = i;
+    judge->must_placed += entry->must;
+}
+
+static void unplace(struct judge *judge)
+{
+    struct entry *entry = &judge->entries[judge->order[--judge->placed]];
+    entry->is_placed = false;
+    judge->marks[0] -= entry->mark[0];
+    judge->marks[1] -= entry->mark[1];
+    judge->must_placed -= entry->must;
+}
+
+static void note_best(struct judge *judge, const struct state *state)
+{
+    if (judge->best_placed > 0 && judge->must_placed <= judge->best_must)
+        return;
+    memcpy(judge->best_order, judge->order, judge->placed * sizeof(*judge->order));
+    judge->best_placed = judge->placed;
+    judge->best_must = judge->must_placed;
+    judge->best_state = *state;
+}
+
+/* The lowest version told by an operation that has no place yet. */
+static uint64_t lowest_version(const struct judge *judge)
+{
+    for (size_t i = 0; i < judge->versioned_count; i++)
+        if (!judge->entries[judge->by_version[i]].is_placed)
+            return judge->entries[judge->by_version[i]].op->version;
+    return UINT64_MAX;
+}
+
+/* Who has no place yet and ends first: nobody who begins after that may come before it. */
+static uint64_t earliest_end(const struct judge *judge, size_t first)
+{
+    uint64_t end_us = LINEAR_OPEN;
+    for (size_t i = first; i < judge->must_count; i++) {
+        const struct entry *entry = &judge->entries[i];
+        if (entry->is_placed)
+            continue;
+        if (entry->op->begun_us > end_us)
+            break;
+        if (entry->op->ended_us < end_us)
+            end_us = entry->op->ended_us;
+    }
+    return end_us;
+}
+
+static bool search(struct judge *judge, const struct state *state, size_t first);
+
+/* Tries to place one operation next, in every way. Returns whether all others follow. */
+static bool try_next(struct judge *judge, const struct state *state, size_t first, size_t i,
+                     uint64_t version_max)
+{
+    struct entry *entry = &judge->entries[i];
+    if (state->is_idle && is_blind(entry->op))
+        return false; /* the same as if the unknown one had never taken effect */
+    for (int before = 0; before < BEFORE_COUNT; before++) {
+        struct state next = *state;
+        if (!happens((enum before)before, &next, entry->op) || !applies(judge, &next, entry))
+            continue;
+        if (!entry->must && state_equal(&next, state))
+            continue; /* no effect: the same as never */
+        if (next.low > version_max)
+            continue; /* a lower one is still to come */
+        next.is_idle = !entry->must;
+        place(judge, i);
+        if (search(judge, &next, first))
+            return true;
+        unplace(judge);
+        if (judge->tries >= judge->tries_max)
+            return false;
+    }
+    return false;
+}
+
+/* Places all that changes nothing and is true now: no order needs it later. Returns how many. */
+static size_t place_plain(struct judge *judge, const struct state *state, size_t first)
+{
+    size_t placed = 0;
+    uint64_t end_us = earliest_end(judge, first);
+    for (size_t i = first; i < judge->must_count; i++) {
+        struct entry *entry = &judge->entries[i];
+        struct state next = *state;
+        if (entry->is_placed)
+            continue;
+        if (entry->op->begun_us > end_us)
+            break;
+        if (!is_plain(entry->op) || !happens(BEFORE_NOTHING, &next, entry->op) ||
+            !applies(judge, &next, entry) || !state_equal(&next, state))
+            continue;
+        place(judge, i);
+        placed++;
+    }
+    return placed;
+}
+
+/* Tries every operation that may come next. */
+static bool search_next(struct judge *judge, const struct state *state, size_t first)
+{
+    uint64_t end_us = earliest_end(judge, first), version_max = lowest_version(judge);
+    for (size_t i = first; i < judge->must_count; i++) {
+        const struct entry *entry = &judge->entries[i];
+        if (entry->is_placed)
+            continue;
+        if (entry->op->begun_us > end_us)
+            break;
+        if (try_next(judge, state, first, i, version_max))
+            return true;
+    }
+    for (size_t i = judge->must_count; i < judge->count; i++) {
+        const struct entry *entry = &judge->entries[i];
+        if (entry->op->begun_us > end_us)
+            break;
+        if (!entry->is_placed &&
+            (entry->same_before < 0 || judge->entries[entry->same_before].is_placed) &&
+            try_next(judge, state, first, i, version_max))
+            return true;
+    }
+    return false;
+}
+
+/* first: all that must be placed before it is. Returns whether an order has been found. */
+static bool search(struct judge *judge, const struct state *state, size_t first)
+{
+    struct state now = *state;
+    size_t plain = 0, more;
+    while ((more = place_plain(judge, &now, first)) > 0) {
+        plain += more;
+        now.is_idle = false;
+    }
+    while (first < judge->must_count && judge->entries[first].is_placed)
+        first++;
+    note_best(judge, &now);
+    if (judge->must_placed == judge->must_count)
+        return true;
+    judge->tries++;
+    if (judge->tries < judge->tries_max && !was_tried(judge, &now) &&
+        search_next(judge, &now, first))
+        return true;
+    while (plain-- > 0)
+        unplace(judge);
+    return false;
+}
+
+/* --- in and out ------------------------------------------------------------------------------- */
+
+static int compare_begun(const void *a, const void *b)
+{
+    const struct entry *one = a, *other = b;
+    if (one->must != other->must)
+        return one->must ? -1 : 1;
+    if (one->op->begun_us != other->op->begun_us)
+        return one->op->begun_us < other->op->begun_us ? -1 : 1;
+    return one->op < other->op ? -1 : 1;
+}
+
+/* Somebody was told this value, or one that has it as a part; or counting may have changed it. */
+static bool is_seen(const struct linear_op *ops, size_t count, struct span value)
+{
+    uint64_t number;
+    if (number_parse_u64(value, &number))
+        return true;
+    for (size_t i = 0; i < count; i++)
+        if (ops[i].shown.data && ops[i].shown.len >= value.len &&
+            (value.len == 0 || memmem(ops[i].shown.data, ops[i].shown.len, value.data, value.len)))
+            return true;
+    return false;
+}
+
+/* Whether two of unknown outcome would do the same, whichever of them it was. */
+static bool is_same(const struct entry *a, const struct entry *b, const bool *seen)
+{
+    const struct linear_op *one = a->op, *other = b->op;
+    bool is_unseen = !seen[a->text] && !seen[b->text];
+    return one->kind == other->kind && one->delta == other->delta &&
+           one->compare == other->compare && one->is_expired == other->is_expired &&
+           one->ttl_us == 0 && other->ttl_us == 0 && one->delay_us == 0 && other->delay_us == 0 &&
+           (is_unseen || (a->text == b->text && one->flags == other->flags));
+}
+
+static void find_same(struct judge *judge, const struct linear_op *ops, size_t count)
+{
+    bool *seen = calloc(judge->texts.count + 1, sizeof(*seen));
+    CHECK(seen != NULL);
+    for (uint32_t i = 0; i < judge->texts.count; i++)
+        seen[i] = is_seen(ops, count, judge->texts.spans[i]);
+    for (size_t i = judge->must_count; i < judge->count; i++) {
+        judge->entries[i].same_before = -1;
+        for (size_t k = i; k-- > judge->must_count;) {
+            if (!is_same(&judge->entries[k], &judge->entries[i], seen))
+                continue;
+            judge->entries[i].same_before = (int64_t)k;
+            break;
+        }
+    }
+    free(seen);
+}
+
+static void sort_versions(struct judge *judge)
+{
+    for (size_t i = 0; i < judge->must_count; i++) {
+        uint64_t version = judge->entries[i].op->version;
+        if (version == 0)
+            continue;
+        size_t at = judge->versioned_count++;
+        while (at > 0 && judge->entries[judge->by_version[at - 1]].op->version > version) {
+            judge->by_version[at] = judge->by_version[at - 1];
+            at--;
+        }
+        judge->by_version[at] = i;
+    }
+}
+
+static void judge_init(struct judge *judge, const struct linear_op *ops, size_t count)
+{
+    uint64_t seed = 1;
+    (void)texts_number(&judge->texts, SPAN_LITERAL("")); /* 0: what an absent key's value is */
+    judge->entries = calloc(count + 1, sizeof(*judge->entries));
+    judge->order = calloc(count + 1, sizeof(*judge->order));
+    judge->best_order = calloc(count + 1, sizeof(*judge->best_order));
+    judge->by_version = calloc(count + 1, sizeof(*judge->by_version));
+    CHECK(judge->entries != NULL);
+    CHECK(judge->order != NULL);
+    CHECK(judge->best_order != NULL);
+    CHECK(judge->by_version != NULL);
+    for (size_t i = 0; i < count; i++) {
+        bool is_unknown = ops[i].outcome == LINEAR_UNKNOWN;
+        if (ops[i].outcome == LINEAR_NOT_DONE || (is_unknown && ops[i].kind == LINEAR_GET))
+            continue;
+        judge->must_count += !is_unknown;
+        judge->entries[judge->count++] =
+            (struct entry){.op = &ops[i],
+                           .must = !is_unknown,
+                           .text = texts_number(&judge->texts, ops[i].value),
+                           .same_before = -1,
+                           .mark = {next_random(&seed), next_random(&seed)}};
+    }
+    qsort(judge->entries, judge->count, sizeof(*judge->entries), compare_begun);
+    sort_versions(judge);
+    find_same(judge, ops, count);
+}
+
+static void judge_close(struct judge *judge)
+{
+    texts_close(&judge->texts);
+    free(judge->entries);
+    free(judge->order);
+    free(judge->best_order);
+    free(judge->by_version);
+    free(judge->tried);
+}
+
+static void report_op(struct buf *out, const char *what, const struct linear_op *op)
+{
+    char line[400];
+    linear_format(op, line, sizeof(line));
+    buf_printf(out, "%s%s\n", what, line);
+}
+
+/* How far it goes, and what cannot come next. */
+static void report(struct judge *judge, struct linear_verdict *verdict)
+{
+    const struct state *state = &judge->best_state;
+    struct buf out = {0};
+    buf_printf(&out, "%zu of %zu answered operations have a place; the last ones:\n",
+               judge->best_must, judge->must_count);
+    size_t from = judge->best_placed > REPORTED_BEFORE ? judge->best_placed - REPORTED_BEFORE : 0;
+    for (size_t i = from; i < judge->best_placed; i++)
+        report_op(&out, "  ", judge->entries[judge->best_order[i]].op);
+    struct span text =
+        state->text == TEXT_ANY ? SPAN_LITERAL("?") : judge->texts.spans[state->text];
+    buf_printf(&out, "then the key is %s '%.*s' version=%" PRIu64 " low=%" PRIu64 "; none fits:\n",
+               state->presence == PRESENCE_NO    ? "absent"
+               : state->presence == PRESENCE_YES ? "there"
+                                                 : "anything",
+               (int)text.len, (const char *)text.data, state->version, state->low);
+    for (size_t i = 0; i < judge->count; i++)
+        judge->entries[i].is_placed = false;
+    for (size_t i = 0; i < judge->best_placed; i++)
+        judge->entries[judge->best_order[i]].is_placed = true;
+    uint64_t end_us = earliest_end(judge, 0);
+    size_t shown = 0;
+    for (size_t i = 0; i < judge->count && shown < REPORTED_NEXT; i++)
+        if (!judge->entries[i].is_placed && judge->entries[i].op->begun_us <= end_us) {
+            report_op(&out, "  ", judge->entries[i].op);
+            shown++;
+        }
+    struct span all = buf_span(&out);
+    snprintf(verdict->report, sizeof(verdict->report), "%.*s", (int)all.len,
+             (const char *)all.data);
+    buf_close(&out);
+}
+
+struct linear_verdict linear_judge(const struct linear_op *ops, size_t count,
+                                   const struct linear_options *options)
+{
+    static const struct linear_options plain;
+    struct judge judge = {.options = options ? options : &plain};
+    struct linear_verdict verdict = {.result = LINEAR_GOOD};
+    judge.tries_max = judge.options->tries_max > 0 ? judge.options->tries_max : TRIES_MAX;
+    judge_init(&judge, ops, count);
+    struct state state = {.low = 0};
+    state_clear(&state);
+    if (judge.options->is_anything) {
+        state.presence = PRESENCE_EITHER;
+        state.text = TEXT_ANY;
+        state.has_flags = false;
+        state.dies_from_us = 0;
+    }
+    if (!search(&judge, &state, 0)) {
+        verdict.result = judge.tries < judge.tries_max ? LINEAR_BAD : LINEAR_UNDECIDED;
+        report(&judge, &verdict);
+    }
+    verdict.tries = judge.tries;
+    verdict.placed_max = judge.best_must;
+    judge_close(&judge);
+    return verdict;
+}

@@ -1,0 +1,559 @@
+/* The judge of histories: good ones pass, each kind of lie is found, and on all small histories it
+ * says what trying every order says. */
+#include "tests/sim/linear.h"
+
+#include "common/base.h"
+#include "common/prng.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define S               1000000u /* µs */
+#define V(text)         .value = {text, sizeof(text) - 1}
+#define SHOWN(text)     .shown = {text, sizeof(text) - 1}
+#define AT(from, until) .begun_us = (from), .ended_us = (until)
+#define NEVER(from)     .begun_us = (from), .ended_us = LINEAR_OPEN, .outcome = LINEAR_UNKNOWN
+#define OPS_MAX         8u
+
+struct history {
+    const char *what;
+    struct linear_op ops[OPS_MAX];
+    bool is_anything;
+};
+
+static size_t length(const struct history *history)
+{
+    size_t count = 0;
+    while (count < OPS_MAX && history->ops[count].begun_us > 0)
+        count++;
+    return count;
+}
+
+static struct linear_verdict judge(const struct history *history)
+{
+    const struct linear_options options = {
+        .is_anything = history->is_anything, .early_us = 1 * S, .late_us = 2 * S};
+    return linear_judge(history->ops, length(history), &options);
+}
+
+static const struct history good[] = {
+    {"nothing", {{0}}, false},
+    {"a value is read",
+     {{LINEAR_SET, AT(1, 2), V("a")}, {LINEAR_GET, AT(3, 4), SHOWN("a")}},
+     false},
+    {"a read beside a write sees it or not",
+     {{LINEAR_SET, AT(1, 9), V("a")},
+      {LINEAR_GET, LINEAR_ABSENT, AT(2, 3)},
+      {LINEAR_GET, AT(4, 5), SHOWN("a")}},
+     false},
+    {"an unknown write takes effect late",
+     {{LINEAR_SET, NEVER(1), V("a")},
+      {LINEAR_SET, AT(2, 3), V("b")},
+      {LINEAR_GET, AT(4, 5), SHOWN("b")},
+      {LINEAR_GET, AT(6, 7), SHOWN("a")}},
+     false},
+    {"an unknown write never takes effect",
+     {{LINEAR_SET, NEVER(1), V("a")}, {LINEAR_GET, LINEAR_ABSENT, AT(4, 5)}},
+     false},
+    {"a chain of unknown ones",
+     {{LINEAR_SET, NEVER(1), V("a")},
+      {LINEAR_APPEND, NEVER(2), V("b")},
+      {LINEAR_GET, AT(3, 4), SHOWN("ab")}},
+     false},
+    {"versions",
+     {{LINEAR_SET, AT(1, 2), V("a"), .version = 5},
+      {LINEAR_SET, AT(3, 4), V("b"), .compare = 5, .version = 6},
+      {LINEAR_SET, LINEAR_PRESENT, AT(5, 6), V("c"), .compare = 5},
+      {LINEAR_GET, AT(7, 8), SHOWN("b"), .version = 6}},
+     false},
+    {"a version not told is learnt by a read, and compared with",
+     {{LINEAR_SET, AT(1, 2), V("a")},
+      {LINEAR_GET, AT(3, 4), SHOWN("a"), .version = 7},
+      {LINEAR_SET, AT(5, 6), V("b"), .compare = 7, .version = 9}},
+     false},
+    {"touch keeps the version",
+     {{LINEAR_SET, AT(1, 2), V("a"), .version = 5},
+      {LINEAR_TOUCH, AT(3, 4), .ttl_us = 100 * S},
+      {LINEAR_GET, AT(5, 6), SHOWN("a"), .version = 5}},
+     false},
+    {"counting",
+     {{LINEAR_SET, AT(1, 2), V("9")},
+      {LINEAR_INCR, AT(3, 8), .delta = 1, SHOWN("11")},
+      {LINEAR_INCR, AT(4, 7), .delta = 1, SHOWN("10")},
+      {LINEAR_DECR, AT(9, 10), .delta = 5, SHOWN("6")},
+      {LINEAR_GET, AT(11, 12), SHOWN("6 ")},
+      {LINEAR_DECR, AT(13, 14), .delta = 50, SHOWN("0")}},
+     false},
+    {"counting wraps",
+     {{LINEAR_SET, AT(1, 2), V("18446744073709551615")},
+      {LINEAR_INCR, AT(3, 4), .delta = 2, SHOWN("1")}},
+     false},
+    {"text is not counted",
+     {{LINEAR_SET, AT(1, 2), V("a")}, {LINEAR_INCR, LINEAR_NO_NUMBER, AT(3, 4), .delta = 1}},
+     false},
+    {"add, replace, append, prepend",
+     {{LINEAR_REPLACE, LINEAR_ABSENT, AT(1, 2), V("z")},
+      {LINEAR_ADD, AT(3, 4), V("a")},
+      {LINEAR_ADD, LINEAR_PRESENT, AT(5, 6), V("y")},
+      {LINEAR_REPLACE, AT(7, 8), V("b")},
+      {LINEAR_PREPEND, AT(9, 10), V("c")},
+      {LINEAR_APPEND, AT(11, 12), V("d")},
+      {LINEAR_GET, AT(13, 14), SHOWN("cbd")}},
+     false},
+    {"flags stay with append",
+     {{LINEAR_SET, AT(1, 2), V("a"), .flags = 3},
+      {LINEAR_APPEND, AT(3, 4), V("b")},
+      {LINEAR_GET, AT(5, 6), SHOWN("ab"), .has_flags = true, .shown_flags = 3}},
+     false},
+    {"its time comes",
+     {{LINEAR_SET, AT(1, 2), V("a"), .ttl_us = 5 * S},
+      {LINEAR_GET, AT(3 * S, 3 * S + 1), SHOWN("a")},
+      {LINEAR_GET, LINEAR_ABSENT, AT(6 * S, 6 * S + 1)},
+      {LINEAR_ADD, AT(7 * S, 7 * S + 1), V("b")}},
+     false},
+    {"a touch gives it more time",
+     {{LINEAR_SET, AT(1, 2), V("a"), .ttl_us = 5 * S},
+      {LINEAR_TOUCH, AT(3 * S, 3 * S + 1)},
+      {LINEAR_GET, AT(60 * S, 60 * S + 1), SHOWN("a")}},
+     false},
+    {"what is put expired is absent",
+     {{LINEAR_SET, AT(1, 2), V("a"), .is_expired = true, .version = 4},
+      {LINEAR_GET, LINEAR_ABSENT, AT(3, 4)}},
+     false},
+    {"a flush",
+     {{LINEAR_SET, AT(1, 2), V("a")},
+      {LINEAR_FLUSH, AT(3, 4)},
+      {LINEAR_DELETE, LINEAR_ABSENT, AT(5, 6)}},
+     false},
+    {"a delayed flush hides what was put before it fires",
+     {{LINEAR_FLUSH, AT(1, 2), .delay_us = 10 * S},
+      {LINEAR_SET, AT(3, 4), V("a")},
+      {LINEAR_GET, AT(5 * S, 5 * S + 1), SHOWN("a")},
+      {LINEAR_GET, LINEAR_ABSENT, AT(11 * S, 11 * S + 1)},
+      {LINEAR_SET, AT(12 * S, 12 * S + 1), V("b")},
+      {LINEAR_GET, AT(90 * S, 90 * S + 1), SHOWN("b")}},
+     false},
+    {"what was not done did nothing",
+     {{LINEAR_SET, AT(1, 2), V("a")},
+      {LINEAR_SET, LINEAR_NOT_DONE, AT(3, 4), V("b")},
+      {LINEAR_GET, AT(5, 6), SHOWN("a")}},
+     false},
+    {"it may have been anything before",
+     {{LINEAR_GET, AT(1, 2), SHOWN("x"), .version = 9, .has_flags = true, .shown_flags = 8},
+      {LINEAR_APPEND, AT(3, 4), V("y"), .version = 10},
+      {LINEAR_GET, AT(5, 6), SHOWN("xy"), .version = 10}},
+     true},
+    {"or absent", {{LINEAR_DELETE, LINEAR_ABSENT, AT(1, 2)}}, true},
+    {"or a number",
+     {{LINEAR_INCR, AT(1, 2), .delta = 2, SHOWN("7")}, {LINEAR_GET, AT(3, 4), SHOWN("7")}},
+     true},
+};
+
+static const struct history bad[] = {
+    {"an acknowledged write is lost",
+     {{LINEAR_SET, AT(1, 2), V("a")}, {LINEAR_GET, LINEAR_ABSENT, AT(3, 4)}},
+     false},
+    {"a stale read",
+     {{LINEAR_SET, AT(1, 2), V("a")},
+      {LINEAR_SET, AT(3, 4), V("b")},
+      {LINEAR_GET, AT(5, 6), SHOWN("a")}},
+     false},
+    {"what a read has shown un-happens",
+     {{LINEAR_SET, AT(1, 2), V("a")},
+      {LINEAR_SET, NEVER(3), V("b")},
+      {LINEAR_GET, AT(5, 6), SHOWN("b")},
+      {LINEAR_GET, AT(7, 8), SHOWN("a")}},
+     false},
+    {"a deleted key comes back",
+     {{LINEAR_SET, AT(1, 2), V("a")},
+      {LINEAR_DELETE, AT(3, 4)},
+      {LINEAR_GET, AT(5, 6), SHOWN("a")}},
+     false},
+    {"a value nobody wrote", {{LINEAR_GET, AT(5, 6), SHOWN("a")}}, false},
+    {"what was not done was done",
+     {{LINEAR_SET, LINEAR_NOT_DONE, AT(1, 2), V("a")}, {LINEAR_GET, AT(3, 4), SHOWN("a")}},
+     false},
+    {"an unknown write takes effect before it was sent",
+     {{LINEAR_GET, AT(1, 2), SHOWN("a")}, {LINEAR_SET, NEVER(3), V("a")}},
+     false},
+    {"an unknown write takes effect twice",
+     {{LINEAR_SET, NEVER(1), V("a")},
+      {LINEAR_GET, AT(2, 3), SHOWN("a")},
+      {LINEAR_SET, AT(4, 5), V("b")},
+      {LINEAR_GET, AT(6, 7), SHOWN("a")}},
+     false},
+    {"an unknown increment counts twice",
+     {{LINEAR_SET, AT(1, 2), V("0")},
+      {LINEAR_INCR, NEVER(3), .delta = 1},
+      {LINEAR_GET, AT(4, 5), SHOWN("2")}},
+     false},
+    {"an increment is lost",
+     {{LINEAR_SET, AT(1, 2), V("0")},
+      {LINEAR_INCR, AT(3, 6), .delta = 1, SHOWN("1")},
+      {LINEAR_INCR, AT(4, 5), .delta = 1, SHOWN("1")}},
+     false},
+    {"a version given twice",
+     {{LINEAR_SET, AT(1, 2), V("a"), .version = 5}, {LINEAR_SET, AT(3, 4), V("b"), .version = 5}},
+     false},
+    {"a version that falls",
+     {{LINEAR_SET, AT(1, 2), V("a"), .version = 5}, {LINEAR_SET, AT(3, 4), V("b"), .version = 4}},
+     false},
+    {"one value with two versions",
+     {{LINEAR_SET, AT(1, 2), V("a")},
+      {LINEAR_GET, AT(3, 4), SHOWN("a"), .version = 5},
+      {LINEAR_GET, AT(5, 6), SHOWN("a"), .version = 6}},
+     false},
+    {"a touch that changes the version",
+     {{LINEAR_SET, AT(1, 2), V("a"), .version = 5},
+      {LINEAR_TOUCH, AT(3, 4)},
+      {LINEAR_GET, AT(5, 6), SHOWN("a"), .version = 6}},
+     false},
+    {"a touch that is forgotten",
+     {{LINEAR_SET, AT(1, 2), V("a"), .ttl_us = 5 * S},
+      {LINEAR_TOUCH, AT(3, 4)},
+      {LINEAR_GET, LINEAR_ABSENT, AT(9 * S, 9 * S + 1)}},
+     false},
+    {"an append that keeps the version",
+     {{LINEAR_SET, AT(1, 2), V("a"), .version = 5},
+      {LINEAR_APPEND, AT(3, 4), V("b")},
+      {LINEAR_GET, AT(5, 6), SHOWN("ab"), .version = 5}},
+     false},
+    {"a comparison that held though it was overwritten",
+     {{LINEAR_SET, AT(1, 2), V("a"), .version = 5},
+      {LINEAR_SET, AT(3, 4), V("b"), .version = 6},
+      {LINEAR_SET, AT(5, 6), V("c"), .compare = 5, .version = 7}},
+     false},
+    {"a comparison refused though it holds",
+     {{LINEAR_SET, AT(1, 2), V("a"), .version = 5},
+      {LINEAR_SET, LINEAR_PRESENT, AT(5, 6), V("c"), .compare = 5}},
+     false},
+    {"two comparisons with one version that both held",
+     {{LINEAR_SET, AT(1, 2), V("a"), .version = 5},
+      {LINEAR_SET, AT(3, 9), V("b"), .compare = 5, .version = 6},
+      {LINEAR_SET, AT(3, 9), V("c"), .compare = 5, .version = 7}},
+     false},
+    {"an add refused though nothing was there",
+     {{LINEAR_ADD, LINEAR_PRESENT, AT(1, 2), V("a")}},
+     false},
+    {"an add carried out over something",
+     {{LINEAR_SET, AT(1, 2), V("a")}, {LINEAR_ADD, AT(3, 4), V("b")}},
+     false},
+    {"a replace of nothing", {{LINEAR_REPLACE, AT(1, 2), V("a")}}, false},
+    {"a delete that found nothing though there was something",
+     {{LINEAR_SET, AT(1, 2), V("a")}, {LINEAR_DELETE, LINEAR_ABSENT, AT(3, 4)}},
+     false},
+    {"two deletes of one value",
+     {{LINEAR_SET, AT(1, 2), V("a")}, {LINEAR_DELETE, AT(3, 9)}, {LINEAR_DELETE, AT(3, 9)}},
+     false},
+    {"a number refused",
+     {{LINEAR_SET, AT(1, 2), V("7")}, {LINEAR_INCR, LINEAR_NO_NUMBER, AT(3, 4), .delta = 1}},
+     false},
+    {"other flags",
+     {{LINEAR_SET, AT(1, 2), V("a"), .flags = 3},
+      {LINEAR_GET, AT(5, 6), SHOWN("a"), .has_flags = true, .shown_flags = 4}},
+     false},
+    {"it ends before its time",
+     {{LINEAR_SET, AT(1, 2), V("a"), .ttl_us = 5 * S},
+      {LINEAR_GET, LINEAR_ABSENT, AT(3 * S, 3 * S + 1)}},
+     false},
+    {"it ends though it has no time",
+     {{LINEAR_SET, AT(1, 2), V("a")}, {LINEAR_GET, LINEAR_ABSENT, AT(99 * S, 99 * S + 1)}},
+     false},
+    {"it is seen long after its time",
+     {{LINEAR_SET, AT(1, 2), V("a"), .ttl_us = 5 * S},
+      {LINEAR_GET, AT(8 * S, 8 * S + 1), SHOWN("a")}},
+     false},
+    {"it rises after its time",
+     {{LINEAR_SET, AT(1, 2), V("a"), .ttl_us = 5 * S},
+      {LINEAR_GET, LINEAR_ABSENT, AT(5 * S, 5 * S + 1)},
+      {LINEAR_GET, AT(6 * S, 6 * S + 1), SHOWN("a")}},
+     false},
+    {"a flush is not carried out",
+     {{LINEAR_SET, AT(1, 2), V("a")}, {LINEAR_FLUSH, AT(3, 4)}, {LINEAR_GET, AT(5, 6), SHOWN("a")}},
+     false},
+    {"a flush comes back",
+     {{LINEAR_FLUSH, AT(1, 2)},
+      {LINEAR_SET, AT(3, 4), V("a")},
+      {LINEAR_GET, LINEAR_ABSENT, AT(5, 6)}},
+     false},
+    {"a delayed flush fires early",
+     {{LINEAR_FLUSH, AT(1, 2), .delay_us = 10 * S},
+      {LINEAR_SET, AT(3, 4), V("a")},
+      {LINEAR_GET, LINEAR_ABSENT, AT(5 * S, 5 * S + 1)}},
+     false},
+    {"a delayed flush never fires",
+     {{LINEAR_FLUSH, AT(1, 2), .delay_us = 10 * S},
+      {LINEAR_SET, AT(3, 4), V("a")},
+      {LINEAR_GET, AT(15 * S, 15 * S + 1), SHOWN("a")}},
+     false},
+    {"a delayed flush fires twice",
+     {{LINEAR_SET, AT(1, 2), V("a")},
+      {LINEAR_FLUSH, AT(3, 4), .delay_us = 10 * S},
+      {LINEAR_GET, LINEAR_ABSENT, AT(11 * S, 11 * S + 1)},
+      {LINEAR_SET, AT(11 * S + 2, 11 * S + 3), V("b")},
+      {LINEAR_GET, LINEAR_ABSENT, AT(11 * S + 4, 11 * S + 5)}},
+     false},
+    {"it may have been anything, but one thing",
+     {{LINEAR_GET, AT(1, 2), SHOWN("x")}, {LINEAR_GET, AT(3, 4), SHOWN("y")}},
+     true},
+};
+
+static void a_true_history_is_good(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(good); i++) {
+        struct linear_verdict verdict = judge(&good[i]);
+        if (verdict.result != LINEAR_GOOD)
+            print_message("%s: %s\n", good[i].what, verdict.report);
+        assert_int_equal(verdict.result, LINEAR_GOOD);
+        assert_int_equal(verdict.report[0], '\0');
+    }
+}
+
+static void every_kind_of_lie_is_found_and_told(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        struct linear_verdict verdict = judge(&bad[i]);
+        if (verdict.result != LINEAR_BAD)
+            print_message("%s: taken for true\n", bad[i].what);
+        assert_int_equal(verdict.result, LINEAR_BAD);
+        assert_true(verdict.placed_max < length(&bad[i]));
+        assert_non_null(strstr(verdict.report, "none fits"));
+    }
+}
+
+/* --- against trying every order --------------------------------------------------------------- */
+
+#define SMALL_MAX 6u
+
+/* What the slow judge keeps of a key: values are small numbers, 0 is none. */
+struct slow {
+    unsigned value;
+    uint64_t version; /* 0: not known */
+    uint64_t low;
+};
+
+static unsigned number_of(struct span text)
+{
+    return text.len > 0 ? (unsigned)strtoul(text.data, NULL, 10) : 0;
+}
+
+/* One operation on one state, as memcached would do it; false: it does not answer so. */
+static bool slow_apply(struct slow *state, const struct linear_op *op)
+{
+    bool is_done = op->outcome == LINEAR_DONE || op->outcome == LINEAR_UNKNOWN;
+    bool is_write = op->kind != LINEAR_GET;
+    if (op->outcome == LINEAR_ABSENT)
+        return state->value == 0;
+    if (op->outcome == LINEAR_PRESENT)
+        return state->value != 0;
+    if (!is_done || (op->kind == LINEAR_ADD && state->value != 0) ||
+        ((op->kind == LINEAR_GET || op->kind == LINEAR_INCR || op->kind == LINEAR_DELETE) &&
+         state->value == 0))
+        return false;
+    if (op->kind == LINEAR_GET) {
+        if (state->value != number_of(op->shown))
+            return false;
+        if (op->version != 0 && state->version == 0 && op->version > state->low)
+            state->version = state->low = op->version;
+        return op->version == 0 || op->version == state->version;
+    }
+    if (op->kind == LINEAR_DELETE) {
+        state->value = 0;
+        state->version = 0;
+        return true;
+    }
+    if (op->version != 0 && op->version <= state->low)
+        return false;
+    state->value = op->kind == LINEAR_INCR ? state->value + 1 : number_of(op->value);
+    state->version = op->version;
+    state->low = op->version ? op->version : state->low;
+    return is_write && (op->kind != LINEAR_INCR || op->outcome == LINEAR_UNKNOWN ||
+                        state->value == number_of(op->shown));
+}
+
+/* Tries every order of every choice of unknown ones. */
+static bool slow_search(const struct linear_op *ops, size_t count, unsigned placed,
+                        struct slow state)
+{
+    uint64_t end_us = LINEAR_OPEN;
+    for (size_t i = 0; i < count; i++)
+        if (!(placed >> i & 1) && ops[i].outcome != LINEAR_UNKNOWN && ops[i].ended_us < end_us)
+            end_us = ops[i].ended_us;
+    if (end_us == LINEAR_OPEN)
+        return true;
+    for (size_t i = 0; i < count; i++) {
+        struct slow next = state;
+        if (!(placed >> i & 1) && ops[i].begun_us <= end_us && slow_apply(&next, &ops[i]) &&
+            slow_search(ops, count, placed | 1u << i, next))
+            return true;
+    }
+    return false;
+}
+
+static const char *const digits[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+
+static struct linear_op draw(struct prng *prng)
+{
+    static const enum linear_kind kinds[] = {LINEAR_GET, LINEAR_SET, LINEAR_ADD, LINEAR_INCR,
+                                             LINEAR_DELETE};
+    struct linear_op op = {.kind = kinds[prng_below(prng, ARRAY_COUNT(kinds))],
+                           .begun_us = 1 + prng_below(prng, 12)};
+    op.ended_us = op.begun_us + 1 + prng_below(prng, 6);
+    op.value = span_of_string(digits[1 + prng_below(prng, 2)]);
+    op.delta = 1;
+    if (op.kind == LINEAR_GET || op.kind == LINEAR_INCR)
+        op.shown = span_of_string(digits[1 + prng_below(prng, 3)]);
+    if (op.kind != LINEAR_DELETE && prng_below(prng, 3) == 0)
+        op.version = 1 + prng_below(prng, 4);
+    uint64_t drawn = prng_below(prng, 6);
+    if (drawn == 0 && op.kind != LINEAR_GET) {
+        op.outcome = LINEAR_UNKNOWN;
+        op.ended_us = LINEAR_OPEN;
+        op.version = 0;
+        op.shown = (struct span){0};
+    } else if (drawn == 1 && op.kind != LINEAR_SET) {
+        op.outcome = op.kind == LINEAR_ADD ? LINEAR_PRESENT : LINEAR_ABSENT;
+        op.version = 0;
+        op.shown = (struct span){0};
+    }
+    return op;
+}
+
+static void small_histories_are_judged_as_by_trying_every_order(void **state)
+{
+    (void)state;
+    struct prng prng;
+    prng_init(&prng, 7);
+    unsigned results[2] = {0};
+    for (unsigned round = 0; round < 100000; round++) {
+        struct linear_op ops[SMALL_MAX];
+        size_t count = 1 + prng_below(&prng, SMALL_MAX);
+        for (size_t i = 0; i < count; i++)
+            ops[i] = draw(&prng);
+        bool wanted = slow_search(ops, count, 0, (struct slow){0});
+        struct linear_verdict verdict = linear_judge(ops, count, NULL);
+        if ((verdict.result == LINEAR_GOOD) != wanted) {
+            for (size_t i = 0; i < count; i++) {
+                char text[400];
+                linear_format(&ops[i], text, sizeof(text));
+                print_message("%s\n", text);
+            }
+            print_message("%s", verdict.report);
+        }
+        assert_int_equal(verdict.result == LINEAR_GOOD, wanted);
+        results[wanted]++;
+    }
+    assert_true(results[0] > 10000);
+    assert_true(results[1] > 10000);
+}
+
+/* --- long ones -------------------------------------------------------------------------------- */
+
+#define LONG_COUNT   600u
+#define LONG_CLIENTS 8u
+
+struct long_history {
+    struct linear_op ops[LONG_COUNT];
+    char texts[LONG_COUNT][2][12];
+};
+
+/* What one register tells eight clients, each of whom waits for its answer; one write of ten is of
+ * unknown outcome. */
+static void draw_long(struct prng *prng, struct long_history *history)
+{
+    uint64_t free_us[LONG_CLIENTS] = {0};
+    uint64_t now_us = 1, version = 0, shown_version = 0;
+    const char *value = NULL;
+    for (size_t i = 0; i < LONG_COUNT; i++) {
+        struct linear_op *op = &history->ops[i];
+        size_t client = prng_below(prng, LONG_CLIENTS);
+        *op = (struct linear_op){.kind = prng_below(prng, 2) ? LINEAR_SET : LINEAR_GET};
+        now_us += 1 + prng_below(prng, 10);
+        if (now_us <= free_us[client])
+            now_us = free_us[client] + 1;
+        uint64_t lead_us = prng_below(prng, now_us - free_us[client]);
+        op->begun_us = now_us - lead_us;
+        op->ended_us = now_us + prng_below(prng, 40);
+        free_us[client] = op->ended_us;
+        if (op->kind == LINEAR_SET) {
+            snprintf(history->texts[i][0], sizeof(history->texts[i][0]), "v%zu", i);
+            op->value = span_of_string(history->texts[i][0]);
+            bool is_unknown = prng_below(prng, 10) == 0;
+            if (is_unknown) {
+                op->outcome = LINEAR_UNKNOWN;
+                op->ended_us = LINEAR_OPEN;
+            }
+            if (is_unknown && prng_below(prng, 2) == 0)
+                continue;
+            value = op->value.data;
+            shown_version = ++version;
+            op->version = is_unknown ? 0 : version;
+        } else if (value) {
+            op->shown = span_of_string(value);
+            op->version = shown_version;
+        } else {
+            op->outcome = LINEAR_ABSENT;
+        }
+    }
+}
+
+static void a_long_history_is_judged_in_little_time(void **state)
+{
+    (void)state;
+    struct long_history *history = malloc(sizeof(*history));
+    struct prng prng;
+    prng_init(&prng, 3);
+    assert_non_null(history);
+    for (unsigned round = 0; round < 20; round++) {
+        draw_long(&prng, history);
+        struct linear_verdict verdict = linear_judge(history->ops, LONG_COUNT, NULL);
+        if (verdict.result != LINEAR_GOOD)
+            print_message("%s", verdict.report);
+        assert_int_equal(verdict.result, LINEAR_GOOD);
+        assert_true(verdict.tries < 20 * LONG_COUNT);
+        /* The last read but some shows what was overwritten long before. */
+        size_t read = LONG_COUNT - 40;
+        while (history->ops[read].kind != LINEAR_GET)
+            read++;
+        size_t old = 100;
+        while (history->ops[old].kind != LINEAR_SET || history->ops[old].outcome != LINEAR_DONE)
+            old++;
+        history->ops[read].shown = history->ops[old].value;
+        history->ops[read].version = 0;
+        verdict = linear_judge(history->ops, LONG_COUNT, NULL);
+        assert_int_equal(verdict.result, LINEAR_BAD);
+        assert_true(verdict.tries < 200 * LONG_COUNT);
+    }
+    free(history);
+}
+
+/* Without versions only the order in time and the values tell. */
+static void too_few_tries_leave_it_undecided(void **state)
+{
+    (void)state;
+    struct linear_op ops[] = {{LINEAR_SET, AT(1, 9), V("a")},
+                              {LINEAR_SET, AT(1, 9), V("b")},
+                              {LINEAR_SET, AT(1, 9), V("c")},
+                              {LINEAR_GET, AT(10, 11), SHOWN("d")}};
+    const struct linear_options options = {.tries_max = 2};
+    assert_int_equal(linear_judge(ops, ARRAY_COUNT(ops), &options).result, LINEAR_UNDECIDED);
+    assert_int_equal(linear_judge(ops, ARRAY_COUNT(ops), NULL).result, LINEAR_BAD);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_true_history_is_good),
+        cmocka_unit_test(every_kind_of_lie_is_found_and_told),
+        cmocka_unit_test(small_histories_are_judged_as_by_trying_every_order),
+        cmocka_unit_test(a_long_history_is_judged_in_little_time),
+        cmocka_unit_test(too_few_tries_leave_it_undecided),
+    };
+    return cmocka_run_group_tests_name("linear", tests, NULL, NULL);
+}
