@@ -51,6 +51,34 @@ MESSAGE(ANSWER,
 /* The next part of the FORWARD or ANSWER this connection is in the middle of. */
 MESSAGE(PART,
     FIELD(U64, number))
+/* The next bytes of the sender's stream to the receiver. Body: part of a sequence of records
+ * (record_list.h), cut anywhere. A stream begins with each connection, and anew with each epoch. */
+MESSAGE(STREAM,
+    FIELD(U32, epoch)         /* the sender's */
+    FIELD(U64, at))           /* bytes of this stream that went before */
+/* How much of the stream that comes over this connection has been worked off. Body: records, which
+ * count before the numbers do. */
+MESSAGE(STREAMED,
+    FIELD(U32, epoch)
+    FIELD(U64, records)       /* applied, all those of the stream so far */
+    FIELD(U64, bytes))        /* received, the same */
+/* What do your copies of these slots state? Body: RANGEs. */
+MESSAGE(COLLECT,
+    FIELD(U32, epoch)
+    FIELD(U64, number))       /* the asker's, comes back in COPIES */
+/* Body: a COPY for each slot asked for; those of many slots come in several messages. */
+MESSAGE(COPIES,
+    FIELD(U32, epoch)
+    FIELD(U64, number))
+/* The sender holds copies of slots whose group lacks it: are they active? Body: RANGEs. */
+MESSAGE(HOLDING,
+    FIELD(U32, epoch))
+/* Body: RANGEs, of those asked for that the sender leads and that are active. */
+MESSAGE(ACTIVE,
+    FIELD(U32, epoch))
+/* On any connection: a message of a lower epoch has come, and was not taken. */
+MESSAGE(STALE,
+    FIELD(U32, epoch))        /* the sender's */
 
 /* Asks for what the receiver knows of the members and the sender does not. Body: lines of news that
  * the sender tells in the same breath. */
