@@ -86,6 +86,28 @@ static void every_message_reads_as_documented(void **state)
     assert_header(&part, "PART 0");
 }
 
+static void every_message_about_copies_reads_as_documented(void **state)
+{
+    (void)state;
+    struct message stream = {.kind = MESSAGE_STREAM,
+                             .STREAM = {.epoch = 7, .at = UINT64_MAX},
+                             .body = SPAN_LITERAL("\1\0\r\n")};
+    assert_header(&stream, "STREAM 7 18446744073709551615");
+    struct message streamed = {.kind = MESSAGE_STREAMED,
+                               .STREAMED = {.epoch = UINT32_MAX, .records = 5, .bytes = 6}};
+    assert_header(&streamed, "STREAMED 4294967295 5 6");
+    struct message collect = {.kind = MESSAGE_COLLECT, .COLLECT = {.epoch = 7, .number = 1}};
+    assert_header(&collect, "COLLECT 7 1");
+    struct message copies = {.kind = MESSAGE_COPIES, .COPIES = {.epoch = 7, .number = 1}};
+    assert_header(&copies, "COPIES 7 1");
+    struct message holding = {.kind = MESSAGE_HOLDING, .HOLDING = {.epoch = 7}};
+    assert_header(&holding, "HOLDING 7");
+    struct message active = {.kind = MESSAGE_ACTIVE, .ACTIVE = {.epoch = 7}};
+    assert_header(&active, "ACTIVE 7");
+    struct message stale = {.kind = MESSAGE_STALE, .STALE = {.epoch = 8}};
+    assert_header(&stale, "STALE 8");
+}
+
 static void every_control_message_reads_as_documented(void **state)
 {
     (void)state;
@@ -125,8 +147,9 @@ static void every_kind_has_its_word(void **state)
 {
     (void)state;
     static const char *const words[] = {
-        "HELLO",   "WELCOME", "REFUSED", "FORWARD", "ANSWER", "PART",  "GET_MEMBERSHIP_LIST",
-        "MEMBERS", "NEWS",    "HEARD",   "PING",    "PONG",   "PROBE", "PROBED"};
+        "HELLO",    "WELCOME", "REFUSED", "FORWARD", "ANSWER", "PART",  "STREAM",
+        "STREAMED", "COLLECT", "COPIES",  "HOLDING", "ACTIVE", "STALE", "GET_MEMBERSHIP_LIST",
+        "MEMBERS",  "NEWS",    "HEARD",   "PING",    "PONG",   "PROBE", "PROBED"};
     assert_int_equal(ARRAY_COUNT(words), MESSAGE_KIND_COUNT);
     for (size_t i = 0; i < ARRAY_COUNT(words); i++)
         assert_string_equal(message_word((enum message_kind)i), words[i]);
@@ -384,6 +407,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_message_reads_as_documented),
         cmocka_unit_test(every_control_message_reads_as_documented),
+        cmocka_unit_test(every_message_about_copies_reads_as_documented),
         cmocka_unit_test(every_kind_has_its_word),
         cmocka_unit_test(every_field_is_read),
         cmocka_unit_test(the_versions_of_a_hello_are_read_whatever_follows),
