@@ -16,7 +16,6 @@ static bool member_take(const struct member_list_entry *entry, struct view *view
         return false;
     address_format(&address, member->name);
     member->weight = entry->weight;
-    member->is_up = true;
     view->member_count++;
     return strcmp(member->name, entry->name) == 0;
 }

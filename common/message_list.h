@@ -6,7 +6,9 @@
  * MESSAGE_WORD_BYTES_MAX). Each message has a body, at most FRAME_BODY_BYTES_MAX.
  *
  * In this order: the handshake, on every connection; what data connections carry; what control
- * connections carry, questions and answers side by side. */
+ * connections carry, questions and answers side by side: of gossip, then of views.
+ *
+ * epoch is the number of the sender's view; 0: it has none. */
 
 /* clang-format off */
 
@@ -21,12 +23,18 @@ MESSAGE(HELLO,
     FIELD(TOKEN, from)        /* the sender's name */
     FIELD(HEX64, generation)  /* the birth of its data */
     FIELD(U64, boot)          /* rises with each of its starts */
-    FIELD(TOKEN, to))         /* whom it believes to have reached */
+    FIELD(TOKEN, to)          /* whom it believes to have reached */
+    FIELD(HEX64, id)          /* of the cluster whose view it has; zeros: it has none */
+    FIELD(HEX64, seat)        /* its vote; zeros: it has none */
+    FIELD(U32, epoch))
 MESSAGE(WELCOME,
     FIELD(U32, version)       /* the highest common protocol version: it is used from here on */
     FIELD(TOKEN, from)
     FIELD(HEX64, generation)
-    FIELD(U64, boot))
+    FIELD(U64, boot)
+    FIELD(HEX64, id)
+    FIELD(HEX64, seat)
+    FIELD(U32, epoch))
 /* Body: the reason, for people. */
 MESSAGE(REFUSED,
     FIELD(WORD, why)          /* version, cluster, gossip, kind, name, self, boot or full */
@@ -89,7 +97,8 @@ MESSAGE(GET_MEMBERSHIP_LIST,
     FIELD(U64, hb)            /* and heartbeat: proof that it lives */
     FIELD(U64, since)         /* the receiver's last change that the sender has seen; 0: tell all;
                                * 2^64 - 1: tell only where you are */
-    FIELD(HEX64, viewhash))   /* of the live members as the sender sees them */
+    FIELD(HEX64, viewhash)    /* of the live members as the sender sees them */
+    FIELD(U32, epoch))
 /* Body: lines of news, of those changed after since, oldest first, then heartbeats. */
 MESSAGE(MEMBERS,
     FIELD(U64, number)
@@ -98,7 +107,8 @@ MESSAGE(MEMBERS,
     FIELD(U64, hb)
     FIELD(U64, version)       /* the last change told here */
     FIELD(U64, newest)        /* the last there is: if above version, ask on at once */
-    FIELD(HEX64, viewhash))
+    FIELD(HEX64, viewhash)
+    FIELD(U32, epoch))
 /* Body: lines of news, told when they happen. LEAVE is NEWS of the sender's own end. */
 MESSAGE(NEWS,
     FIELD(U64, number)        /* 0: no HEARD wanted */
@@ -107,12 +117,14 @@ MESSAGE(HEARD,
     FIELD(U64, number))
 /* Are you there? Body: how the receiver stands with the sender, if that is not ALIVE. */
 MESSAGE(PING,
-    FIELD(U64, number))
+    FIELD(U64, number)
+    FIELD(U32, epoch))
 MESSAGE(PONG,
     FIELD(U64, number)
     FIELD(U64, boot)
     FIELD(U32, inc)
-    FIELD(U64, hb))
+    FIELD(U64, hb)
+    FIELD(U32, epoch))
 /* Asks the receiver to try whether another node is there. */
 MESSAGE(PROBE,
     FIELD(U64, number)
@@ -121,5 +133,84 @@ MESSAGE(PROBE,
 MESSAGE(PROBED,
     FIELD(U64, number)
     FIELD(WORD, result))      /* ok, refused, silent, stalled or unknown */
+
+/* Asks for views: of this number and above. */
+MESSAGE(GET_VIEWS,
+    FIELD(U32, epoch)
+    FIELD(U32, first))        /* 0: all that there are */
+/* Body: views as text (view.h), ascending without a gap, the last one of the number epoch; the
+ * first whole, or a `next` to the one that the receiver has. In PARTs if total exceeds one frame. */
+MESSAGE(VIEWS,
+    FIELD(U32, epoch)
+    FIELD(U32, total))
+/* Paxos for view epoch + 1, among the seats that vote in view epoch; for view 1 among the lines of
+ * peers.txt. round and seat are the ballot. */
+MESSAGE(PREPARE,
+    FIELD(U32, epoch)
+    FIELD(U64, round)
+    FIELD(HEX64, seat)
+    FIELD(HEX64, list))       /* epoch 0: hash of the list; else zeros */
+/* The highest ballot promised: that of PREPARE, or a higher one, which refuses it. Body: the view
+ * accepted under the ballot accepted_…; both zero: none, and no body. */
+MESSAGE(PROMISE,
+    FIELD(U32, epoch)
+    FIELD(U64, round)
+    FIELD(HEX64, seat)
+    FIELD(HEX64, list)
+    FIELD(U64, accepted_round)
+    FIELD(HEX64, accepted_seat)
+    FIELD(U32, weight)        /* the voter's: view 1 names it */
+    FIELD(U32, total))
+/* Body: the view. */
+MESSAGE(ACCEPT,
+    FIELD(U32, epoch)
+    FIELD(U64, round)
+    FIELD(HEX64, seat)
+    FIELD(HEX64, list)
+    FIELD(U32, total))
+/* The highest ballot promised: if that is ACCEPT's, it is accepted. */
+MESSAGE(ACCEPTED,
+    FIELD(U32, epoch)
+    FIELD(U64, round)
+    FIELD(HEX64, seat)
+    FIELD(HEX64, list))
+/* Asks one that votes for a change. The fields after what describe the member that it is about. */
+MESSAGE(PROPOSE,
+    FIELD(U32, epoch)
+    FIELD(U64, number)        /* the asker's, comes back in PROPOSED; 0: no answer is wanted */
+    FIELD(WORD, what)         /* join, leave, stop, forget or next */
+    FIELD(TOKEN, name)
+    FIELD(HEX64, generation)
+    FIELD(U64, boot)
+    FIELD(HEX64, seat)
+    FIELD(U32, weight))
+/* Body: why it is refused, for people; empty: it is not. */
+MESSAGE(PROPOSED,
+    FIELD(U32, epoch)
+    FIELD(U64, number))
+/* What the sender has, whole: body: ranges of slots, ascending ("0-5 9 11-16383"). */
+MESSAGE(REPORT,
+    FIELD(U32, epoch)
+    FIELD(WORD, what))        /* active: led and active; synced: as a learner */
+/* Which members does the receiver hold DEAD, and since when? */
+MESSAGE(GET_HELD,
+    FIELD(U32, epoch)
+    FIELD(U64, number))
+/* Body: a line a member: <name> <boot> <milliseconds>. */
+MESSAGE(HELD,
+    FIELD(U32, epoch)
+    FIELD(U64, number))
+/* Is this epoch still yours? An answer of a higher epoch says no. */
+MESSAGE(GET_ALIVE,
+    FIELD(U32, epoch)
+    FIELD(U64, number))
+MESSAGE(ALIVE,
+    FIELD(U32, epoch)
+    FIELD(U64, number))
+/* An operator gives members up: what only they had is lost. Body: a line a member: <name>
+ * <generation>. */
+MESSAGE(ACCEPTLOSS,
+    FIELD(U32, epoch)
+    FIELD(U64, number))
 
 /* clang-format on */

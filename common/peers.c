@@ -129,7 +129,6 @@ static void fill_view(struct view *view, const struct entry *entries, uint32_t c
     for (uint32_t i = 0; i < count; i++) {
         memcpy(view->members[i].name, entries[i].name, sizeof(entries[i].name));
         view->members[i].weight = 1;
-        view->members[i].is_up = true;
     }
 }
 

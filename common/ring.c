@@ -70,14 +70,16 @@ static void open_positions(const struct view *view, struct positions *positions)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < view->member_count; i++)
-        count += view->members[i].weight * RING_POSITIONS_PER_WEIGHT;
+        if (member_is_full(&view->members[i]))
+            count += view->members[i].weight * RING_POSITIONS_PER_WEIGHT;
     struct position *unsorted = malloc(count * sizeof(*unsorted));
     positions->all = malloc(count * sizeof(*positions->all));
     CHECK(unsorted != NULL);
     CHECK(positions->all != NULL);
     struct position *end = unsorted;
     for (uint32_t i = 0; i < view->member_count; i++)
-        end = hash_member(&view->members[i], (uint16_t)i, end);
+        if (member_is_full(&view->members[i]))
+            end = hash_member(&view->members[i], (uint16_t)i, end);
     CHECK(end == unsorted + count);
     sort_positions(unsorted, count, positions);
     free(unsorted);
@@ -162,17 +164,22 @@ static void place_groups(const struct view *view, const struct positions *positi
     }
 }
 
+static bool can_lead(const struct member *member)
+{
+    return member_is_full(member) && member_is_up(member);
+}
+
 /* How many slots each member may lead before it is passed over:
  * max(floor(1.05 × average), ceil(average)), the average being its weight's part of all slots
- * among the members that are up. 0 for one that is down. */
+ * among the members that are up. 0 for one that is down, or not full. */
 static void compute_shares(const struct view *view, uint32_t *share)
 {
     uint64_t weight_up = 0;
     for (uint32_t i = 0; i < view->member_count; i++)
-        weight_up += view->members[i].is_up ? view->members[i].weight : 0;
+        weight_up += can_lead(&view->members[i]) ? view->members[i].weight : 0;
     for (uint32_t i = 0; i < view->member_count; i++) {
         share[i] = 0;
-        if (!view->members[i].is_up)
+        if (!can_lead(&view->members[i]))
             continue;
         uint64_t part = (uint64_t)SLOT_COUNT * view->members[i].weight;
         uint64_t bound = part * 105 / (weight_up * 100);
@@ -185,7 +192,7 @@ static void compute_shares(const struct view *view, uint32_t *share)
 struct placing {
     struct ring *ring;
     uint32_t slot;                    /* the next one; those below have a primary */
-    uint32_t share[VIEW_MEMBERS_MAX]; /* 0 for a member that is down */
+    uint32_t share[VIEW_MEMBERS_MAX]; /* 0 for a member that leads nothing */
     uint32_t led[VIEW_MEMBERS_MAX];   /* at most share */
 };
 
@@ -284,23 +291,33 @@ static void place_primaries(const struct view *view, struct ring *ring)
     }
 }
 
-static void check_view(const struct view *view)
+/* Returns how many members are full: at least one, no two of one name. */
+static uint32_t check_view(const struct view *view)
 {
-    CHECK(view->member_count >= 1);
+    uint32_t count = 0;
+    const char *before = NULL;
     CHECK(view->member_count <= VIEW_MEMBERS_MAX);
     for (uint32_t i = 0; i < view->member_count; i++) {
-        CHECK(view->members[i].weight >= 1);
-        CHECK(view->members[i].weight <= VIEW_WEIGHT_MAX);
+        const struct member *member = &view->members[i];
+        CHECK(member->weight >= 1);
+        CHECK(member->weight <= VIEW_WEIGHT_MAX);
         if (i > 0)
-            CHECK(strcmp(view->members[i - 1].name, view->members[i].name) < 0);
+            CHECK(member_compare(member - 1, member) < 0);
+        if (!member_is_full(member))
+            continue;
+        CHECK(before == NULL || strcmp(before, member->name) < 0);
+        before = member->name;
+        count++;
     }
+    CHECK(count >= 1);
+    return count;
 }
 
 void ring_place(const struct view *view, struct ring *ring)
 {
-    check_view(view);
+    uint32_t full_count = check_view(view);
     ring->member_count = view->member_count;
-    ring->group_size = view->member_count < RING_COPIES_MAX ? view->member_count : RING_COPIES_MAX;
+    ring->group_size = full_count < RING_COPIES_MAX ? full_count : RING_COPIES_MAX;
     struct positions *positions = malloc(sizeof(*positions));
     CHECK(positions != NULL);
     open_positions(view, positions);
@@ -314,8 +331,12 @@ uint64_t ring_hash(const struct view *view)
 {
     struct buf text = {0};
     struct digest digest;
-    for (uint32_t i = 0; i < view->member_count; i++)
-        buf_printf(&text, "%s %u\n", view->members[i].name, (unsigned)view->members[i].weight);
+    for (uint32_t i = 0; i < view->member_count; i++) {
+        const struct member *member = &view->members[i];
+        if (member_is_full(member))
+            buf_printf(&text, "%s %u%s\n", member->name, (unsigned)member->weight,
+                       member_is_up(member) ? "" : " down");
+    }
     digest_of(buf_span(&text), &digest);
     buf_close(&text);
     return digest_position(&digest);

@@ -544,7 +544,6 @@ void gossip_ring_view(const struct gossip *gossip, struct view *view)
         struct member *member = &view->members[i];
         snprintf(member->name, sizeof(member->name), "%s", record->name);
         member->weight = record->weight;
-        member->is_up = true;
     }
 }
 

@@ -27,7 +27,8 @@ static void key_of(const struct view *view, struct digest *key)
     struct buf text = {0};
     for (uint32_t i = 0; i < view->member_count; i++) {
         const struct member *member = &view->members[i];
-        buf_printf(&text, "%s %u %d\n", member->name, member->weight, member->is_up);
+        buf_printf(&text, "%s %u %u\n", member->name, member->weight,
+                   member->role * STANDING_COUNT + member->standing);
     }
     digest_of(buf_span(&text), key);
     buf_close(&text);

@@ -29,7 +29,6 @@ static struct view view_of_names(const char *const *names, size_t count)
         struct member *member = &view.members[view.member_count++];
         snprintf(member->name, sizeof(member->name), "%s", names[i]);
         member->weight = 1;
-        member->is_up = true;
     }
     if (count == 2 && strcmp(view.members[0].name, view.members[1].name) > 0) {
         struct member first = view.members[0];

@@ -52,14 +52,19 @@ static void every_message_reads_as_documented(void **state)
                                       .from = SPAN_LITERAL("a:1"),
                                       .generation = 0xabc,
                                       .boot = 17,
-                                      .to = SPAN_LITERAL("[::1]:2")}};
-    assert_header(&hello, "HELLO 1 4294967295 data c random a:1 0000000000000abc 17 [::1]:2");
+                                      .to = SPAN_LITERAL("[::1]:2"),
+                                      .id = 0xcd,
+                                      .seat = 0xef,
+                                      .epoch = 5}};
+    assert_header(&hello, "HELLO 1 4294967295 data c random a:1 0000000000000abc 17 [::1]:2 "
+                          "00000000000000cd 00000000000000ef 5");
     struct message welcome = {.kind = MESSAGE_WELCOME,
                               .WELCOME = {.version = 0,
                                           .from = SPAN_LITERAL("b:2"),
                                           .generation = UINT64_MAX,
                                           .boot = UINT64_MAX}};
-    assert_header(&welcome, "WELCOME 0 b:2 ffffffffffffffff 18446744073709551615");
+    assert_header(&welcome, "WELCOME 0 b:2 ffffffffffffffff 18446744073709551615 "
+                            "0000000000000000 0000000000000000 0");
     struct message refused = {.kind = MESSAGE_REFUSED,
                               .REFUSED = {.why = SPAN_LITERAL("cluster"),
                                           .from = SPAN_LITERAL("b:2"),
@@ -117,24 +122,25 @@ static void every_control_message_reads_as_documented(void **state)
                                                   .inc = UINT32_MAX,
                                                   .hb = 9,
                                                   .since = UINT64_MAX,
-                                                  .viewhash = 0xfe},
+                                                  .viewhash = 0xfe,
+                                                  .epoch = 3},
                           .body = SPAN_LITERAL("a line of news\n")};
     assert_header(&get, "GET_MEMBERSHIP_LIST 7 17 4294967295 9 18446744073709551615 "
-                        "00000000000000fe");
+                        "00000000000000fe 3");
     struct message members = {
         .kind = MESSAGE_MEMBERS,
         .MEMBERS = {
             .number = 7, .boot = 17, .inc = 1, .hb = 2, .version = 3, .newest = 4, .viewhash = 5}};
-    assert_header(&members, "MEMBERS 7 17 1 2 3 4 0000000000000005");
+    assert_header(&members, "MEMBERS 7 17 1 2 3 4 0000000000000005 0");
     struct message news = {.kind = MESSAGE_NEWS, .NEWS = {.number = 0, .hb = 6}};
     assert_header(&news, "NEWS 0 6");
     struct message heard = {.kind = MESSAGE_HEARD, .HEARD = {.number = 8}};
     assert_header(&heard, "HEARD 8");
     struct message ping = {.kind = MESSAGE_PING, .PING = {.number = 9}};
-    assert_header(&ping, "PING 9");
+    assert_header(&ping, "PING 9 0");
     struct message pong = {.kind = MESSAGE_PONG,
                            .PONG = {.number = 9, .boot = 17, .inc = 1, .hb = 2}};
-    assert_header(&pong, "PONG 9 17 1 2");
+    assert_header(&pong, "PONG 9 17 1 2 0");
     struct message probe = {.kind = MESSAGE_PROBE,
                             .PROBE = {.number = 3, .name = SPAN_LITERAL("c:3"), .boot = 17}};
     assert_header(&probe, "PROBE 3 c:3 17");
@@ -143,13 +149,60 @@ static void every_control_message_reads_as_documented(void **state)
     assert_header(&probed, "PROBED 3 silent");
 }
 
+static void every_message_of_views_reads_as_documented(void **state)
+{
+    (void)state;
+    const struct {
+        struct message message;
+        const char *header;
+    } cases[] = {
+        {{.kind = MESSAGE_GET_VIEWS, .GET_VIEWS = {4, 2}}, "GET_VIEWS 4 2"},
+        {{.kind = MESSAGE_VIEWS, .VIEWS = {4, 100}}, "VIEWS 4 100"},
+        {{.kind = MESSAGE_STALE, .STALE = {9}}, "STALE 9"},
+        {{.kind = MESSAGE_PREPARE, .PREPARE = {4, 2, 0xab, 0}},
+         "PREPARE 4 2 00000000000000ab 0000000000000000"},
+        {{.kind = MESSAGE_PROMISE, .PROMISE = {0, 2, 0xab, 0xcd, 1, 0xef, 100, 70}},
+         "PROMISE 0 2 00000000000000ab 00000000000000cd 1 00000000000000ef 100 70"},
+        {{.kind = MESSAGE_ACCEPT, .ACCEPT = {4, 2, 0xab, 0, 70}},
+         "ACCEPT 4 2 00000000000000ab 0000000000000000 70"},
+        {{.kind = MESSAGE_ACCEPTED, .ACCEPTED = {4, 2, 0xab, 0}},
+         "ACCEPTED 4 2 00000000000000ab 0000000000000000"},
+        {{.kind = MESSAGE_PROPOSE,
+          .PROPOSE = {4, 1, SPAN_LITERAL("join"), SPAN_LITERAL("a:1"), 0xab, 17, 0xcd, 1}},
+         "PROPOSE 4 1 join a:1 00000000000000ab 17 00000000000000cd 1"},
+        {{.kind = MESSAGE_PROPOSED, .PROPOSED = {4, 1}}, "PROPOSED 4 1"},
+        {{.kind = MESSAGE_REPORT, .REPORT = {4, SPAN_LITERAL("active")}}, "REPORT 4 active"},
+        {{.kind = MESSAGE_GET_HELD, .GET_HELD = {4, 1}}, "GET_HELD 4 1"},
+        {{.kind = MESSAGE_HELD, .HELD = {4, 1}}, "HELD 4 1"},
+        {{.kind = MESSAGE_GET_ALIVE, .GET_ALIVE = {4, 1}}, "GET_ALIVE 4 1"},
+        {{.kind = MESSAGE_ALIVE, .ALIVE = {4, 1}}, "ALIVE 4 1"},
+        {{.kind = MESSAGE_ACCEPTLOSS, .ACCEPTLOSS = {4, 1}}, "ACCEPTLOSS 4 1"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
+        assert_header(&cases[i].message, cases[i].header);
+}
+
 static void every_kind_has_its_word(void **state)
 {
     (void)state;
-    static const char *const words[] = {
-        "HELLO",    "WELCOME", "REFUSED", "FORWARD", "ANSWER", "PART",  "STREAM",
-        "STREAMED", "COLLECT", "COPIES",  "HOLDING", "ACTIVE", "STALE", "GET_MEMBERSHIP_LIST",
-        "MEMBERS",  "NEWS",    "HEARD",   "PING",    "PONG",   "PROBE", "PROBED"};
+    static const char *const words[] = {"HELLO",     "WELCOME",
+                                        "REFUSED",   "FORWARD",
+                                        "ANSWER",    "PART",
+                                        "STREAM",    "STREAMED",
+                                        "COLLECT",   "COPIES",
+                                        "HOLDING",   "ACTIVE",
+                                        "STALE",     "GET_MEMBERSHIP_LIST",
+                                        "MEMBERS",   "NEWS",
+                                        "HEARD",     "PING",
+                                        "PONG",      "PROBE",
+                                        "PROBED",    "GET_VIEWS",
+                                        "VIEWS",     "PREPARE",
+                                        "PROMISE",   "ACCEPT",
+                                        "ACCEPTED",  "PROPOSE",
+                                        "PROPOSED",  "REPORT",
+                                        "GET_HELD",  "HELD",
+                                        "GET_ALIVE", "ALIVE",
+                                        "ACCEPTLOSS"};
     assert_int_equal(ARRAY_COUNT(words), MESSAGE_KIND_COUNT);
     for (size_t i = 0; i < ARRAY_COUNT(words); i++)
         assert_string_equal(message_word((enum message_kind)i), words[i]);
@@ -185,7 +238,8 @@ static void every_field_is_read(void **state)
     assert_true(span_equal(message.FORWARD.direct, SPAN_LITERAL("5000,t")));
     assert_int_equal(message.FORWARD.total, 0);
     assert_true(span_equal(message.body, SPAN_LITERAL("body")));
-    frame.header = SPAN_LITERAL("HELLO 1 2 data c g a:1 0123456789abcdef 3 b:2");
+    frame.header = SPAN_LITERAL("HELLO 1 2 data c g a:1 0123456789abcdef 3 b:2 "
+                                "00000000000000cd 00000000000000ef 4");
     assert_int_equal(message_parse(&frame, &message), ERR_OK);
     assert_int_equal(message.kind, MESSAGE_HELLO);
     assert_int_equal(message.HELLO.oldest, 1);
@@ -197,6 +251,9 @@ static void every_field_is_read(void **state)
     assert_true(span_equal(message.HELLO.gossip, SPAN_LITERAL("g")));
     assert_true(message.HELLO.generation == 0x0123456789abcdef);
     assert_true(message.HELLO.boot == 3);
+    assert_true(message.HELLO.id == 0xcd);
+    assert_true(message.HELLO.seat == 0xef);
+    assert_int_equal(message.HELLO.epoch, 4);
 }
 
 static void malformed_headers_are_refused(void **state)
@@ -309,10 +366,10 @@ static void the_longest_message_fits_a_frame(void **state)
     struct span longest = span_of(name, sizeof(name));
     struct span word = span_of(name, MESSAGE_WORD_BYTES_MAX);
     char *body = calloc(1, FRAME_BODY_BYTES_MAX);
-    struct message hello = {
-        .kind = MESSAGE_HELLO,
-        .HELLO = {UINT32_MAX, UINT32_MAX, word, word, word, longest, 1, UINT64_MAX, longest},
-        .body = span_of(body, FRAME_BODY_BYTES_MAX)};
+    struct message hello = {.kind = MESSAGE_HELLO,
+                            .HELLO = {UINT32_MAX, UINT32_MAX, word, word, word, longest, 1,
+                                      UINT64_MAX, longest, 1, 1, UINT32_MAX},
+                            .body = span_of(body, FRAME_BODY_BYTES_MAX)};
     struct reply out = {0};
     message_append(&out, &hello);
     struct frame frame;
@@ -408,6 +465,7 @@ int main(void)
         cmocka_unit_test(every_message_reads_as_documented),
         cmocka_unit_test(every_control_message_reads_as_documented),
         cmocka_unit_test(every_message_about_copies_reads_as_documented),
+        cmocka_unit_test(every_message_of_views_reads_as_documented),
         cmocka_unit_test(every_kind_has_its_word),
         cmocka_unit_test(every_field_is_read),
         cmocka_unit_test(the_versions_of_a_hello_are_read_whatever_follows),

@@ -19,7 +19,7 @@ static const char *names_of(const char *text, size_t len, char names[4096])
     names[0] = '\0';
     for (uint32_t i = 0; i < view.member_count; i++) {
         assert_int_equal(view.members[i].weight, 1);
-        assert_true(view.members[i].is_up);
+        assert_true(member_is_up(&view.members[i]));
         if (i > 0)
             strcat(names, " ");
         strcat(names, view.members[i].name);

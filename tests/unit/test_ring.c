@@ -87,9 +87,9 @@ static uint32_t slow_share(const struct view *view, uint32_t member)
 {
     uint64_t all = 0;
     for (uint32_t i = 0; i < view->member_count; i++)
-        if (view->members[i].is_up)
+        if (member_is_up(&view->members[i]))
             all += view->members[i].weight;
-    if (!view->members[member].is_up)
+    if (!member_is_up(&view->members[member]))
         return 0;
     uint64_t part = 16384ull * view->members[member].weight;
     uint64_t floor_105 = part * 105 / (all * 100);
@@ -190,7 +190,7 @@ static void slow_primaries(struct slow *slow)
         slow->primary[slot] = RING_NOBODY;
         bool somebody_is_up = false;
         for (uint32_t i = 0; i < slow->groups->group_size; i++)
-            somebody_is_up |= slow->view->members[slow->groups->group[slot][i]].is_up;
+            somebody_is_up |= member_is_up(&slow->view->members[slow->groups->group[slot][i]]);
         while (somebody_is_up && !slow_try(slow, slot, level))
             for (uint32_t i = 0; i < slow->view->member_count; i++)
                 slow->share[i] += level[i] >= 0 ? 1 + slow->share[i] / 64 : 0;
@@ -235,7 +235,8 @@ static void view_of_chance(struct view *view, struct prng *prng)
     buf_close(&text);
     for (uint32_t i = 0; i < count; i++) {
         view->members[i].weight = 1 + (uint32_t)prng_below(prng, weight_max);
-        view->members[i].is_up = prng_below(prng, 100) >= down_percent;
+        view->members[i].standing =
+            prng_below(prng, 100) >= down_percent ? STANDING_UP : STANDING_DOWN;
     }
 }
 
@@ -245,7 +246,7 @@ static void view_of_overload(struct view *view)
 {
     view_of(view, "%s", "big:1\nbig:2\nother:1\nsmall:1");
     view->members[0].weight = 50;
-    view->members[0].is_up = false;
+    view->members[0].standing = STANDING_DOWN;
     view->members[1].weight = 50;
 }
 
@@ -473,7 +474,7 @@ static void members_down_stay_in_groups_and_lead_nothing(void **state)
     ring_place(&view, all_up);
     for (uint32_t down = 0; down < 1u << 7; down++) {
         for (uint32_t i = 0; i < 7; i++)
-            view.members[i].is_up = !(down >> i & 1);
+            view.members[i].standing = down >> i & 1 ? STANDING_DOWN : STANDING_UP;
         ring_place(&view, ring);
         assert_memory_equal(ring->group, all_up->group, sizeof(ring->group));
         for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
@@ -498,7 +499,7 @@ static void only_a_full_share_is_passed_over(void **state)
     struct ring *ring = malloc(sizeof(*ring));
     struct view view;
     view_of_nodes(&view, 60);
-    view.members[3].is_up = false;
+    view.members[3].standing = STANDING_DOWN;
     view.members[5].weight = 3;
     ring_place(&view, ring);
     uint32_t led[60] = {0};
@@ -509,7 +510,7 @@ static void only_a_full_share_is_passed_over(void **state)
         for (uint32_t i = 0; ring->group[slot][i] != ring->primary[slot]; i++) {
             uint16_t passed = ring->group[slot][i];
             assert_int_equal(led[passed], slow_share(&view, passed));
-            passed_count += view.members[passed].is_up;
+            passed_count += member_is_up(&view.members[passed]);
         }
     assert_true(passed_count > 0);
     view_close(&view);
