@@ -815,8 +815,7 @@ static enum parse parse_words(struct call *call, struct span line, struct span w
     return refuse(call, UNKNOWN);
 }
 
-/* Whether it may stand behind a request id: it writes, one key or all, and its answer holds no
- * value that would have to be kept with the id. */
+/* Whether it may stand behind a request id: it may write, one key or all. */
 static bool takes_id(struct verb verb)
 {
     switch (verb.family) {
@@ -827,13 +826,19 @@ static bool takes_id(struct verb verb)
     case FAMILY_TOUCH:
         return true;
     case FAMILY_META:
-        return verb.command == CMD_META_SET || verb.command == CMD_META_DELETE ||
-               verb.command == CMD_META_ARITH;
+        return verb.command != CMD_META_DEBUG;
     case FAMILY_NODE:
         return verb.command == CMD_FLUSH_ALL;
     default:
         return false;
     }
+}
+
+/* Whether an mg only reads, or asks for a value, which would have to be kept with the id. */
+static bool is_reading(const struct request *request)
+{
+    return request->command == CMD_META_GET &&
+           (!request_is_write(request) || (request->meta_seen & meta_bit('v')) != 0);
 }
 
 /* id = 1*32( DIGIT / ALPHA / "-" / "_" ) */
@@ -854,14 +859,17 @@ static enum parse parse_once(struct call *call, struct span line, struct span re
 {
     struct request *request = call->request;
     struct span id = take_word(&rest), word = take_word(&rest);
+    const struct span no_write = SPAN_LITERAL("CLIENT_ERROR a request id goes with a write\r\n");
     struct verb verb = verb_of(word);
     if (verb.family == FAMILY_UNKNOWN)
         return refuse(call, UNKNOWN);
     if (!takes_id(verb))
-        return refuse(call, SPAN_LITERAL("CLIENT_ERROR a request id goes with a write\r\n"));
+        return refuse(call, no_write);
     enum parse result = parse_words(call, line, word, verb, rest);
     if (result != PARSE_DONE || request->command == CMD_INVALID)
         return result;
+    if (is_reading(request))
+        return refuse(call, no_write);
     request->once = id;
     if (!is_id(id)) {
         request->command = CMD_INVALID;

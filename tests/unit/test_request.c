@@ -765,6 +765,7 @@ static void a_write_may_carry_a_request_id(void **state)
         {"once 1 ms k 1 c Ox\r\na\r\n", "once 1 ms k {c Ox} opaque=x [a]"},
         {"once 1 md k q\r\n", "once 1 md k {q}"},
         {"once 1 ma k v\r\n", "once 1 ma k {v}"},
+        {"once 1 mg k c T9\r\n", "once 1 mg k {c T9} exptime=9"},
         {"once " TEN TEN TEN "kk md k\r\n", "once " TEN TEN TEN "kk md k {}"},
         {"once 1 set k 0 0 21\r\n" TEN TEN "k\r\nmn\r\n", "once 1 set k too_large | mn"},
     };
@@ -783,7 +784,8 @@ static void a_request_id_in_the_wrong_place_is_refused(void **state)
         {"once 1 nonsense k\r\n", "!ERROR"},
         {"once 1 get k\r\nmn\r\n", NO_WRITE " | mn"},
         {"once 1 gat 0 k\r\n", NO_WRITE},
-        {"once 1 mg k T0\r\n", NO_WRITE},
+        {"once 1 mg k\r\n", NO_WRITE},
+        {"once 1 mg k v T0\r\nmn\r\n", NO_WRITE " | mn"},
         {"once 1 me k\r\n", NO_WRITE},
         {"once 1 version\r\n", NO_WRITE},
         {"once 1 hello\r\n", NO_WRITE},
