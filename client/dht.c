@@ -4,8 +4,10 @@
 #include "client/dht_run.h"
 #include "common/check.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 static const char *const result_names[] = {
     [DHT_OK] = "ok",
@@ -48,6 +50,9 @@ struct dht *dht_open(const char *servers, const char **why)
     CHECK(dht != NULL);
     dht->timeout_ms = DHT_TIMEOUT_MS;
     dht->is_ring_wanted = true;
+    dht->has_ids = true;
+    while (getrandom(&dht->id_nonce, sizeof(dht->id_nonce), 0) != (ssize_t)sizeof(dht->id_nonce))
+        CHECK(errno == EINTR);
     if (!seeds_take(dht, servers, why ? why : &unheard)) {
         dht_close(dht);
         return NULL;
@@ -90,6 +95,11 @@ void dht_set_ring_aware(struct dht *dht, int is_ring_aware)
     dht->is_ring_wanted = is_ring_aware && !dht->via;
     if (!dht->is_ring_wanted)
         known_ring_close(&dht->ring);
+}
+
+void dht_set_request_ids(struct dht *dht, int has_ids)
+{
+    dht->has_ids = has_ids;
 }
 
 unsigned long long dht_direct_answers(const struct dht *dht)

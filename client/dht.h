@@ -22,8 +22,12 @@
  *
  * What a failure means is always told: DHT_NOT_DONE and DHT_TIMEOUT say that nothing was changed,
  * DHT_OUTCOME_UNKNOWN that a write may or may not have been carried out. What certainly was not
- * done is tried on the next server before anybody hears of it; a write of unknown outcome never is.
- * A connection that gave no answer, or a wrong one, is closed and not used again. */
+ * done is tried on the next server before anybody hears of it. A write of unknown outcome is asked
+ * again, of this server and others until the time is over, where it carries a request id: the
+ * cluster carries it out once and answers each time as the first. Nodes of a dht cluster are given
+ * such ids, other servers are not: there it is never repeated. Nor is DHT_OP_GAT.
+ * A connection that gave no answer, or a wrong one, is closed and not used again. A node that says
+ * nothing for half of the time is passed by, if another can be asked instead. */
 #ifndef DHT_H
 #define DHT_H
 
@@ -134,6 +138,11 @@ unsigned long long dht_direct_answers(const struct dht *dht);
 /* Whether to find the leader of each key and ask it (1, as it is after dht_open), or to ask whoever
  * answers for everything (0). Servers that know no ring are asked for everything in any case. */
 void dht_set_ring_aware(struct dht *dht, int is_ring_aware);
+
+/* Whether writes carry request ids (1, as it is after dht_open). The cluster keeps each for a
+ * minute or more, which costs it memory on every copy: a bulk load that can be begun anew may do
+ * without (0). */
+void dht_set_request_ids(struct dht *dht, int has_ids);
 
 /* The longest wait for an answer, connecting and retrying included; of several pipelined
  * operations each answer may take so long. At least 1. */

@@ -30,6 +30,10 @@ struct dht {
 
     struct via *via; /* owned; NULL: answers come back the way the requests went */
 
+    bool has_ids;      /* see dht_set_request_ids */
+    uint64_t id_nonce; /* random: begins the ids of this client's requests */
+    uint64_t id_count; /* ids given out: ends them */
+
     unsigned timeout_ms;
     uint64_t run_count; /* runs begun */
     uint64_t use_count; /* see server.used */

@@ -4,7 +4,6 @@
 
 #include <ctype.h>
 #include <inttypes.h>
-#include <time.h>
 
 /* A number above it is a point in time on the wire: 30 days. */
 #define TTL_RELATIVE_MAX_S (60 * 60 * 24 * 30)
@@ -16,7 +15,8 @@ enum takes {
     TAKES_TTL = 4,
     TAKES_FLAGS = 8,
     TAKES_CAS = 16,
-    TAKES_DELTA = 32
+    TAKES_DELTA = 32,
+    TAKES_ID = 64
 };
 
 #define KIND(id) (1u << ANSWER_##id)
@@ -30,9 +30,9 @@ _Static_assert(ANSWER_KIND_COUNT <= 32, "a set of kinds fits 32 bits");
     (KIND(META_DONE) | KIND(META_NOT_STORED) | KIND(META_EXISTS) | KIND(META_NOT_FOUND))
 #define KINDS_ARITH                                                                                \
     (KIND(META_DATA) | KIND(META_NOT_STORED) | KIND(META_EXISTS) | KIND(META_NOT_FOUND))
-#define TAKES_ITEM  (TAKES_KEY | TAKES_VALUE | TAKES_TTL | TAKES_FLAGS | TAKES_CAS)
-#define TAKES_JOIN  (TAKES_KEY | TAKES_VALUE | TAKES_CAS)
-#define TAKES_ARITH (TAKES_KEY | TAKES_CAS | TAKES_DELTA)
+#define TAKES_ITEM  (TAKES_KEY | TAKES_VALUE | TAKES_TTL | TAKES_FLAGS | TAKES_CAS | TAKES_ID)
+#define TAKES_JOIN  (TAKES_KEY | TAKES_VALUE | TAKES_CAS | TAKES_ID)
+#define TAKES_ARITH (TAKES_KEY | TAKES_CAS | TAKES_DELTA | TAKES_ID)
 
 /* Operations on keys are meta commands: each has exactly one answer, which says all there is to. */
 static const struct verb {
@@ -46,17 +46,18 @@ static const struct verb {
     [DHT_OP_GAT] = {"mg", " v f c t", TAKES_KEY | TAKES_TTL, true,
                     KIND(META_DATA) | KIND(META_MISS)},
     [DHT_OP_EXISTS] = {"mg", "", TAKES_KEY, false, KIND(META_DONE) | KIND(META_MISS)},
-    [DHT_OP_TOUCH] = {"mg", " c", TAKES_KEY | TAKES_TTL, true, KIND(META_DONE) | KIND(META_MISS)},
+    [DHT_OP_TOUCH] = {"mg", " c", TAKES_KEY | TAKES_TTL | TAKES_ID, true,
+                      KIND(META_DONE) | KIND(META_MISS)},
     [DHT_OP_SET] = {"ms", " c MS", TAKES_ITEM, true, KINDS_STORE},
     [DHT_OP_ADD] = {"ms", " c ME", TAKES_ITEM, true, KINDS_STORE},
     [DHT_OP_REPLACE] = {"ms", " c MR", TAKES_ITEM, true, KINDS_STORE},
     [DHT_OP_APPEND] = {"ms", " c MA", TAKES_JOIN, true, KINDS_STORE},
     [DHT_OP_PREPEND] = {"ms", " c MP", TAKES_JOIN, true, KINDS_STORE},
-    [DHT_OP_DELETE] = {"md", "", TAKES_KEY | TAKES_CAS, true,
+    [DHT_OP_DELETE] = {"md", "", TAKES_KEY | TAKES_CAS | TAKES_ID, true,
                        KIND(META_DONE) | KIND(META_NOT_FOUND) | KIND(META_EXISTS)},
     [DHT_OP_INCR] = {"ma", " v c MI", TAKES_ARITH, true, KINDS_ARITH},
     [DHT_OP_DECR] = {"ma", " v c MD", TAKES_ARITH, true, KINDS_ARITH},
-    [DHT_OP_FLUSH_ALL] = {"flush_all", "", 0, true, KIND(OK)},
+    [DHT_OP_FLUSH_ALL] = {"flush_all", "", TAKES_ID, true, KIND(OK)},
     [DHT_OP_STATS] = {"stats", "", 0, false, KIND(STAT) | KIND(END) | KIND(RESET)},
     [DHT_OP_VERSION] = {"version", "", 0, false, KIND(VERSION)},
     [DHT_OP_MEMBERS] = {"get_membership_list", "", 0, false, KIND(MEMBERSHIP)},
@@ -104,6 +105,11 @@ bool op_is_write(const struct dht_op *op)
     return verbs[op->verb].is_write;
 }
 
+bool op_takes_id(const struct dht_op *op)
+{
+    return (verbs[op->verb].takes & TAKES_ID) != 0;
+}
+
 bool op_has_value(const struct dht_op *op)
 {
     return (verbs[op->verb].takes & TAKES_VALUE) != 0;
@@ -114,20 +120,23 @@ bool op_ends_connection(const struct dht_op *op)
     return op->verb == DHT_OP_SHUTDOWN;
 }
 
-static int64_t ttl_to_send(int64_t ttl_s)
+static int64_t ttl_to_send(int64_t ttl_s, int64_t now_s)
 {
-    return ttl_s > TTL_RELATIVE_MAX_S ? (int64_t)time(NULL) + ttl_s : ttl_s;
+    return ttl_s > TTL_RELATIVE_MAX_S ? now_s + ttl_s : ttl_s;
 }
 
-void op_append(struct buf *out, const struct dht_op *op, struct span opaque)
+void op_append(struct buf *out, const struct dht_op *op, const struct op_envelope *envelope)
 {
     const struct verb *verb = &verbs[op->verb];
+    struct span opaque = envelope->opaque;
+    if (envelope->id.len > 0)
+        buf_printf(out, "once %.*s ", (int)envelope->id.len, envelope->id.data);
     buf_printf(out, "%s%s%s", verb->word, op->key ? " " : "", op->key ? op->key : "");
     if (verb->takes & TAKES_VALUE)
         buf_printf(out, " %zu", op->value_bytes);
     buf_append(out, verb->meta_flags, strlen(verb->meta_flags));
     if (verb->takes & TAKES_TTL)
-        buf_printf(out, " T%" PRId64, ttl_to_send(op->ttl_s));
+        buf_printf(out, " T%" PRId64, ttl_to_send(op->ttl_s, envelope->now_s));
     if (verb->takes & TAKES_FLAGS)
         buf_printf(out, " F%" PRIu32, op->flags);
     if (verb->takes & TAKES_CAS && op->cas)
@@ -135,7 +144,7 @@ void op_append(struct buf *out, const struct dht_op *op, struct span opaque)
     if (verb->takes & TAKES_DELTA)
         buf_printf(out, " D%" PRIu64, op->delta);
     if (op->verb == DHT_OP_FLUSH_ALL && op->ttl_s)
-        buf_printf(out, " %" PRId64, ttl_to_send(op->ttl_s));
+        buf_printf(out, " %" PRId64, ttl_to_send(op->ttl_s, envelope->now_s));
     if (opaque.len > 0)
         buf_printf(out, " O%.*s", (int)opaque.len, opaque.data);
     buf_append(out, "\r\n", 2);

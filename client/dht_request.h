@@ -10,14 +10,24 @@
 const char *op_fault(const struct dht_op *op);
 /* Whether it is about a key, thus has a leader. */
 bool op_has_key(const struct dht_op *op);
-/* Whether it may change something, thus is not repeated when its outcome is unknown. */
+/* Whether it may change something, thus is not repeated when its outcome is unknown, unless it
+ * carries an id. */
 bool op_is_write(const struct dht_op *op);
+/* Whether it may carry a request id. */
+bool op_takes_id(const struct dht_op *op);
 /* Whether a value follows its line. */
 bool op_has_value(const struct dht_op *op);
 /* Whether nothing but the end of the connection answers it. */
 bool op_ends_connection(const struct dht_op *op);
-/* Appends the request. opaque: what its answer is to be recognised by, or empty. */
-void op_append(struct buf *out, const struct dht_op *op, struct span opaque);
+/* What a request holds besides the operation. A repetition under the same id has to be the same. */
+struct op_envelope {
+    struct span id;     /* request id, or empty */
+    struct span opaque; /* what its answer is to be recognised by, or empty */
+    int64_t now_s;      /* Unix time, for times to live too long to be sent as such */
+};
+
+/* Appends the request. */
+void op_append(struct buf *out, const struct dht_op *op, const struct op_envelope *envelope);
 
 /* Whether it is an error line, which any request may get. */
 bool answer_is_failure(enum answer_kind kind);

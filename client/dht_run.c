@@ -2,15 +2,20 @@
 
 #include "client/dht_choice.h"
 #include "common/check.h"
+#include "common/number.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define OUT_BYTES_ENOUGH (64u * 1024)   /* more requests are made when less waits to be sent */
 #define IN_BYTES_ENOUGH  (1024u * 1024) /* not yet answers' turn: the others wait in the network */
 #define SLIPS_AT_HAND    4u
 #define LEARN_WAIT_MS    100u /* the longest that what is in flight delays a look at the ring */
+#define SETTLE_PAUSE_MS  50u  /* before a write of unknown outcome is asked for a third time, … */
+#define ID_BYTES_MAX     (2 * HEX64_DIGITS + 1)
 
 /* The answers of dht_run's operations being fetched.
  *
@@ -31,6 +36,10 @@ struct run {
     uint64_t pause_ms; /* the shortest that a busy one of them asked for; 0: none did */
     enum dht_result failure; /* how the last of them failed; dht->text says it for people */
     uint64_t deadline_ms;
+    uint64_t doubt_ms;       /* when a server that has said nothing is passed by */
+    uint64_t settle_ms;      /* unsettled writes are not asked again before */
+    uint64_t first_id;       /* number of the first operation's request id */
+    int64_t now_s;           /* Unix time of its beginning */
     uint64_t learn_until_ms; /* requests wait for what is in flight, to learn the ring; 0: not */
     enum dht_result first_bad;
     struct pollfd *fds;     /* owned; scratch */
@@ -39,6 +48,14 @@ struct run {
     dht_answer_fn *hear;
     void *arg;
 };
+
+/* The answer of the turn is to come by then. */
+static void turn_begin(struct run *run)
+{
+    uint64_t now_ms = wire_clock_ms();
+    run->deadline_ms = now_ms + run->dht->timeout_ms;
+    run->doubt_ms = now_ms + run->dht->timeout_ms / 2;
+}
 
 /* ---- answers given to the caller ---- */
 
@@ -54,7 +71,7 @@ static void tell(struct run *run, const struct dht_answer *answer)
     run->heard_part = false;
     run->tries = 0;
     run->pause_ms = 0;
-    run->deadline_ms = wire_clock_ms() + run->dht->timeout_ms;
+    turn_begin(run);
     run->hear(run->arg, op, answer);
 }
 
@@ -102,6 +119,7 @@ static void fail_later(struct run *run, uint32_t index, enum dht_result result)
     slip_keep(slip, SLIP_FAILED, run->dht->text, strlen(run->dht->text));
 }
 
+/* It was not done: as if it had not been asked. */
 static void ask_again(struct run *run, uint32_t index)
 {
     unask(run, index)->state = SLIP_WAITING;
@@ -109,14 +127,32 @@ static void ask_again(struct run *run, uint32_t index)
         run->cursor = index;
 }
 
+/* What was asked has no answer and will have none: it is asked again, a write under its id. */
+static void ask_lost_again(struct run *run, uint32_t index)
+{
+    struct slip *slip = &run->slips[index];
+    CHECK(!slip->has_left || slip->has_id || !op_is_write(&run->ops[index]));
+    slip->is_unsettled |= slip->has_left && slip->has_id;
+    ask_again(run, index);
+}
+
+/* How an operation ends for which nobody had an answer. */
+static enum dht_result result_of_failure(const struct slip *slip, enum dht_result failure)
+{
+    return slip->is_unsettled ? DHT_OUTCOME_UNKNOWN : failure;
+}
+
 /* ---- servers that fail ---- */
 
-/* Whether a write of the server's queue, from slip index on, may have left. */
+/* Whether a write of the server's queue, from slip index on, may have left that can't be repeated.
+ */
 static bool has_write(const struct run *run, uint32_t index)
 {
-    for (; index != SLIP_NONE; index = run->slips[index].after)
-        if (run->slips[index].has_left && op_is_write(&run->ops[index]))
+    for (; index != SLIP_NONE; index = run->slips[index].after) {
+        const struct slip *slip = &run->slips[index];
+        if (slip->has_left && !slip->has_id && op_is_write(&run->ops[index]))
             return true;
+    }
     return false;
 }
 
@@ -144,7 +180,7 @@ static void drop_wire(struct run *run, struct server *server, bool is_lost, enum
         uint32_t index = server->first;
         const struct dht_op *op = &run->ops[index];
         if (!is_lost || !run->slips[index].has_left)
-            ask_again(run, index);
+            ask_lost_again(run, index);
         else if (op_ends_connection(op))
             slip_keep(unask(run, index), SLIP_ANSWERED, "OK\r\n", 4);
         else
@@ -215,6 +251,16 @@ static bool connect_to(struct run *run, struct server *server, uint64_t now_ms)
     CHECK(false);
 }
 
+/* How long to wait before all servers are tried anew: as long as one of them asked for; for a write
+ * that may have been carried out there is nothing to do but try. 0: they are not. */
+static uint64_t round_pause_ms(const struct run *run)
+{
+    if (run->pause_ms > 0)
+        return run->pause_ms;
+    bool is_unsettled = run->cursor < run->op_count && run->slips[run->cursor].is_unsettled;
+    return is_unsettled ? SETTLE_PAUSE_MS : 0;
+}
+
 /* A server that takes anything: the one that answered last, else the next that can be had; NULL if
  * none can. */
 static struct server *connect_entry(struct run *run)
@@ -223,9 +269,10 @@ static struct server *connect_entry(struct run *run)
     for (;;) {
         uint64_t now_ms = wire_clock_ms();
         if (run->tries >= dht->server_count) {
-            if (run->pause_ms == 0 || now_ms + run->pause_ms >= run->deadline_ms)
+            uint64_t pause_ms = round_pause_ms(run);
+            if (pause_ms == 0 || now_ms + pause_ms >= run->deadline_ms)
                 return NULL;
-            (void)poll(NULL, 0, (int)run->pause_ms); /* ended early by a signal: asks early */
+            (void)poll(NULL, 0, (int)pause_ms); /* ended early by a signal: asks early */
             run->tries = 0;
             run->pause_ms = 0;
         } else if (dht->entry->wire.fd < 0 && now_ms >= run->deadline_ms) {
@@ -236,12 +283,18 @@ static struct server *connect_entry(struct run *run)
     }
 }
 
-static struct server *server_for(struct run *run, const struct dht_op *op)
+/* Whom to ask: a key's leader, else any; but not who could not tell what became of it before, if
+ * there is another. (Answers brought by other nodes are brought to one server's client.) */
+static struct server *server_for(struct run *run, uint32_t index)
 {
+    struct dht *dht = run->dht;
+    struct slip *slip = &run->slips[index];
     uint64_t now_ms = wire_clock_ms();
-    struct server *leader = choice_leader(run->dht, op, now_ms);
-    if (leader && connect_to(run, leader, now_ms))
+    struct server *leader = choice_leader(dht, &run->ops[index], now_ms);
+    if (leader && leader != slip->doubted && connect_to(run, leader, now_ms))
         return leader;
+    if (slip->doubted == dht->entry && !dht->via)
+        choice_next_entry(dht);
     return connect_entry(run);
 }
 
@@ -293,19 +346,39 @@ static bool is_alone(const struct run *run, const struct dht_op *op)
     return (run->dht->ring.place || run->dht->via) && !op_has_key(op);
 }
 
+/* id = nonce "-" number       both hexadecimal, the number without leading zeros */
+static struct span id_format(const struct run *run, uint32_t index, char text[ID_BYTES_MAX + 1])
+{
+    int len = snprintf(text, ID_BYTES_MAX + 1, "%016" PRIx64 "-%" PRIx64, run->dht->id_nonce,
+                       run->first_id + index);
+    CHECK(len > 0 && len < (int)ID_BYTES_MAX); /* nobody counts to 2^60 */
+    return span_of(text, (size_t)len);
+}
+
+/* Which of its requests an operation's opaque names: under an id all are one. */
+static unsigned attempt_of(const struct run *run, uint32_t index)
+{
+    return run->slips[index].has_id ? 1 : run->slips[index].attempt;
+}
+
 static void ask(struct run *run, struct server *server, uint32_t index)
 {
     const struct dht_op *op = &run->ops[index];
-    char text[VIA_OPAQUE_BYTES_MAX + 1];
-    struct span opaque = span_of(NULL, 0);
+    char opaque[VIA_OPAQUE_BYTES_MAX + 1], id[ID_BYTES_MAX + 1];
+    struct op_envelope envelope = {.now_s = run->now_s};
     struct slip *slip = &run->slips[index];
     if (slip->attempt < VIA_ATTEMPTS_MAX)
         slip->attempt++;
+    slip->has_id = run->dht->has_ids && server->is_dht && op_takes_id(op);
+    if (slip->has_id)
+        envelope.id = id_format(run, index, id);
     if (server->is_via && op_has_key(op))
-        opaque = via_opaque(run->dht->via, index, slip->attempt, text);
-    op_append(&server->wire.out, op, opaque);
+        envelope.opaque = via_opaque(run->dht->via, index, attempt_of(run, index), opaque);
+    op_append(&server->wire.out, op, &envelope);
     slip->asked = server;
     slip->is_direct = false;
+    if (server->count == 0)
+        server->moved_ms = wire_clock_ms();
     server_push(server, run->slips, index);
     run->in_flight++;
     run->is_held = is_alone(run, op);
@@ -323,10 +396,24 @@ static void fail_waiting(struct run *run)
         struct slip *slip = &run->slips[i];
         if (slip->state != SLIP_WAITING)
             continue;
-        slip->result = run->failure;
+        slip->result = result_of_failure(slip, run->failure);
         slip_keep(slip, SLIP_FAILED, dht->text, strlen(dht->text));
     }
     run->cursor = run->op_count;
+}
+
+/* Whether an unsettled write waits for its time. So does what is behind it: its key's order holds.
+ */
+static bool is_pausing(const struct run *run)
+{
+    return run->settle_ms > 0 && run->slips[run->cursor].is_unsettled &&
+           wire_clock_ms() < run->settle_ms;
+}
+
+/* Whether a write may have been carried out by a server that knows ids, and this one does not. */
+static bool is_stranger_to(const struct run *run, const struct server *server, uint32_t index)
+{
+    return run->slips[index].is_unsettled && !server->is_dht;
 }
 
 /* Makes requests of the operations that wait, in order, until enough waits to be sent. */
@@ -338,12 +425,14 @@ static void ask_waiting(struct run *run)
             run->cursor++;
             continue;
         }
+        if (is_pausing(run))
+            return;
         if (run->in_flight > 0 && (is_alone(run, op) || waits_to_learn(run, op)))
             return;
         if (run->in_flight == 0)
             learn_if_wanted(run, op);
         size_t before = run->cursor;
-        struct server *server = server_for(run, op);
+        struct server *server = server_for(run, (uint32_t)run->cursor);
         if (!server && run->in_flight > 0)
             return;
         if (!server) {
@@ -352,6 +441,12 @@ static void ask_waiting(struct run *run)
         }
         if (run->cursor < before) /* a server that failed has given back what is older */
             continue;
+        if (is_stranger_to(run, server, (uint32_t)run->cursor)) {
+            struct slip *slip = &run->slips[run->cursor++];
+            slip->result = DHT_OUTCOME_UNKNOWN;
+            slip_keep(slip, SLIP_FAILED, run->dht->text, strlen(run->dht->text));
+            continue;
+        }
         if (buf_len(&server->wire.out) >= OUT_BYTES_ENOUGH)
             return;
         ask(run, server, (uint32_t)run->cursor++);
@@ -368,12 +463,21 @@ static void copy_text(char *to, size_t size, struct span text)
     to[text.len] = '\0';
 }
 
+/* What an answer means: that a repetition was not done, or could not be, says nothing of what was
+ * asked before it. */
+static enum dht_result result_of_answer(const struct slip *slip, enum answer_kind kind)
+{
+    enum dht_result result = answer_result(kind);
+    bool is_refusal = result == DHT_NOT_DONE || result == DHT_SERVER_ERROR || kind == ANSWER_ERROR;
+    return is_refusal ? result_of_failure(slip, result) : result;
+}
+
 /* Translates an answer to the operation whose turn it is and hands it to the caller. */
 static void hear_answer(struct run *run, const struct answer *from)
 {
     struct dht *dht = run->dht;
     const struct dht_op *op = &run->ops[run->turn];
-    struct dht_answer answer = {.result = answer_result(from->kind),
+    struct dht_answer answer = {.result = result_of_answer(&run->slips[run->turn], from->kind),
                                 .text = dht->text,
                                 .server = asked_name(run),
                                 .is_direct = run->slips[run->turn].is_direct,
@@ -426,6 +530,27 @@ static bool is_worth_another_try(const struct run *run, const struct server *ser
     return kind == ANSWER_BUSY && !has_same_key_behind(run, index);
 }
 
+/* Whether an operation's outcome is still open after this answer, and can be asked for again: it
+ * carries an id, and what was asked behind it on its key has not overtaken it. */
+static bool is_to_be_settled(const struct run *run, uint32_t index, enum answer_kind kind)
+{
+    const struct slip *slip = &run->slips[index];
+    bool is_open = kind == ANSWER_OUTCOME_UNKNOWN ||
+                   (slip->is_unsettled && (kind == ANSWER_NOT_DONE || kind == ANSWER_BUSY));
+    return is_open && slip->has_id && !has_same_key_behind(run, index);
+}
+
+/* The second time at once, of another server; then after a pause. */
+static void settle_later(struct run *run, struct server *server, uint32_t index)
+{
+    struct slip *slip = &run->slips[index];
+    slip->is_unsettled = true;
+    slip->doubted = server;
+    if (slip->attempt > 1)
+        run->settle_ms = wire_clock_ms() + SETTLE_PAUSE_MS;
+    ask_again(run, index);
+}
+
 /* Takes one answer to an operation that was asked of server. bytes: all of it, as received. */
 static void take_answer(struct run *run, struct server *server, uint32_t index,
                         struct answer *answer, struct span bytes)
@@ -433,6 +558,11 @@ static void take_answer(struct run *run, struct server *server, uint32_t index,
     const struct dht_op *op = &run->ops[index];
     if (!answer_fits(op, answer)) {
         server_failed(run, server, DHT_CANNOT_CONNECT, "an answer to something else came");
+        return;
+    }
+    if (is_to_be_settled(run, index, answer->kind)) {
+        copy_text(run->dht->text, sizeof(run->dht->text), answer_text(answer, op));
+        settle_later(run, server, index);
         return;
     }
     if (is_worth_another_try(run, server, index, answer->kind)) {
@@ -471,15 +601,23 @@ static uint32_t index_of(const struct run *run, const struct server *server, str
         return index;
     }
     bool is_asked = index < run->op_count && run->slips[index].state == SLIP_ASKED &&
-                    run->slips[index].attempt == attempt;
+                    attempt_of(run, index) == attempt;
     return is_asked ? index : SLIP_NONE;
 }
 
 enum taken { TAKEN_NONE, TAKEN_ONE, TAKEN_BAD };
 
-/* Takes one answer from the front of what has come from source: a server, or a node that brings
- * answers to what another was asked. */
-static enum taken take_next(struct run *run, struct server *source)
+/* Whether an answer of which only the line is there is one that nobody asked for, and too long to
+ * be waited for all the same. */
+static bool is_strangers(const struct run *run, struct answer *answer, size_t need)
+{
+    unsigned attempt;
+    return need > VIA_STRANGER_BYTES_MAX && via_index(run->dht->via, answer, &attempt) >= VIA_STRAY;
+}
+
+/* Takes one answer from the front of what has come from source: a server, or, is_brought, a node
+ * that brings answers to what another was asked. */
+static enum taken take_next(struct run *run, struct server *source, bool is_brought)
 {
     struct answer answer;
     size_t need;
@@ -488,7 +626,7 @@ static enum taken take_next(struct run *run, struct server *source)
     switch (answer_parse(bytes.data, bytes.len, DHT_VALUE_BYTES_MAX, &answer, &source->held_bytes,
                          &need)) {
     case ANSWER_MORE:
-        return TAKEN_NONE;
+        return is_brought && is_strangers(run, &answer, need) ? TAKEN_BAD : TAKEN_NONE;
     case ANSWER_BAD:
         return TAKEN_BAD;
     case ANSWER_DONE:
@@ -517,7 +655,7 @@ static void take_answers(struct run *run, struct server *server, bool wants_all)
         bool is_ordered = !server->is_via;
         if (!wants_all && is_ordered && run->slips[run->turn].server != server)
             return;
-        switch (take_next(run, server)) {
+        switch (take_next(run, server, false)) {
         case TAKEN_ONE:
             break;
         case TAKEN_NONE:
@@ -566,17 +704,18 @@ static void advance(struct run *run)
 
 /* ---- answers brought by other nodes ---- */
 
-/* A node's connection has ended: what was to come on it does not any more. Reads are asked again;
- * of a write the entry node may still tell, or nobody. */
-static void ask_reads_again(struct run *run)
+/* A node's connection has ended: what was to come on it does not any more. Reads are asked again,
+ * and what carries an id; of other writes the entry node may still tell, or nobody. */
+static void ask_brought_again(struct run *run)
 {
     struct server *entry = run->dht->entry;
     for (uint32_t index = entry->first; index != SLIP_NONE;) {
         uint32_t next = run->slips[index].after;
         const struct dht_op *op = &run->ops[index];
-        if (op_has_key(op) && !op_is_write(op) && run->slips[index].has_left &&
-            run->slips[index].attempt < VIA_ATTEMPTS_MAX)
-            ask_again(run, index);
+        const struct slip *slip = &run->slips[index];
+        bool is_repeatable = slip->has_id || !op_is_write(op);
+        if (op_has_key(op) && is_repeatable && slip->has_left && slip->attempt < VIA_ATTEMPTS_MAX)
+            ask_lost_again(run, index);
         index = next;
     }
 }
@@ -587,7 +726,7 @@ static void take_brought(struct run *run, bool has_ended)
     for (size_t i = 0; i < via->count; i++) {
         struct server *node = via->connections[i];
         enum taken taken = TAKEN_NONE;
-        while (run->in_flight > 0 && (taken = take_next(run, node)) == TAKEN_ONE)
+        while (run->in_flight > 0 && (taken = take_next(run, node, true)) == TAKEN_ONE)
             via->answer_count++;
         if (taken == TAKEN_BAD) {
             server_hang_up(node);
@@ -596,7 +735,7 @@ static void take_brought(struct run *run, bool has_ended)
     }
     if (has_ended && run->in_flight > 0) {
         via_forget_ended(via);
-        ask_reads_again(run);
+        ask_brought_again(run);
     }
 }
 
@@ -645,8 +784,11 @@ static void server_move(struct run *run, struct server *server, short came)
 {
     size_t waiting_bytes = buf_len(&server->wire.out);
     enum err err = wire_move(&server->wire, came);
-    if (buf_len(&server->wire.out) < waiting_bytes)
+    bool has_sent = buf_len(&server->wire.out) < waiting_bytes;
+    if (has_sent)
         mark_left(run, server);
+    if (has_sent || came & POLLIN)
+        server->moved_ms = wire_clock_ms();
     if (err == ERR_OK)
         return;
     take_answers(run, server, true); /* what came before the end counts */
@@ -657,8 +799,12 @@ static void server_move(struct run *run, struct server *server, short came)
 /* Until when to wait for something to move. */
 static uint64_t patience_ms(const struct run *run)
 {
-    bool is_learning = run->learn_until_ms != 0 && run->learn_until_ms < run->deadline_ms;
-    return is_learning ? run->learn_until_ms : run->deadline_ms;
+    uint64_t until_ms = run->deadline_ms < run->doubt_ms ? run->deadline_ms : run->doubt_ms;
+    if (run->learn_until_ms != 0 && run->learn_until_ms < until_ms)
+        until_ms = run->learn_until_ms;
+    if (run->cursor < run->op_count && is_pausing(run) && run->settle_ms < until_ms)
+        until_ms = run->settle_ms;
+    return until_ms;
 }
 
 /* Waits until something moves, and moves it. Returns false if nothing has. */
@@ -681,12 +827,37 @@ static bool move(struct run *run)
     return true;
 }
 
+/* Half of the time is over. A node of a cluster that has said nothing in it is passed by, once for
+ * each answer, if all that it was asked can be asked of another. */
+static void doubt(struct run *run)
+{
+    struct dht *dht = run->dht;
+    struct server *server = run->slips[run->turn].server;
+    uint64_t now_ms = wire_clock_ms();
+    if (now_ms < run->doubt_ms)
+        return;
+    run->doubt_ms = UINT64_MAX;
+    if (!server || !server->is_dht || dht->server_count < 2 || is_lost_with(run, server))
+        return;
+    uint64_t patience = dht->timeout_ms / 2;
+    if (now_ms - server->moved_ms < patience)
+        run->doubt_ms = server->moved_ms + patience;
+    else
+        server_failed(run, server, DHT_TIMEOUT, "no answer");
+}
+
 /* The answer whose turn it is has not come in time. The connection is not used again. Of a client
  * that knows no other way, everything fails; else what waits may go another. */
 static void run_timed_out(struct run *run)
 {
     struct dht *dht = run->dht;
-    struct server *server = run->slips[run->turn].server;
+    struct slip *slip = &run->slips[run->turn];
+    struct server *server = slip->server;
+    if (!server && slip->is_unsettled) { /* others behind have time of their own */
+        slip->result = DHT_OUTCOME_UNKNOWN;
+        slip_keep(slip, SLIP_FAILED, dht->text, strlen(dht->text));
+        return;
+    }
     if (!server) {
         fail_waiting(run); /* no server could be had for it */
         return;
@@ -711,10 +882,13 @@ static void run_to_end(struct run *run)
         advance(run);
         if (run->turn == run->op_count)
             return;
-        if (run->slips[run->turn].state == SLIP_WAITING && run->in_flight == 0)
+        bool is_waiting = run->slips[run->turn].state == SLIP_WAITING && run->in_flight == 0;
+        if (is_waiting && !is_pausing(run))
             continue; /* a server failed: whom to ask is chosen anew */
         if (!move(run) && wire_clock_ms() >= run->deadline_ms)
             run_timed_out(run);
+        else
+            doubt(run);
     }
 }
 
@@ -742,10 +916,13 @@ enum dht_result run_ops(struct dht *dht, const struct dht_op *ops, size_t op_cou
     struct run run = {.dht = dht,
                       .ops = ops,
                       .op_count = op_count,
-                      .deadline_ms = wire_clock_ms() + dht->timeout_ms,
+                      .first_id = dht->id_count,
+                      .now_s = (int64_t)time(NULL),
                       .hear = hear,
                       .arg = arg};
     CHECK(op_count < SLIP_NONE);
+    dht->id_count += op_count;
+    turn_begin(&run);
     choice_begin(dht);
     if (dht->via)
         via_begin(dht->via);

@@ -22,9 +22,12 @@ struct slip {
     enum slip_state state;
     enum dht_result result; /* FAILED */
     bool has_left;          /* ASKED: it may have been carried out */
+    bool has_id;            /* ASKED: the request carries an id, so that it may be repeated */
+    bool is_unsettled;      /* a write that an earlier request of it may have carried out */
     uint8_t attempt;        /* how often its request was made: part of its opaque */
     bool is_direct;         /* its answer came on a connection of another node's */
     struct server *asked;   /* last; NULL: nobody */
+    struct server *doubted; /* unsettled: who could not tell; others' turn first. NULL: nobody */
     struct server *server;  /* ASKED: the same */
     uint32_t before, after; /* ASKED: neighbours in its server's queue */
     char *kept;             /* owned; bytes of an answer, or a text with NUL */
@@ -44,6 +47,7 @@ struct server {
     uint64_t rest_until_ms; /* after a failure: not asked as a leader before */
     unsigned failure_count; /* since it was last greeted, or the ring changed */
     uint64_t used;          /* grows with each use: who was idle longest */
+    uint64_t moved_ms;      /* when it was last heard, or began to be waited for */
     uint32_t first, last;   /* its queue: indices of slips */
     uint32_t count;         /* slips in the queue */
 };

@@ -12,6 +12,9 @@
 #define VIA_OPAQUE_BYTES_MAX 31u /* and a NUL */
 #define VIA_STRAY            (SLIP_NONE - 1)
 #define VIA_ATTEMPTS_MAX     255u /* told apart; fits slip.attempt */
+/* What is kept of an answer before its line has shown that it is to something asked: anybody can
+ * connect here. So no stranger makes the client hold more than this and one read. */
+#define VIA_STRANGER_BYTES_MAX (64u * 1024)
 
 struct via {
     int listener;   /* -1: none yet */

@@ -175,13 +175,13 @@ static enum answer_parse more(size_t bytes, size_t *need)
 enum answer_parse answer_parse(const char *in, size_t len, uint32_t value_bytes_max,
                                struct answer *answer, size_t *consumed, size_t *need)
 {
+    *answer = (struct answer){.kind = ANSWER_KIND_COUNT, .ttl_s = -1};
     size_t searched = len < ANSWER_LINE_BYTES_MAX + 2 ? len : ANSWER_LINE_BYTES_MAX + 2;
     const char *newline = searched ? memchr(in, '\n', searched) : NULL;
     if (!newline)
         return searched < ANSWER_LINE_BYTES_MAX + 2 ? more(len + 1, need) : ANSWER_BAD;
     if (newline == in || newline[-1] != '\r')
         return ANSWER_BAD;
-    *answer = (struct answer){.ttl_s = -1};
     struct span line = span_of(in, (size_t)(newline - 1 - in));
     size_t line_bytes = line.len + 2;
     uint64_t value_bytes = 0;

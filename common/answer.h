@@ -88,6 +88,7 @@ enum answer_parse {
  * value_bytes_max  an announced value above it is ANSWER_BAD.
  * consumed         out on ANSWER_DONE; else left alone.
  * need             out on ANSWER_MORE: calling again is useless before this many bytes are there.
+ * answer           out on ANSWER_MORE too: what the line says, where that is whole.
  */
 enum answer_parse answer_parse(const char *in, size_t len, uint32_t value_bytes_max,
                                struct answer *answer, size_t *consumed, size_t *need);

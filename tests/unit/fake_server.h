@@ -33,7 +33,7 @@ enum act_kind {
     ACCEPT,     /* the next connection, greeted as a memcached does */
     ACCEPT_DHT, /* the same, greeted as a node does */
     ACCEPT_SILENTLY,
-    HEAR,       /* exactly text */
+    HEAR,       /* exactly text, * in it being anything up to the byte behind */
     HEAR_LINE,  /* whatever line it is; kept in heard */
     SAY,        /* text */
     SAY_BYTES,  /* count times the byte 'x' */
@@ -73,12 +73,19 @@ static inline bool failed(struct fake *fake, const char *what, const char *heard
     return false;
 }
 
+/* Hears text, in which * stands for anything up to the byte behind it: a request's id. */
 static inline bool hear(struct fake *fake, const char *text)
 {
     char heard[HEARD_MAX] = "";
-    for (size_t len = 0; len < strlen(text); len++)
-        if (byte_read(fake->fd, &heard[len]) != 1 || heard[len] != text[len])
-            return failed(fake, text, heard);
+    size_t len = 0;
+    for (const char *at = text; *at; at++) {
+        bool is_any = *at == '*';
+        at += is_any;
+        do {
+            if (byte_read(fake->fd, &heard[len]) != 1 || (!is_any && heard[len] != *at))
+                return failed(fake, text, heard);
+        } while (heard[len++] != *at && len + 1 < HEARD_MAX);
+    }
     return true;
 }
 
@@ -273,6 +280,7 @@ static const struct dht_op set_k = {.verb = DHT_OP_SET, .key = "k", .value = "v"
 
 #define GET_K   "mg k v f c t\r\n"
 #define SET_K   "ms k 1 c MS T0 F0\r\nv\r\n"
+#define ONCE    "once * " /* to nodes */
 #define VALUE_V "VA 1 f0 c1 t-1\r\nv\r\n"
 
 #endif

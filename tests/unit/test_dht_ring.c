@@ -147,6 +147,11 @@ static struct dht_op get_of(const char *key)
     return (struct dht_op){.verb = DHT_OP_GET, .key = key};
 }
 
+static struct dht_op set_of(const char *key)
+{
+    return (struct dht_op){.verb = DHT_OP_SET, .key = key, .value = "v", .value_bytes = 1};
+}
+
 /* ---- whom a key is asked of ---- */
 
 static void each_key_is_asked_of_its_leader(void **state)
@@ -199,7 +204,7 @@ static void what_has_no_key_is_overtaken_by_nothing(void **state)
     struct town town;
     town_open(&town);
     const struct act first[] = {
-        LEARN(town), {HEAR, "flush_all\r\n", 0}, {SAY, "OK\r\n", 0}, {END, NULL, 0}};
+        LEARN(town), {HEAR, ONCE "flush_all\r\n", 0}, {SAY, "OK\r\n", 0}, {END, NULL, 0}};
     const struct act second[] = {MEET(town),         {HEAR, town.get[1], 0},
                                  {SAY, VALUE_V, 0},  {HEAR, town.get[1], 0},
                                  {SAY, "EN\r\n", 0}, {END, NULL, 0}};
@@ -240,7 +245,7 @@ static void without_a_ring_the_node_asked_is_asked_for_everything(void **state)
         const struct act script[] = {
             {ACCEPT_DHT, NULL, 0}, {HEAR, "get_membership_list\r\n", 0},
             {SAY, lists[i], 0},    {HEAR, GET_K, 0},
-            {SAY, VALUE_V, 0},     {HEAR, SET_K, 0}, /* and is not asked again at once */
+            {SAY, VALUE_V, 0},     {HEAR, ONCE SET_K, 0}, /* and is not asked again at once */
             {SAY, "HD c1\r\n", 0}, {END, NULL, 0}};
         fake_follow(&node, script);
         struct dht *dht = client_of(node.address, NULL);
@@ -331,7 +336,8 @@ static void a_leader_that_cannot_be_reached_rests_longer_each_time(void **state)
     server_free(server);
 }
 
-/* A read lost with its connection is asked again, a write is not; other nodes' answers count. */
+/* A read lost with its connection is asked again, a write without an id is not; other nodes'
+ * answers count. */
 static void a_leader_lost_costs_only_what_it_was_asked(void **state)
 {
     (void)state;
@@ -343,9 +349,8 @@ static void a_leader_lost_costs_only_what_it_was_asked(void **state)
         LEARN(town), {HEAR, town.get[0], 0}, {SAY, VALUE_V, 0}, {END, NULL, 0}};
     const struct act second[] = {MEET(town), {HEAR, set, 0}, {HANG_UP, NULL, 0}, {END, NULL, 0}};
     struct dht *dht = town_follow(&town, first, second);
-    const struct dht_op ops[] = {
-        {.verb = DHT_OP_SET, .key = town.key[1], .value = "v", .value_bytes = 1},
-        get_of(town.key[0])};
+    dht_set_request_ids(dht, 0);
+    const struct dht_op ops[] = {set_of(town.key[1]), get_of(town.key[0])};
     char expected[HEARD_MAX];
     snprintf(expected, sizeof(expected), "%s outcome_unknown \n%s ok v\n", town.key[1],
              town.key[0]);
@@ -399,23 +404,203 @@ static void learning_the_ring_does_not_wait_for_a_slow_answer(void **state)
     town_close(&town, dht);
 }
 
-/* A leader that hangs costs one time-out, not one for each key of others. */
-static void a_leader_that_hangs_is_passed_by_after_one_timeout(void **state)
+/* A leader that hangs costs half of one time-out, not one for each key. */
+static void a_leader_that_hangs_is_passed_by_after_half_a_timeout(void **state)
 {
     (void)state;
     struct town town;
     town_open(&town);
-    const struct act first[] = {
-        LEARN(town), {HEAR, town.get[0], 0}, {SAY, VALUE_V, 0}, {END, NULL, 0}};
-    const struct act second[] = {
-        MEET(town), {HEAR, town.get[1], 0}, {HEAR_END, NULL, 0}, {END, NULL, 0}};
+    const struct act first[] = {LEARN(town),
+                                {HEAR, town.get[0], 0},
+                                {SAY, VALUE_V, 0},
+                                {HEAR, town.get[1], 0},
+                                {HEAR, town.get_other[1], 0},
+                                {SAY, VALUE_V "EN\r\n", 0},
+                                {END, NULL, 0}};
+    const struct act second[] = {MEET(town),
+                                 {HEAR, town.get[1], 0},
+                                 {HEAR, town.get_other[1], 0},
+                                 {HEAR_END, NULL, 0},
+                                 {END, NULL, 0}};
     struct dht *dht = town_follow(&town, first, second);
-    dht_set_timeout(dht, SHORT_MS);
-    const struct dht_op ops[] = {get_of(town.key[1]), get_of(town.key[0])};
+    dht_set_timeout(dht, 4 * SHORT_MS);
+    uint64_t start_ms = wire_clock_ms();
+    const struct dht_op ops[] = {get_of(town.key[1]), get_of(town.other[1]), get_of(town.key[0])};
     char expected[HEARD_MAX];
-    snprintf(expected, sizeof(expected), "%s timeout \n%s ok v\n", town.key[1], town.key[0]);
-    assert_told(dht, ops, 2, DHT_TIMEOUT, expected);
+    snprintf(expected, sizeof(expected), "%s ok v\n%s not_found \n%s ok v\n", town.key[1],
+             town.other[1], town.key[0]);
+    assert_told(dht, ops, 3, DHT_NOT_FOUND, expected);
+    assert_in_range(wire_clock_ms() - start_ms, 2 * SHORT_MS, 4 * SHORT_MS);
     town_close(&town, dht);
+}
+
+/* What must be done by nobody else costs the whole time-out, as does what has no other node. */
+static void a_write_without_an_id_is_waited_for(void **state)
+{
+    (void)state;
+    struct town town;
+    town_open(&town);
+    char set[64];
+    snprintf(set, sizeof(set), "ms %s 1 c MS T0 F0\r\nv\r\n", town.key[1]);
+    const struct act first[] = {LEARN(town), {END, NULL, 0}};
+    const struct act second[] = {MEET(town), {HEAR, set, 0}, {HEAR_END, NULL, 0}, {END, NULL, 0}};
+    struct dht *dht = town_follow(&town, first, second);
+    dht_set_timeout(dht, 2 * SHORT_MS);
+    dht_set_request_ids(dht, 0);
+    uint64_t start_ms = wire_clock_ms();
+    const struct dht_op op = set_of(town.key[1]);
+    assert_int_equal(dht_do(dht, &op, NULL), DHT_OUTCOME_UNKNOWN);
+    assert_true(wire_clock_ms() - start_ms >= 2 * SHORT_MS);
+    town_close(&town, dht);
+}
+
+/* ---- request ids ---- */
+
+#define UNKNOWN_OUTCOME "SERVER_ERROR outcome unknown: no answer from a:1\r\n"
+#define NOT_DONE        "SERVER_ERROR not done: no answer from a:1\r\n"
+
+/* Lost with its connection, and asked again of another node: the same bytes. */
+static void a_write_lost_with_its_leader_is_asked_again_under_its_id(void **state)
+{
+    (void)state;
+    struct town town;
+    town_open(&town);
+    const struct act first[] = {LEARN(town),           {HEAR_LINE, NULL, 0},   {HEAR, "v\r\n", 0},
+                                {SAY, "HD c7\r\n", 0}, {HEAR, town.get[0], 0}, {SAY, VALUE_V, 0},
+                                {END, NULL, 0}};
+    const struct act second[] = {
+        MEET(town), {HEAR_LINE, NULL, 0}, {HEAR, "v\r\n", 0}, {HANG_UP, NULL, 0}, {END, NULL, 0}};
+    struct dht *dht = town_follow(&town, first, second);
+    const struct dht_op op = set_of(town.key[1]);
+    struct dht_answer answer;
+    assert_int_equal(dht_do(dht, &op, &answer), DHT_OK);
+    assert_int_equal(answer.cas, 7);
+    assert_int_equal(dht_get(dht, town.key[0], NULL), DHT_OK);
+    char request[128], id[33];
+    assert_int_equal(sscanf(town.nodes[0].heard, "once %32[0-9a-f-] ms", id), 1);
+    assert_in_range(strlen(id), 18, 32);
+    snprintf(request, sizeof(request), "once %s ms %s 1 c MS T0 F0\r\n", id, town.key[1]);
+    assert_string_equal(town.nodes[0].heard, request);
+    assert_string_equal(town.nodes[1].heard, request);
+    town_close(&town, dht);
+}
+
+/* Told unknown by its leader, then by another, then asked of the leader again. */
+static void a_write_of_unknown_outcome_is_asked_until_it_is_known(void **state)
+{
+    (void)state;
+    struct town town;
+    town_open(&town);
+    char set[64];
+    snprintf(set, sizeof(set), ONCE "ms %s 1 c MS T0 F0\r\nv\r\n", town.key[1]);
+    const struct act first[] = {LEARN(town), {HEAR, set, 0}, {SAY, NOT_DONE, 0}, {END, NULL, 0}};
+    const struct act second[] = {MEET(town),     {HEAR, set, 0},     {SAY, UNKNOWN_OUTCOME, 0},
+                                 {HEAR, set, 0}, {SAY, "NS\r\n", 0}, {END, NULL, 0}};
+    struct dht *dht = town_follow(&town, first, second);
+    const struct dht_op op = set_of(town.key[1]);
+    assert_int_equal(dht_do(dht, &op, NULL), DHT_NOT_STORED);
+    town_close(&town, dht);
+}
+
+/* That a repetition was not done says nothing of the first. */
+static void a_write_whose_outcome_stays_unknown_is_told_so_at_the_end(void **state)
+{
+    (void)state;
+    static const char *const refusals[] = {NOT_DONE, UNKNOWN_OUTCOME,
+                                           "SERVER_ERROR busy, retry in 1 ms\r\n"};
+    for (size_t i = 0; i < ARRAY_COUNT(refusals); i++) {
+        struct fake node;
+        fake_bind(&node);
+        const struct act script[] = {{ACCEPT_DHT, NULL, 0},     {HEAR, ONCE SET_K, 0},
+                                     {SAY, UNKNOWN_OUTCOME, 0}, {HEAR, ONCE SET_K, 0},
+                                     {SAY, refusals[i], 0},     {HEAR, ONCE SET_K, 0},
+                                     {HEAR_END, NULL, 0},       {END, NULL, 0}};
+        fake_follow(&node, script);
+        struct dht *dht = client_of(node.address, NULL);
+        dht_set_ring_aware(dht, 0);
+        dht_set_timeout(dht, 2 * SHORT_MS);
+        assert_int_equal(dht_do(dht, &set_k, NULL), DHT_OUTCOME_UNKNOWN);
+        fake_end(&node);
+        dht_close(dht);
+    }
+}
+
+static void a_refusal_of_a_repetition_says_nothing_of_the_first(void **state)
+{
+    (void)state;
+    struct fake node;
+    fake_bind(&node);
+    const struct act script[] = {{ACCEPT_DHT, NULL, 0},
+                                 {HEAR, ONCE SET_K, 0},
+                                 {SAY, UNKNOWN_OUTCOME, 0},
+                                 {HEAR, ONCE SET_K, 0},
+                                 {SAY, "SERVER_ERROR out of memory storing object\r\n", 0},
+                                 {END, NULL, 0}};
+    fake_follow(&node, script);
+    struct dht *dht = client_of(node.address, NULL);
+    dht_set_ring_aware(dht, 0);
+    assert_int_equal(dht_do(dht, &set_k, NULL), DHT_OUTCOME_UNKNOWN);
+    fake_end(&node);
+    dht_close(dht);
+}
+
+/* What was asked of the key behind it may have been done: a repetition would come after that. */
+static void what_was_overtaken_is_not_asked_again(void **state)
+{
+    (void)state;
+    struct fake node;
+    fake_bind(&node);
+    const struct act script[] = {{ACCEPT_DHT, NULL, 0},
+                                 {HEAR, ONCE SET_K ONCE SET_K, 0},
+                                 {SAY, UNKNOWN_OUTCOME "HD c2\r\n", 0},
+                                 {END, NULL, 0}};
+    fake_follow(&node, script);
+    struct dht *dht = client_of(node.address, NULL);
+    dht_set_ring_aware(dht, 0);
+    const struct dht_op ops[] = {set_k, set_k};
+    assert_told(dht, ops, 2, DHT_OUTCOME_UNKNOWN, "k outcome_unknown \nk ok \n");
+    fake_end(&node);
+    dht_close(dht);
+}
+
+/* A value is not kept with an id: what shows one is not asked again. */
+static void what_writes_and_shows_a_value_carries_no_id(void **state)
+{
+    (void)state;
+    struct fake node;
+    fake_bind(&node);
+    const struct act script[] = {{ACCEPT_DHT, NULL, 0},     {HEAR, "mg k v f c t T60\r\n", 0},
+                                 {SAY, UNKNOWN_OUTCOME, 0}, {HEAR, ONCE "mg k c T60\r\n", 0},
+                                 {SAY, "HD c1\r\n", 0},     {END, NULL, 0}};
+    fake_follow(&node, script);
+    struct dht *dht = client_of(node.address, NULL);
+    dht_set_ring_aware(dht, 0);
+    const struct dht_op ops[] = {{.verb = DHT_OP_GAT, .key = "k", .ttl_s = 60},
+                                 {.verb = DHT_OP_TOUCH, .key = "k", .ttl_s = 60}};
+    assert_int_equal(dht_do(dht, &ops[0], NULL), DHT_OUTCOME_UNKNOWN);
+    assert_int_equal(dht_do(dht, &ops[1], NULL), DHT_OK);
+    fake_end(&node);
+    dht_close(dht);
+}
+
+/* A memcached of the same list knows nothing of what a node was asked. */
+static void no_repetition_is_asked_of_another_kind_of_server(void **state)
+{
+    (void)state;
+    struct fake node, memcached;
+    fake_bind(&node);
+    fake_bind(&memcached);
+    const struct act script[] = {
+        {ACCEPT_DHT, NULL, 0}, {HEAR, ONCE SET_K, 0}, {HANG_UP, NULL, 0}, {END, NULL, 0}};
+    static const struct act other[] = {{ACCEPT, NULL, 0}, {HEAR_END, NULL, 0}, {END, NULL, 0}};
+    fake_follow(&node, script);
+    fake_follow(&memcached, other);
+    struct dht *dht = client_of(node.address, memcached.address);
+    dht_set_ring_aware(dht, 0);
+    assert_int_equal(dht_do(dht, &set_k, NULL), DHT_OUTCOME_UNKNOWN);
+    dht_close(dht);
+    fake_end(&node);
+    fake_end(&memcached);
 }
 
 /* ---- the list ---- */
@@ -496,7 +681,15 @@ int main(void)
         cmocka_unit_test(a_leader_lost_costs_only_what_it_was_asked),
         cmocka_unit_test(a_read_lost_with_its_leader_is_asked_of_another),
         cmocka_unit_test(learning_the_ring_does_not_wait_for_a_slow_answer),
-        cmocka_unit_test(a_leader_that_hangs_is_passed_by_after_one_timeout),
+        cmocka_unit_test(a_leader_that_hangs_is_passed_by_after_half_a_timeout),
+        cmocka_unit_test(a_write_without_an_id_is_waited_for),
+        cmocka_unit_test(a_write_lost_with_its_leader_is_asked_again_under_its_id),
+        cmocka_unit_test(a_write_of_unknown_outcome_is_asked_until_it_is_known),
+        cmocka_unit_test(a_write_whose_outcome_stays_unknown_is_told_so_at_the_end),
+        cmocka_unit_test(a_refusal_of_a_repetition_says_nothing_of_the_first),
+        cmocka_unit_test(what_was_overtaken_is_not_asked_again),
+        cmocka_unit_test(what_writes_and_shows_a_value_carries_no_id),
+        cmocka_unit_test(no_repetition_is_asked_of_another_kind_of_server),
         cmocka_unit_test(a_list_is_believed_only_if_its_ring_is_the_nodes),
         cmocka_unit_test(members_that_make_no_ring_are_refused),
     };

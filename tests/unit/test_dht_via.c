@@ -29,7 +29,14 @@ static void scene_begin(struct scene *scene)
     say(&scene->fake, "RETURN_PORT " TOKEN "\r\n", 12 + 32 + 2);
 }
 
-/* Hears a request that begins so, and keeps its opaque. */
+/* What follows a request's id; the whole line if it has none. */
+static const char *behind_id(const char *line)
+{
+    size_t id_bytes = strncmp(line, "once ", 5) == 0 ? strcspn(line + 5, " ") : 0;
+    return id_bytes > 0 && line[5 + id_bytes] ? line + 5 + id_bytes + 1 : line;
+}
+
+/* Hears a request that begins so, and keeps its opaque. ONCE in front: it has an id. */
 static void scene_hear(struct scene *scene, const char *begin)
 {
     const char *line = scene->fake.heard;
@@ -38,6 +45,10 @@ static void scene_hear(struct scene *scene, const char *begin)
     const char *at = NULL;
     if (hear_line(&scene->fake))
         at = strstr(line, " O");
+    if (strncmp(begin, ONCE, strlen(ONCE)) == 0) {
+        begin += strlen(ONCE);
+        line = behind_id(line);
+    }
     if (!at || strncmp(line, begin, strlen(begin)) != 0 || sscanf(at, " O%31s", opaque) != 1)
         failed(&scene->fake, begin, line);
 }
@@ -103,7 +114,7 @@ static void scene_close(struct scene *scene, struct dht *dht)
 }
 
 #define MG_K "mg k v f c t O"
-#define MS_K "ms k 1 c MS T0 F0 O"
+#define MS_K ONCE "ms k 1 c MS T0 F0 O"
 
 /* ---- tests ---- */
 
@@ -160,7 +171,7 @@ static void relayed_answers_come_in_any_order(void **state)
 static void play_error(struct scene *scene)
 {
     scene_begin(scene);
-    scene_hear(scene, "ma k ");
+    scene_hear(scene, ONCE "ma k ");
     scene_say(scene, false, 0, "CLIENT_ERROR it is no number O%s\r\n");
 }
 
@@ -285,7 +296,7 @@ static void play_break_write(struct scene *scene)
 {
     char byte;
     scene_begin(scene);
-    scene_hear(scene, MS_K);
+    scene_hear(scene, "ms k 1 c MS T0 F0 O");
     hear(&scene->fake, "v\r\n");
     scene_call(scene);
     scene_hang_up(scene);
@@ -293,13 +304,65 @@ static void play_break_write(struct scene *scene)
         failed(&scene->fake, "the end", "more");
 }
 
-static void a_write_whose_answer_broke_off_is_not(void **state)
+static void a_write_without_an_id_whose_answer_broke_off_is_not(void **state)
 {
     (void)state;
     struct scene scene;
     struct dht *dht = scene_open(&scene, play_break_write);
+    dht_set_request_ids(dht, 0);
     dht_set_timeout(dht, SHORT_MS);
     assert_int_equal(dht_do(dht, &set_k, NULL), DHT_OUTCOME_UNKNOWN);
+    scene_close(&scene, dht);
+}
+
+static void play_break_once(struct scene *scene)
+{
+    scene_begin(scene);
+    scene_hear(scene, MS_K);
+    hear(&scene->fake, "v\r\n");
+    scene_call(scene);
+    scene_say(scene, true, 0, "HD c1 O%s\r");
+    scene_hang_up(scene);
+    scene_hear(scene, MS_K);
+    hear(&scene->fake, "v\r\n");
+    scene_say(scene, false, 1, "HD c1 O%s\r\n");
+    if (strcmp(scene->opaque[0], scene->opaque[1]) != 0) /* the repetition is the same bytes */
+        failed(&scene->fake, scene->opaque[0], scene->opaque[1]);
+}
+
+static void a_write_with_an_id_whose_answer_broke_off_is_asked_again(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct dht *dht = scene_open(&scene, play_break_once);
+    assert_int_equal(dht_do(dht, &set_k, NULL), DHT_OK);
+    scene_close(&scene, dht);
+}
+
+/* Announces a large value that nobody asked for, and sends some of it. */
+static void play_stranger(struct scene *scene)
+{
+    char byte, part[1000];
+    memset(part, 'x', sizeof(part));
+    scene_begin(scene);
+    scene_hear(scene, MG_K);
+    scene_call(scene);
+    scene_say(scene, true, 0, "VA 100000000 O00000000000000000.0.1\r\n");
+    for (int i = 0; i < 10; i++)
+        (void)!send(scene->direct, part, sizeof(part), MSG_NOSIGNAL);
+    if (byte_read(scene->direct, &byte) != 0)
+        failed(&scene->fake, "the end", "more");
+    scene_hang_up(scene);
+    scene_hear(scene, MG_K); /* it might have been that answer's connection */
+    scene_say(scene, false, 1, "VA 1 O%s\r\nv\r\n");
+}
+
+static void a_stranger_cannot_make_it_wait_for_a_large_value(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct dht *dht = scene_open(&scene, play_stranger);
+    assert_int_equal(dht_do(dht, &get_k, NULL), DHT_OK);
     scene_close(&scene, dht);
 }
 
@@ -394,7 +457,9 @@ int main(void)
         cmocka_unit_test(a_node_that_knows_nothing_of_it_answers_as_ever),
         cmocka_unit_test(a_memcached_is_not_told_of_it),
         cmocka_unit_test(a_read_whose_answer_broke_off_is_asked_again),
-        cmocka_unit_test(a_write_whose_answer_broke_off_is_not),
+        cmocka_unit_test(a_write_without_an_id_whose_answer_broke_off_is_not),
+        cmocka_unit_test(a_write_with_an_id_whose_answer_broke_off_is_asked_again),
+        cmocka_unit_test(a_stranger_cannot_make_it_wait_for_a_large_value),
         cmocka_unit_test(what_has_no_key_waits_for_all_before_it),
         cmocka_unit_test(an_opaque_tells_whose_answer_it_is),
         cmocka_unit_test(bad_lists_are_refused_here_too),
