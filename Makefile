@@ -55,8 +55,8 @@ LIBDHT_LIBS := $(call pkg,jansson libcrypto libisal)
 KVCLI_LIBS  := -Wl,--as-needed $(call pkg,libedit jansson libcrypto libisal liburing) -lm
 TEST_LIBS   := -Wl,--as-needed $(call pkg,libevent_core jansson inih libcrypto libisal liburing) -lm
 
-.PHONY: all demo demo-stop demo-ten test test-long unit unit-programs e2e fuzz fuzz-replay replay-programs asan sim mutants \
-        lint tidy bench forty install clean help
+.PHONY: all demo demo-stop demo-ten test test-long unit unit-programs e2e fuzz fuzz-replay replay-programs asan sim mutants oracle \
+        lint tidy bench scenes forty install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -120,7 +120,7 @@ test:                  ## everything that takes minutes: lint, unit, simulation,
 	tests/run.sh build lint unit sim mutants fuzz-replay e2e
 
 test-long:             ## the same, then all of it again on a bare Debian (needs root)
-	DIFF_COUNT=1000000 BATS_TEST_TIMEOUT=600 tests/run.sh build lint unit fuzz-replay e2e forty bare
+	DIFF_COUNT=1000000 BATS_TEST_TIMEOUT=600 tests/run.sh build lint unit fuzz-replay e2e scenes forty bare
 
 unit:                  ## unit tests under the sanitizers
 	tests/run.sh unit
@@ -152,7 +152,26 @@ build/sim: $(COMMON:%.c=build/obj/%.o) $(CORE:%.c=build/obj/%.o) $(SIM:%.c=build
 	echo "  LD    $@"
 	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=ring_place -o $@ $^ $(TEST_LIBS)
 
-# The same with planted bugs, each of which a check must notice: a build of its own.
+# The checking client of real clusters, and the judge of what it was told.
+oracle: build/oracle/load build/oracle/judge build/oracle/groups ## the checking client and its judge
+
+build/oracle/load: $(addprefix build/obj/tests/oracle/,load.o client.o history.o) $(COMMON:%.c=build/obj/%.o)
+	mkdir -p $(@D)
+	echo "  LD    $@"
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
+build/oracle/judge: $(addprefix build/obj/tests/oracle/,judge_main.o judge.o history.o) \
+                    build/obj/tests/sim/linear.o $(COMMON:%.c=build/obj/%.o)
+	mkdir -p $(@D)
+	echo "  LD    $@"
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
+build/oracle/groups: build/obj/tests/oracle/groups.o $(COMMON:%.c=build/obj/%.o)
+	mkdir -p $(@D)
+	echo "  LD    $@"
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
+# The simulator with planted bugs, each of which a check must notice: a build of its own.
 mutants: build/mutants ## planted bugs are noticed; MUTANT=name for one
 	build/mutants --mutants $(call given,MUTANT,--mutant) $(call given,SEED,--seed) $(call given,SEEDS,--seeds)
 
@@ -219,6 +238,9 @@ build/tidy/%: build/obj/%.o .clang-tidy
 
 bench: all             ## against memcached and redis, side by side; takes minutes
 	tests/bench/run.sh
+
+scenes: all oracle     ## real nodes die, stop, hang, come and go under a checked load; half an hour, as root
+	tests/scenes/run.sh
 
 forty: all             ## 40 real nodes: how soon all know of a death, a join, a leave (needs root)
 	tests/forty/run.sh

@@ -3,7 +3,7 @@
 # one line: N passed, N failed. Fails if anything failed. The whole output of each program is kept
 # below build/test/.
 #
-#   tests/run.sh STAGE…    stages: build lint unit fuzz-replay e2e forty bare
+#   tests/run.sh STAGE…    stages: build lint unit fuzz-replay e2e scenes forty bare
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -117,7 +117,7 @@ stage_mutants() {
 }
 
 stage_e2e() {
-    build all
+    build all oracle
     for file in tests/e2e/*.bats; do
         run "e2e/$(basename "$file" .bats)" 600 env BATS_TEST_TIMEOUT="${BATS_TEST_TIMEOUT:-120}" \
             bats --formatter tap --print-output-on-failure "$file"
@@ -128,6 +128,12 @@ stage_e2e() {
 stage_forty() {
     build all
     run forty 2400 tests/forty/run.sh --tap --scale 0.2
+}
+
+# Every scene with real nodes, forty of them in one.
+stage_scenes() {
+    build all oracle
+    run scenes 7200 tests/scenes/run.sh
 }
 
 stage_bare() {
