@@ -84,9 +84,11 @@ class Log:
 
 
 class Cluster:
-    def __init__(self, directory, subnet, program=PROGRAM, options=()):
+    def __init__(self, directory, subnet, program=PROGRAM, options=(), loopback_port=None, seeds=None):
         self.directory = directory
         self.subnet = subnet
+        self.loopback_port = loopback_port  # of the first node on 127.0.0.1; None: namespaces
+        self.seeds = seeds                  # how many nodes stand in peers.txt; None: those of the first up
         self.program = os.path.realpath(program)
         self.options = list(options)
         self.names = {}             # node number: its name
@@ -100,7 +102,12 @@ class Cluster:
     # ---- deploy/local.sh ---------------------------------------------------------------------
 
     def local(self, *words, check=True):
-        command = [LOCAL, "-d", self.directory, "--subnet", self.subnet, "--program", self.program, *map(str, words)]
+        where = ["--subnet", self.subnet]
+        if self.loopback_port:
+            where = ["--loopback", "--port", str(self.loopback_port)]
+        if self.seeds:
+            where += ["--seeds", str(self.seeds)]
+        command = [LOCAL, "-d", self.directory, *where, "--program", self.program, *map(str, words)]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if check and done.returncode != 0:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
@@ -153,11 +160,12 @@ class Cluster:
         arguments = [self.program, peers, port, *self.options, "--advertise", name,
                      "--listen", host, "--state-dir", os.path.join(folder, state)]
         os.makedirs(os.path.join(folder, state), exist_ok=True)
+        if not self.loopback_port:
+            arguments = ["nsenter", f"--net=/run/netns/dht-{self.id}-{number}", *arguments]
         with open(os.path.join(folder, "log"), "ab") as log:
             at = time.time()
             process = subprocess.Popen(
-                ["nsenter", f"--net=/run/netns/dht-{self.id}-{number}", *arguments],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         # Not waited for: as the process of a shell that has gone.
         with open(f"/proc/{process.pid}/stat", encoding="utf-8") as file:
             start = file.read().rsplit(") ", 1)[1].split()[19]
