@@ -62,7 +62,7 @@ static void self_answered(struct gossip *gossip, const struct link_news *news, s
 
 static void came_up(struct gossip *gossip, const struct link_news *news, struct moment now)
 {
-    struct record *record = wire_record(gossip, news->peer);
+    struct account *record = wire_record(gossip, news->peer);
     if (!record)
         return; /* its own account follows */
     if (news->boot == record->boot && news->generation == record->generation) {
@@ -75,7 +75,7 @@ static void came_up(struct gossip *gossip, const struct link_news *news, struct 
 
 /* Whether the end of an accepted link says anything: the dialled one will tell by itself, and in a
  * large cluster links that are not used for long are closed. */
-static bool is_telling(const struct gossip *gossip, const struct record *record,
+static bool is_telling(const struct gossip *gossip, const struct account *record,
                        const struct link_news *news)
 {
     return news->is_dialled || (wire_state(gossip, record) != LINK_UP &&
@@ -86,7 +86,7 @@ static void ended(struct gossip *gossip, const struct link_news *news, struct mo
 {
     if (news->is_superseded)
         gossip->is_duplicate = true;
-    struct record *record = wire_record(gossip, news->peer);
+    struct account *record = wire_record(gossip, news->peer);
     if (news->is_dialled)
         join_tried(gossip, news->peer, false, now);
     if (!record)
@@ -154,7 +154,7 @@ void gossip_link(struct gossip *gossip, const struct link_news *news, struct mom
 
 /* Whether the process at the other end of its links is the one known by the record, as greeted or
  * renewed since. */
-static bool is_own_link(const struct gossip *gossip, const struct record *record)
+static bool is_own_link(const struct gossip *gossip, const struct account *record)
 {
     const struct peer *peer = gossip->links->peers[record->peer];
     return peer->generation == record->generation && peer->boot <= record->boot;
@@ -164,7 +164,7 @@ static bool is_own_link(const struct gossip *gossip, const struct record *record
  */
 static uint64_t lateness(struct gossip *gossip, uint32_t peer, uint64_t hb, struct moment now)
 {
-    const struct record *record = wire_record(gossip, peer);
+    const struct account *record = wire_record(gossip, peer);
     uint64_t unread_ms = hear_unread_ms(gossip, now);
     if (!record || !is_own_link(gossip, record) || record->hb <= hb + 1)
         return unread_ms;
@@ -175,7 +175,7 @@ static uint64_t lateness(struct gossip *gossip, uint32_t peer, uint64_t hb, stru
 /* A message that does not say whose boot it is. */
 static void take_proof(struct gossip *gossip, uint32_t peer, struct moment now)
 {
-    struct record *record = wire_record(gossip, peer);
+    struct account *record = wire_record(gossip, peer);
     if (!record || !is_own_link(gossip, record))
         return;
     hear_proof(gossip, record, now);
@@ -185,7 +185,7 @@ static void take_proof(struct gossip *gossip, uint32_t peer, struct moment now)
 static void take_word(struct gossip *gossip, uint32_t peer, uint64_t boot, uint32_t inc,
                       uint64_t hb, struct moment now)
 {
-    struct record *record = wire_record(gossip, peer);
+    struct account *record = wire_record(gossip, peer);
     if (!record || boot != record->boot)
         return;
     hear_direct(gossip, record, inc, hb, now);
@@ -203,7 +203,7 @@ static enum err take_question(struct gossip *gossip, uint32_t peer, const struct
         return err;
     if (telling.least_ms == 0)
         take_word(gossip, peer, question->boot, question->inc, question->hb, now);
-    struct record *record = wire_record(gossip, peer);
+    struct account *record = wire_record(gossip, peer);
     if (record && gossip->strategy->heard)
         gossip->strategy->heard(&gossip->targets, record, gossip->round);
     exchange_answer(gossip, peer, question, out, now);
@@ -211,7 +211,7 @@ static enum err take_question(struct gossip *gossip, uint32_t peer, const struct
 }
 
 /* A seed that was not a member has been asked by its name. */
-static void adopt_question(struct gossip *gossip, struct record *record, uint64_t number)
+static void adopt_question(struct gossip *gossip, struct account *record, uint64_t number)
 {
     for (uint32_t i = 0; i < gossip->seed_count; i++)
         if (gossip->seeds[i].number == number && number != 0 &&
@@ -226,7 +226,7 @@ static enum err take_answer(struct gossip *gossip, uint32_t peer, const struct m
                             struct moment now)
 {
     const struct message_MEMBERS *answer = &message->MEMBERS;
-    struct record *record = wire_record(gossip, peer);
+    struct account *record = wire_record(gossip, peer);
     struct telling telling = {.peer = peer, .least_ms = lateness(gossip, peer, answer->hb, now)};
     if (record && record->asked_number == answer->number && record->asked_ms != 0) {
         telling.is_timed = true; /* it cannot have left before it was asked for */
@@ -272,7 +272,7 @@ static enum err take_ping(struct gossip *gossip, uint32_t peer, const struct mes
     enum err err = hear_body(gossip, &telling, message->body, now);
     if (err)
         return err;
-    const struct record *self = gossip->members.self;
+    const struct account *self = gossip->members.self;
     struct message pong = {
         .kind = MESSAGE_PONG,
         .PONG = {
@@ -348,7 +348,7 @@ static void after_stop(struct gossip *gossip, uint64_t lag_ms, struct moment now
     probe_drop_all(gossip, now);
     struct list *head = &gossip->members.suspects;
     for (struct list *link = head->next; link != head; link = link->next) {
-        struct suspicion *suspicion = CONTAINER_OF(link, struct record, in_state)->suspicion;
+        struct suspicion *suspicion = CONTAINER_OF(link, struct account, in_state)->suspicion;
         suspicion->frozen_ms += lag_ms;
         suspicion->evidence_ms += lag_ms;
         suspicion->warned_ms = 0;
@@ -366,7 +366,7 @@ static void thaw(struct gossip *gossip, struct moment now)
 {
     struct list *head = &gossip->members.suspects;
     for (struct list *link = head->next; link != head; link = link->next) {
-        struct suspicion *suspicion = CONTAINER_OF(link, struct record, in_state)->suspicion;
+        struct suspicion *suspicion = CONTAINER_OF(link, struct account, in_state)->suspicion;
         uint64_t from_ms = suspicion->since_ms > gossip->isolated_since_ms
                                ? suspicion->since_ms
                                : gossip->isolated_since_ms;
@@ -388,7 +388,7 @@ static bool are_most_suspected(const struct members *members)
     const struct list *head = &members->suspects;
     for (const struct list *link = head->next; link != head; link = link->next)
         count +=
-            CONTAINER_OF(link, struct record, in_state)->suspicion->evidence != EVIDENCE_REFUSED;
+            CONTAINER_OF(link, struct account, in_state)->suspicion->evidence != EVIDENCE_REFUSED;
     return count >= ISOLATION_PEERS_MIN && 2 * count >= members->live_count;
 }
 
@@ -415,7 +415,7 @@ static void doubt_stale(struct gossip *gossip, struct moment now)
     struct list *head = &gossip->members.by_proof;
     for (struct list *link = head->next, *next; link != head; link = next) {
         next = link->next;
-        struct record *record = CONTAINER_OF(link, struct record, by_proof);
+        struct account *record = CONTAINER_OF(link, struct account, by_proof);
         if (now.mono_ms < record->proof_ms + fail_ms / 2)
             return;
         if (now.mono_ms < record->proof_ms + fail_ms)
@@ -431,7 +431,7 @@ static void sweep_watched(struct gossip *gossip, struct moment now)
     struct target_view view = wire_view(gossip);
     for (uint32_t i = 0; i < SWEEP_COUNT && i < view.count; i++) {
         gossip->sweep_at = (gossip->sweep_at + 1) % view.count;
-        struct record *record = view.live[gossip->sweep_at];
+        struct account *record = view.live[gossip->sweep_at];
         if (gossip->sweep_at == view.self)
             continue;
         record->is_watched = targets_watches(&view, record);
@@ -448,7 +448,7 @@ static void verify_one(struct gossip *gossip, struct moment now)
         return;
     list_remove(link);
     list_append(&gossip->members.unverified, link);
-    exchange_ask(gossip, CONTAINER_OF(link, struct record, in_state), true, now);
+    exchange_ask(gossip, CONTAINER_OF(link, struct account, in_state), true, now);
 }
 
 static uint64_t round_pause_ms(struct gossip *gossip)
@@ -464,7 +464,7 @@ static void begin_round(struct gossip *gossip, struct moment now)
     gossip->stats->gossip_rounds++;
     gossip->round_ms = now.mono_ms + round_pause_ms(gossip);
     struct target_view view = wire_view(gossip);
-    struct record *target = gossip->recheck;
+    struct account *target = gossip->recheck;
     gossip->recheck = NULL;
     if (!target || !record_is_live(target))
         target = gossip->strategy->pick(&gossip->targets, &view, gossip->round);
@@ -519,7 +519,7 @@ uint64_t gossip_deadline(const struct gossip *gossip)
     earlier(&deadline_ms, join_deadline(gossip));
     const struct list *fading = list_first(&gossip->members.fading);
     if (fading)
-        earlier(&deadline_ms, CONTAINER_OF(fading, struct record, in_state)->state_ms +
+        earlier(&deadline_ms, CONTAINER_OF(fading, struct account, in_state)->state_ms +
                                   gossip->options.remove_ms);
     return deadline_ms;
 }
@@ -540,7 +540,7 @@ void gossip_ring_view(const struct gossip *gossip, struct view *view)
     view->members = calloc(members->live_count ? members->live_count : 1, sizeof(*view->members));
     CHECK(view->members != NULL);
     for (uint32_t i = 0; i < members->live_count; i++) {
-        const struct record *record = members->live[i];
+        const struct account *record = members->live[i];
         struct member *member = &view->members[i];
         snprintf(member->name, sizeof(member->name), "%s", record->name);
         member->weight = record->weight;
@@ -554,7 +554,7 @@ bool gossip_has_joined(const struct gossip *gossip)
 
 uint64_t gossip_boot_of(const struct gossip *gossip, struct span name)
 {
-    const struct record *record = members_find(&gossip->members, name);
+    const struct account *record = members_find(&gossip->members, name);
     return record && record_is_live(record) && record != gossip->members.self ? record->boot : 0;
 }
 
@@ -569,7 +569,7 @@ uint32_t gossip_count(const struct gossip *gossip, enum member_state state)
     return gossip->members.in_state[state];
 }
 
-static void list_entry(const struct gossip *gossip, const struct record *record,
+static void list_entry(const struct gossip *gossip, const struct account *record,
                        struct member_list_entry *entry, struct moment now)
 {
     struct news news;
@@ -612,7 +612,7 @@ void gossip_check(const struct gossip *gossip)
     members_check(&gossip->members);
     rumors_check(&gossip->rumors);
     for (uint32_t i = 0; i < gossip->members.count; i++) {
-        const struct record *record = gossip->members.all[i];
+        const struct account *record = gossip->members.all[i];
         if (record->peer != NO_PEER)
             CHECK(gossip->by_peer[record->peer] == record);
     }
@@ -627,10 +627,10 @@ void gossip_check(const struct gossip *gossip)
 
 /* --- leaving ---------------------------------------------------------------------------------- */
 
-static uint32_t leave_targets(struct gossip *gossip, struct record *targets[LEAVE_TOLD_MAX])
+static uint32_t leave_targets(struct gossip *gossip, struct account *targets[LEAVE_TOLD_MAX])
 {
     struct target_view view = wire_view(gossip);
-    struct record *drawn[LEAVE_TOLD_RANDOM];
+    struct account *drawn[LEAVE_TOLD_RANDOM];
     uint32_t count = targets_watchers(&view, gossip->members.self, targets);
     uint32_t drawn_count = targets_draw(&gossip->prng, &view, NULL, LEAVE_TOLD_RANDOM, drawn);
     for (uint32_t i = 0; i < drawn_count; i++) {
@@ -647,7 +647,7 @@ void gossip_leave(struct gossip *gossip, struct moment now)
 {
     if (gossip->leave_until_ms != 0)
         return;
-    struct record *targets[LEAVE_TOLD_MAX];
+    struct account *targets[LEAVE_TOLD_MAX];
     uint32_t count = leave_targets(gossip, targets);
     gossip->leave_until_ms = now.mono_ms + gossip->options.leave_ms;
     gossip->leave_number = ++gossip->number;

@@ -62,7 +62,7 @@ enum probe_stage {
 struct probe {
     enum probe_kind kind;
     enum probe_stage stage;
-    struct record *target;
+    struct account *target;
     uint64_t number;   /* of its last question */
     uint64_t due_ms;   /* when to look at it next */
     uint64_t end_ms;   /* ASKED: when the answer is late */
@@ -97,7 +97,7 @@ struct gossip {
     struct log *log;
     struct stats *stats;
 
-    struct record **by_peer; /* by links' index; NULL: none, or not looked up yet */
+    struct account **by_peer; /* by links' index; NULL: none, or not looked up yet */
     uint32_t by_peer_capacity;
     struct seed *seeds;
     uint32_t seed_count;
@@ -123,7 +123,7 @@ struct gossip {
     uint64_t leave_number;
     uint32_t leave_peers[LEAVE_TOLD_MAX]; /* told that this node leaves, and not heard of since */
     uint32_t leave_waits;                 /* so many of them */
-    struct record *recheck;               /* to be asked in the next round, out of turn */
+    struct account *recheck;              /* to be asked in the next round, out of turn */
     uint32_t sweep_at;   /* members: where the next look for those to watch goes on */
     uint32_t dialled_up; /* control links of this node's own that are up */
     uint8_t health;

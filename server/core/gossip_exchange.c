@@ -14,7 +14,7 @@
 
 static struct message question_of(struct gossip *gossip, uint64_t since)
 {
-    const struct record *self = gossip->members.self;
+    const struct account *self = gossip->members.self;
     return (struct message){.kind = MESSAGE_GET_MEMBERSHIP_LIST,
                             .GET_MEMBERSHIP_LIST = {.number = ++gossip->number,
                                                     .boot = self->boot,
@@ -25,7 +25,7 @@ static struct message question_of(struct gossip *gossip, uint64_t since)
 }
 
 /* What has this node's own account not been told over this link. */
-static void append_self(struct gossip *gossip, struct record *record, struct moment now,
+static void append_self(struct gossip *gossip, struct account *record, struct moment now,
                         struct buf *out)
 {
     if (record->has_account)
@@ -36,7 +36,7 @@ static void append_self(struct gossip *gossip, struct record *record, struct mom
 
 /* Where to begin: at the last change seen. One not asked yet is asked only where it stands, since
  * the others have told what there is; unless it is no member here. */
-static uint64_t since_of(const struct gossip *gossip, const struct record *record)
+static uint64_t since_of(const struct gossip *gossip, const struct account *record)
 {
     if (!record_is_live(record) || !gossip->has_joined || MUTANT(whole_lists))
         return 0;
@@ -46,7 +46,7 @@ static uint64_t since_of(const struct gossip *gossip, const struct record *recor
                                                                           : SINCE_NEWEST;
 }
 
-static uint64_t ask_since(struct gossip *gossip, struct record *record, uint64_t since,
+static uint64_t ask_since(struct gossip *gossip, struct account *record, uint64_t since,
                           struct moment now)
 {
     struct reply *out = wire_out(gossip, record, now);
@@ -68,7 +68,7 @@ static uint64_t ask_since(struct gossip *gossip, struct record *record, uint64_t
     return gossip->number;
 }
 
-uint64_t exchange_ask(struct gossip *gossip, struct record *record, bool whole, struct moment now)
+uint64_t exchange_ask(struct gossip *gossip, struct account *record, bool whole, struct moment now)
 {
     record->chunks = 0;
     return ask_since(gossip, record, whole ? 0 : since_of(gossip, record), now);
@@ -76,7 +76,7 @@ uint64_t exchange_ask(struct gossip *gossip, struct record *record, bool whole, 
 
 uint64_t exchange_ask_name(struct gossip *gossip, const char *name, struct moment now)
 {
-    struct record *record = members_find(&gossip->members, span_of_string(name));
+    struct account *record = members_find(&gossip->members, span_of_string(name));
     if (record)
         return exchange_ask(gossip, record, true, now);
     uint32_t peer = links_peer(gossip->links, name);
@@ -102,7 +102,7 @@ static uint64_t append_changes(struct gossip *gossip, uint64_t since, struct mom
                                struct buf *out)
 {
     struct members *members = &gossip->members;
-    struct record *record = members_since(members, since);
+    struct account *record = members_since(members, since);
     for (; record; record = members_next(members, record)) {
         if (buf_len(out) + NEWS_LINE_BYTES_MAX > LIST_BYTES_MAX)
             return since;
@@ -113,12 +113,12 @@ static uint64_t append_changes(struct gossip *gossip, uint64_t since, struct mom
 }
 
 /* The heartbeats heard last: they are the freshest, and news to most. */
-static void append_heartbeats(const struct members *members, const struct record *asker,
+static void append_heartbeats(const struct members *members, const struct account *asker,
                               struct moment now, struct buf *out)
 {
     const struct list *link = members->by_proof.prev;
     for (uint32_t told = 0; told < HEARTBEATS && link != &members->by_proof; link = link->prev) {
-        const struct record *record = CONTAINER_OF(link, struct record, by_proof);
+        const struct account *record = CONTAINER_OF(link, struct account, by_proof);
         if (record == asker || record->state != MEMBER_ALIVE || record->hb == 0)
             continue;
         const struct news news = {
@@ -137,7 +137,7 @@ void exchange_answer(struct gossip *gossip, uint32_t peer,
                      struct moment now)
 {
     struct members *members = &gossip->members;
-    struct record *asker = wire_record(gossip, peer);
+    struct account *asker = wire_record(gossip, peer);
     bool is_same = question->viewhash == members->viewhash;
     uint64_t since = question->since <= members->version || question->since == SINCE_NEWEST
                          ? question->since
@@ -170,7 +170,7 @@ void exchange_answer(struct gossip *gossip, uint32_t peer,
 
 /* --- taking ----------------------------------------------------------------------------------- */
 
-static void measure(struct record *record, struct moment now)
+static void measure(struct account *record, struct moment now)
 {
     if (record->asked_ms == 0)
         return;
@@ -182,7 +182,7 @@ static void measure(struct record *record, struct moment now)
 
 /* The lists differ although every change has been told: once may be chance, news under way; the
  * same member is asked again in the next round, and if they still differ, for the whole list. */
-static void compare(struct gossip *gossip, struct record *record, uint64_t viewhash,
+static void compare(struct gossip *gossip, struct account *record, uint64_t viewhash,
                     struct moment now)
 {
     if (viewhash == gossip->members.viewhash) {
@@ -204,7 +204,7 @@ static void compare(struct gossip *gossip, struct record *record, uint64_t viewh
 
 /* There is more: it is asked for at once, unless the peer only says so. An answer that leads no
  * further than its question would be followed by the same one, at the speed of the network. */
-static void ask_on(struct gossip *gossip, struct record *record, uint64_t version,
+static void ask_on(struct gossip *gossip, struct account *record, uint64_t version,
                    struct moment now)
 {
     if (version <= record->asked_since || record->chunks == CHUNKS_MAX)
@@ -213,7 +213,7 @@ static void ask_on(struct gossip *gossip, struct record *record, uint64_t versio
     ask_since(gossip, record, version, now);
 }
 
-void exchange_take(struct gossip *gossip, struct record *record,
+void exchange_take(struct gossip *gossip, struct account *record,
                    const struct message_MEMBERS *answer, struct moment now)
 {
     if (answer->number != record->asked_number)

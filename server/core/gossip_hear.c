@@ -13,7 +13,7 @@
 
 /* --- passing on ------------------------------------------------------------------------------- */
 
-static void spread(struct gossip *gossip, const struct record *record, const struct news *news,
+static void spread(struct gossip *gossip, const struct account *record, const struct news *news,
                    uint32_t delay_ms, struct moment now)
 {
     rumors_add(&gossip->rumors, record, news, gossip->members.live_count, now.mono_ms);
@@ -31,10 +31,10 @@ void hear_spread_self(struct gossip *gossip, struct moment now)
 
 /* The members that news goes to at once: the successor, for whoever chance would miss; the others
  * by chance. */
-static uint32_t push_targets(struct gossip *gossip, struct record *targets[GOSSIP_FANOUT_MAX])
+static uint32_t push_targets(struct gossip *gossip, struct account *targets[GOSSIP_FANOUT_MAX])
 {
     struct target_view view = wire_view(gossip);
-    struct record *successor = targets_successor(&view);
+    struct account *successor = targets_successor(&view);
     uint32_t count = 0;
     if (successor)
         targets[count++] = successor;
@@ -49,7 +49,7 @@ void hear_push(struct gossip *gossip, struct moment now)
     gossip->push_ms = UINT64_MAX;
     if (gossip->rumors.unpushed == 0)
         return;
-    struct record *targets[GOSSIP_FANOUT_MAX];
+    struct account *targets[GOSSIP_FANOUT_MAX];
     uint32_t count = push_targets(gossip, targets);
     struct buf *body = wire_body(gossip);
     /* A lone node tells nobody; its rumors are spent all the same. */
@@ -69,7 +69,7 @@ void hear_push(struct gossip *gossip, struct moment now)
 
 /* --- telling the accused ---------------------------------------------------------------------- */
 
-static void append_account(struct gossip *gossip, const struct record *record,
+static void append_account(struct gossip *gossip, const struct account *record,
                            enum member_state state, struct moment now, struct buf *out)
 {
     struct news news;
@@ -78,20 +78,20 @@ static void append_account(struct gossip *gossip, const struct record *record,
     news_append(out, &news);
 }
 
-void hear_append_account(struct gossip *gossip, const struct record *record, struct moment now,
+void hear_append_account(struct gossip *gossip, const struct account *record, struct moment now,
                          struct buf *out)
 {
     append_account(gossip, record, record->state, now, out);
 }
 
-bool hear_is_accused(const struct record *record)
+bool hear_is_accused(const struct account *record)
 {
     return record->state != MEMBER_ALIVE && record->state != MEMBER_UNVERIFIED;
 }
 
 /* Tells record how it stands, so that it can say otherwise; at most twice a second. state: as
  * others hold it; it may have been cleared here. */
-static void tell(struct gossip *gossip, struct record *record, enum member_state state,
+static void tell(struct gossip *gossip, struct account *record, enum member_state state,
                  struct moment now)
 {
     if (record->told_ms != 0 && now.mono_ms < record->told_ms + TELL_INTERVAL_MS)
@@ -110,14 +110,14 @@ static void tell(struct gossip *gossip, struct record *record, enum member_state
 
 /* --- transitions ------------------------------------------------------------------------------ */
 
-static void log_member(struct gossip *gossip, const struct record *record, enum log_level level,
+static void log_member(struct gossip *gossip, const struct account *record, enum log_level level,
                        const char *event, struct moment now)
 {
     log_line(gossip->log, now, level, event, "member=%s boot=%" PRIu64 " inc=%u", record->name,
              record->boot, record->inc);
 }
 
-static void log_suspicion(struct gossip *gossip, const struct record *record, const char *event,
+static void log_suspicion(struct gossip *gossip, const struct account *record, const char *event,
                           struct moment now)
 {
     const struct suspicion *suspicion = record->suspicion;
@@ -128,14 +128,14 @@ static void log_suspicion(struct gossip *gossip, const struct record *record, co
 }
 
 /* Nothing is asked of it any more, and no link to it is kept. */
-static void member_gone(struct gossip *gossip, struct record *record, struct moment now)
+static void member_gone(struct gossip *gossip, struct account *record, struct moment now)
 {
     wire_stop_asking(gossip, record);
     wire_drop(gossip, record, now);
     record->is_watched = false;
 }
 
-static void member_came(struct gossip *gossip, struct record *record, const char *event,
+static void member_came(struct gossip *gossip, struct account *record, const char *event,
                         struct moment now)
 {
     log_member(gossip, record, LOG_INFO, event, now);
@@ -145,7 +145,7 @@ static void member_came(struct gossip *gossip, struct record *record, const char
 }
 
 /* A suspicion has ended here without the accused's own word: it does not know of it yet. */
-static void cleared(struct gossip *gossip, struct record *record, const char *reason,
+static void cleared(struct gossip *gossip, struct account *record, const char *reason,
                     struct moment now)
 {
     log_line(gossip->log, now, LOG_INFO, "member-alive", "member=%s inc=%u reason=%s", record->name,
@@ -155,7 +155,7 @@ static void cleared(struct gossip *gossip, struct record *record, const char *re
 }
 
 /* What an account has done is logged. Returns whether others should hear it, and how late. */
-static bool react(struct gossip *gossip, enum hearing hearing, struct record *record,
+static bool react(struct gossip *gossip, enum hearing hearing, struct account *record,
                   const struct news *news, uint32_t *delay_ms, struct moment now)
 {
     *delay_ms = 0;
@@ -240,7 +240,7 @@ static void renew(struct gossip *gossip, uint64_t boot_known, struct moment now)
 
 static void refute(struct gossip *gossip, const struct news *news, struct moment now)
 {
-    struct record *self = gossip->members.self;
+    struct account *self = gossip->members.self;
     if (news->inc < self->inc || MUTANT(never_refutes))
         return; /* answered already */
     if (news->inc == UINT32_MAX) {
@@ -268,7 +268,7 @@ static void end_as_duplicate(struct gossip *gossip, const struct news *news, str
 
 static void hear_self(struct gossip *gossip, const struct news *news, struct moment now)
 {
-    const struct record *self = gossip->members.self;
+    const struct account *self = gossip->members.self;
     if (gossip->leave_until_ms != 0)
         return;
     bool is_later = news->boot > self->boot ||
@@ -295,7 +295,7 @@ static uint64_t later(uint64_t ms, uint64_t by_ms)
 static void hear_account(struct gossip *gossip, struct span from, struct news *news, bool is_news,
                          struct moment now)
 {
-    struct record *record;
+    struct account *record;
     uint32_t delay_ms;
     bool is_direct = span_equal(news->name, from) && hear_unread_ms(gossip, now) == 0;
     gossip->stats->rumors_received++;
@@ -312,7 +312,7 @@ static void hear_account(struct gossip *gossip, struct span from, struct news *n
 
 static void hear_heartbeat(struct gossip *gossip, const struct news *news, struct moment now)
 {
-    struct record *record = members_hear_heartbeat(&gossip->members, news, now.mono_ms);
+    struct account *record = members_hear_heartbeat(&gossip->members, news, now.mono_ms);
     if (record)
         cleared(gossip, record, "heard", now);
 }
@@ -353,7 +353,7 @@ enum err hear_body(struct gossip *gossip, const struct telling *telling, struct 
 /* --- direct ----------------------------------------------------------------------------------- */
 
 /* What record's process says of itself, as an account. */
-static void hear_own_word(struct gossip *gossip, struct record *record, uint32_t inc, uint64_t hb,
+static void hear_own_word(struct gossip *gossip, struct account *record, uint32_t inc, uint64_t hb,
                           struct moment now)
 {
     struct news news;
@@ -366,7 +366,7 @@ static void hear_own_word(struct gossip *gossip, struct record *record, uint32_t
 }
 
 /* It has said that it leaves, and takes leave. */
-static bool is_leaving(const struct gossip *gossip, const struct record *record, struct moment now)
+static bool is_leaving(const struct gossip *gossip, const struct account *record, struct moment now)
 {
     return record->state == MEMBER_LEFT &&
            now.mono_ms < record->state_ms + 2 * (uint64_t)gossip->options.leave_ms;
@@ -384,7 +384,7 @@ uint64_t hear_unread_ms(const struct gossip *gossip, struct moment now)
     return stop_ms >= gossip->options.fail_ms ? stop_ms : 0;
 }
 
-void hear_proof(struct gossip *gossip, struct record *record, struct moment now)
+void hear_proof(struct gossip *gossip, struct account *record, struct moment now)
 {
     if (hear_unread_ms(gossip, now) > 0)
         return;
@@ -400,7 +400,7 @@ void hear_proof(struct gossip *gossip, struct record *record, struct moment now)
         tell(gossip, record, record->state, now);
 }
 
-void hear_direct(struct gossip *gossip, struct record *record, uint32_t inc, uint64_t hb,
+void hear_direct(struct gossip *gossip, struct account *record, uint32_t inc, uint64_t hb,
                  struct moment now)
 {
     if (inc > record->inc)
@@ -412,7 +412,7 @@ void hear_direct(struct gossip *gossip, struct record *record, uint32_t inc, uin
 
 /* --- verdicts --------------------------------------------------------------------------------- */
 
-void hear_doubt(struct gossip *gossip, struct record *record, enum evidence evidence,
+void hear_doubt(struct gossip *gossip, struct account *record, enum evidence evidence,
                 struct moment now)
 {
     if (!record_is_live(record))
@@ -429,7 +429,7 @@ void hear_doubt(struct gossip *gossip, struct record *record, enum evidence evid
     spread(gossip, record, &news, 0, now);
 }
 
-static void condemn(struct gossip *gossip, struct record *record, struct moment now)
+static void condemn(struct gossip *gossip, struct account *record, struct moment now)
 {
     struct news news;
     uint32_t delay_ms;
@@ -452,7 +452,7 @@ static bool is_frozen(const struct gossip *gossip, const struct suspicion *suspi
 
 /* Before its time is over the subject is asked once more, over a connection that is not stuck: the
  * path may have healed since. Returns when it may be condemned. */
-static uint64_t warn(struct gossip *gossip, struct record *record, uint64_t deadline_ms,
+static uint64_t warn(struct gossip *gossip, struct account *record, uint64_t deadline_ms,
                      struct moment now)
 {
     struct suspicion *suspicion = record->suspicion;
@@ -480,7 +480,7 @@ void hear_condemn(struct gossip *gossip, struct moment now)
     gossip->suspect_ms = UINT64_MAX;
     struct list *link = members->suspects.next;
     while (link != &members->suspects) {
-        struct record *record = CONTAINER_OF(link, struct record, in_state);
+        struct account *record = CONTAINER_OF(link, struct account, in_state);
         link = link->next;
         uint64_t deadline_ms =
             suspicion_deadline(record->suspicion, &gossip->options, members->live_count,
@@ -495,7 +495,7 @@ void hear_condemn(struct gossip *gossip, struct moment now)
     }
 }
 
-void hear_forget(struct gossip *gossip, struct record *record)
+void hear_forget(struct gossip *gossip, struct account *record)
 {
     wire_stop_asking(gossip, record);
     rumors_forget(&gossip->rumors, record);
@@ -503,16 +503,16 @@ void hear_forget(struct gossip *gossip, struct record *record)
     members_forget(&gossip->members, record);
 }
 
-static struct record *first_of(const struct list *list)
+static struct account *first_of(const struct list *list)
 {
     struct list *link = list_first(list);
-    return link ? CONTAINER_OF(link, struct record, in_state) : NULL;
+    return link ? CONTAINER_OF(link, struct account, in_state) : NULL;
 }
 
 void hear_expire(struct gossip *gossip, struct moment now)
 {
     struct members *members = &gossip->members;
-    struct record *record;
+    struct account *record;
     while ((record = first_of(&members->fading)) &&
            now.mono_ms >= record->state_ms + gossip->options.remove_ms) {
         bool was_dead = record->state == MEMBER_DEAD;

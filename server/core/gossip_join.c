@@ -117,7 +117,7 @@ void join_tried(struct gossip *gossip, uint32_t peer, bool has_answered, struct 
 
 static bool is_missing(const struct gossip *gossip, const char *name)
 {
-    const struct record *record = members_find(&gossip->members, span_of_string(name));
+    const struct account *record = members_find(&gossip->members, span_of_string(name));
     return !record || record->state != MEMBER_ALIVE;
 }
 
@@ -147,7 +147,7 @@ static const char *missing_member(struct gossip *gossip)
     for (size_t i = 0; i < ARRAY_COUNT(lists); i++)
         for (struct list *link = lists[i]->next; link != lists[i]; link = link->next)
             if (chosen-- == 0)
-                return CONTAINER_OF(link, struct record, in_state)->name;
+                return CONTAINER_OF(link, struct account, in_state)->name;
     return NULL;
 }
 
@@ -161,7 +161,7 @@ static void rejoin(struct gossip *gossip, struct moment now)
         gossip->rejoin_pause_ms = REJOIN_PAUSE_MS_MIN;
         return;
     }
-    struct record *record = members_find(&gossip->members, span_of_string(name));
+    struct account *record = members_find(&gossip->members, span_of_string(name));
     if (record)
         wire_drop(gossip, record, now); /* what hangs there hangs for long */
     exchange_ask_name(gossip, name, now);

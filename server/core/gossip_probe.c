@@ -9,7 +9,7 @@
 
 /* --- slots ------------------------------------------------------------------------------------ */
 
-static struct probe *probe_find(struct gossip *gossip, const struct record *target)
+static struct probe *probe_find(struct gossip *gossip, const struct account *target)
 {
     for (size_t i = 0; i < OWN_PROBES_MAX; i++)
         if (gossip->probes[i].stage != PROBE_FREE && gossip->probes[i].target == target)
@@ -17,7 +17,7 @@ static struct probe *probe_find(struct gossip *gossip, const struct record *targ
     return NULL;
 }
 
-static struct probe *probe_take(struct gossip *gossip, enum probe_kind kind, struct record *target)
+static struct probe *probe_take(struct gossip *gossip, enum probe_kind kind, struct account *target)
 {
     size_t begin = kind == PROBE_HELP ? OWN_PROBES_MAX : 0;
     size_t end = kind == PROBE_HELP ? PROBES_MAX : OWN_PROBES_MAX;
@@ -41,7 +41,7 @@ static void say_finding(struct gossip *gossip, uint32_t asker, uint64_t asked_as
                         enum finding finding, struct moment now)
 {
     /* The asker is held by nobody unless it is a member: it may be forgotten by now. */
-    struct record *record =
+    struct account *record =
         links_has_peer(gossip->links, asker) ? wire_record(gossip, asker) : NULL;
     struct reply *out = record ? wire_out(gossip, record, now) : NULL;
     if (!out)
@@ -54,7 +54,7 @@ static void say_finding(struct gossip *gossip, uint32_t asker, uint64_t asked_as
 
 static void conclude(struct gossip *gossip, struct probe *probe, struct moment now)
 {
-    struct record *target = probe->target;
+    struct account *target = probe->target;
     struct verdict verdict = verdict_of(probe->own, probe->findings, probe->helper_count);
     probe_free(probe);
     if (verdict.is_alive)
@@ -69,7 +69,7 @@ static void conclude(struct gossip *gossip, struct probe *probe, struct moment n
 
 static void ask_helpers(struct gossip *gossip, struct probe *probe, struct moment now)
 {
-    struct record *drawn[2 * HELPERS];
+    struct account *drawn[2 * HELPERS];
     struct target_view view = wire_view(gossip);
     uint32_t count = targets_draw(&gossip->prng, &view, probe->target, 2 * HELPERS, drawn);
     struct message question = {.kind = MESSAGE_PROBE,
@@ -129,7 +129,7 @@ void probe_found(struct gossip *gossip, uint32_t peer, const struct message_PROB
 
 /* --- asking ----------------------------------------------------------------------------------- */
 
-static uint64_t ping(struct gossip *gossip, struct record *record, struct moment now)
+static uint64_t ping(struct gossip *gossip, struct account *record, struct moment now)
 {
     struct reply *out = wire_out(gossip, record, now);
     if (!out)
@@ -188,14 +188,14 @@ static void ask(struct gossip *gossip, struct probe *probe, struct moment now)
 
 /* A connection whose first bytes were lost long ago tries again only after a long pause, and one
  * that leads to a machine that has been away, never. */
-static void leave_stuck(struct gossip *gossip, struct record *record, struct moment now)
+static void leave_stuck(struct gossip *gossip, struct account *record, struct moment now)
 {
     if (record->asked_ms != 0 && now.mono_ms >= record->asked_ms + STUCK_MS &&
         (wire_state(gossip, record) != LINK_UP || wire_unacked(gossip, record) > 0))
         wire_drop(gossip, record, now);
 }
 
-void probe_exchange(struct gossip *gossip, struct record *record, struct moment now)
+void probe_exchange(struct gossip *gossip, struct account *record, struct moment now)
 {
     if (probe_find(gossip, record))
         return;
@@ -206,7 +206,7 @@ void probe_exchange(struct gossip *gossip, struct record *record, struct moment 
     ask(gossip, probe, now);
 }
 
-void probe_check(struct gossip *gossip, struct record *record, uint64_t at_ms, struct moment now)
+void probe_check(struct gossip *gossip, struct account *record, uint64_t at_ms, struct moment now)
 {
     if (probe_find(gossip, record))
         return;
@@ -221,7 +221,7 @@ void probe_check(struct gossip *gossip, struct record *record, uint64_t at_ms, s
 void probe_help(struct gossip *gossip, uint32_t asker, const struct message_PROBE *question,
                 struct moment now)
 {
-    struct record *record = members_find(&gossip->members, question->name);
+    struct account *record = members_find(&gossip->members, question->name);
     if (record == gossip->members.self) {
         say_finding(gossip, asker, question->number, FINDING_OK, now);
         return;
@@ -240,7 +240,7 @@ void probe_help(struct gossip *gossip, uint32_t asker, const struct message_PROB
 
 /* --- what happens ----------------------------------------------------------------------------- */
 
-void probe_answered(struct gossip *gossip, struct record *record, struct moment now)
+void probe_answered(struct gossip *gossip, struct account *record, struct moment now)
 {
     for (size_t i = 0; i < PROBES_MAX; i++) {
         struct probe *probe = &gossip->probes[i];
@@ -279,7 +279,7 @@ static bool evidence_of(enum disconnect why, enum evidence *evidence)
     return false;
 }
 
-void probe_lost(struct gossip *gossip, struct record *record, enum disconnect why, bool was_up,
+void probe_lost(struct gossip *gossip, struct account *record, enum disconnect why, bool was_up,
                 struct moment now)
 {
     bool was_asked = false;
@@ -309,7 +309,7 @@ void probe_lost(struct gossip *gossip, struct record *record, enum disconnect wh
 /* --- time ------------------------------------------------------------------------------------- */
 
 /* No answer: what does the open connection say? */
-static enum evidence evidence_of_silence(const struct gossip *gossip, const struct record *record)
+static enum evidence evidence_of_silence(const struct gossip *gossip, const struct account *record)
 {
     switch (wire_state(gossip, record)) {
     case LINK_UP:

@@ -8,7 +8,7 @@
 /* Frames that may wait for one member: one that takes nothing in gets nothing more. */
 #define OUT_BYTES_MAX (128u * 1024)
 
-static void by_peer_set(struct gossip *gossip, uint32_t peer, struct record *record)
+static void by_peer_set(struct gossip *gossip, uint32_t peer, struct account *record)
 {
     if (peer >= gossip->by_peer_capacity) {
         uint32_t capacity = gossip->by_peer_capacity ? gossip->by_peer_capacity : 16;
@@ -24,7 +24,7 @@ static void by_peer_set(struct gossip *gossip, uint32_t peer, struct record *rec
 }
 
 /* The record holds its peer until it is not a member any more, so the index stays. */
-static void bind(struct gossip *gossip, struct record *record, uint32_t peer)
+static void bind(struct gossip *gossip, struct account *record, uint32_t peer)
 {
     CHECK(record->peer == NO_PEER);
     links_hold(gossip->links, peer);
@@ -32,11 +32,11 @@ static void bind(struct gossip *gossip, struct record *record, uint32_t peer)
     by_peer_set(gossip, peer, record);
 }
 
-struct record *wire_record(struct gossip *gossip, uint32_t peer)
+struct account *wire_record(struct gossip *gossip, uint32_t peer)
 {
     if (peer < gossip->by_peer_capacity && gossip->by_peer[peer])
         return gossip->by_peer[peer];
-    struct record *record =
+    struct account *record =
         members_find(&gossip->members, span_of_string(links_name(gossip->links, peer)));
     if (!record || record == gossip->members.self)
         return NULL;
@@ -44,7 +44,7 @@ struct record *wire_record(struct gossip *gossip, uint32_t peer)
     return record;
 }
 
-static bool has_peer(struct gossip *gossip, struct record *record)
+static bool has_peer(struct gossip *gossip, struct account *record)
 {
     if (record->peer != NO_PEER)
         return true;
@@ -55,7 +55,7 @@ static bool has_peer(struct gossip *gossip, struct record *record)
     return true;
 }
 
-struct reply *wire_out(struct gossip *gossip, struct record *record, struct moment now)
+struct reply *wire_out(struct gossip *gossip, struct account *record, struct moment now)
 {
     CHECK(record != gossip->members.self);
     if (!has_peer(gossip, record))
@@ -75,19 +75,19 @@ void wire_send(struct gossip *gossip, struct reply *out, const struct message *m
     message_append(out, message);
 }
 
-enum link_state wire_state(const struct gossip *gossip, const struct record *record)
+enum link_state wire_state(const struct gossip *gossip, const struct account *record)
 {
     if (record->peer == NO_PEER)
         return LINK_RESTING;
     return links_dialled(gossip->links, record->peer, LANE_CONTROL)->state;
 }
 
-uint64_t wire_unacked(const struct gossip *gossip, const struct record *record)
+uint64_t wire_unacked(const struct gossip *gossip, const struct account *record)
 {
     return record->peer == NO_PEER ? 0 : links_unacked(gossip->links, record->peer);
 }
 
-void wire_drop(struct gossip *gossip, struct record *record, struct moment now)
+void wire_drop(struct gossip *gossip, struct account *record, struct moment now)
 {
     if (record->peer == NO_PEER)
         return;
@@ -100,7 +100,7 @@ void wire_drop(struct gossip *gossip, struct record *record, struct moment now)
     record->asked_ms = 0;
 }
 
-void wire_release(struct gossip *gossip, struct record *record)
+void wire_release(struct gossip *gossip, struct account *record)
 {
     if (record->peer == NO_PEER)
         return;
@@ -109,7 +109,7 @@ void wire_release(struct gossip *gossip, struct record *record)
     record->peer = NO_PEER;
 }
 
-static bool is_spare(const struct gossip *gossip, const struct record *record)
+static bool is_spare(const struct gossip *gossip, const struct account *record)
 {
     return record->peer != NO_PEER && !record->is_watched && record->asked_ms == 0 &&
            wire_state(gossip, record) == LINK_UP;
@@ -118,9 +118,9 @@ static bool is_spare(const struct gossip *gossip, const struct record *record)
 void wire_trim(struct gossip *gossip, struct moment now)
 {
     while (gossip->dialled_up > gossip->options.links_max) {
-        struct record *oldest = NULL;
+        struct account *oldest = NULL;
         for (uint32_t i = 0; i < gossip->members.count; i++) {
-            struct record *record = gossip->members.all[i];
+            struct account *record = gossip->members.all[i];
             if (is_spare(gossip, record) && (!oldest || record->used_ms < oldest->used_ms))
                 oldest = record;
         }
@@ -130,7 +130,7 @@ void wire_trim(struct gossip *gossip, struct moment now)
     }
 }
 
-void wire_stop_asking(struct gossip *gossip, struct record *record)
+void wire_stop_asking(struct gossip *gossip, struct account *record)
 {
     for (size_t i = 0; i < PROBES_MAX; i++)
         if (gossip->probes[i].stage != PROBE_FREE && gossip->probes[i].target == record)

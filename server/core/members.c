@@ -26,7 +26,7 @@ uint64_t name_hash(struct span name)
     return hash ? hash : 1;
 }
 
-static uint64_t view_share(const struct record *record)
+static uint64_t view_share(const struct account *record)
 {
     uint64_t hash = record->name_hash;
     hash = mix(hash + record->boot);
@@ -37,7 +37,7 @@ static uint64_t view_share(const struct record *record)
 
 /* --- the tables ------------------------------------------------------------------------------- */
 
-static int compare_name(const struct record *record, struct span name)
+static int compare_name(const struct account *record, struct span name)
 {
     size_t len = strlen(record->name);
     int order = memcmp(record->name, name.data, len < name.len ? len : name.len);
@@ -45,7 +45,7 @@ static int compare_name(const struct record *record, struct span name)
 }
 
 /* Where a record of that name is, or would stand. */
-static uint32_t place_of(struct record *const *records, uint32_t count, struct span name)
+static uint32_t place_of(struct account *const *records, uint32_t count, struct span name)
 {
     uint32_t low = 0, high = count;
     while (low < high) {
@@ -58,8 +58,8 @@ static uint32_t place_of(struct record *const *records, uint32_t count, struct s
     return low;
 }
 
-static void insert(struct record ***records, uint32_t *count, uint32_t *capacity,
-                   struct record *record)
+static void insert(struct account ***records, uint32_t *count, uint32_t *capacity,
+                   struct account *record)
 {
     uint32_t at = place_of(*records, *count, span_of_string(record->name));
     if (*count == *capacity) {
@@ -72,7 +72,7 @@ static void insert(struct record ***records, uint32_t *count, uint32_t *capacity
     (*count)++;
 }
 
-static void take_out(struct record **records, uint32_t *count, const struct record *record)
+static void take_out(struct account **records, uint32_t *count, const struct account *record)
 {
     uint32_t at = place_of(records, *count, span_of_string(record->name));
     CHECK(at < *count && records[at] == record);
@@ -80,7 +80,7 @@ static void take_out(struct record **records, uint32_t *count, const struct reco
     memmove(records + at, records + at + 1, (*count - at) * sizeof(*records));
 }
 
-struct record *members_find(const struct members *members, struct span name)
+struct account *members_find(const struct members *members, struct span name)
 {
     uint32_t at = place_of(members->all, members->count, name);
     if (at == members->count || compare_name(members->all[at], name) != 0)
@@ -95,12 +95,12 @@ uint32_t members_self_at(const struct members *members)
     return place_of(members->live, members->live_count, span_of_string(members->self->name));
 }
 
-bool record_is_live(const struct record *record)
+bool record_is_live(const struct account *record)
 {
     return record->state == MEMBER_ALIVE || record->state == MEMBER_SUSPECT;
 }
 
-bool record_is_listed(const struct record *record)
+bool record_is_listed(const struct account *record)
 {
     return record_is_live(record) || record->state == MEMBER_DEAD || record->state == MEMBER_LEFT;
 }
@@ -132,7 +132,7 @@ static struct list *list_of_state(struct members *members, enum member_state sta
 }
 
 /* Something in the record's account has changed: it is the latest change now. */
-static void touch(struct members *members, struct record *record)
+static void touch(struct members *members, struct account *record)
 {
     members->viewhash ^= record->view_share;
     record->view_share = record_is_live(record) ? view_share(record) : 0;
@@ -147,7 +147,7 @@ static void touch(struct members *members, struct record *record)
 
 /* The one function that moves a record to another state, and all that lies in lists with it. A
  * suspicion is begun before, and ended here where the new state has none. */
-static void move(struct members *members, struct record *record, enum member_state state,
+static void move(struct members *members, struct account *record, enum member_state state,
                  uint64_t now_ms)
 {
     bool was_live = record_is_live(record);
@@ -176,9 +176,9 @@ static void move(struct members *members, struct record *record, enum member_sta
 }
 
 /* A record that is in no list but the table yet: move does the rest. */
-static struct record *add(struct members *members, struct span name)
+static struct account *add(struct members *members, struct span name)
 {
-    struct record *record = calloc(1, sizeof(*record));
+    struct account *record = calloc(1, sizeof(*record));
     CHECK(record != NULL);
     record->name = malloc(name.len + 1);
     CHECK(record->name != NULL);
@@ -194,7 +194,7 @@ static struct record *add(struct members *members, struct span name)
     return record;
 }
 
-void members_forget(struct members *members, struct record *record)
+void members_forget(struct members *members, struct account *record)
 {
     CHECK(record->state == MEMBER_REMOVED || record->state == MEMBER_UNVERIFIED);
     CHECK(record != members->self);
@@ -217,7 +217,7 @@ void members_init(struct members *members, const struct gossip_options *options,
     list_init(&members->suspects);
     list_init(&members->fading);
     list_init(&members->tombstones);
-    struct record *self = add(members, span_of_string(name));
+    struct account *self = add(members, span_of_string(name));
     self->boot = boot;
     self->generation = generation;
     self->weight = weight;
@@ -299,13 +299,13 @@ static uint64_t accept_ms(const struct members *members)
     return grown(members, members->options->accept_ms);
 }
 
-bool record_is_damped(const struct record *record, uint64_t now_ms)
+bool record_is_damped(const struct account *record, uint64_t now_ms)
 {
     return now_ms < record->damped_until_ms && !MUTANT(never_damped);
 }
 
 /* One refuted suspicion more. */
-static void record_flaps(struct record *record, const struct gossip_options *options,
+static void record_flaps(struct account *record, const struct gossip_options *options,
                          uint64_t now_ms)
 {
     record->flap_milli =
@@ -316,7 +316,7 @@ static void record_flaps(struct record *record, const struct gossip_options *opt
 }
 
 /* It was heard of last, of all that are live. */
-static void put_last(struct members *members, struct record *record)
+static void put_last(struct members *members, struct account *record)
 {
     if (!list_is_linked(&record->by_proof))
         return;
@@ -325,7 +325,7 @@ static void put_last(struct members *members, struct record *record)
 }
 
 /* Hearsay: a higher heartbeat, seen by somebody at that time. Returns whether it is news. */
-static bool take_heartbeat(struct members *members, struct record *record, uint64_t hb,
+static bool take_heartbeat(struct members *members, struct account *record, uint64_t hb,
                            uint64_t proof_ms)
 {
     if (hb <= record->hb)
@@ -340,7 +340,7 @@ static bool take_heartbeat(struct members *members, struct record *record, uint6
 
 /* Hearsay never cancels REFUSED: who saw the process go knows better than who heard of it before.
  */
-static bool cancel_by_hearsay(struct members *members, struct record *record, uint64_t now_ms)
+static bool cancel_by_hearsay(struct members *members, struct account *record, uint64_t now_ms)
 {
     if (record->state != MEMBER_SUSPECT || record->suspicion->evidence == EVIDENCE_REFUSED ||
         record->proof_ms <= record->suspicion->since_ms)
@@ -349,11 +349,11 @@ static bool cancel_by_hearsay(struct members *members, struct record *record, ui
     return true;
 }
 
-struct record *members_hear_heartbeat(struct members *members, const struct news *news,
-                                      uint64_t now_ms)
+struct account *members_hear_heartbeat(struct members *members, const struct news *news,
+                                       uint64_t now_ms)
 {
     CHECK(news->is_heartbeat);
-    struct record *record = members_find(members, news->name);
+    struct account *record = members_find(members, news->name);
     if (!record || record == members->self || !record_is_live(record) ||
         (uint16_t)record->boot != news->tag ||
         !take_heartbeat(members, record, news->hb, before(now_ms, news->age_ms)))
@@ -361,7 +361,7 @@ struct record *members_hear_heartbeat(struct members *members, const struct news
     return cancel_by_hearsay(members, record, now_ms) ? record : NULL;
 }
 
-bool members_prove(struct members *members, struct record *record, uint64_t hb, uint64_t now_ms)
+bool members_prove(struct members *members, struct account *record, uint64_t hb, uint64_t now_ms)
 {
     CHECK(record != members->self);
     if (hb > record->hb)
@@ -377,7 +377,7 @@ bool members_prove(struct members *members, struct record *record, uint64_t hb, 
 
 /* --- accusations ------------------------------------------------------------------------------ */
 
-static void suspect(struct record *record, enum evidence evidence, uint64_t reporter, bool is_own,
+static void suspect(struct account *record, enum evidence evidence, uint64_t reporter, bool is_own,
                     uint64_t since_ms, uint64_t now_ms)
 {
     if (!record->suspicion)
@@ -387,7 +387,7 @@ static void suspect(struct record *record, enum evidence evidence, uint64_t repo
 }
 
 /* An accusation is believed unless its subject has proved itself since it began. */
-static bool is_outdated(const struct record *record, const struct news *news, uint64_t now_ms)
+static bool is_outdated(const struct account *record, const struct news *news, uint64_t now_ms)
 {
     uint64_t proof_ms = news->evidence == EVIDENCE_REFUSED ? record->direct_ms : record->proof_ms;
     return proof_ms > before(now_ms, news->since_ms);
@@ -398,7 +398,7 @@ static uint64_t reporter_of(const struct news *news)
     return span_equal(news->by, SPAN_LITERAL("-")) ? 0 : name_hash(news->by);
 }
 
-static enum hearing hear_suspect(struct members *members, struct record *record,
+static enum hearing hear_suspect(struct members *members, struct account *record,
                                  const struct news *news, uint64_t now_ms)
 {
     uint64_t reporter = reporter_of(news);
@@ -423,7 +423,7 @@ static enum hearing hear_suspect(struct members *members, struct record *record,
     return HEARD_SUSPECT;
 }
 
-static enum hearing hear_dead(struct members *members, struct record *record,
+static enum hearing hear_dead(struct members *members, struct account *record,
                               const struct news *news, uint64_t now_ms)
 {
     if (news->inc < record->inc)
@@ -442,7 +442,7 @@ static enum hearing hear_dead(struct members *members, struct record *record,
     return HEARD_DEAD;
 }
 
-static enum hearing hear_left(struct members *members, struct record *record,
+static enum hearing hear_left(struct members *members, struct account *record,
                               const struct news *news, uint64_t now_ms)
 {
     record->inc = news->inc > record->inc ? news->inc : record->inc;
@@ -450,7 +450,7 @@ static enum hearing hear_left(struct members *members, struct record *record,
     return HEARD_LEFT;
 }
 
-static enum hearing hear_alive(struct members *members, struct record *record,
+static enum hearing hear_alive(struct members *members, struct account *record,
                                const struct news *news, bool has_proof, uint64_t now_ms)
 {
     if (news->inc > record->inc) {
@@ -489,7 +489,7 @@ static bool is_full(const struct members *members)
 }
 
 /* An account of a process that is not known yet: record holds another one of the name, or none. */
-static void take_life(struct record *record, const struct news *news, bool is_direct,
+static void take_life(struct account *record, const struct news *news, bool is_direct,
                       uint64_t now_ms)
 {
     record->boot = news->boot;
@@ -507,7 +507,7 @@ static bool is_live_account(const struct news *news)
 }
 
 /* The record holds the account's process now: comes into the account's state. */
-static enum hearing become(struct members *members, struct record *record, const struct news *news,
+static enum hearing become(struct members *members, struct account *record, const struct news *news,
                            bool is_direct, uint64_t now_ms)
 {
     if (is_live_account(news) && !is_direct && news->age_ms >= accept_ms(members) &&
@@ -525,7 +525,7 @@ static enum hearing become(struct members *members, struct record *record, const
 }
 
 static enum hearing hear_unknown(struct members *members, const struct news *news, bool is_direct,
-                                 uint64_t now_ms, struct record **record)
+                                 uint64_t now_ms, struct account **record)
 {
     if (is_full(members))
         return HEARD_FULL;
@@ -535,7 +535,7 @@ static enum hearing hear_unknown(struct members *members, const struct news *new
 }
 
 /* A later process of a name than the one known. */
-static enum hearing hear_later_life(struct members *members, struct record *record,
+static enum hearing hear_later_life(struct members *members, struct account *record,
                                     const struct news *news, bool is_direct, uint64_t now_ms)
 {
     bool was_live = record_is_live(record);
@@ -556,7 +556,7 @@ static enum hearing hear_later_life(struct members *members, struct record *reco
 }
 
 /* The process known, once more. */
-static enum hearing hear_same_life(struct members *members, struct record *record,
+static enum hearing hear_same_life(struct members *members, struct account *record,
                                    const struct news *news, bool is_direct, uint64_t now_ms)
 {
     if (is_final(record->state) && !MUTANT(final_is_not)) {
@@ -581,7 +581,7 @@ static enum hearing hear_same_life(struct members *members, struct record *recor
 }
 
 enum hearing members_hear(struct members *members, const struct news *news, bool is_direct,
-                          uint64_t now_ms, struct record **record)
+                          uint64_t now_ms, struct account **record)
 {
     CHECK(!news->is_heartbeat);
     *record = members_find(members, news->name);
@@ -603,7 +603,7 @@ enum hearing members_hear(struct members *members, const struct news *news, bool
 
 /* --- this node's own verdicts ----------------------------------------------------------------- */
 
-enum hearing members_doubt(struct members *members, struct record *record, enum evidence evidence,
+enum hearing members_doubt(struct members *members, struct account *record, enum evidence evidence,
                            uint64_t now_ms)
 {
     CHECK(record_is_live(record));
@@ -621,13 +621,13 @@ enum hearing members_doubt(struct members *members, struct record *record, enum 
     return is_new ? HEARD_REPORT : HEARD_NOTHING;
 }
 
-void members_condemn(struct members *members, struct record *record, uint64_t now_ms)
+void members_condemn(struct members *members, struct account *record, uint64_t now_ms)
 {
     CHECK(record->state == MEMBER_SUSPECT);
     move(members, record, MEMBER_DEAD, now_ms);
 }
 
-void members_remove(struct members *members, struct record *record, uint64_t now_ms)
+void members_remove(struct members *members, struct account *record, uint64_t now_ms)
 {
     CHECK(record->state == MEMBER_DEAD || record->state == MEMBER_LEFT);
     move(members, record, MEMBER_REMOVED, now_ms);
@@ -657,7 +657,7 @@ void members_leave(struct members *members, uint64_t now_ms)
 
 /* --- telling ---------------------------------------------------------------------------------- */
 
-void members_tell(const struct members *members, const struct record *record, uint64_t now_ms,
+void members_tell(const struct members *members, const struct account *record, uint64_t now_ms,
                   struct news *news)
 {
     bool is_self = record == members->self;
@@ -683,25 +683,25 @@ void members_tell(const struct members *members, const struct record *record, ui
         news->by = span_of_string(members->self->name);
 }
 
-struct record *members_since(const struct members *members, uint64_t version)
+struct account *members_since(const struct members *members, uint64_t version)
 {
     const struct list *head = &members->by_change;
     const struct list *link = head;
     while (link->prev != head &&
-           CONTAINER_OF(link->prev, struct record, by_change)->change > version)
+           CONTAINER_OF(link->prev, struct account, by_change)->change > version)
         link = link->prev;
-    return link == head ? NULL : CONTAINER_OF(link, struct record, by_change);
+    return link == head ? NULL : CONTAINER_OF(link, struct account, by_change);
 }
 
-struct record *members_next(const struct members *members, const struct record *record)
+struct account *members_next(const struct members *members, const struct account *record)
 {
     struct list *next = record->by_change.next;
-    return next == &members->by_change ? NULL : CONTAINER_OF(next, struct record, by_change);
+    return next == &members->by_change ? NULL : CONTAINER_OF(next, struct account, by_change);
 }
 
 /* --- check ------------------------------------------------------------------------------------ */
 
-static void record_check(const struct members *members, const struct record *record)
+static void record_check(const struct members *members, const struct account *record)
 {
     CHECK(record->state < MEMBER_STATE_COUNT);
     CHECK(record->direct_ms <= record->proof_ms);
@@ -723,7 +723,7 @@ void members_check(const struct members *members)
     uint32_t live = 0;
     uint64_t viewhash = 0;
     for (uint32_t i = 0; i < members->count; i++) {
-        const struct record *record = members->all[i];
+        const struct account *record = members->all[i];
         if (i > 0)
             CHECK(strcmp(members->all[i - 1]->name, record->name) < 0);
         record_check(members, record);
@@ -737,7 +737,7 @@ void members_check(const struct members *members)
     for (size_t i = 0; i < MEMBER_STATE_COUNT; i++)
         CHECK(in_state[i] == members->in_state[i]);
     uint64_t change = 0;
-    for (struct record *r = members_since(members, 0); r; r = members_next(members, r)) {
+    for (struct account *r = members_since(members, 0); r; r = members_next(members, r)) {
         CHECK(r->change > change);
         change = r->change;
     }

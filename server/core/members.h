@@ -23,7 +23,7 @@
 #define TOMBSTONES_MAX VIEW_MEMBERS_MAX /* gossip forgets the oldest of more */
 #define NO_PEER        UINT32_MAX
 
-struct record {
+struct account {
     char *name; /* owned */
     uint64_t name_hash;
     uint64_t boot;
@@ -88,13 +88,13 @@ enum hearing {
 
 struct members {
     const struct gossip_options *options; /* borrowed */
-    struct record **all;                  /* by name; owned */
+    struct account **all;                 /* by name; owned */
     uint32_t count;
     uint32_t capacity;
-    struct record **live; /* those ALIVE and SUSPECT, this node included, by name; borrowed */
+    struct account **live; /* those ALIVE and SUSPECT, this node included, by name; borrowed */
     uint32_t live_count;
     uint32_t live_capacity;
-    struct record *self;
+    struct account *self;
     uint64_t version;      /* of the last change */
     struct list by_change; /* listed: ALIVE, SUSPECT, DEAD, LEFT */
     struct list by_proof;
@@ -111,7 +111,7 @@ struct members {
 void members_init(struct members *members, const struct gossip_options *options, const char *name,
                   uint64_t boot, uint64_t generation, uint32_t weight);
 void members_close(struct members *members);
-struct record *members_find(const struct members *members, struct span name);
+struct account *members_find(const struct members *members, struct span name);
 
 /* This node's place among the live ones; their count if it has left. */
 uint32_t members_self_at(const struct members *members);
@@ -126,24 +126,24 @@ int account_compare(const struct news *a, const struct news *b);
  * is_direct the subject itself says it, now: an unknown process is accepted whatever its age.
  * record    out: the record it is about; NULL if there is none. */
 enum hearing members_hear(struct members *members, const struct news *news, bool is_direct,
-                          uint64_t now_ms, struct record **record);
+                          uint64_t now_ms, struct account **record);
 /* Takes an HB line. Returns the record if that cancelled its suspicion, else NULL. */
-struct record *members_hear_heartbeat(struct members *members, const struct news *news,
-                                      uint64_t now_ms);
+struct account *members_hear_heartbeat(struct members *members, const struct news *news,
+                                       uint64_t now_ms);
 /* It lives: a direct exchange with it, now. hb: its own, 0 if it did not say. Returns whether that
  * cancelled a suspicion. */
-bool members_prove(struct members *members, struct record *record, uint64_t hb, uint64_t now_ms);
+bool members_prove(struct members *members, struct account *record, uint64_t hb, uint64_t now_ms);
 
 /* This node's own doubt: ALIVE becomes SUSPECT, of a SUSPECT it is one report more. Returns what
  * members_hear would. */
-enum hearing members_doubt(struct members *members, struct record *record, enum evidence evidence,
+enum hearing members_doubt(struct members *members, struct account *record, enum evidence evidence,
                            uint64_t now_ms);
 /* Its time is over: SUSPECT becomes DEAD. */
-void members_condemn(struct members *members, struct record *record, uint64_t now_ms);
+void members_condemn(struct members *members, struct account *record, uint64_t now_ms);
 /* DEAD or LEFT becomes REMOVED. */
-void members_remove(struct members *members, struct record *record, uint64_t now_ms);
+void members_remove(struct members *members, struct account *record, uint64_t now_ms);
 /* The tombstone, or the UNVERIFIED, is dropped; frees the record. */
-void members_forget(struct members *members, struct record *record);
+void members_forget(struct members *members, struct account *record);
 
 /* This node's own account changes: a higher inc, a higher boot (inc 0), LEFT. */
 void members_raise_inc(struct members *members, uint32_t inc);
@@ -152,15 +152,15 @@ void members_leave(struct members *members, uint64_t now_ms);
 
 /* Fills a line about record as this node sees it; by: who reports its suspicion, "-" if that is
  * not this node. Borrows the record's name. */
-void members_tell(const struct members *members, const struct record *record, uint64_t now_ms,
+void members_tell(const struct members *members, const struct account *record, uint64_t now_ms,
                   struct news *news);
 /* The first listed record changed after version, or NULL; then members_next. */
-struct record *members_since(const struct members *members, uint64_t version);
-struct record *members_next(const struct members *members, const struct record *record);
+struct account *members_since(const struct members *members, uint64_t version);
+struct account *members_next(const struct members *members, const struct account *record);
 
-bool record_is_live(const struct record *record);
-bool record_is_listed(const struct record *record);
-bool record_is_damped(const struct record *record, uint64_t now_ms);
+bool record_is_live(const struct account *record);
+bool record_is_listed(const struct account *record);
+bool record_is_damped(const struct account *record, uint64_t now_ms);
 
 /* A bound that grows with the cluster, see gossip_options.h. */
 uint64_t members_fail_ms(const struct members *members);

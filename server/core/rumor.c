@@ -36,7 +36,7 @@ void rumors_close(struct rumors *rumors)
     *rumors = (struct rumors){0};
 }
 
-void rumors_forget(struct rumors *rumors, const struct record *about)
+void rumors_forget(struct rumors *rumors, const struct account *about)
 {
     for (struct list *link = rumors->queue.next, *next; link != &rumors->queue; link = next) {
         next = link->next;
@@ -61,7 +61,7 @@ static bool is_same_reporter(const struct rumor *rumor, const struct news *news)
 }
 
 /* A greater account, or the same from the same reporter, makes an older rumor worthless. */
-static void supersede(struct rumors *rumors, const struct record *about, const struct news *news)
+static void supersede(struct rumors *rumors, const struct account *about, const struct news *news)
 {
     for (struct list *link = rumors->queue.next, *next; link != &rumors->queue; link = next) {
         struct rumor *rumor = rumor_of(link);
@@ -86,7 +86,7 @@ static char *copy_reporter(const struct news *news)
     return by;
 }
 
-void rumors_add(struct rumors *rumors, const struct record *about, const struct news *news,
+void rumors_add(struct rumors *rumors, const struct account *about, const struct news *news,
                 uint32_t members, uint64_t now_ms)
 {
     uint32_t doublings = log2_ceil(members + 1);

@@ -16,7 +16,7 @@
 
 struct rumor {
     struct list link;
-    const struct record *about;
+    const struct account *about;
     char *by; /* owned; who reports a suspicion; NULL: nobody */
     enum member_state state;
     uint64_t boot;
@@ -45,10 +45,10 @@ void rumors_close(struct rumors *rumors);
 /* Queues news about a record; by is copied. Rumors of smaller accounts of it are dropped. Nothing
  * happens if its hops are spent.
  * members  how many hear it: gives the number of sends and the hops allowed. */
-void rumors_add(struct rumors *rumors, const struct record *about, const struct news *news,
+void rumors_add(struct rumors *rumors, const struct account *about, const struct news *news,
                 uint32_t members, uint64_t now_ms);
 /* Drops the rumors about a record that is to be forgotten. */
-void rumors_forget(struct rumors *rumors, const struct record *about);
+void rumors_forget(struct rumors *rumors, const struct account *about);
 /* Appends up to max lines, those told least often first, and counts a send of each. */
 uint32_t rumors_take(struct rumors *rumors, uint32_t max, uint64_t now_ms, struct buf *out);
 /* Appends those not pushed yet, up to RUMORS_PUSH_BYTES; times: to how many they go. */

@@ -6,12 +6,12 @@
 
 /* random: everyone once before anyone twice, in an order that each cycle draws anew. Who joins in
  * the middle of a cycle is in it. */
-static struct record *pick_from_cycle(struct targets *targets, const struct target_view *view)
+static struct account *pick_from_cycle(struct targets *targets, const struct target_view *view)
 {
     uint32_t left = 0;
-    struct record *picked = NULL;
+    struct account *picked = NULL;
     for (uint32_t i = 0; i < view->count; i++) {
-        struct record *record = view->live[i];
+        struct account *record = view->live[i];
         if (i == view->self || record->turn == targets->cycle)
             continue;
         /* Each of those left is the one with equal probability: the n-th replaces the choice in
@@ -22,11 +22,11 @@ static struct record *pick_from_cycle(struct targets *targets, const struct targ
     return picked;
 }
 
-static struct record *random_pick(struct targets *targets, const struct target_view *view,
-                                  uint64_t round)
+static struct account *random_pick(struct targets *targets, const struct target_view *view,
+                                   uint64_t round)
 {
     (void)round;
-    struct record *picked = pick_from_cycle(targets, view);
+    struct account *picked = pick_from_cycle(targets, view);
     if (!picked && view->count > 1) {
         targets->cycle++;
         picked = pick_from_cycle(targets, view);
@@ -48,8 +48,8 @@ const struct strategy *targets_find(struct span name)
     return NULL;
 }
 
-static bool is_free(const struct target_view *view, uint32_t at, const struct record *except,
-                    struct record *const *drawn, uint32_t drawn_count)
+static bool is_free(const struct target_view *view, uint32_t at, const struct account *except,
+                    struct account *const *drawn, uint32_t drawn_count)
 {
     if (at == view->self || view->live[at] == except)
         return false;
@@ -64,7 +64,7 @@ static bool is_free(const struct target_view *view, uint32_t at, const struct re
 #define DRAW_TRIES 32u
 
 uint32_t targets_draw(struct prng *prng, const struct target_view *view,
-                      const struct record *except, uint32_t count, struct record **drawn)
+                      const struct account *except, uint32_t count, struct account **drawn)
 {
     uint32_t found = 0;
     while (found < count && view->count > 1) {
@@ -84,10 +84,10 @@ uint32_t targets_draw(struct prng *prng, const struct target_view *view,
     return found;
 }
 
-struct record *targets_successor(const struct target_view *view)
+struct account *targets_successor(const struct target_view *view)
 {
     for (uint32_t step = 1; step < view->count; step++) {
-        struct record *next = view->live[(view->self + step) % view->count];
+        struct account *next = view->live[(view->self + step) % view->count];
         if (next->state == MEMBER_ALIVE)
             return next;
     }
@@ -95,14 +95,14 @@ struct record *targets_successor(const struct target_view *view)
 }
 
 /* Rendezvous: the same on every node, and each subject's own order of the members. */
-static uint64_t claim(const struct record *subject, const struct record *member)
+static uint64_t claim(const struct account *subject, const struct account *member)
 {
     uint64_t bits = subject->name_hash ^ (member->name_hash << 32 | member->name_hash >> 32);
     bits = (bits ^ bits >> 33) * 0xff51afd7ed558ccd;
     return bits ^ bits >> 33;
 }
 
-bool targets_watches(const struct target_view *view, const struct record *subject)
+bool targets_watches(const struct target_view *view, const struct account *subject)
 {
     uint64_t own = claim(subject, view->live[view->self]);
     uint32_t ahead = 0;
@@ -112,13 +112,13 @@ bool targets_watches(const struct target_view *view, const struct record *subjec
     return ahead < WATCHERS;
 }
 
-uint32_t targets_watchers(const struct target_view *view, const struct record *subject,
-                          struct record *watchers[WATCHERS])
+uint32_t targets_watchers(const struct target_view *view, const struct account *subject,
+                          struct account *watchers[WATCHERS])
 {
     uint64_t claims[WATCHERS];
     uint32_t count = 0;
     for (uint32_t i = 0; i < view->count; i++) {
-        struct record *record = view->live[i];
+        struct account *record = view->live[i];
         if (record == subject)
             continue;
         uint64_t bits = claim(subject, record);
@@ -129,7 +129,7 @@ uint32_t targets_watchers(const struct target_view *view, const struct record *s
             continue;
         uint32_t last = count < WATCHERS ? count++ : WATCHERS - 1;
         memmove(claims + at + 1, claims + at, (last - at) * sizeof(*claims));
-        memmove(watchers + at + 1, watchers + at, (last - at) * sizeof(struct record *));
+        memmove(watchers + at + 1, watchers + at, (last - at) * sizeof(struct account *));
         claims[at] = bits;
         watchers[at] = record;
     }

@@ -16,17 +16,18 @@ struct targets {
 
 /* What a strategy sees. */
 struct target_view {
-    struct record *const *live; /* by name; this node among them */
-    uint32_t count;             /* at least 1 */
-    uint32_t self;              /* this node's place */
+    struct account *const *live; /* by name; this node among them */
+    uint32_t count;              /* at least 1 */
+    uint32_t self;               /* this node's place */
 };
 
 struct strategy {
     const char *name; /* as --gossip names it */
     /* The target of round 1, 2, …, or NULL if there is nobody else. */
-    struct record *(*pick)(struct targets *targets, const struct target_view *view, uint64_t round);
+    struct account *(*pick)(struct targets *targets, const struct target_view *view,
+                            uint64_t round);
     /* from has asked this node in its round; NULL if the strategy does not care. */
-    void (*heard)(struct targets *targets, const struct record *from, uint64_t round);
+    void (*heard)(struct targets *targets, const struct account *from, uint64_t round);
 };
 
 /* The strategy of that name, or NULL. */
@@ -35,17 +36,17 @@ const struct strategy *targets_find(struct span name);
 /* Fills up to count different live members other than self and except, at random. Returns how
  * many. */
 uint32_t targets_draw(struct prng *prng, const struct target_view *view,
-                      const struct record *except, uint32_t count, struct record **drawn);
+                      const struct account *except, uint32_t count, struct account **drawn);
 /* The next member after self in name order that is ALIVE, the first after the last; NULL if there
  * is none. News that is always pushed to it, too, reaches everybody: who was missed by chance hears
  * it from the member before. */
-struct record *targets_successor(const struct target_view *view);
+struct account *targets_successor(const struct target_view *view);
 /* Watchers: those WATCHERS members other than the subject for which mix(subject, member) is
  * highest. Returns whether self is one. cost: one pass over the live ones. */
 #define WATCHERS 8u
-bool targets_watches(const struct target_view *view, const struct record *subject);
+bool targets_watches(const struct target_view *view, const struct account *subject);
 /* Fills the watchers of subject; returns how many. */
-uint32_t targets_watchers(const struct target_view *view, const struct record *subject,
-                          struct record *watchers[WATCHERS]);
+uint32_t targets_watchers(const struct target_view *view, const struct account *subject,
+                          struct account *watchers[WATCHERS]);
 
 #endif

@@ -28,7 +28,7 @@ static void check_again(const struct news *news, struct span line)
 
 static void hear(struct members *members, const struct news *news, uint64_t now_ms)
 {
-    struct record *record;
+    struct account *record;
     if (news->is_heartbeat) {
         members_hear_heartbeat(members, news, now_ms);
         return;

@@ -74,7 +74,7 @@ void check_identity_clone(struct trial *trial)
     uint64_t boot = world->hosts[clone].state == HOST_UP ? world->hosts[clone].boot
                                                          : world->hosts[original].boot;
     for (uint32_t i = 1; i < clone && !world->has_failed; i++) {
-        const struct record *record = watch_record(world, i, original);
+        const struct account *record = watch_record(world, i, original);
         if (!record || !record_is_live(record) || record->boot != boot)
             world_fail(world, "n%u does not know the process that stayed", i + 1);
     }

@@ -58,7 +58,7 @@ static bool may_return(const struct memories *memories, const struct memory *mem
 static void look_at(struct memories *memories, uint32_t observer, uint32_t subject)
 {
     struct world *world = memories->world;
-    const struct record *record = watch_record(world, observer, subject);
+    const struct account *record = watch_record(world, observer, subject);
     struct memory *memory = memory_of(memories, observer, subject);
     if (!record || record->state == MEMBER_UNVERIFIED) {
         memory->seen_boot = 0; /* forgotten: whatever it is heard of next */
@@ -87,7 +87,7 @@ static void look_for_ghosts(struct memories *memories, uint32_t observer, uint32
     struct world *world = memories->world;
     uint64_t now_us = world->clock.now_us;
     uint64_t long_us = (uint64_t)(ACCEPT_MS + SETTLE_MS) * US_PER_MS;
-    const struct record *record = watch_record(world, observer, subject);
+    const struct account *record = watch_record(world, observer, subject);
     if (memories->ended_us[subject] == 0 || now_us < memories->ended_us[subject] + long_us ||
         now_us < memories->whole_us[observer] + long_us)
         return;

@@ -88,7 +88,7 @@ void watch_close(struct watch *watch)
     free(watch);
 }
 
-const struct record *watch_record(struct world *world, uint32_t observer, uint32_t subject)
+const struct account *watch_record(struct world *world, uint32_t observer, uint32_t subject)
 {
     const struct host *host = &world->hosts[observer];
     if (!host->node)
@@ -99,19 +99,19 @@ const struct record *watch_record(struct world *world, uint32_t observer, uint32
 
 bool watch_sees_live(struct world *world, uint32_t observer, uint32_t subject)
 {
-    const struct record *record = watch_record(world, observer, subject);
+    const struct account *record = watch_record(world, observer, subject);
     return record && record_is_live(record) && record->boot == world->hosts[subject].boot;
 }
 
 bool watch_sees_alive(struct world *world, uint32_t observer, uint32_t subject)
 {
-    const struct record *record = watch_record(world, observer, subject);
+    const struct account *record = watch_record(world, observer, subject);
     return record && record->state == MEMBER_ALIVE && record->boot == world->hosts[subject].boot;
 }
 
 bool watch_sees_gone(struct world *world, uint32_t observer, uint32_t subject)
 {
-    const struct record *record = watch_record(world, observer, subject);
+    const struct account *record = watch_record(world, observer, subject);
     return !record || !record_is_live(record);
 }
 
@@ -167,7 +167,7 @@ void watch_complain(struct world *world, const char *when)
         for (uint32_t j = 0; j < world->host_count; j++) {
             if (!is_running(world, i) || sees_truly(world, i, j))
                 continue;
-            const struct record *record = watch_record(world, i, j);
+            const struct account *record = watch_record(world, i, j);
             world_fail(world, "%s: n%u sees n%u as %s boot %llu, its boot is %llu and it %s", when,
                        i + 1, j + 1, record ? member_state_word(record->state) : "unknown",
                        (unsigned long long)(record ? record->boot : 0),

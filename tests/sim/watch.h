@@ -27,7 +27,7 @@ struct watch *watch_open(struct world *world);
 void watch_close(struct watch *watch);
 
 /* What observer knows of subject; NULL: nothing, or it does not run. */
-const struct record *watch_record(struct world *world, uint32_t observer, uint32_t subject);
+const struct account *watch_record(struct world *world, uint32_t observer, uint32_t subject);
 /* Whether it is taken for a member that may be asked: the process that runs under that name now. */
 bool watch_sees_live(struct world *world, uint32_t observer, uint32_t subject);
 /* The same, and not suspected. */

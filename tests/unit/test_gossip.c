@@ -376,7 +376,7 @@ static struct world *world_formed(int count)
     return world;
 }
 
-static struct record *seen(struct world *world, int by, int whom)
+static struct account *seen(struct world *world, int by, int whom)
 {
     return members_find(&world->places[by].gossip.members,
                         span_of_string(world->places[whom].name));
@@ -384,7 +384,7 @@ static struct record *seen(struct world *world, int by, int whom)
 
 static enum member_state state_of(struct world *world, int by, int whom)
 {
-    struct record *record = seen(world, by, whom);
+    struct account *record = seen(world, by, whom);
     return record ? record->state : MEMBER_REMOVED;
 }
 
@@ -672,7 +672,7 @@ static void a_long_list_is_told_in_several_frames(void **state)
     struct members *members = &world->places[0].gossip.members;
     for (unsigned i = 0; i < 3000; i++) {
         char name[32];
-        struct record *record;
+        struct account *record;
         snprintf(name, sizeof(name), "192.0.2.%u:%u", i % 250 + 1, 10000 + i);
         const struct news news = {.state = MEMBER_ALIVE,
                                   .name = span_of_string(name),
@@ -693,7 +693,7 @@ static void a_long_list_is_told_in_several_frames(void **state)
 /* Node 1 answers node 0's last question so; returns whether it is asked another at once. */
 static bool is_asked_on(struct world *world, uint64_t version, uint64_t newest)
 {
-    struct record *from = seen(world, 0, 1);
+    struct account *from = seen(world, 0, 1);
     uint64_t number = world->places[0].gossip.number;
     from->asked_number = number;
     struct message message = {.kind = MESSAGE_MEMBERS,
@@ -711,7 +711,7 @@ static void who_always_has_more_to_tell_is_left_until_the_next_round(void **stat
 {
     (void)state;
     struct world *world = world_formed(3);
-    struct record *from = seen(world, 0, 1);
+    struct account *from = seen(world, 0, 1);
     from->asked_since = 0;
     from->chunks = 0;
     assert_false(is_asked_on(world, 0, 1)); /* no further than it was asked */
@@ -730,7 +730,7 @@ static void who_always_has_more_to_tell_is_left_until_the_next_round(void **stat
 static void answer_with_heartbeat(struct world *world, uint64_t number, uint64_t hb,
                                   uint64_t age_ms)
 {
-    struct record *subject = seen(world, 0, 3), *from = seen(world, 0, 1);
+    struct account *subject = seen(world, 0, 3), *from = seen(world, 0, 1);
     const struct news news = {.is_heartbeat = true,
                               .name = span_of_string(subject->name),
                               .tag = (uint16_t)subject->boot,
@@ -756,7 +756,7 @@ static void a_heartbeat_is_as_old_as_the_question_may_make_it(void **state)
     (void)state;
     struct world *world = world_formed(4);
     struct gossip *gossip = &world->places[0].gossip;
-    struct record *subject = seen(world, 0, 3), *from = seen(world, 0, 1);
+    struct account *subject = seen(world, 0, 3), *from = seen(world, 0, 1);
     from->asked_number = 77;
     from->asked_ms = world->now.mono_ms;
     world->now.mono_ms += 400;
@@ -797,7 +797,7 @@ static void a_heartbeat_that_no_line_can_tell_is_refused(void **state)
 {
     (void)state;
     struct world *world = world_formed(2);
-    struct record *from = seen(world, 0, 1);
+    struct account *from = seen(world, 0, 1);
     struct message pong = {
         .kind = MESSAGE_PONG,
         .PONG = {.number = 1, .boot = from->boot, .inc = from->inc, .hb = 1ull << 63}};
@@ -813,7 +813,7 @@ static void one_accused_under_the_highest_incarnation_takes_a_higher_boot(void *
 {
     (void)state;
     struct world *world = world_formed(3);
-    const struct record *self = world->places[0].gossip.members.self;
+    const struct account *self = world->places[0].gossip.members.self;
     uint64_t boot = self->boot;
     const struct news news = {.state = MEMBER_SUSPECT,
                               .name = span_of_string(self->name),

@@ -39,7 +39,7 @@ static struct news account(const char *name, uint64_t boot, uint32_t inc, enum m
 
 static enum hearing hear(struct members *members, const struct news *news, uint64_t now_ms)
 {
-    struct record *record;
+    struct account *record;
     enum hearing hearing = members_hear(members, news, false, now_ms, &record);
     members_check(members);
     return hearing;
@@ -52,7 +52,7 @@ static enum hearing hear_of(struct members *members, uint64_t boot, uint32_t inc
     return hear(members, &news, now_ms);
 }
 
-static struct record *of_a(const struct members *members)
+static struct account *of_a(const struct members *members)
 {
     return members_find(members, SPAN_LITERAL("a:1"));
 }
@@ -169,7 +169,7 @@ static void who_was_removed_or_has_left_never_rises(void **state)
         uint64_t gone_boot = 0, now_ms = NOW, boot = 0;
         uint32_t inc = 0;
         for (int step = 0; step < 60; step++) {
-            struct record *record = of_a(&members);
+            struct account *record = of_a(&members);
             now_ms += prng_below(&prng, 2000);
             switch (prng_below(&prng, 6)) {
             case 0:
@@ -226,7 +226,7 @@ static void an_unknown_member_is_accepted_only_while_its_proof_is_young(void **s
     assert_int_equal(hear(&members, &news, NOW), HEARD_NEW);
     assert_int_equal(members.live_count, 2);
     /* From itself it is accepted whatever it says. */
-    struct record *record;
+    struct account *record;
     news = account("b:1", 1, 0, MEMBER_ALIVE);
     news.age_ms = INT64_MAX;
     assert_int_equal(members_hear(&members, &news, true, NOW, &record), HEARD_NEW);
@@ -279,12 +279,12 @@ static void a_suspicion_ends_by_an_own_exchange(void **state)
     members_close(&members);
 }
 
-static struct record *heartbeat(struct members *members, uint64_t hb, uint64_t age_ms, uint16_t tag,
-                                uint64_t now_ms)
+static struct account *heartbeat(struct members *members, uint64_t hb, uint64_t age_ms,
+                                 uint16_t tag, uint64_t now_ms)
 {
     const struct news news = {
         .is_heartbeat = true, .name = SPAN_LITERAL("a:1"), .tag = tag, .hb = hb, .age_ms = age_ms};
-    struct record *record = members_hear_heartbeat(members, &news, now_ms);
+    struct account *record = members_hear_heartbeat(members, &news, now_ms);
     members_check(members);
     return record;
 }
@@ -413,7 +413,7 @@ static void the_changes_after_a_version_are_exactly_those(void **state)
     hear(&members, &news, NOW);
     news = account("n8:1", 1, 0, MEMBER_SUSPECT);
     hear(&members, &news, NOW);
-    struct record *record = members_since(&members, version);
+    struct account *record = members_since(&members, version);
     assert_string_equal(record->name, "n3:1");
     record = members_next(&members, record);
     assert_string_equal(record->name, "n8:1");
@@ -474,7 +474,7 @@ static void the_table_is_bounded(void **state)
     (void)state;
     struct members members;
     table_init(&members);
-    struct record *record;
+    struct account *record;
     for (uint32_t i = 1; i <= VIEW_MEMBERS_MAX; i++) {
         char name[16];
         snprintf(name, sizeof(name), "n%u:1", i);

@@ -12,9 +12,9 @@
 
 #define NOW 100000u
 
-static struct record one = {.name = "a:1"}, other = {.name = "b:1"};
+static struct account one = {.name = "a:1"}, other = {.name = "b:1"};
 
-static struct news about(const struct record *record, enum member_state state, uint32_t inc)
+static struct news about(const struct account *record, enum member_state state, uint32_t inc)
 {
     return (struct news){.state = state,
                          .name = span_of_string(record->name),
@@ -166,7 +166,7 @@ static void the_queue_is_bounded_and_the_one_told_most_gives_way(void **state)
     (void)state;
     struct rumors rumors;
     rumors_init(&rumors);
-    static struct record records[RUMORS_MAX + 10];
+    static struct account records[RUMORS_MAX + 10];
     static char names[RUMORS_MAX + 10][16];
     char text[256];
     for (uint32_t i = 0; i < RUMORS_MAX + 10; i++) {
@@ -189,7 +189,7 @@ static void a_push_fits_a_frame(void **state)
     (void)state;
     struct rumors rumors;
     rumors_init(&rumors);
-    static struct record records[RUMORS_MAX];
+    static struct account records[RUMORS_MAX];
     static char names[RUMORS_MAX][16];
     for (uint32_t i = 0; i < RUMORS_MAX; i++) {
         snprintf(names[i], sizeof(names[i]), "n%u:1", i);

@@ -22,7 +22,7 @@ static void members_make(struct members *members, uint32_t self, uint32_t count)
     snprintf(name, sizeof(name), "10.0.1.%u:11211", self);
     members_init(members, &options, name, 1, 1, 1);
     for (uint32_t i = 0; i < count; i++) {
-        struct record *record;
+        struct account *record;
         snprintf(name, sizeof(name), "10.0.1.%u:11211", i);
         const struct news news = {.state = MEMBER_ALIVE,
                                   .name = span_of_string(name),
@@ -55,9 +55,9 @@ static void random_asks_everyone_once_before_anyone_twice(void **state)
     struct target_view view = view_of(&members);
     uint64_t round = 0;
     unsigned same_order = 0;
-    struct record *last[19] = {NULL};
+    struct account *last[19] = {NULL};
     for (unsigned cycle = 0; cycle < 50; cycle++) {
-        struct record *seen[19];
+        struct account *seen[19];
         for (unsigned i = 0; i < 19; i++) {
             seen[i] = strategy->pick(&targets, &view, ++round);
             assert_non_null(seen[i]);
@@ -81,7 +81,7 @@ static void a_lone_node_asks_nobody(void **state)
     prng_init(&prng, 1);
     struct targets targets = {.prng = &prng};
     struct target_view view = view_of(&members);
-    struct record *drawn[3];
+    struct account *drawn[3];
     assert_null(targets_find(SPAN_LITERAL("random"))->pick(&targets, &view, 1));
     assert_null(targets_successor(&view));
     assert_int_equal(targets_draw(&prng, &view, NULL, 3, drawn), 0);
@@ -96,10 +96,10 @@ static void a_draw_gives_different_ones_all_equally_often(void **state)
     struct prng prng;
     prng_init(&prng, 7);
     struct target_view view = view_of(&members);
-    const struct record *except = members.live[0];
+    const struct account *except = members.live[0];
     unsigned often[6] = {0};
     for (unsigned n = 0; n < 4000; n++) {
-        struct record *drawn[2];
+        struct account *drawn[2];
         assert_int_equal(targets_draw(&prng, &view, except, 2, drawn), 2);
         assert_ptr_not_equal(drawn[0], drawn[1]);
         for (unsigned i = 0; i < 2; i++)
@@ -111,7 +111,7 @@ static void a_draw_gives_different_ones_all_equally_often(void **state)
     for (unsigned m = 0; m < 6; m++)
         if (m != 0 && m != 2)
             assert_in_range(often[m], 1840, 2160); /* 2000 expected, deviation 32 */
-    struct record *all[9];
+    struct account *all[9];
     assert_int_equal(targets_draw(&prng, &view, except, 9, all), 4); /* as many as there are */
     members_close(&members);
 }
@@ -142,7 +142,7 @@ static void eight_watchers_of_each_are_the_same_for_all(void **state)
             members_make(&members, node, count);
             struct target_view view = view_of(&members);
             for (uint32_t m = 0; m < count; m++) {
-                struct record *subject = members.live[m], *watchers[WATCHERS];
+                struct account *subject = members.live[m], *watchers[WATCHERS];
                 if (subject == members.self)
                     continue;
                 bool watches = targets_watches(&view, subject);
