@@ -206,6 +206,22 @@ const struct check checks[] = {
      .seeds_quick = 1,
      .seeds_long = 10,
      .counted = {"bytes a second at most"}},
+    {.name = "linear-quiet",
+     .sentence = "in a healthy cluster every command is carried out, in an order that can be told",
+     .run = check_linear_quiet,
+     .node_count = 5,
+     .seconds = 30,
+     .seeds_quick = 5,
+     .seeds_long = 300,
+     .counted = {"done", "absent", "present", "judged"}},
+    {.name = "linear-once",
+     .sentence = "likewise with faults, while no process ends",
+     .run = check_linear_once,
+     .node_count = 5,
+     .seconds = 120,
+     .seeds_quick = 5,
+     .seeds_long = 300,
+     .counted = {"done", "not done", "unknown", "faults", "tries"}},
 };
 const size_t check_count = ARRAY_COUNT(checks);
 

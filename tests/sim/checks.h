@@ -63,5 +63,7 @@ void check_identity_clone(struct trial *trial);
 void check_unfair_paths(struct trial *trial);
 void check_unfair_flips(struct trial *trial);
 void check_overload(struct trial *trial);
+void check_linear_quiet(struct trial *trial);
+void check_linear_once(struct trial *trial);
 
 #endif

@@ -281,7 +281,7 @@ static bool fits(const struct direct_client *client, const struct ask *ask,
         return true;
     if (answer->kind == HEARD_UNKNOWN)
         return ask->kind != ASK_GET;
-    if (answer->kind == HEARD_META_MISS)
+    if (answer->kind == HEARD_META_MISS || answer->kind == HEARD_META_ABSENT)
         return (ask->kind == ASK_GET || ask->kind == ASK_DELETE) && names_key(ask, answer);
     if (answer->kind == HEARD_META_DONE)
         return (ask->kind == ASK_SET || ask->kind == ASK_DELETE) && names_key(ask, answer);

@@ -30,9 +30,25 @@ static enum heard_kind kind_of(enum answer_kind kind)
     case ANSWER_META_DONE:
         return HEARD_META_DONE;
     case ANSWER_META_MISS:
-    case ANSWER_META_NOT_FOUND:
-    case ANSWER_META_NOT_STORED:
         return HEARD_META_MISS;
+    case ANSWER_META_NOT_FOUND:
+        return HEARD_META_ABSENT;
+    case ANSWER_META_NOT_STORED:
+        return HEARD_META_NOT_STORED;
+    case ANSWER_META_EXISTS:
+        return HEARD_META_EXISTS;
+    case ANSWER_EXISTS:
+        return HEARD_EXISTS;
+    case ANSWER_TOUCHED:
+        return HEARD_TOUCHED;
+    case ANSWER_OK:
+        return HEARD_OK;
+    case ANSWER_BUSY:
+        return HEARD_BUSY;
+    case ANSWER_CLIENT_ERROR:
+        return HEARD_CLIENT_ERROR;
+    case ANSWER_SERVER_ERROR:
+        return HEARD_SERVER_ERROR;
     case ANSWER_RETURN_PORT:
         return HEARD_RETURN_PORT;
     default:
@@ -58,5 +74,7 @@ struct heard heard_parse(struct span in, uint32_t value_bytes_max)
                           .text = answer.text,
                           .opaque = answer.opaque,
                           .number = answer.number,
+                          .cas = answer.cas,
+                          .flags = answer.flags,
                           .consumed = consumed};
 }

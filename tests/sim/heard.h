@@ -18,7 +18,16 @@ enum heard_kind {
     HEARD_UNKNOWN,
     HEARD_HIT,         /* meta VA */
     HEARD_META_DONE,   /* HD */
-    HEARD_META_MISS,   /* EN, NF, NS */
+    HEARD_META_MISS,   /* EN */
+    HEARD_META_ABSENT, /* NF */
+    HEARD_META_NOT_STORED,
+    HEARD_META_EXISTS,
+    HEARD_EXISTS,
+    HEARD_TOUCHED,
+    HEARD_OK,
+    HEARD_BUSY,
+    HEARD_CLIENT_ERROR, /* what follows is in text, as for the next */
+    HEARD_SERVER_ERROR,
     HEARD_RETURN_PORT, /* its token is in text */
     HEARD_OTHER,       /* any other answer */
     HEARD_MORE,        /* more bytes are needed */
@@ -33,6 +42,8 @@ struct heard {
     struct span text;  /* meta: the flags; what follows the word of other lines */
     struct span opaque;
     uint64_t number; /* HEARD_NUMBER */
+    uint64_t cas;    /* HEARD_VALUE of gets, and meta c; 0: not told */
+    uint32_t flags;  /* HEARD_VALUE, and meta f */
     size_t consumed;
 };
 

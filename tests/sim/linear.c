@@ -9,10 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TRIES_MAX       4000000u
-#define TEXT_ANY        UINT32_MAX /* a value nobody has seen yet */
-#define REPORTED_BEFORE 6u         /* operations shown before the place where it stops */
-#define REPORTED_NEXT   8u         /* and of those that cannot come next */
+#define TRIES_MAX       1000000u
+#define PATIENCE        10000u     /* states looked at with one unknown one in a row at most */
+#define IDLE_MAX_CUT    5u         /* so many in a row are tried before any number */
+#define TEXT_ANY        UINT32_MAX /* a value that is not known: it may be any */
+#define TEXT_UNSEEN     (UINT32_MAX - 1) /* one that nobody was ever shown, nor any made of it */
+#define REPORTED_BEFORE 6u               /* operations shown before the place where it stops */
+#define REPORTED_NEXT   40u              /* and of those that cannot come next */
 #define NUMBER_BYTES    24u
 
 const char *linear_kind_word(enum linear_kind kind)
@@ -124,25 +127,16 @@ enum presence { PRESENCE_NO, PRESENCE_YES, PRESENCE_EITHER };
 struct state {
     enum presence presence;
     bool has_flags; /* false: nobody knows them */
-    bool is_idle;   /* the last write placed is of unknown outcome, and nothing has seen it yet */
     bool has_flush; /* a delayed flush is to come */
-    uint32_t text;  /* TEXT_ANY, or a value's number */
+    bool is_timed;  /* the last one placed is an unknown one that set a time only */
+    uint32_t idle;  /* the last so many placed are of unknown outcome: nothing has seen them yet */
+    uint32_t text;  /* TEXT_ANY, TEXT_UNSEEN, or a value's number */
     uint32_t flags;
-    uint64_t version; /* of the value; 0: above low, else not known */
-    uint64_t low;     /* the highest version known so far */
+    uint64_t version; /* of the value; 0: not known, but not below low */
+    uint64_t low;     /* the lowest that the version of the last write can be */
     uint64_t dies_from_us, dies_until_us;
     uint64_t flush_from_us, flush_until_us;
 };
-
-/* The item is put; its time to live is not touched. */
-static void state_put(struct state *state, const struct linear_op *op, uint32_t text)
-{
-    state->presence = PRESENCE_YES;
-    state->text = text;
-    state->version = op->version;
-    if (op->version > state->low)
-        state->low = op->version;
-}
 
 static void state_clear(struct state *state)
 {
@@ -157,7 +151,8 @@ static void state_clear(struct state *state)
 static uint64_t state_hash(const struct state *state)
 {
     uint64_t hash = (uint64_t)state->presence | (uint64_t)state->has_flags << 2 |
-                    (uint64_t)state->is_idle << 3 | (uint64_t)state->has_flush << 4;
+                    (uint64_t)state->is_timed << 3 | (uint64_t)state->has_flush << 4 |
+                    (uint64_t)state->idle << 8;
     hash = mix(hash, (uint64_t)state->text << 32 | state->flags);
     hash = mix(mix(hash, state->version), state->low);
     hash = mix(mix(hash, state->dies_from_us), state->dies_until_us);
@@ -181,7 +176,14 @@ struct entry {
     bool must;     /* it was answered: it has its place */
     bool is_placed;
     int64_t same_before; /* of unknown outcome: the one of the same effect begun before; -1: none */
-    uint64_t mark[2];    /* random: the sum over the placed ones names their set */
+    uint64_t mark[2];    /* random: the sum over the placed ones names their set; 0: not must */
+};
+
+/* What has been tried: the answered ones that had a place, the state, and with which unknown ones.
+ */
+struct tried {
+    uint64_t key[2]; /* zeros: free */
+    uint32_t first;  /* of the list of sets: number + 1 */
 };
 
 struct judge {
@@ -192,11 +194,23 @@ struct judge {
     size_t count;
     size_t *by_version; /* those that must be placed and were told a version, ascending */
     size_t versioned_count;
-    uint64_t (*tried)[2]; /* open addressing; zeros: free */
+    struct tried *tried; /* open addressing */
     size_t tried_count;
     size_t tried_capacity;
+    uint64_t *sets; /* of unknown ones: words for each number, a bit for each of them */
+    size_t set_count;
+    size_t set_capacity;
+    size_t words;
+    uint64_t *used; /* the set that is placed now */
     uint64_t tries;
     uint64_t tries_max;
+    uint64_t options_tries_max;
+    uint32_t idle_max; /* unknown ones in a row, at most, in this search */
+    bool is_cut_short; /* there would have been more */
+    uint8_t *seen; /* by text: whether somebody was shown it or one made of it; 0: not found out */
+    uint32_t seen_capacity;
+    const struct linear_op *ops; /* as given */
+    size_t op_count;
     uint64_t marks[2];
     size_t *order; /* what is placed, in order */
     size_t placed;
@@ -208,9 +222,50 @@ struct judge {
     struct state best_state;
 };
 
+enum { SEEN_NOT_KNOWN, SEEN_YES, SEEN_NO };
+
+/* Whether somebody was shown this value, or one that has it as a part; counting may have changed a
+ * number. */
+static bool find_seen(const struct judge *judge, struct span value)
+{
+    uint64_t number;
+    if (value.len == 0 || number_parse_u64(value, &number))
+        return true;
+    for (size_t i = 0; i < judge->op_count; i++) {
+        struct span shown = judge->ops[i].shown;
+        if (shown.data && memmem(shown.data, shown.len, value.data, value.len))
+            return true;
+    }
+    return false;
+}
+
+static bool is_seen(struct judge *judge, uint32_t text)
+{
+    if (text >= judge->seen_capacity) {
+        uint32_t capacity = text * 2 + 64;
+        judge->seen = realloc(judge->seen, capacity);
+        CHECK(judge->seen != NULL);
+        memset(judge->seen + judge->seen_capacity, SEEN_NOT_KNOWN, capacity - judge->seen_capacity);
+        judge->seen_capacity = capacity;
+    }
+    if (judge->seen[text] == SEEN_NOT_KNOWN)
+        judge->seen[text] = find_seen(judge, judge->texts.spans[text]) ? SEEN_YES : SEEN_NO;
+    return judge->seen[text] == SEEN_YES;
+}
+
 static uint64_t add_us(uint64_t us, uint64_t more_us)
 {
     return us > LINEAR_OPEN - more_us ? LINEAR_OPEN : us + more_us;
+}
+
+/* The item is put; its time to live is not touched. */
+static void state_put(struct judge *judge, struct state *state, const struct linear_op *op,
+                      uint32_t text)
+{
+    state->presence = PRESENCE_YES;
+    state->text = text >= TEXT_UNSEEN || is_seen(judge, text) ? text : TEXT_UNSEEN;
+    state->version = op->version;
+    state->low = op->version > 0 ? op->version : state->low + !op->is_expired;
 }
 
 static struct span trimmed(struct span text)
@@ -230,6 +285,8 @@ static bool shows_text(struct judge *judge, struct state *state, struct span sho
         state->text = texts_number(&judge->texts, shown);
         return true;
     }
+    if (state->text == TEXT_UNSEEN)
+        return false;
     struct span text = judge->texts.spans[state->text];
     return span_equal(text, shown) || span_equal(trimmed(text), trimmed(shown));
 }
@@ -238,7 +295,7 @@ static bool shows_text(struct judge *judge, struct state *state, struct span sho
 static bool is_version(struct state *state, uint64_t version)
 {
     if (state->version == 0) {
-        if (version <= state->low)
+        if (version < state->low)
             return false;
         state->version = state->low = version;
     }
@@ -279,7 +336,7 @@ static bool puts_new(struct judge *judge, struct state *state, const struct entr
     const struct linear_op *op = entry->op;
     if (!makes_version(state, op))
         return false;
-    state_put(state, op, entry->text);
+    state_put(judge, state, op, entry->text);
     state->flags = op->flags;
     state->has_flags = true;
     set_expiry(judge, state, op);
@@ -291,8 +348,8 @@ static bool puts_longer(struct judge *judge, struct state *state, const struct e
     const struct linear_op *op = entry->op;
     if (!makes_version(state, op))
         return false;
-    uint32_t text = TEXT_ANY;
-    if (state->text != TEXT_ANY) {
+    uint32_t text = state->text;
+    if (text < TEXT_UNSEEN) {
         struct buf joined = {0};
         struct span old = judge->texts.spans[state->text];
         struct span head = op->kind == LINEAR_APPEND ? old : op->value;
@@ -302,13 +359,14 @@ static bool puts_longer(struct judge *judge, struct state *state, const struct e
         text = texts_number(&judge->texts, buf_span(&joined));
         buf_close(&joined);
     }
-    state_put(state, op, text);
+    state_put(judge, state, op, text);
     return true;
 }
 
 static bool is_number(struct judge *judge, const struct state *state, uint64_t *number)
 {
-    return number_parse_u64(trimmed(judge->texts.spans[state->text]), number);
+    return state->text < TEXT_UNSEEN &&
+           number_parse_u64(trimmed(judge->texts.spans[state->text]), number);
 }
 
 static bool counts(struct judge *judge, struct state *state, const struct entry *entry)
@@ -320,7 +378,7 @@ static bool counts(struct judge *judge, struct state *state, const struct entry 
     if (!makes_version(state, op))
         return false;
     if (state->text == TEXT_ANY) {
-        state_put(state, op,
+        state_put(judge, state, op,
                   op->shown.data ? texts_number(&judge->texts, op->shown) : (uint32_t)TEXT_ANY);
         return true;
     }
@@ -337,7 +395,7 @@ static bool counts(struct judge *judge, struct state *state, const struct entry 
     buf_printf(&text, "%s", digits);
     while (buf_len(&text) < judge->texts.spans[state->text].len)
         buf_append(&text, " ", 1);
-    state_put(state, op, texts_number(&judge->texts, buf_span(&text)));
+    state_put(judge, state, op, texts_number(&judge->texts, buf_span(&text)));
     buf_close(&text);
     return true;
 }
@@ -374,6 +432,7 @@ static bool carries_out(struct judge *judge, struct state *state, const struct e
         return counts(judge, state, entry);
     case LINEAR_DELETE:
         state_clear(state);
+        state->low++;
         return true;
     case LINEAR_TOUCH:
         if (!shows_item(judge, state, op))
@@ -477,6 +536,12 @@ static bool is_blind(const struct linear_op *op)
            (op->kind == LINEAR_FLUSH && op->delay_us == 0);
 }
 
+/* It changes the time to live and nothing else. */
+static bool is_timing(const struct linear_op *op)
+{
+    return op->kind == LINEAR_TOUCH && !op->is_expired && !op->shown.data && op->version == 0;
+}
+
 /* --- the search ------------------------------------------------------------------------------- */
 
 static uint64_t next_random(uint64_t *seed)
@@ -487,47 +552,90 @@ static uint64_t next_random(uint64_t *seed)
     return word ^ word >> 31;
 }
 
-static void place_tried(struct judge *judge, const uint64_t key[2])
+/* The last one placed, if it is of unknown outcome and nothing has seen it yet. */
+struct idle {
+    const struct state *before; /* it; NULL: there is none */
+    size_t entry;
+};
+
+/* Where the key is, or may be put. */
+static struct tried *find_tried(struct judge *judge, const uint64_t key[2])
 {
     size_t place = key[0] & (judge->tried_capacity - 1);
-    while (judge->tried[place][0] | judge->tried[place][1])
+    while ((judge->tried[place].key[0] | judge->tried[place].key[1]) &&
+           (judge->tried[place].key[0] != key[0] || judge->tried[place].key[1] != key[1]))
         place = (place + 1) & (judge->tried_capacity - 1);
-    judge->tried[place][0] = key[0];
-    judge->tried[place][1] = key[1];
+    return &judge->tried[place];
 }
 
 static void grow_tried(struct judge *judge)
 {
-    uint64_t(*old)[2] = judge->tried;
+    struct tried *old = judge->tried;
     size_t old_capacity = judge->tried_capacity;
     judge->tried_capacity = old_capacity ? old_capacity * 2 : 1024;
     judge->tried = calloc(judge->tried_capacity, sizeof(*judge->tried));
     CHECK(judge->tried != NULL);
     for (size_t i = 0; i < old_capacity; i++)
-        if (old[i][0] | old[i][1])
-            place_tried(judge, old[i]);
+        if (old[i].key[0] | old[i].key[1])
+            *find_tried(judge, old[i].key) = old[i];
     free(old);
 }
 
-/* Whether what is placed and this state have been tried; they have been from now on. */
-static bool was_tried(struct judge *judge, const struct state *state)
+/* A set in the list: the number of the next, then its words. */
+static uint64_t *set_at(struct judge *judge, uint32_t number)
 {
-    uint64_t hash = state_hash(state);
+    return judge->sets + (size_t)number * (judge->words + 1);
+}
+
+/* Keeps the set that is placed now. Returns its number. */
+static uint32_t keep_set(struct judge *judge, uint32_t next)
+{
+    if (judge->set_count == judge->set_capacity) {
+        judge->set_capacity = judge->set_capacity ? judge->set_capacity * 2 : 1024;
+        judge->sets =
+            realloc(judge->sets, judge->set_capacity * (judge->words + 1) * sizeof(*judge->sets));
+        CHECK(judge->sets != NULL);
+    }
+    uint64_t *set = set_at(judge, (uint32_t)judge->set_count);
+    set[0] = next;
+    memcpy(set + 1, judge->used, judge->words * sizeof(*set));
+    return (uint32_t)judge->set_count++;
+}
+
+/* Whether nothing of a set is missing in what is placed now. */
+static bool is_part_of_used(const struct judge *judge, const uint64_t *set)
+{
+    for (size_t i = 0; i < judge->words; i++)
+        if (set[1 + i] & ~judge->used[i])
+            return false;
+    return true;
+}
+
+/* Whether this has been tried, with all the unknown ones that are left now, or more; it has been
+ * from now on. */
+static bool was_tried(struct judge *judge, const struct state *state, const struct idle *idle)
+{
+    uint64_t hash = mix(state_hash(state), idle->before ? idle->entry + 1 : 0);
     const uint64_t key[2] = {mix(judge->marks[0], hash),
                              mix(judge->marks[1] ^ 0x5bd1e995, ~hash) | 1};
     if (judge->tried_count * 2 >= judge->tried_capacity)
         grow_tried(judge);
-    for (size_t place = key[0] & (judge->tried_capacity - 1);;
-         place = (place + 1) & (judge->tried_capacity - 1)) {
-        const uint64_t *there = judge->tried[place];
-        if (there[0] == key[0] && there[1] == key[1])
+    struct tried *tried = find_tried(judge, key);
+    for (uint32_t i = tried->first; i > 0; i = (uint32_t)set_at(judge, i - 1)[0])
+        if (is_part_of_used(judge, set_at(judge, i - 1)))
             return true;
-        if (!(there[0] | there[1]))
-            break;
-    }
-    place_tried(judge, key);
-    judge->tried_count++;
+    judge->tried_count += tried->first == 0;
+    tried->key[0] = key[0];
+    tried->key[1] = key[1];
+    tried->first = keep_set(judge, tried->first) + 1;
     return false;
+}
+
+/* An unknown one is or is no longer placed. */
+static void use(struct judge *judge, size_t i)
+{
+    size_t bit = i - judge->must_count;
+    judge->used[bit / 64] ^= 1ull << bit % 64;
 }
 
 static void place(struct judge *judge, size_t i)
@@ -536,16 +644,21 @@ static void place(struct judge *judge, size_t i)
     entry->is_placed = true;
     judge->marks[0] += entry->mark[0];
     judge->marks[1] += entry->mark[1];
+    if (!entry->must)
+        use(judge, i);
     judge->order[judge->placed++] = i;
     judge->must_placed += entry->must;
 }
 
 static void unplace(struct judge *judge)
 {
-    struct entry *entry = &judge->entries[judge->order[--judge->placed]];
+    size_t i = judge->order[--judge->placed];
+    struct entry *entry = &judge->entries[i];
     entry->is_placed = false;
     judge->marks[0] -= entry->mark[0];
     judge->marks[1] -= entry->mark[1];
+    if (!entry->must)
+        use(judge, i);
     judge->must_placed -= entry->must;
 }
 
@@ -584,15 +697,40 @@ static uint64_t earliest_end(const struct judge *judge, size_t first)
     return end_us;
 }
 
-static bool search(struct judge *judge, const struct state *state, size_t first);
+static bool search(struct judge *judge, const struct state *state, size_t first,
+                   const struct idle *idle);
+
+/* An unknown one is placed as late as it can be: right before one that needs it. Whether the next,
+ * which led to after, does not, and of two unknown ones is not the later in the list. */
+static bool needs_not(struct judge *judge, const struct idle *idle, size_t next,
+                      const struct state *after)
+{
+    const struct entry *entry = &judge->entries[next], *unknown = &judge->entries[idle->entry];
+    for (int before = 0; before < BEFORE_COUNT; before++) {
+        struct state without = *idle->before;
+        if (!happens((enum before)before, &without, entry->op) || !applies(judge, &without, entry))
+            continue;
+        if (state_equal(&without, after))
+            return true;
+        if ((entry->must || next < idle->entry) && happens(BEFORE_NOTHING, &without, unknown->op) &&
+            applies(judge, &without, unknown) && state_equal(&without, after))
+            return true;
+    }
+    return false;
+}
 
 /* Tries to place one operation next, in every way. Returns whether all others follow. */
 static bool try_next(struct judge *judge, const struct state *state, size_t first, size_t i,
-                     uint64_t version_max)
+                     uint64_t version_max, const struct idle *idle)
 {
+    const struct idle own = {state, i}, none = {NULL, 0};
     struct entry *entry = &judge->entries[i];
-    if (state->is_idle && is_blind(entry->op))
+    if ((state->idle > 0 && is_blind(entry->op)) || (state->is_timed && is_timing(entry->op)))
         return false; /* the same as if the unknown one had never taken effect */
+    if (!entry->must && state->idle == judge->idle_max) {
+        judge->is_cut_short = true;
+        return false;
+    }
     for (int before = 0; before < BEFORE_COUNT; before++) {
         struct state next = *state;
         if (!happens((enum before)before, &next, entry->op) || !applies(judge, &next, entry))
@@ -601,9 +739,12 @@ static bool try_next(struct judge *judge, const struct state *state, size_t firs
             continue; /* no effect: the same as never */
         if (next.low > version_max)
             continue; /* a lower one is still to come */
-        next.is_idle = !entry->must;
+        if (idle->before && needs_not(judge, idle, i, &next))
+            continue;
+        next.idle = entry->must ? 0 : state->idle + 1;
+        next.is_timed = !entry->must && is_timing(entry->op);
         place(judge, i);
-        if (search(judge, &next, first))
+        if (search(judge, &next, first, entry->must ? &none : &own))
             return true;
         unplace(judge);
         if (judge->tries >= judge->tries_max)
@@ -634,7 +775,8 @@ static size_t place_plain(struct judge *judge, const struct state *state, size_t
 }
 
 /* Tries every operation that may come next. */
-static bool search_next(struct judge *judge, const struct state *state, size_t first)
+static bool search_next(struct judge *judge, const struct state *state, size_t first,
+                        const struct idle *idle)
 {
     uint64_t end_us = earliest_end(judge, first), version_max = lowest_version(judge);
     for (size_t i = first; i < judge->must_count; i++) {
@@ -643,7 +785,7 @@ static bool search_next(struct judge *judge, const struct state *state, size_t f
             continue;
         if (entry->op->begun_us > end_us)
             break;
-        if (try_next(judge, state, first, i, version_max))
+        if (try_next(judge, state, first, i, version_max, idle))
             return true;
     }
     for (size_t i = judge->must_count; i < judge->count; i++) {
@@ -652,33 +794,63 @@ static bool search_next(struct judge *judge, const struct state *state, size_t f
             break;
         if (!entry->is_placed &&
             (entry->same_before < 0 || judge->entries[entry->same_before].is_placed) &&
-            try_next(judge, state, first, i, version_max))
+            try_next(judge, state, first, i, version_max, idle))
             return true;
     }
     return false;
 }
 
 /* first: all that must be placed before it is. Returns whether an order has been found. */
-static bool search(struct judge *judge, const struct state *state, size_t first)
+static bool search(struct judge *judge, const struct state *state, size_t first,
+                   const struct idle *idle)
 {
+    const struct idle none = {NULL, 0};
     struct state now = *state;
     size_t plain = 0, more;
     while ((more = place_plain(judge, &now, first)) > 0) {
         plain += more;
-        now.is_idle = false;
+        now.idle = 0;
+        now.is_timed = false;
     }
     while (first < judge->must_count && judge->entries[first].is_placed)
         first++;
+    const struct idle *left = plain > 0 ? &none : idle;
     note_best(judge, &now);
     if (judge->must_placed == judge->must_count)
         return true;
     judge->tries++;
-    if (judge->tries < judge->tries_max && !was_tried(judge, &now) &&
-        search_next(judge, &now, first))
+    if (judge->tries < judge->tries_max && !was_tried(judge, &now, left) &&
+        search_next(judge, &now, first, left))
         return true;
     while (plain-- > 0)
         unplace(judge);
     return false;
+}
+
+/* Few unknown ones in a row explain nearly everything that can be explained, so few are tried
+ * first, and not for long: where more are needed at one place, all that comes before would be tried
+ * in vain in every way. Returns whether there is an order. */
+static bool search_all(struct judge *judge, const struct state *state)
+{
+    const struct idle none = {NULL, 0};
+    uint64_t patience = PATIENCE;
+    for (judge->idle_max = 1;; judge->idle_max++) {
+        bool is_last = judge->idle_max > IDLE_MAX_CUT;
+        judge->is_cut_short = false;
+        judge->tries = 0;
+        judge->tries_max =
+            is_last || patience > judge->options_tries_max ? judge->options_tries_max : patience;
+        if (is_last)
+            judge->idle_max = UINT32_MAX;
+        if (search(judge, state, 0, &none))
+            return true;
+        CHECK(judge->placed == 0);
+        if (is_last || (!judge->is_cut_short && judge->tries < judge->tries_max))
+            return false;
+        memset(judge->tried, 0, judge->tried_capacity * sizeof(*judge->tried));
+        judge->tried_count = judge->set_count = 0;
+        patience *= 2;
+    }
 }
 
 /* --- in and out ------------------------------------------------------------------------------- */
@@ -693,46 +865,28 @@ static int compare_begun(const void *a, const void *b)
     return one->op < other->op ? -1 : 1;
 }
 
-/* Somebody was told this value, or one that has it as a part; or counting may have changed it. */
-static bool is_seen(const struct linear_op *ops, size_t count, struct span value)
-{
-    uint64_t number;
-    if (number_parse_u64(value, &number))
-        return true;
-    for (size_t i = 0; i < count; i++)
-        if (ops[i].shown.data && ops[i].shown.len >= value.len &&
-            (value.len == 0 || memmem(ops[i].shown.data, ops[i].shown.len, value.data, value.len)))
-            return true;
-    return false;
-}
-
 /* Whether two of unknown outcome would do the same, whichever of them it was. */
-static bool is_same(const struct entry *a, const struct entry *b, const bool *seen)
+static bool is_same(struct judge *judge, const struct entry *a, const struct entry *b)
 {
     const struct linear_op *one = a->op, *other = b->op;
-    bool is_unseen = !seen[a->text] && !seen[b->text];
+    bool is_unseen = !is_seen(judge, a->text) && !is_seen(judge, b->text);
     return one->kind == other->kind && one->delta == other->delta &&
            one->compare == other->compare && one->is_expired == other->is_expired &&
            one->ttl_us == 0 && other->ttl_us == 0 && one->delay_us == 0 && other->delay_us == 0 &&
            (is_unseen || (a->text == b->text && one->flags == other->flags));
 }
 
-static void find_same(struct judge *judge, const struct linear_op *ops, size_t count)
+static void find_same(struct judge *judge)
 {
-    bool *seen = calloc(judge->texts.count + 1, sizeof(*seen));
-    CHECK(seen != NULL);
-    for (uint32_t i = 0; i < judge->texts.count; i++)
-        seen[i] = is_seen(ops, count, judge->texts.spans[i]);
     for (size_t i = judge->must_count; i < judge->count; i++) {
         judge->entries[i].same_before = -1;
         for (size_t k = i; k-- > judge->must_count;) {
-            if (!is_same(&judge->entries[k], &judge->entries[i], seen))
+            if (!is_same(judge, &judge->entries[k], &judge->entries[i]))
                 continue;
             judge->entries[i].same_before = (int64_t)k;
             break;
         }
     }
-    free(seen);
 }
 
 static void sort_versions(struct judge *judge)
@@ -753,6 +907,8 @@ static void sort_versions(struct judge *judge)
 static void judge_init(struct judge *judge, const struct linear_op *ops, size_t count)
 {
     uint64_t seed = 1;
+    judge->ops = ops;
+    judge->op_count = count;
     (void)texts_number(&judge->texts, SPAN_LITERAL("")); /* 0: what an absent key's value is */
     judge->entries = calloc(count + 1, sizeof(*judge->entries));
     judge->order = calloc(count + 1, sizeof(*judge->order));
@@ -767,16 +923,19 @@ static void judge_init(struct judge *judge, const struct linear_op *ops, size_t 
         if (ops[i].outcome == LINEAR_NOT_DONE || (is_unknown && ops[i].kind == LINEAR_GET))
             continue;
         judge->must_count += !is_unknown;
-        judge->entries[judge->count++] =
-            (struct entry){.op = &ops[i],
-                           .must = !is_unknown,
-                           .text = texts_number(&judge->texts, ops[i].value),
-                           .same_before = -1,
-                           .mark = {next_random(&seed), next_random(&seed)}};
+        judge->entries[judge->count++] = (struct entry){
+            .op = &ops[i],
+            .must = !is_unknown,
+            .text = texts_number(&judge->texts, ops[i].value),
+            .same_before = -1,
+            .mark = {is_unknown ? 0 : next_random(&seed), is_unknown ? 0 : next_random(&seed)}};
     }
+    judge->words = (judge->count - judge->must_count) / 64 + 1;
+    judge->used = calloc(judge->words, sizeof(*judge->used));
+    CHECK(judge->used != NULL);
     qsort(judge->entries, judge->count, sizeof(*judge->entries), compare_begun);
     sort_versions(judge);
-    find_same(judge, ops, count);
+    find_same(judge);
 }
 
 static void judge_close(struct judge *judge)
@@ -787,6 +946,9 @@ static void judge_close(struct judge *judge)
     free(judge->best_order);
     free(judge->by_version);
     free(judge->tried);
+    free(judge->sets);
+    free(judge->used);
+    free(judge->seen);
 }
 
 static void report_op(struct buf *out, const char *what, const struct linear_op *op)
@@ -807,7 +969,7 @@ static void report(struct judge *judge, struct linear_verdict *verdict)
     for (size_t i = from; i < judge->best_placed; i++)
         report_op(&out, "  ", judge->entries[judge->best_order[i]].op);
     struct span text =
-        state->text == TEXT_ANY ? SPAN_LITERAL("?") : judge->texts.spans[state->text];
+        state->text >= TEXT_UNSEEN ? SPAN_LITERAL("?") : judge->texts.spans[state->text];
     buf_printf(&out, "then the key is %s '%.*s' version=%" PRIu64 " low=%" PRIu64 "; none fits:\n",
                state->presence == PRESENCE_NO    ? "absent"
                : state->presence == PRESENCE_YES ? "there"
@@ -836,7 +998,7 @@ struct linear_verdict linear_judge(const struct linear_op *ops, size_t count,
     static const struct linear_options plain;
     struct judge judge = {.options = options ? options : &plain};
     struct linear_verdict verdict = {.result = LINEAR_GOOD};
-    judge.tries_max = judge.options->tries_max > 0 ? judge.options->tries_max : TRIES_MAX;
+    judge.options_tries_max = judge.options->tries_max > 0 ? judge.options->tries_max : TRIES_MAX;
     judge_init(&judge, ops, count);
     struct state state = {.low = 0};
     state_clear(&state);
@@ -846,7 +1008,7 @@ struct linear_verdict linear_judge(const struct linear_op *ops, size_t count,
         state.has_flags = false;
         state.dies_from_us = 0;
     }
-    if (!search(&judge, &state, 0)) {
+    if (!search_all(&judge, &state)) {
         verdict.result = judge.tries < judge.tries_max ? LINEAR_BAD : LINEAR_UNDECIDED;
         report(&judge, &verdict);
     }

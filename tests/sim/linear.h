@@ -18,7 +18,7 @@
 #include "common/span.h"
 
 #define LINEAR_OPEN        UINT64_MAX /* ended_us of what was never answered */
-#define LINEAR_REPORT_SIZE 2000u
+#define LINEAR_REPORT_SIZE 6000u
 
 enum linear_kind {
     LINEAR_GET,
@@ -72,7 +72,7 @@ struct linear_options {
     bool is_anything;  /* the key may be anything at the beginning; else it is absent */
     uint64_t early_us; /* see above */
     uint64_t late_us;
-    uint64_t tries_max; /* states looked at, at most; 0: 4 million */
+    uint64_t tries_max; /* states looked at, at most; 0: a million */
 };
 
 enum linear_result {

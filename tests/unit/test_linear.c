@@ -334,8 +334,8 @@ static void every_kind_of_lie_is_found_and_told(void **state)
 /* What the slow judge keeps of a key: values are small numbers, 0 is none. */
 struct slow {
     unsigned value;
-    uint64_t version; /* 0: not known */
-    uint64_t low;
+    uint64_t version; /* 0: not known, but not below low */
+    uint64_t low;     /* the lowest that the last write's can be */
 };
 
 static unsigned number_of(struct span text)
@@ -359,20 +359,21 @@ static bool slow_apply(struct slow *state, const struct linear_op *op)
     if (op->kind == LINEAR_GET) {
         if (state->value != number_of(op->shown))
             return false;
-        if (op->version != 0 && state->version == 0 && op->version > state->low)
+        if (op->version != 0 && state->version == 0 && op->version >= state->low)
             state->version = state->low = op->version;
         return op->version == 0 || op->version == state->version;
     }
     if (op->kind == LINEAR_DELETE) {
         state->value = 0;
         state->version = 0;
+        state->low++;
         return true;
     }
     if (op->version != 0 && op->version <= state->low)
         return false;
     state->value = op->kind == LINEAR_INCR ? state->value + 1 : number_of(op->value);
     state->version = op->version;
-    state->low = op->version ? op->version : state->low;
+    state->low = op->version ? op->version : state->low + 1;
     return is_write && (op->kind != LINEAR_INCR || op->outcome == LINEAR_UNKNOWN ||
                         state->value == number_of(op->shown));
 }
