@@ -66,6 +66,8 @@ struct probe {
     uint64_t number;   /* of its last question */
     uint64_t due_ms;   /* when to look at it next */
     uint64_t end_ms;   /* ASKED: when the answer is late */
+    uint64_t nudge_ms; /* ASKED, INDIRECT: when to send something behind what may be lost */
+    uint32_t nudges;   /* so often */
     uint32_t breaks;   /* connections that broke under it */
     bool is_redialled; /* its connection was slow, and has been tried anew */
     enum evidence own; /* INDIRECT */

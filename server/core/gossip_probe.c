@@ -6,6 +6,8 @@
 #define STUCK_MS       1000u /* a connection that has not got a question through for so long is left */
 #define BREAKS_MAX     5u    /* connections that may break under one probe */
 #define BREAK_PAUSE_MS 100u /* after the second; then 200, 400, 800 */
+#define NUDGES_MAX     12u  /* of one probe, */
+#define NUDGES_ACKED   2u   /* or so many, once its machine has acknowledged all */
 
 /* --- slots ------------------------------------------------------------------------------------ */
 
@@ -157,6 +159,32 @@ static uint64_t answer_ms(const struct gossip *gossip, const struct probe *probe
     return (uint64_t)ms * (gossip->health + 1u);
 }
 
+/* A packet that is lost is sent again by the kernel after 200 ms, and if that is lost, after 400
+ * and 800 more; but at once when a later one arrives behind it and is acknowledged in its place. So
+ * another question follows one that has had no answer, and another answer that of the first. If all
+ * is acknowledged, only the answer can be lost, or the process is stopped, or busy, and is not to
+ * be burdened. A path whose round trip is longer than the pause carries some more for nothing. */
+static void nudge(struct gossip *gossip, struct account *account, uint32_t times, struct moment now)
+{
+    if (wire_state(gossip, account) == LINK_UP &&
+        (times <= NUDGES_ACKED || wire_unacked(gossip, account) > 0))
+        ping(gossip, account, now);
+}
+
+static void tick_nudge(struct gossip *gossip, struct probe *probe, struct moment now)
+{
+    probe->nudge_ms = UINT64_MAX;
+    if (++probe->nudges > NUDGES_MAX)
+        return;
+    probe->nudge_ms = now.mono_ms + gossip->options.probe_min_ms / 2;
+    nudge(gossip, probe->target, probe->nudges, now);
+    for (uint32_t i = 0; probe->stage == PROBE_INDIRECT && i < probe->helper_count; i++) {
+        struct account *helper = wire_record(gossip, probe->helpers[i]);
+        if (helper && probe->findings[i] == FINDING_NONE)
+            nudge(gossip, helper, UINT32_MAX, now);
+    }
+}
+
 static void wait_again(struct gossip *gossip, struct probe *probe, struct moment now)
 {
     if (++probe->breaks > BREAKS_MAX) {
@@ -181,6 +209,7 @@ static void ask(struct gossip *gossip, struct probe *probe, struct moment now)
     }
     probe->stage = PROBE_ASKED;
     probe->end_ms = now.mono_ms + answer_ms(gossip, probe);
+    probe->nudge_ms = now.mono_ms + gossip->options.probe_min_ms / 2;
     uint64_t redial_ms = now.mono_ms + gossip->options.redial_ms;
     bool may_redial = !probe->is_redialled && wire_state(gossip, probe->target) == LINK_DIALLING;
     probe->due_ms = may_redial && redial_ms < probe->end_ms ? redial_ms : probe->end_ms;
@@ -368,19 +397,33 @@ static void tick_one(struct gossip *gossip, struct probe *probe, struct moment n
     }
 }
 
+/* An answer is waited for, the target's or the helpers'. */
+static bool is_judging(const struct probe *probe)
+{
+    return probe->stage == PROBE_ASKED || probe->stage == PROBE_INDIRECT;
+}
+
 void probe_tick(struct gossip *gossip, struct moment now)
 {
-    for (size_t i = 0; i < PROBES_MAX; i++)
-        if (gossip->probes[i].stage != PROBE_FREE && gossip->probes[i].due_ms <= now.mono_ms)
-            tick_one(gossip, &gossip->probes[i], now);
+    for (size_t i = 0; i < PROBES_MAX; i++) {
+        struct probe *probe = &gossip->probes[i];
+        if (is_judging(probe) && probe->nudge_ms <= now.mono_ms)
+            tick_nudge(gossip, probe, now);
+        if (probe->stage != PROBE_FREE && probe->due_ms <= now.mono_ms)
+            tick_one(gossip, probe, now);
+    }
 }
 
 uint64_t probe_deadline(const struct gossip *gossip)
 {
     uint64_t deadline_ms = UINT64_MAX;
-    for (size_t i = 0; i < PROBES_MAX; i++)
-        if (gossip->probes[i].stage != PROBE_FREE && gossip->probes[i].due_ms < deadline_ms)
-            deadline_ms = gossip->probes[i].due_ms;
+    for (size_t i = 0; i < PROBES_MAX; i++) {
+        const struct probe *probe = &gossip->probes[i];
+        if (probe->stage != PROBE_FREE && probe->due_ms < deadline_ms)
+            deadline_ms = probe->due_ms;
+        if (is_judging(probe) && probe->nudge_ms < deadline_ms)
+            deadline_ms = probe->nudge_ms;
+    }
     return deadline_ms;
 }
 

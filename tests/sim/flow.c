@@ -113,13 +113,36 @@ static void depart(struct flow *flow, uint64_t acked)
         vclock_set(clock, &flow->arrival, at_us);
 }
 
-/* The packet at sent has been lost, with so many bytes behind it. */
-static void lose(struct flow *flow, uint64_t behind)
+/* The receiver has told that the packet at sent is missing. */
+static void ask_for_lost(struct flow *flow)
+{
+    flow->is_asked_for = true;
+    vclock_set(flow->net->clock, &flow->retry, flow->net->clock->now_us + round_trip_us(flow));
+}
+
+/* The packet at sent has been lost, and all up to tried was sent. */
+static void lose(struct flow *flow, uint64_t behind, uint64_t tried)
 {
     flow->is_lost = true;
-    flow->is_asked_for = behind / NET_PACKET_BYTES >= PACKETS_BEHIND;
-    if (flow->is_asked_for)
-        vclock_set(flow->net->clock, &flow->retry, flow->net->clock->now_us + round_trip_us(flow));
+    flow->is_asked_for = false;
+    flow->tried = tried;
+    if (behind / NET_PACKET_BYTES >= PACKETS_BEHIND)
+        ask_for_lost(flow);
+}
+
+/* Behind a lost packet a later one is sent. If it arrives, its acknowledgement shows the gap, and
+ * the lost one is sent again at once (RFC 8985); after a first time-out the sender sends nothing
+ * new until the lost one is acknowledged. */
+static void send_behind(struct flow *flow, uint64_t limit)
+{
+    if (limit <= flow->tried || flow->retries > 0 || flow->is_asked_for)
+        return;
+    uint64_t len = limit - flow->tried;
+    flow->tried = limit;
+    if (net_passes(flow->net, flow->from, flow->to,
+                   len < NET_PACKET_BYTES ? len : NET_PACKET_BYTES) &&
+        net_passes(flow->net, flow->to, flow->from, 0))
+        ask_for_lost(flow);
 }
 
 static void begin_waiting(struct flow *flow)
@@ -139,6 +162,8 @@ void flow_transmit(struct flow *flow, uint64_t acked)
     if (limit > flow->read + NET_WINDOW_BYTES)
         limit = flow->read + NET_WINDOW_BYTES;
     begin_waiting(flow);
+    if (flow->is_lost)
+        send_behind(flow, limit);
     while (flow->sent < limit && !flow->is_lost) {
         uint64_t len = limit - flow->sent;
         if (len > NET_PACKET_BYTES)
@@ -146,7 +171,7 @@ void flow_transmit(struct flow *flow, uint64_t acked)
         if (net_passes(flow->net, flow->from, flow->to, len))
             flow->sent += len;
         else
-            lose(flow, limit - flow->sent - len);
+            lose(flow, limit - flow->sent - len, limit);
     }
     if (flow->sent > from)
         depart(flow, acked);

@@ -28,6 +28,7 @@ struct flow {
     uint64_t acked;
     bool is_waiting;        /* something is not acknowledged */
     bool is_lost;           /* the packet at sent was lost: all waits for the retry */
+    uint64_t tried;         /* is_lost: all up to here has been sent once */
     bool is_asked_for;      /* the receiver asks for it: the retry is early */
     uint32_t retries;       /* since the last progress */
     uint64_t retry_from_us; /* progress or the last retry */

@@ -3,7 +3,8 @@
  *
  *  - What is sent arrives in order, after the path's delay. A packet that is lost is sent again
  *    after 200 ms (and the path's round trip), then after twice as long each time; what was sent
- *    behind it waits for it. With three packets behind it, it is sent again after one round trip.
+ *    behind it waits for it. With three packets behind it, or when a later one arrives before the
+ *    first time-out, it is sent again after one round trip.
  *  - The kernel of a machine acknowledges what arrives, after 40 ms or with the next packet that
  * goes back, whether or not its process ever looks at it, up to a receive window. A sender sees how
  *    much has not been acknowledged.

@@ -14,6 +14,7 @@
 
 #define NODES_MAX 30
 #define CONNS_MAX 64
+#define RETRY_MS  200u
 
 /* One end of a connection. */
 struct end {
@@ -23,6 +24,8 @@ struct end {
     struct buf in;
     int peer_node, peer_index; /* -1: the other end is gone */
     size_t unacked;
+    size_t lost;      /* so much of what waits has been sent once, and lost, */
+    uint64_t lost_ms; /* then */
 };
 
 struct place {
@@ -31,6 +34,7 @@ struct place {
     bool is_running;
     bool is_off;     /* its machine: nothing goes in or out */
     bool is_stopped; /* its process: its machine acknowledges */
+    bool is_lossy;   /* what it sends is lost; RETRY_MS later, or with more behind it, it is not */
     bool has_ended;  /* gossip said it is a duplicate */
     uint64_t boot, generation;
     char name[ADDRESS_TEXT_BYTES_MAX];
@@ -282,6 +286,25 @@ static void lose_end(struct place *place, struct end *end)
     take_news(place);
 }
 
+static bool is_lost(const struct place *place, struct end *end, size_t len)
+{
+    uint64_t now_ms = place->world->now.mono_ms;
+    if (end->lost == 0 && place->is_lossy) {
+        end->lost = len;
+        end->lost_ms = now_ms;
+    }
+    if (len <= end->lost && now_ms < end->lost_ms + RETRY_MS)
+        return true;
+    end->lost = 0;
+    return false;
+}
+
+static bool is_other_end(const struct place *place, const struct end *end, const struct end *other)
+{
+    return other->is_open && other->peer_node == place->number &&
+           other->peer_index == (int)end->id.index;
+}
+
 static void carry(struct place *place, struct end *end)
 {
     struct world *world = place->world;
@@ -290,15 +313,17 @@ static void carry(struct place *place, struct end *end)
         return;
     }
     size_t len = reply_len(&end->session.out);
-    if (end->peer_node >= 0 && len > 0) {
+    if (end->peer_node >= 0 && len > 0 && !is_lost(place, end, len)) {
         struct place *there = &world->places[end->peer_node];
         reply_own(&end->session.out);
         end->unacked += len;
         place->sent_bytes += len;
-        if (!there->is_off && there->ends[end->peer_index].is_open) {
-            buf_append(&there->ends[end->peer_index].in, buf_span(&end->session.out.bytes).data,
-                       len);
+        struct end *other = &there->ends[end->peer_index];
+        if (!there->is_off && is_other_end(place, end, other)) {
+            buf_append(&other->in, buf_span(&end->session.out.bytes).data, len);
             end->unacked = 0;
+        } else if (!there->is_off) {
+            end->peer_node = -1; /* its machine knows no such connection: RST */
         }
         reply_consume(&end->session.out, len);
     }
@@ -613,6 +638,39 @@ static void one_late_reply_suspects_nobody(void **state)
         failures += (uint32_t)world->places[i].stats.gossip_failures;
     assert_int_equal(failures, 0);
     assert_int_equal(lines_of(world, "member-suspect"), 0);
+    world_close_all(world);
+}
+
+/* A kernel sends a lost packet again at once if another arrives behind it, and else long after an
+ * answer is late. */
+static void what_is_lost_is_nudged_along(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(6);
+    uint32_t failures = 0;
+    for (int i = 0; i < 6; i++)
+        world->places[i].is_lossy = true;
+    pass_ms(world, 30000);
+    for (int i = 0; i < 6; i++)
+        failures += (uint32_t)world->places[i].stats.gossip_failures;
+    assert_int_equal(failures, 0);
+    assert_int_equal(lines_of(world, "member-suspect"), 0);
+    world_close_all(world);
+}
+
+/* Its kernel has acknowledged everything. */
+static void a_stopped_process_is_hardly_nudged(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(2);
+    world->places[1].is_stopped = true;
+    uint64_t asked = world->places[0].stats.gossip_rounds;
+    uint64_t sent = world->places[0].stats.gossip_sent;
+    pass_ms(world, 560);
+    asked = world->places[0].stats.gossip_rounds - asked;
+    assert_true(asked > 0);
+    /* A question a round and two more, and that it is suspected. */
+    assert_true(world->places[0].stats.gossip_sent - sent <= 3 * asked + 2);
     world_close_all(world);
 }
 
@@ -1058,6 +1116,8 @@ int main(void)
         cmocka_unit_test(a_process_stopped_for_longer_is_dead),
         cmocka_unit_test(a_quiet_cluster_suspects_nobody),
         cmocka_unit_test(one_late_reply_suspects_nobody),
+        cmocka_unit_test(what_is_lost_is_nudged_along),
+        cmocka_unit_test(a_stopped_process_is_hardly_nudged),
         cmocka_unit_test(connections_that_break_are_had_again),
         cmocka_unit_test(few_connections_are_kept_and_watchers_still_see_an_end),
         cmocka_unit_test(a_long_list_is_told_in_several_frames),

@@ -28,7 +28,7 @@ run 0.1
      2.306 -    stop node=n1
      2.306 -    stop node=n2
      2.308 -    say to=n3 get a b c
-     2.893 n3   member-suspect member=n2 boot=1767225600000 inc=0 class=stalled reporters=1 own=1 minority=0
+     2.892 n3   member-suspect member=n2 boot=1767225600000 inc=0 class=stalled reporters=1 own=1 minority=0
      3.311 -    answer from=n3 SERVER_ERROR not done: no answer from n2
      3.508 -    continue node=n1
      3.508 -    continue node=n2

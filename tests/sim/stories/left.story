@@ -21,9 +21,9 @@ run 2
      8.010 n4   member-joined member=n1 boot=1767225608000 inc=0
      8.010 n2   member-joined member=n1 boot=1767225608000 inc=0
      8.010 n3   member-joined member=n1 boot=1767225608000 inc=0
-     8.010 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=3 slots_lost=908
-     8.010 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=3 slots_lost=1662
      8.010 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=3 slots_lost=1853
+     8.010 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=3 slots_lost=1662
+     8.010 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=3 slots_lost=908
      8.011 n1   member-joined member=n4 boot=1767225600000 inc=0
      8.011 n1   member-joined member=n2 boot=1767225600000 inc=0
      8.011 n1   member-joined member=n3 boot=1767225600000 inc=0
