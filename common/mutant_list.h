@@ -34,7 +34,14 @@
     X(any_token, "direct-quiet", "whatever a client says is taken for the token") \
     X(relays_too, "direct-quiet", "an answer that went out directly is relayed as well") \
     X(never_relays, "direct-quiet", "an answer that could not go out directly is dropped") \
-    X(dials_on, "direct", "a client is dialled whenever an answer waits")
+    X(dials_on, "direct", "a client is dialled whenever an answer waits") \
+    X(cut_is_clean, "replicas", "a copy whose lineage was cut is still called clean") \
+    X(act_kept, "replicas", "an emptied copy keeps its act") \
+    X(touch_changes_cas, "replicas", "touch changes cas unique") \
+    X(floor_falls, "replicas", "a floor falls to that of the source") \
+    X(flush_stays, "replicas", "a flush that the source lacks is not rolled back") \
+    X(tombstone_takes_ids, "replicas", "request ids go when the floor passes their tombstone") \
+    X(ids_cut, "replicas", "request ids are cut with the tail")
 /* clang-format on */
 
 #endif

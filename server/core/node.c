@@ -1,6 +1,7 @@
 #include "server/core/node_parts.h"
 
 #include "common/check.h"
+#include "server/store/copy.h"
 
 #include <stdlib.h>
 
@@ -10,6 +11,19 @@
 #define STORE_TICK_ITEMS   2000u
 #define SWEEP_MS           1000u
 
+/* The one epoch there is while each slot has one copy. */
+#define EPOCH 1u
+
+/* Every slot is led alone: whoever is its leader by the ring has the only copy. */
+static void lead_alone(struct store *store)
+{
+    copy_unlead_all(store);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        copy_lead(store, slot, EPOCH);
+        copy_set_alone(store, slot, true);
+    }
+}
+
 struct node *node_open(const struct node_options *options, struct store *store,
                        const struct env *env, struct log *log)
 {
@@ -17,6 +31,7 @@ struct node *node_open(const struct node_options *options, struct store *store,
     CHECK(node != NULL);
     node->options = *options;
     node->store = store;
+    lead_alone(store);
     node->env = env;
     node->log = log;
     const struct links_identity identity = {.name = options->name,
@@ -66,6 +81,9 @@ void node_turn(struct node *node, struct moment now)
         node->executor.now_s = now_s;
         node->executor.unix_s_at_zero = now.unix_ms / 1000 - now_s;
         store_tell_time(node->store, now_s);
+        uint32_t slot;
+        while (store_take_flush_due(node->store, &slot))
+            ;
     }
     node_look_at_gossip(node);
     if (UNLIKELY(node->is_ring_due))

@@ -6,7 +6,7 @@ uint8_t item_fields_layout(const struct item_fields *fields)
 {
     return (uint8_t)((fields->flags != 0 ? ITEM_HAS_FLAGS : 0) |
                      (fields->expires_s != STORE_NEVER ? ITEM_HAS_EXPIRES : 0) |
-                     (fields->cas != fields->version ? ITEM_HAS_CAS : 0));
+                     (fields->cas != 0 ? ITEM_HAS_CAS : 0));
 }
 
 size_t item_fields_bytes(const struct item_fields *fields)
@@ -47,7 +47,8 @@ void item_write_head(struct item *item, const struct item_fields *fields)
     item->accessed_s = fields->accessed_s;
     item->size_word = large ? value_bytes : fields->slot << ITEM_LENGTH_BITS | value_bytes;
     item->key_bytes = (uint8_t)fields->key.len;
-    item->bits = (uint8_t)(layout | fields->marks | (large ? ITEM_LARGE : 0));
+    item->bits = (uint8_t)(layout | fields->marks | (large ? ITEM_LARGE : 0) |
+                           (fields->is_tombstone ? ITEM_TOMBSTONE : 0));
     write_optional(item, layout, fields);
 }
 
@@ -99,6 +100,15 @@ void item_write_over(struct item *item, const struct item_fields *fields)
     item_write(item, &rest);
 }
 
+void item_bury(struct item *item, uint64_t version, uint32_t accessed_s)
+{
+    memmove(item->rest, item->rest + item_key_offset(item->bits), item->key_bytes);
+    item->version = version;
+    item->accessed_s = accessed_s;
+    item->size_word &= item->bits & ITEM_LARGE ? 0 : ~ITEM_LENGTH_MASK;
+    item->bits = ITEM_TOMBSTONE | (item->bits & ITEM_LARGE);
+}
+
 void item_view(const struct item *item, struct store_item *view)
 {
     size_t bytes = item_bytes(item);
@@ -110,6 +120,7 @@ void item_view(const struct item *item, struct store_item *view)
     view->expires_s = item_expires_s(item);
     view->accessed_s = item->accessed_s;
     view->marks = item->bits & ITEM_MARKS;
+    view->is_tombstone = item->bits & ITEM_TOMBSTONE;
     view->item_bytes = bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
     view->handle = (void *)item;
     if (item->bits & ITEM_HAS_FLAGS)
@@ -128,10 +139,11 @@ void item_read(const struct item *item, uint32_t slot, struct item_fields *field
         .slot = slot,
         .accessed_s = view.accessed_s,
         .version = view.version,
-        .cas = view.cas,
+        .cas = view.cas == view.version ? 0 : view.cas,
         .flags = view.flags,
         .expires_s = view.expires_s,
         .marks = view.marks,
+        .is_tombstone = view.is_tombstone,
         .key = item_key(item),
         .head = view.value,
     };

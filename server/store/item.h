@@ -1,4 +1,5 @@
-/* An item in memory: one piece, a packed head, optional fields, key, value, "\r\n".
+/* An item in memory: one piece, a packed head, optional fields, key, value, "\r\n". A tombstone is
+ * an item without optional fields, value and line end.
  *
  *     version 8 | accessed 4 | size word 4 | key length 1 | bits 1 | [flags 4] [expires 4] [cas 8]
  *     | key | value | \r\n
@@ -30,7 +31,8 @@ enum {
     ITEM_HAS_EXPIRES = 1 << 4,
     ITEM_HAS_CAS = 1 << 5,
     ITEM_LAYOUT = ITEM_HAS_FLAGS | ITEM_HAS_EXPIRES | ITEM_HAS_CAS,
-    ITEM_LARGE = 1 << 6 /* no chunk of the arena */
+    ITEM_LARGE = 1 << 6, /* no chunk of the arena */
+    ITEM_TOMBSTONE = 1 << 7
 };
 
 #define ITEM_HEAD_BYTES  offsetof(struct item, rest)
@@ -45,11 +47,12 @@ struct item_fields {
     uint32_t slot;
     uint32_t accessed_s;
     uint64_t version;
-    uint64_t cas;
+    uint64_t cas; /* 0: the version is it */
     uint32_t flags;
     uint32_t expires_s;
     uint8_t marks;
-    struct span key; /* at most 255 bytes */
+    bool is_tombstone; /* then all but slot, accessed_s, version and key is 0 */
+    struct span key;   /* at most 255 bytes */
     struct span head;
     struct span tail;
 };
@@ -113,6 +116,9 @@ void item_write_value(struct item *item, const struct item_fields *fields);
 void item_write_over(struct item *item, const struct item_fields *fields);
 /* Fills a view. */
 void item_view(const struct item *item, struct store_item *view);
+/* Makes an item a tombstone where it is. Its value's bytes stay in a large one: they may be lent.
+ */
+void item_bury(struct item *item, uint64_t version, uint32_t accessed_s);
 /* The fields an item has; key and head borrow from it, tail is empty. */
 void item_read(const struct item *item, uint32_t slot, struct item_fields *fields);
 

@@ -2,15 +2,47 @@
 
 #include "common/check.h"
 
-#define CRAWL_SLOTS_PER_WORK 16u /* a slot with nothing due costs this fraction of an item */
-#define CRAWL_PREFETCH       8u  /* entries ahead */
+#define CRAWL_SLOTS_PER_WORK 16u    /* a slot with nothing due costs this fraction of an item */
+#define CRAWL_PREFETCH       8u     /* entries ahead */
+#define EXPIRED_BYTES_MAX    65536u /* of keys that wait to be taken; the rest is found again */
 #define EVICT_SAMPLE         16u
 #define EVICT_COUNT_MAX      16384u /* for one allocation; then it is refused after all */
 #define ALLOC_CRAWL_WORK     256u
 #define ALLOC_CRAWLS_MAX     32u /* for one allocation: some hundred microseconds */
 
-/* Drops the dead of the crawl's slot from its entry on. Returns whether the slot is done; budget,
- * in visits, falls by what it cost. */
+/* Does what there is to do with one entry of the crawl's slot. Returns whether it is still there.
+ */
+static bool crawl_entry(struct store *store, struct slot *slot, uint32_t index)
+{
+    struct crawl *crawl = &store->crawl;
+    uint64_t entry = slot->table->entries[index];
+    const struct item *item = entry_item(entry);
+    uint32_t due_s = item_expires_s(item);
+    if (item == store->pinned) {
+        due_s = store->now_s + 1;
+    } else if (item_is_gone(slot, slot_copy(store, slot), item)) {
+        slots_count_death(store, slot, item);
+        slots_remove(store, slot, index);
+        return false;
+    } else if (!slot->is_led || item_is_flushed(slot, item)) {
+        due_s = STORE_NEVER;
+    } else if (item_is_expired(store, slot, item)) {
+        if (slot->is_alone) {
+            slots_expire(store, slot, index);
+            return false;
+        }
+        struct store_key key = slots_key(store, slot, entry);
+        if (keys_bytes(&store->expired) < EXPIRED_BYTES_MAX)
+            keys_append(&store->expired, &key);
+        due_s = store->now_s + 1; /* is it still there then? */
+    }
+    if (due_s != STORE_NEVER && due_s < crawl->due_s)
+        crawl->due_s = due_s;
+    return true;
+}
+
+/* Does what there is to do in the crawl's slot from its entry on. Returns whether the slot is done;
+ * visits falls by what it cost. */
 static bool crawl_slot(struct store *store, struct slot *slot, uint32_t *visits)
 {
     struct crawl *crawl = &store->crawl;
@@ -23,17 +55,8 @@ static bool crawl_slot(struct store *store, struct slot *slot, uint32_t *visits)
         }
         if (index + CRAWL_PREFETCH < slot->capacity)
             __builtin_prefetch(entry_item(slot->table->entries[index + CRAWL_PREFETCH]));
-        uint64_t entry = slot->table->entries[index];
-        if (entry == 0) {
-            index++;
-        } else if (item_is_dead(store, slot, entry_item(entry))) {
-            slots_reap(store, slot, index); /* another entry may now stand here */
-        } else {
-            uint32_t expires_s = item_expires_s(entry_item(entry));
-            if (expires_s != STORE_NEVER && expires_s < crawl->due_s)
-                crawl->due_s = expires_s;
-            index++;
-        }
+        if (slot->table->entries[index] == 0 || crawl_entry(store, slot, index))
+            index++; /* else another entry may now stand here */
     }
     return true;
 }
@@ -109,31 +132,40 @@ struct place {
     uint32_t index;
 };
 
-/* Any item: from a random slot and entry, the next there is. */
-static struct place random_place(struct store *store)
+/* Whether the slot has items, and they may be evicted: a backup's are the leader's to delete. */
+static bool has_evictable(const struct store *store, uint32_t number)
 {
-    uint64_t random = next_random(store);
-    struct place place;
-    uint32_t number = random % SLOT_COUNT;
-    for (;; number = (number + 1) % SLOT_COUNT) {
-        place.slot = &store->slots[number];
-        if (place.slot->table != NULL && place.slot->table->count > 0)
-            break;
-    }
-    place.index = (uint32_t)((random >> 32) * place.slot->capacity >> 32);
-    while (place.slot->table->entries[place.index] == 0)
-        place.index = table_next(place.slot->capacity, place.index);
-    return place;
+    const struct slot *slot = &store->slots[number];
+    return slot->is_led && slot->table != NULL &&
+           slot->table->count > store->copies[number].tombstone_count;
 }
 
-/* Drops the least recently used of a sample; false if that is none. */
+/* Any item that may be evicted: from a random slot and entry, the next there is. Returns whether
+ * there is one. */
+static bool random_place(struct store *store, struct place *place)
+{
+    uint64_t random = next_random(store);
+    uint32_t number = random % SLOT_COUNT;
+    for (uint32_t left = SLOT_COUNT; !has_evictable(store, number); left--) {
+        if (left == 0)
+            return false;
+        number = (number + 1) % SLOT_COUNT;
+    }
+    place->slot = &store->slots[number];
+    place->index = (uint32_t)((random >> 32) * place->slot->capacity >> 32);
+    for (uint64_t entry; (entry = place->slot->table->entries[place->index]) == 0 ||
+                         item_is_tombstone(entry_item(entry));)
+        place->index = table_next(place->slot->capacity, place->index);
+    return true;
+}
+
+/* Deletes the least recently used of a sample; false if that is none. */
 static bool evict_one(struct store *store)
 {
-    if (store->counters.items == 0)
-        return false;
     struct place sample[EVICT_SAMPLE];
     for (unsigned i = 0; i < EVICT_SAMPLE; i++) {
-        sample[i] = random_place(store);
+        if (!random_place(store, &sample[i]))
+            return false;
         __builtin_prefetch(entry_item(sample[i].slot->table->entries[sample[i].index]));
     }
     const struct place *oldest = NULL;
@@ -147,11 +179,15 @@ static bool evict_one(struct store *store)
     }
     if (oldest == NULL)
         return false;
-    const struct item *item = entry_item(oldest->slot->table->entries[oldest->index]);
+    uint64_t entry = oldest->slot->table->entries[oldest->index];
     store->counters.evicted++;
-    if (!(item->bits & STORE_MARK_FETCHED))
+    if (!(entry_item(entry)->bits & STORE_MARK_FETCHED))
         store->counters.evicted_unfetched++;
-    slots_remove(store, oldest->slot, oldest->index);
+    if (!oldest->slot->is_alone) {
+        struct store_key key = slots_key(store, oldest->slot, entry);
+        keys_append(&store->evicted, &key);
+    }
+    slots_delete(store, oldest->slot, oldest->index);
     slots_shrink(store, oldest->slot);
     return true;
 }

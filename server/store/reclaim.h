@@ -1,11 +1,12 @@
-/* Where memory comes from when there is none: the dead, sparse pages, and (options.evict) the
- * least recently used. */
+/* Where memory comes from when there is none: what is gone, in slots led alone the expired, sparse
+ * pages, and (options.evict) the least recently used. */
 #ifndef DHT_SERVER_STORE_RECLAIM_H
 #define DHT_SERVER_STORE_RECLAIM_H
 
 #include "server/store/slots.h"
 
-/* Goes on with the round through the slots, dropping dead items, for about work items' worth; a
+/* Goes on with the round through the slots for about work items' worth: what is gone is dropped,
+ * what is expired in slots led alone as well, in other led slots it is told (store_take_expired). A
  * round begins when something may be due. Returns whether there is more to do right now. */
 bool reclaim_crawl(struct store *store, uint32_t work);
 

@@ -1,8 +1,19 @@
 #include "server/store/slots.h"
 
 #include "common/check.h"
+#include "common/mutant.h"
+
+#include <stdlib.h>
 
 #define TABLE_CAPACITY_MIN 2u
+
+struct store_key slots_key(const struct store *store, const struct slot *slot, uint64_t entry)
+{
+    uint64_t number = (uint64_t)(slot - store->slots);
+    return (struct store_key){.bytes = item_key(entry_item(entry)),
+                              .position = number << (64 - SLOT_BITS) |
+                                          (uint64_t)entry_tag(entry) << (64 - STORE_POSITION_BITS)};
+}
 
 /* Memory */
 
@@ -56,7 +67,7 @@ uint32_t slots_capacity_for(const struct store *store, uint64_t count)
     uint64_t capacity = count * 5 / 4 + 1;
     if (capacity < TABLE_CAPACITY_MIN)
         capacity = TABLE_CAPACITY_MIN;
-    CHECK(capacity < TABLE_NONE);
+    CHECK(capacity <= SLOT_CAPACITY_MAX);
     size_t bytes = table_bytes((uint32_t)capacity);
     if (bytes <= ARENA_CHUNK_BYTES_MAX)
         bytes = arena_round(&store->arena, bytes);
@@ -88,7 +99,7 @@ void slots_set_table(struct store *store, struct slot *slot, struct table *table
     if (slot->table != NULL)
         table_free(store, slot);
     slot->table = table;
-    slot->capacity = capacity;
+    slot->capacity = capacity & SLOT_CAPACITY_MAX;
     disturb_crawl(store, slot);
 }
 
@@ -115,35 +126,185 @@ void slots_shrink(struct store *store, struct slot *slot)
         slots_set_table(store, slot, table, capacity);
 }
 
+/* Versions */
+
+uint64_t slots_next_version(const struct slot *slot)
+{
+    CHECK(slot->is_led);
+    uint64_t version = slot->version + 1;
+    CHECK(store_version_seq(version) != 0); /* replication.md: no seq is given after the last */
+    return version;
+}
+
+void slots_init_copy(struct copy *copy)
+{
+    *copy = (struct copy){.is_clean = true, .lineage = &copy->first, .lineage_room = 1};
+}
+
+static void lineage_free(struct store *store, struct copy *copy)
+{
+    if (copy->lineage == &copy->first)
+        return;
+    ledger_give(&store->ledger, copy->lineage_room * sizeof(*copy->lineage));
+    free(copy->lineage);
+}
+
+void slots_close_copy(struct store *store, struct copy *copy)
+{
+    lineage_free(store, copy);
+    slots_init_copy(copy);
+}
+
+static void lineage_move(struct store *store, struct copy *copy, uint64_t *to, uint32_t room)
+{
+    CHECK(to != NULL);
+    memcpy(to, copy->lineage, copy->lineage_count * sizeof(*to));
+    lineage_free(store, copy);
+    ledger_take(&store->ledger, room * sizeof(*to));
+    copy->lineage = to;
+    copy->lineage_room = room;
+}
+
+/* The last entry moves on with the slot's version, which is left to who looks at it (copy.c). */
+void slots_lengthen(struct store *store, struct slot *slot, uint64_t version)
+{
+    struct copy *copy = slot_copy(store, slot);
+    if (store_version_seq(slot->version) != 0)
+        copy->lineage[copy->lineage_count - 1] = slot->version;
+    if (copy->lineage_count == copy->lineage_room) {
+        uint32_t room = copy->lineage_room * 2 + 1; /* with malloc's word it fills its blocks */
+        lineage_move(store, copy, malloc(room * sizeof(*copy->lineage)), room);
+    }
+    copy->lineage[copy->lineage_count++] = version;
+    slot->version = version;
+}
+
+void slots_extend(struct store *store, struct slot *slot, uint64_t version)
+{
+    if (UNLIKELY(store_version_seq(version) == 1))
+        slots_lengthen(store, slot, version);
+    else
+        slot->version = version;
+}
+
+void slots_raise_floor(struct store *store, struct slot *slot, uint64_t floor)
+{
+    struct copy *copy = slot_copy(store, slot);
+    if (!MUTANT(floor_falls) && floor <= copy->floor)
+        return;
+    copy->floor = floor;
+    if (copy->lineage_count < 2)
+        return;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < copy->lineage_count; i++)
+        if (i + 1 == copy->lineage_count || copy->lineage[i] >= floor)
+            copy->lineage[kept++] = copy->lineage[i];
+    copy->lineage_count = kept;
+}
+
 /* Items */
+
+void slots_count_in(struct store *store, const struct slot *slot, const struct item *item)
+{
+    store->counters.item_bytes += item_bytes(item);
+    if (!item_is_tombstone(item)) {
+        store->counters.items++;
+        return;
+    }
+    store->counters.tombstones++;
+    slot_copy(store, slot)->tombstone_count++;
+}
+
+void slots_count_out(struct store *store, const struct slot *slot, const struct item *item)
+{
+    store->counters.item_bytes -= item_bytes(item);
+    if (!item_is_tombstone(item)) {
+        store->counters.items--;
+        return;
+    }
+    store->counters.tombstones--;
+    slot_copy(store, slot)->tombstone_count--;
+}
 
 void slots_remove(struct store *store, struct slot *slot, uint32_t index)
 {
     struct item *item = entry_item(slot->table->entries[index]);
     table_remove(slot->table, slot->capacity, index);
     disturb_crawl(store, slot);
-    store->counters.items--;
-    store->counters.item_bytes -= item_bytes(item);
+    slots_count_out(store, slot, item);
     slots_free_item(store, item);
 }
 
-void slots_reap(struct store *store, struct slot *slot, uint32_t index)
+/* The bytes of a tombstone's item. */
+static size_t tombstone_bytes(const struct item *item)
 {
-    const struct item *item = entry_item(slot->table->entries[index]);
-    CHECK(item_is_dead(store, slot, item));
-    if (item->version <= slot->flushed) {
-        store->counters.flushed++;
+    return ITEM_HEAD_BYTES + item->key_bytes + 2;
+}
+
+void slots_bury(struct store *store, struct slot *slot, uint32_t index, uint64_t version)
+{
+    uint64_t *entry = &slot->table->entries[index];
+    struct item *item = entry_item(*entry);
+    size_t bytes = tombstone_bytes(item);
+    slots_count_out(store, slot, item);
+    bool is_large = item->bits & ITEM_LARGE;
+    struct item *smaller = NULL;
+    if (is_large || arena_round(&store->arena, bytes) < arena_chunk_bytes(&store->arena, item))
+        smaller = slots_alloc(store, KIND_ITEM, bytes, false, 0);
+    if (smaller != NULL) {
+        struct item_fields fields = {.slot = (uint32_t)(slot - store->slots),
+                                     .accessed_s = store->now_s,
+                                     .version = version,
+                                     .is_tombstone = true,
+                                     .key = item_key(item)};
+        item_write(smaller, &fields);
+        *entry = table_entry(entry_tag(*entry), smaller);
+        slots_free_item(store, item);
+        item = smaller;
     } else {
+        item_bury(item, version, store->now_s);
+    }
+    slots_count_in(store, slot, item);
+}
+
+void slots_delete(struct store *store, struct slot *slot, uint32_t index)
+{
+    uint64_t version = slots_next_version(slot);
+    slots_extend(store, slot, version);
+    if (!slot->is_alone) {
+        slots_bury(store, slot, index, version);
+        return;
+    }
+    slots_remove(store, slot, index);
+    slots_raise_floor(store, slot, version);
+}
+
+void slots_count_death(struct store *store, const struct slot *slot, const struct item *item)
+{
+    if (item_is_tombstone(item))
+        return;
+    if (item_is_flushed(slot, item)) {
+        store->counters.flushed++;
+    } else if (item_is_expired(store, slot, item)) {
         store->counters.expired++;
         if (!(item->bits & STORE_MARK_FETCHED))
             store->counters.expired_unfetched++;
     }
-    slots_remove(store, slot, index);
 }
+
+void slots_expire(struct store *store, struct slot *slot, uint32_t index)
+{
+    const struct item *item = entry_item(slot->table->entries[index]);
+    CHECK(item_is_expired(store, slot, item));
+    slots_count_death(store, slot, item);
+    slots_delete(store, slot, index);
+}
+
+/* When there is something to do */
 
 void slots_note_expiry(struct store *store, struct slot *slot, uint32_t expires_s)
 {
-    if (expires_s == STORE_NEVER)
+    if (expires_s == STORE_NEVER || !slot->is_led)
         return;
     if (expires_s < slot->due_s)
         slot->due_s = expires_s;
@@ -151,4 +312,21 @@ void slots_note_expiry(struct store *store, struct slot *slot, uint32_t expires_
         store->due_s = expires_s;
     if (slot == &store->slots[store->crawl.slot] && expires_s < store->crawl.due_s)
         store->crawl.due_s = expires_s;
+}
+
+void slots_note_due(struct store *store, struct slot *slot)
+{
+    if (slot->table == NULL)
+        return;
+    slot->due_s = 0;
+    store->due_s = 0;
+    disturb_crawl(store, slot);
+}
+
+void slots_note_flush_due(struct store *store, uint32_t due_s)
+{
+    if (due_s < store->flushes.due_s)
+        store->flushes.due_s = due_s;
+    if (due_s < store->flushes.next_s)
+        store->flushes.next_s = due_s;
 }

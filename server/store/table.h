@@ -12,6 +12,7 @@
 #include "server/store/item.h"
 
 #define TABLE_TAG_BITS     20
+#define TABLE_TAGS         (1u << TABLE_TAG_BITS)
 #define TABLE_POINTER_BITS (64 - TABLE_TAG_BITS)
 #define TABLE_NONE         UINT32_MAX /* no such entry */
 

@@ -5,6 +5,7 @@
 
 #include "common/check.h"
 #include "server/core/command.h"
+#include "server/store/copy.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,6 +40,10 @@ static inline void stage_open(struct stage *stage, size_t limit_bytes)
                                         .now_s = START_S,
                                         .unix_s_at_zero = UNIX_AT_ZERO,
                                         .value_bytes_max = VALUE_MAX};
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        copy_lead(stage->executor.store, slot, 1);
+        copy_set_alone(stage->executor.store, slot, true);
+    }
     store_tell_time(stage->executor.store, START_S);
 }
 
@@ -53,6 +58,9 @@ static inline void pass_s(struct stage *stage, uint32_t seconds)
 {
     stage->executor.now_s += seconds;
     store_tell_time(stage->executor.store, stage->executor.now_s);
+    uint32_t slot;
+    while (store_take_flush_due(stage->executor.store, &slot))
+        ;
 }
 
 /* What a session does with one request, as far as it concerns its answer. */
