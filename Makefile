@@ -236,7 +236,7 @@ build/tidy/%: build/obj/%.o .clang-tidy
 	clang-tidy --quiet $*.c -- $(LANGUAGE) $(WARNINGS)
 	touch $@
 
-bench: all             ## against memcached and redis, side by side; takes minutes
+bench: all             ## against memcached, redis and etcd, side by side; takes minutes (./setup.sh bench before)
 	tests/bench/run.sh
 
 scenes: all oracle     ## real nodes die, stop, hang, come and go under a checked load; half an hour, as root

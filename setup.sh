@@ -4,6 +4,7 @@
 #
 #   ./setup.sh          all of it
 #   ./setup.sh build    only what `make` needs
+#   ./setup.sh bench    all of it, and what `make bench` only compares with
 set -eu
 
 build='gcc libc6-dev make pkg-config libevent-dev libjansson-dev libssl-dev libinih-dev libedit-dev
@@ -12,6 +13,7 @@ tests='libcmocka-dev bats memcached libmemcached-tools libmemcached-dev python3 
 netcat-openbsd telnet procps iproute2 nftables openssh-client openssh-server jq clang libclang-rt-14-dev
 clang-tidy clang-format cppcheck shellcheck mandoc'
 peers='redis-server nutcracker'
+rivals='etcd-server etcd-client redis-tools'
 
 say() {
     printf 'setup: %s\n' "$*" >&2
@@ -20,8 +22,9 @@ say() {
 case ${1-all} in
 all) wanted="$build $tests $peers" ;;
 build) wanted=$build ;;
+bench) wanted="$build $tests $peers $rivals" ;;
 *)
-    say "usage: ./setup.sh [build]"
+    say "usage: ./setup.sh [build|bench]"
     exit 2
     ;;
 esac
@@ -90,6 +93,7 @@ fi
 for package in $packages; do
     case $package in
     openssh-server) service=ssh ;;
+    etcd-server) service=etcd ;;
     memcached | redis-server | nutcracker | nftables) service=$package ;;
     *) continue ;;
     esac

@@ -10,28 +10,22 @@ Started by run.sh. Environment: DHT_SERVER, KVCLI, ECHO, OWNED_KEYS name other p
 import argparse
 import contextlib
 import datetime
-import json
 import os
 import pathlib
 import resource
-import shutil
 import signal
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
-DHT_SERVER = os.environ.get("DHT_SERVER", "./dht-server")
-KVCLI = os.environ.get("KVCLI", "./kvcli")
-ECHO = os.environ.get("ECHO", "build/bench/echo")
+from cluster import cluster_table, resync_table
+from measure import GENERATOR_CPU, fill, measure_interleaved, note, ratio_cell
+from servers import (SERVER_CPU, START_LIMIT_S, free_port, running, start_dht, start_echo, start_memcached,
+                     start_nutcracker, start_redis, wait_founded)
+
 OWNED_KEYS = os.environ.get("OWNED_KEYS", "build/bench/owned_keys")
-
-MEMORY_MIB = "4096"
-CONNECTIONS_MAX = "20000"
-SERVER_CPU, GENERATOR_CPU = 0, 1
-START_LIMIT_S = 10
 
 SMALL = {"keys": 1_000_000, "quick_keys": 20_000, "value": 100}
 LARGE = {"keys": 20_000, "quick_keys": 2_000, "value": 10_240}
@@ -48,193 +42,6 @@ LOADS = {
              "--clients 5000 --active 50 --get-ratio 0.95", 1.5, 1.3, None),
     "large": ("10 KiB values, 50 % get", LARGE, "--get-ratio 0.5", 1.35, 1.2, None),
 }
-
-
-# ---- servers ---------------------------------------------------------------------------------------
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def owns_port(pid, port):
-    """Whether the process listens on the port: another server must not be measured by mistake."""
-    inodes = set()
-    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        words = line.split()
-        if words[3] == "0A" and int(words[1].split(":")[1], 16) == port:
-            inodes.add(f"socket:[{words[9]}]")
-    for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            if os.readlink(entry) in inodes:
-                return True
-    return False
-
-
-class Server:
-    """One server process; name says which. Its output goes to a file shown if it fails."""
-
-    def __init__(self, name, command, port, folder, is_resp=False):
-        self.name, self.port, self.is_resp = name, port, is_resp
-        self.log = pathlib.Path(folder, f"{name}-{port}.log")
-        pin = [SERVER_CPU] if os.cpu_count() > 1 else None
-        began = time.monotonic()
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                preexec_fn=lambda: pin and os.sched_setaffinity(0, pin))
-        try:
-            self.await_answer(began + START_LIMIT_S)
-            self.start_ms = (time.monotonic() - began) * 1000
-            if not owns_port(self.process.pid, port):
-                raise RuntimeError(f"port {port} belongs to another process")
-        except BaseException:
-            self.stop()
-            raise
-
-    def await_answer(self, deadline):
-        question, answer = (b"PING\r\n", b"+PONG") if self.is_resp else (b"get ready\r\n", b"")
-        while time.monotonic() < deadline and self.process.poll() is None:
-            with contextlib.suppress(OSError):
-                with socket.create_connection(("127.0.0.1", self.port), timeout=1) as client:
-                    client.sendall(question)
-                    got = client.recv(4096)
-                    if got and got.startswith(answer):
-                        return
-            time.sleep(0.0005)
-        raise RuntimeError(f"{self.name} does not answer: {self.log.read_text(errors='replace')}")
-
-    def resident_bytes(self):
-        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-        raise RuntimeError(f"{self.name} is gone")
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(START_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
-def start_dht(folder, port=None, peers=None):
-    port = port or free_port()
-    path = pathlib.Path(folder, f"peers-{port}.txt")
-    path.write_text("".join(f"127.0.0.1:{peer}\n" for peer in peers or [port]))
-    return Server("dht", [DHT_SERVER, str(path), str(port), "-m", MEMORY_MIB, "-c", CONNECTIONS_MAX,
-                          "--state-dir", str(pathlib.Path(folder, f"state-{port}"))], port, folder)
-
-
-def start_memcached(folder):
-    port = free_port()
-    user = ["-u", "root"] if os.geteuid() == 0 else []
-    return Server("memcached", ["memcached", *user, "-t", "1", "-m", MEMORY_MIB, "-c",
-                                CONNECTIONS_MAX, "-l", "127.0.0.1", "-p", str(port)], port, folder)
-
-
-def start_redis(folder):
-    port = free_port()
-    return Server("redis", ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "",
-                            "--appendonly", "no", "--maxclients", "15000", "--dir", folder],
-                  port, folder, is_resp=True)
-
-
-def start_echo(folder, value_bytes):
-    port = free_port()
-    return Server("echo", [ECHO, str(port), str(value_bytes)], port, folder)
-
-
-def start_nutcracker(folder, backend_port):
-    port = free_port()
-    config = pathlib.Path(folder, f"nutcracker-{port}.yml")
-    config.write_text(f"pool:\n  listen: 127.0.0.1:{port}\n  hash: fnv1a_64\n"
-                      f"  distribution: ketama\n  servers:\n   - 127.0.0.1:{backend_port}:1\n")
-    return Server("nutcracker", [shutil.which("nutcracker") or "/usr/sbin/nutcracker", "-c",
-                                 str(config), "-a", "127.0.0.1", "-s", str(free_port())], port,
-                  folder)
-
-
-@contextlib.contextmanager
-def running(*starts):
-    """Starts servers one after the other; ends them all, and only them."""
-    with contextlib.ExitStack() as stack:
-        servers = []
-        for start in starts:
-            server = start()
-            stack.callback(server.stop)
-            servers.append(server)
-        yield servers
-
-
-# ---- measuring -------------------------------------------------------------------------------------
-
-
-def bench(server, options, counted=None):
-    """One run of the generator; its JSON. A wrong, refused or lost answer ends everything."""
-    pids = ",".join(str(one.process.pid) for one in counted or [server])
-    command = [KVCLI, "bench", "-s", f"127.0.0.1:{server.port}", "--json", "--pid", pids, *options]
-    if server.is_resp:
-        command.append("--resp")
-    if os.cpu_count() > 1:
-        command = ["taskset", "-c", str(GENERATOR_CPU), *command]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout.decode()}")
-    return json.loads(done.stdout)
-
-
-def fill(server, options):
-    bench(server, [*options, "--fill", "--requests", "1", "--get-ratio", "1"])
-
-
-class Rounds:
-    """Results of one load: a list of each server's runs, and their medians."""
-
-    def __init__(self):
-        self.runs = {}
-
-    def add(self, name, result):
-        self.runs.setdefault(name, []).append(result)
-
-    def median(self, name, value):
-        return statistics.median(value(run) for run in self.runs[name])
-
-    def per_cpu(self, name):
-        return self.median(name, lambda run: run["operations_per_server_cpu_second"])
-
-    def cells(self, name):
-        return [f"{self.per_cpu(name):,.0f}",
-                f"{self.median(name, lambda run: run['operations_per_second']):,.0f}",
-                f"{self.median(name, lambda run: run['latency_us']['p99']):,.0f}",
-                "{:.0f} %".format(100 * self.median(
-                    name, lambda run: run["generator_cpu_seconds"] / run["seconds"]))]
-
-
-def note(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-def measure_interleaved(args, title, targets):
-    """targets: of (name, server, options, processes counted)."""
-    rounds = Rounds()
-    timing = ["--duration", str(args.seconds), "--warm-up", str(args.seconds / 5)]
-    for number in range(args.rounds):
-        for name, server, options, counted in targets:
-            note(f"{title}: {name}, {number + 1} of {args.rounds}")
-            rounds.add(name, bench(server, [*options, *timing], counted))
-    return rounds
-
-
-def ratio_cell(ratio, target, is_at_most=False):
-    if target is None:
-        return f"{ratio:.2f}", ""
-    is_met = ratio <= target if is_at_most else ratio >= target
-    sign = "≤" if is_at_most else "≥"
-    return f"{ratio:.2f}", f"{sign} {target:g} {'met' if is_met else 'MISSED'}"
 
 
 def load_table(args, names, folder):
@@ -327,6 +134,7 @@ def forward_table(args, folder):
     starts += [lambda: start_memcached(folder)]
     with running(*starts) as servers, \
             running(lambda: start_nutcracker(folder, servers[3].port)) as (proxy,):
+        wait_founded(servers[:3])
         keys = pathlib.Path(folder, "keys")
         with keys.open("wb") as out:
             subprocess.run([OWNED_KEYS, str(pathlib.Path(folder, f"peers-{ports[0]}.txt")),
@@ -348,7 +156,7 @@ def forward_table(args, folder):
 
 
 OTHERS = {"memory": memory_table, "idle": idle_table, "start": start_table,
-          "forward": forward_table}
+          "forward": forward_table, "cluster": cluster_table, "resync": resync_table}
 
 
 # ---- report ----------------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ compile() {
 }
 compile "$build/echo" tests/bench/echo.c
 compile "$build/owned_keys" tests/bench/owned_keys.c common/*.c -ljansson -lcrypto -lisal -luring
+compile "$build/rivals" tests/bench/rivals.c client/bench_cpu.c client/bench_histogram.c common/*.c \
+    -ljansson -lcrypto -lisal -luring
 
 ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
 exec /usr/bin/python3 tests/bench/run.py "$@"

@@ -1,0 +1,189 @@
+"""Three nodes that keep three copies, beside Redis Cluster, etcd, and memcacheds that keep none; and how fast
+a new copy is filled."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+from measure import GENERATOR_CPU, KVCLI, Rounds, bench, note, ratio_cell
+from servers import (etcd_leader, make_redis_cluster, running, free_port, start_dht, start_etcd, start_memcached,
+                     start_redis_node, wait_founded)
+
+RIVALS = os.environ.get("RIVALS", "build/bench/rivals")
+KEYS, QUICK_KEYS, VALUE_BYTES = 100_000, 5_000, 100
+RESYNC_ITEMS, RESYNC_QUICK_ITEMS = 1_000_000, 20_000
+RESYNC_LIMIT_S = 600
+
+
+def names(servers):
+    return ",".join(f"127.0.0.1:{server.port}" for server in servers)
+
+
+def generate(command, servers):
+    """One run of a load generator; its JSON."""
+    command = [*command, "--pid", ",".join(str(server.process.pid) for server in servers)]
+    if os.cpu_count() > 1:
+        command = ["taskset", "-c", str(GENERATOR_CPU), *command]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout.decode()}")
+    return json.loads(done.stdout)
+
+
+class Systems:
+    """All of them, running side by side; each has a function that makes one run of a load."""
+
+    def __init__(self, args, folder, stack):
+        def together(*starts):
+            return stack.enter_context(running(*starts))
+
+        self.keys = QUICK_KEYS if args.quick else KEYS
+        ports = [free_port() for _ in range(3)]
+        self.dht = together(*(lambda port=port: start_dht(folder, port, ports) for port in ports))
+        wait_founded(self.dht)
+        self.alone = together(*(lambda: start_dht(folder) for _ in range(3)))
+        self.memcached = together(*(lambda: start_memcached(folder) for _ in range(3)))
+        self.redis = together(*(lambda: start_redis_node(folder) for _ in range(9)))
+        make_redis_cluster(self.redis, 3)
+        memory = stack.enter_context(memory_folder())
+        self.etcd = together(*start_etcd(memory, 3))
+        self.leader = etcd_leader(self.etcd)
+
+    def kvcli(self, servers, *options):
+        return generate([KVCLI, "bench", "-s", names(servers), "--json", "--keys", str(self.keys),
+                         "--value-size", str(VALUE_BYTES), *options], servers)
+
+    def rivals(self, kind, asked, servers, *options):
+        return generate([RIVALS, kind, names(asked), "--keys", str(self.keys), "--value-size", str(VALUE_BYTES),
+                         *options], servers)
+
+    def run(self, name, load):
+        """One run; load: options that all generators know."""
+        if name == "dht":
+            return self.kvcli(self.dht, "--ring", *load)
+        if name == "dht, any node":
+            return self.kvcli(self.dht, *load)
+        if name == "dht, one copy":
+            return self.kvcli(self.alone, *load)
+        if name == "memcached":
+            return self.kvcli(self.memcached, *load)
+        ratio = load.index("--get-ratio")
+        load = load[:ratio] + load[ratio + 2:] + (["--get"] if load[ratio + 1] == "1" else [])
+        if name == "redis":
+            return self.rivals("redis", self.redis[:3], self.redis, *load)
+        return self.rivals("etcd", [self.leader], self.etcd, *load)
+
+
+def memory_folder():
+    """A folder in memory, as what is measured is no disk."""
+    return tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
+
+
+# what, options, system: (which of dht's runs it is held to, least ratio of operations per CPU second)
+LOADS = (
+    ("set, 50 connections", "--clients 50 --get-ratio 0",
+     {"redis": ("dht", 1.7), "memcached": ("dht", 0.6), "etcd": ("dht", 10), "dht, any node": (None, None)}),
+    ("set, 200 connections", "--clients 200 --get-ratio 0", {"redis": ("dht", 1.8), "memcached": ("dht", None)}),
+    ("set, 50 connections, 32 at a time", "--clients 50 --pipeline 32 --get-ratio 0",
+     {"redis": ("dht", 7), "memcached": ("dht", None)}),
+    ("get, 50 connections", "--clients 50 --get-ratio 1", {"dht, one copy": ("dht", 1 / 1.5), "etcd": ("dht", 5)}),
+)
+
+
+def rows_of(title, rounds, targets):
+    lines = [f"| {title} | dht | {' | '.join(rounds.cells('dht'))} | | |"]
+    for name, (held, target) in targets.items():
+        if held is None:
+            lines.append(f"| | {name} | {' | '.join(rounds.cells(name))} | | |")
+            ratio = rounds.per_cpu(name) / rounds.per_cpu("redis")
+            lines.append(f"| | {name} ÷ redis | | | | | {' | '.join(ratio_cell(ratio, 1.1))} |")
+            continue
+        ratio = rounds.per_cpu(held) / rounds.per_cpu(name)
+        cells = ratio_cell(ratio, target)
+        if name == "dht, one copy":
+            cells = ratio_cell(1 / ratio, 1.5, is_at_most=True)
+            cells = (f"CPU × {cells[0]}", cells[1])
+        lines.append(f"| | {name} | {' | '.join(rounds.cells(name))} | {' | '.join(cells)} |")
+    if "redis" in targets:
+        p99 = [rounds.median(name, lambda run: run["latency_us"]["p99"]) for name in ("dht", "redis")]
+        cells = ratio_cell(p99[0] / p99[1], 1, is_at_most=True)
+        lines.append(f"| | p99 ÷ redis's | | | | | {' | '.join(cells)} |")
+    return lines
+
+
+def cluster_table(args, folder):
+    """Sets and gets on three copies. All systems run all the time and take turns."""
+    lines = ["| three nodes, three copies | system | operations per CPU s of all its processes | operations/s | "
+             "p99 µs | generator CPU | dht ÷ it | wanted |", "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |"]
+    timing = ["--duration", str(args.seconds), "--warm-up", str(args.seconds / 5)]
+    with contextlib.ExitStack() as stack:
+        systems = Systems(args, folder, stack)
+        # Gets are of what is there.
+        for name in ("dht", "dht, one copy", "memcached"):
+            note(f"cluster: fill {name}")
+            systems.run(name, ["--fill", "--clients", "50", "--pipeline", "32", "--get-ratio", "0", "--requests", "1"])
+        systems.run("etcd", ["--clients", "50", "--get-ratio", "0", "--duration", "20" if not args.quick else "1"])
+        for title, options, targets in LOADS:
+            rounds = Rounds()
+            for number in range(args.rounds):
+                for name in ("dht", *targets):
+                    note(f"cluster: {title}: {name}, {number + 1} of {args.rounds}")
+                    rounds.add(name, systems.run(name, [*options.split(), *timing]))
+            lines += rows_of(title, rounds, targets)
+    return lines
+
+
+# ---- a new copy --------------------------------------------------------------------------------------------
+
+
+def p99_of(server, options):
+    return bench(server, [*options, "--get-ratio", "0.5", "--rate", "2000", "--duration", "4"])["latency_us"]["p99"]
+
+
+def items_of(server):
+    told = subprocess.run([KVCLI, "-s", f"127.0.0.1:{server.port}", "stats"], stdout=subprocess.PIPE, check=False)
+    for line in told.stdout.decode().splitlines():
+        if line.startswith("curr_items "):
+            return int(line.split()[1])
+    return 0
+
+
+def resync_table(args, folder):
+    """Three nodes with a million items; one is killed and started again, empty."""
+    items = RESYNC_QUICK_ITEMS if args.quick else RESYNC_ITEMS
+    options = ["--keys", str(items), "--value-size", str(VALUE_BYTES)]
+    with running(lambda: start_dht(folder, is_pinned=False)) as (alone,):
+        note("resync: pipelined sets into one node")
+        sets = bench(alone, [*options, "--pipeline", "32", "--get-ratio", "0", "--duration", str(args.seconds)])
+    sets_per_s = sets["operations_per_second"]
+    ports = [free_port() for _ in range(3)]
+    starts = [lambda port=port: start_dht(folder, port, ports, is_pinned=False) for port in ports]
+    with running(*starts) as servers:
+        wait_founded(servers)
+        note("resync: fill")
+        bench(servers[0], [*options, "--pipeline", "32", "--fill", "--requests", "1", "--get-ratio", "1"])
+        quiet = p99_of(servers[0], options)
+        servers[2].process.kill()
+        servers[2].process.wait()
+        time.sleep(1)
+        began = time.monotonic()
+        with running(starts[2]) as (again,):
+            note("resync: the third node fills again")
+            client = subprocess.Popen(
+                [KVCLI, "bench", "-s", f"127.0.0.1:{servers[0].port}", "--json", *options, "--get-ratio", "0.5",
+                 "--rate", "2000", "--duration", "4"], stdout=subprocess.PIPE)
+            while items_of(again) < items:
+                if time.monotonic() - began > RESYNC_LIMIT_S:
+                    sys.exit(f"the third node has {items_of(again)} of {items} items after {RESYNC_LIMIT_S} s")
+                time.sleep(0.05)
+            took = time.monotonic() - began
+            loaded = json.loads(client.communicate()[0])["latency_us"]["p99"]
+    rate = ratio_cell(items / took / sets_per_s, 0.5)
+    calm = ratio_cell(loaded / quiet, 2, is_at_most=True)
+    return [f"| {items:,} items to a new copy | | | wanted |", "| --- | ---: | ---: | --- |",
+            f"| items/s, ÷ pipelined sets into one node ({sets_per_s:,.0f}/s) | {items / took:,.0f} | {rate[0]} | {rate[1]} |",
+            f"| p99 µs of 2,000 requests/s meanwhile, ÷ quiet ({quiet:,.0f}) | {loaded:,.0f} | {calm[0]} | {calm[1]} |"]
