@@ -290,6 +290,20 @@ static void count_retry(const struct client *client, struct totals *totals, enum
         totals->retried_slowest_ns = took_ns;
 }
 
+/* For sure nothing happened: the retry is another operation, with a value of its own. */
+static void ask_anew(struct client *client, uint64_t now)
+{
+    struct operation *operation = &client->operation;
+    record(client, OUTCOME_NOT_DONE, now);
+    operation->begin_ns = now;
+    if (operation->argument == NULL || strchr(operation->argument, '-') == NULL)
+        return; /* nothing, or what a counter or list begins with */
+    char argument[64];
+    snprintf(argument, sizeof(argument), "again-%s", operation->argument);
+    free(operation->argument);
+    operation->argument = oracle_copy(argument);
+}
+
 /* An attempt has ended: with an answer, or without. */
 static void attempt_end(struct client *client, enum outcome outcome, enum attempt_end how,
                         uint64_t now)
@@ -313,12 +327,10 @@ static void attempt_end(struct client *client, enum outcome outcome, enum attemp
     }
     if (client->attempt == 1 && outcome == OUTCOME_NOT_DONE && how == ATTEMPT_ANSWERED)
         client->refused_ns = now;
-    if (!client->was_unknown) { /* for sure nothing happened: the retry is another operation */
-        record(client, OUTCOME_NOT_DONE, now);
-        client->operation.begin_ns = now;
-    } else {
+    if (client->was_unknown)
         totals->repeated_ids++;
-    }
+    else if (!client->shared->options->has_ids)
+        ask_anew(client, now);
     client->attempt++;
     if (client->attempt == 2) {
         attempt_begin(client, now);

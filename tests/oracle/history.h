@@ -4,7 +4,8 @@
  *     <begin ns> <end ns> <client> <key> <verb> <argument> <unique> = <outcome> <got> <got unique>
  *
  * Times are CLOCK_MONOTONIC of one machine; end is 0 where the outcome never became known. Words
- * have no spaces and are never empty: `-` stands for none. Several files of one cluster may be
+ * have no spaces and are never empty: `-` stands for none. The letter before a key's digits says of
+ * what kind it is: n a counter, l a list, else a register. Several files of one cluster may be
  * judged together. */
 #ifndef DHT_ORACLE_HISTORY_H
 #define DHT_ORACLE_HISTORY_H

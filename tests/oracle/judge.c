@@ -305,21 +305,25 @@ static void judge_list(const struct operation *operations, size_t count, struct 
         judge_list_read(operations, count, last, findings);
 }
 
+/* The letter before the digits of a key says of what kind it is. */
+static char kind_of(const char *key)
+{
+    size_t bytes = strlen(key);
+    while (bytes > 0 && key[bytes - 1] >= '0' && key[bytes - 1] <= '9')
+        bytes--;
+    return bytes > 0 ? key[bytes - 1] : '\0';
+}
+
 void judge_key(const struct operation *operations, size_t count, struct findings *findings)
 {
-    enum { REGISTER, COUNTER, LIST } kind = REGISTER;
+    char kind = kind_of(operations[0].key);
     findings->keys++;
     findings->operations += count;
-    for (size_t at = 0; at < count; at++) {
+    for (size_t at = 0; at < count; at++)
         findings->reads += operations[at].verb == VERB_GETS;
-        if (operations[at].verb == VERB_INCR)
-            kind = COUNTER;
-        if (operations[at].verb == VERB_APPEND)
-            kind = LIST;
-    }
-    if (kind == COUNTER)
+    if (kind == 'n')
         judge_counter(operations, count, findings);
-    else if (kind == LIST)
+    else if (kind == 'l')
         judge_list(operations, count, findings);
     else
         judge_register(operations, count, findings);

@@ -71,8 +71,9 @@ class Stage:
         self.random = random.Random(chosen.seed)
         self.seed = chosen.seed
         self.scale = chosen.scale
+        self.nodes = chosen.nodes
         self.is_loopback = chosen.loopback or os.geteuid() != 0
-        self.kvcli = os.path.join(os.path.dirname(os.path.realpath(chosen.program)), "kvcli")
+        self.kvcli = os.path.join(os.path.dirname(os.path.abspath(chosen.program)), "kvcli")
         self.program = chosen.program
         self.subnet = chosen.subnet
         self.say = say
