@@ -2,7 +2,9 @@
 
 #include "common/base64.h"
 #include "common/check.h"
+#include "common/number.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -90,6 +92,13 @@ void cli_json_set(json_t *object, const char *name, json_t *value)
 {
     CHECK(value != NULL);
     CHECK(json_object_set_new(object, name, value) == 0);
+}
+
+json_t *cli_json_hex(uint64_t number)
+{
+    char text[HEX64_DIGITS + 1];
+    snprintf(text, sizeof(text), "%016" PRIx64, number);
+    return json_string(text);
 }
 
 void cli_json_set_bytes(json_t *object, const char *name, const char *base64_name,

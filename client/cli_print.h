@@ -31,6 +31,8 @@ bool cli_is_agreed(const struct cli *cli, const struct cli_options *options, con
 json_t *cli_json_result(const char *key, const struct dht_answer *answer);
 /* Puts a value into object, which takes it. */
 void cli_json_set(json_t *object, const char *name, json_t *value);
+/* A number as 16 hexadecimal digits. Gives. */
+json_t *cli_json_hex(uint64_t number);
 /* Puts bytes into object: as text under name if they are UTF-8, else in base64 under base64_name.
  */
 void cli_json_set_bytes(json_t *object, const char *name, const char *base64_name,

@@ -79,16 +79,24 @@ enum dht_verb {
     DHT_OP_FLUSH_ALL,
     DHT_OP_STATS,
     DHT_OP_VERSION,
-    DHT_OP_MEMBERS, /* what the node asked knows of all others: JSON, as proto.md says */
-    DHT_OP_LEAVE,   /* the node asked leaves the cluster and stops */
-    DHT_OP_SHUTDOWN /* the same, where the node's options allow it */
+    DHT_OP_MEMBERS,     /* what the node asked knows of all others: JSON, as proto.md says */
+    DHT_OP_STATUS,      /* what it says of itself and of its view: JSON */
+    DHT_OP_TRANSFERS,   /* the copies that it brings to others, or is brought: JSON */
+    DHT_OP_COPY,        /* its own copy of the key, whoever leads it: JSON */
+    DHT_OP_FORGET,      /* the member named by key is gone for good */
+    DHT_OP_ACCEPT_LOSS, /* the members named by key, separated by spaces, or all that are down, are
+                           given up: go on without what only they had */
+    DHT_OP_FORM,        /* the nodes that answer are the whole cluster from now on */
+    DHT_OP_LEAVE,       /* the node asked leaves the cluster and stops */
+    DHT_OP_SHUTDOWN     /* the same, where the node's options allow it */
 };
 
 /* One operation. Everything is borrowed until the call returns; what a verb does not use is 0. */
 struct dht_op {
     enum dht_verb verb;
     const char *key; /* 1 … DHT_KEY_BYTES_MAX bytes without spaces or control characters, and NUL;
-                        DHT_OP_STATS: the group, e.g. "settings", or NULL */
+                        DHT_OP_STATS: the group, e.g. "settings", or NULL; DHT_OP_FORGET,
+                        DHT_OP_ACCEPT_LOSS: names */
     const void *value;
     size_t value_bytes;
     int64_t ttl_s; /* seconds from now, however many; 0 never expires, negative: already has.
@@ -103,7 +111,7 @@ struct dht_answer {
     const char *text;  /* never NULL. DHT_OP_VERSION: the version; DHT_OP_STATS: a value;
                           a failure: why, for people */
     const char *name;  /* DHT_OP_STATS: of the value; else NULL */
-    const char *value; /* get, gat, members: borrowed until the next call with this dht, what
+    const char *value; /* get, gat, JSON: borrowed until the next call with this dht, what
                           dht_run tells until hear returns; no NUL behind it */
     size_t value_bytes;
     uint64_t number;    /* incr, decr: the new number */

@@ -7,6 +7,7 @@
 
 /* A number above it is a point in time on the wire: 30 days. */
 #define TTL_RELATIVE_MAX_S (60 * 60 * 24 * 30)
+#define WORDS_BYTES_MAX    2000u /* with the command a line's 2,048 */
 
 /* What of an operation a verb sends. */
 enum takes {
@@ -16,7 +17,8 @@ enum takes {
     TAKES_FLAGS = 8,
     TAKES_CAS = 16,
     TAKES_DELTA = 32,
-    TAKES_ID = 64
+    TAKES_ID = 64,
+    TAKES_OWN_KEY = 128 /* a key that is asked of the node at hand, not of its leader */
 };
 
 #define KIND(id) (1u << ANSWER_##id)
@@ -61,6 +63,12 @@ static const struct verb {
     [DHT_OP_STATS] = {"stats", "", 0, false, KIND(STAT) | KIND(END) | KIND(RESET)},
     [DHT_OP_VERSION] = {"version", "", 0, false, KIND(VERSION)},
     [DHT_OP_MEMBERS] = {"get_membership_list", "", 0, false, KIND(MEMBERSHIP)},
+    [DHT_OP_STATUS] = {"status", "", 0, false, KIND(REPORT)},
+    [DHT_OP_TRANSFERS] = {"transfers", "", 0, false, KIND(REPORT)},
+    [DHT_OP_COPY] = {"copy", "", TAKES_OWN_KEY, false, KIND(REPORT)},
+    [DHT_OP_FORGET] = {"forget", "", 0, true, KIND(OK)},
+    [DHT_OP_ACCEPT_LOSS] = {"accept_loss", "", 0, true, KIND(OK)},
+    [DHT_OP_FORM] = {"form", "", 0, true, KIND(OK)},
     [DHT_OP_LEAVE] = {"leave", "", 0, true, KIND(OK)},
     [DHT_OP_SHUTDOWN] = {"shutdown", "", 0, true, KIND(OK)},
 };
@@ -83,7 +91,7 @@ static const char *words_fault(const char *words)
     for (const char *at = words; at && *at; at++)
         if (iscntrl((unsigned char)*at))
             return "no control characters, please";
-    return words && strlen(words) > DHT_KEY_BYTES_MAX ? "more than 250 bytes" : NULL;
+    return words && strlen(words) > WORDS_BYTES_MAX ? "too many words" : NULL;
 }
 
 const char *op_fault(const struct dht_op *op)
@@ -92,7 +100,8 @@ const char *op_fault(const struct dht_op *op)
         return "no such operation";
     if (op->value_bytes > DHT_VALUE_BYTES_MAX)
         return "a value has at most 128 MiB";
-    return op_has_key(op) ? key_fault(op->key) : words_fault(op->key);
+    bool is_key = (verbs[op->verb].takes & (TAKES_KEY | TAKES_OWN_KEY)) != 0;
+    return is_key ? key_fault(op->key) : words_fault(op->key);
 }
 
 bool op_has_key(const struct dht_op *op)

@@ -4,48 +4,30 @@
 
 #include <stdlib.h>
 
-/* Takes one member of the list into the view, which has room for it. Returns false if it is none
- * that a ring can hold. */
-static bool member_take(const struct member_list_entry *entry, struct view *view)
+/* Whether a ring can hold it: a name in normal form, a weight. */
+static bool is_member(const struct member *member)
 {
     const char *why;
     struct address address;
-    struct member *member = &view->members[view->member_count];
-    if (address_parse(span_of_string(entry->name), &address, &why) != ERR_OK || entry->weight < 1 ||
-        entry->weight > VIEW_WEIGHT_MAX || view->member_count == VIEW_MEMBERS_MAX)
+    char name[ADDRESS_TEXT_BYTES_MAX];
+    if (address_parse(span_of_string(member->name), &address, &why) != ERR_OK ||
+        member->weight < 1 || member->weight > VIEW_WEIGHT_MAX)
         return false;
-    address_format(&address, member->name);
-    member->weight = entry->weight;
-    view->member_count++;
-    return strcmp(member->name, entry->name) == 0;
+    address_format(&address, name);
+    return strcmp(member->name, name) == 0;
 }
 
-static int compare_members(const void *a, const void *b)
-{
-    const struct member *left = a, *right = b;
-    return strcmp(left->name, right->name);
-}
-
-static bool has_twins(const struct view *view)
-{
-    for (uint32_t i = 1; i < view->member_count; i++)
-        if (strcmp(view->members[i - 1].name, view->members[i].name) == 0)
-            return true;
-    return false;
-}
-
-/* The members on the ring, in name order. */
+/* The members on the ring, each in its place. */
 static enum err view_take(const struct member_list *list, struct view *view)
 {
-    *view = (struct view){.epoch = 1, .members = calloc(list->count + 1, sizeof(struct member))};
-    CHECK(view->members != NULL);
-    for (uint32_t i = 0; i < list->count; i++)
-        if (list->entries[i].is_on_ring && !member_take(&list->entries[i], view))
-            return ERR_SYNTAX;
+    view_copy(&list->ring, view);
     if (view->member_count == 0)
         return ERR_NOT_FOUND;
-    qsort(view->members, view->member_count, sizeof(struct member), compare_members);
-    return has_twins(view) ? ERR_SYNTAX : ERR_OK;
+    for (uint32_t i = 0; i < view->member_count; i++)
+        if (!is_member(&view->members[i]) ||
+            (i > 0 && member_compare(&view->members[i - 1], &view->members[i]) >= 0))
+            return ERR_SYNTAX;
+    return ERR_OK;
 }
 
 enum err known_ring_take(const struct member_list *list, struct known_ring *ring)

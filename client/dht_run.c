@@ -485,7 +485,8 @@ static void hear_answer(struct run *run, const struct answer *from)
                                 .ttl_s = from->ttl_s,
                                 .flags = from->flags};
     copy_text(dht->text, sizeof(dht->text), answer_text(from, op));
-    if (from->kind == ANSWER_META_DATA || from->kind == ANSWER_MEMBERSHIP) {
+    if (from->kind == ANSWER_META_DATA || from->kind == ANSWER_MEMBERSHIP ||
+        from->kind == ANSWER_REPORT) {
         answer.value = from->value.data;
         answer.value_bytes = from->value.len;
         answer.number = from->number;

@@ -4,9 +4,12 @@
 #include "client/cli_help.h"
 #include "client/cli_item.h"
 #include "client/cli_node.h"
+#include "client/cli_operate.h"
 #include "client/cli_options.h"
 #include "client/cli_print.h"
 #include "client/cli_repl.h"
+#include "client/cli_status.h"
+#include "client/cli_where.h"
 #include "common/version.h"
 
 #include <errno.h>
@@ -172,13 +175,29 @@ static const struct cli_command commands[] = {
      .args_max = 1,
      .run = cli_flush},
 
+    {.name = "status",
+     .group = "Cluster",
+     .summary = "Ask every node, and say whether all is well",
+     .detail =
+         "A line a node: state, address, generation, items and bytes it holds, share of the keys\n"
+         "that it leads, copies being brought in and out, time since its start, version. The two\n"
+         "letters: U up, D down, S suspected, ? does not answer kvcli; N normal, J joining,\n"
+         "L leaving, X going out. Below: how many of the slots have all their copies, fewer, or\n"
+         "can't be served; then what else a person should know. While the first view is awaited,\n"
+         "for whom. Exits 1 unless all is well.",
+     .examples = "kvcli status\n"
+                 "kvcli status --json | jq .well\n"
+                 "until kvcli status >/dev/null; do sleep 1; done",
+     .run = cli_status},
     {.name = "members",
      .group = "Cluster",
      .summary = "List the nodes as the one asked sees them",
-     .detail =
-         "State, name, generation, time since its start, time since it was last heard of, weight,\n"
-         "and the share of the keys that it leads; of a suspect also what speaks against it.\n"
-         "With --count the number of nodes alive. With --json an object a node.",
+     .detail = "State, name, generation, place in the view, time since its start, time since it "
+               "was last\n"
+               "heard of, weight, share of the keys that it leads; of a suspect also what speaks "
+               "against\n"
+               "it.\n"
+               "With --count the number of nodes alive. With --json an object a node.",
      .examples = "kvcli members\n"
                  "kvcli -s 10.0.0.2:11211 members --json\n"
                  "test \"$(kvcli members --count)\" = 5",
@@ -194,12 +213,63 @@ static const struct cli_command commands[] = {
     {.name = "where",
      .group = "Cluster",
      .arguments = "KEY…",
-     .summary = "Print the slot of a key, its leader and successors",
-     .detail = "Any node gives the same answer. It says nothing of whether the key exists.",
-     .examples = "kvcli where greeting",
+     .summary = "Print the slot of a key, its leader and successors, and their copies",
+     .detail =
+         "Each node of the slot's group is asked for its own copy: an item, a tombstone, expired,\n"
+         "flushed or absent; the version of that, as epoch:number; its role; act, the epoch in\n"
+         "which its copy of the slot was last in step; the last version that it has; and whether\n"
+         "a copy that is not clean is being mended. Any node gives the same answer. Exits 1 if a\n"
+         "copy can't be had.",
+     .examples = "kvcli where greeting\n"
+                 "kvcli where --json greeting | jq '.copies[].version'",
      .args_min = 1,
      .args_max = CLI_ARGS_ANY,
      .run = cli_where},
+    {.name = "transfers",
+     .group = "Cluster",
+     .summary = "List the copies that nodes bring to each other",
+     .detail =
+         "A line for each pair of nodes between which slots are on their way: how many, what\n"
+         "was sent, what is left, bytes a second, and when it will be done.",
+     .examples = "kvcli transfers",
+     .run = cli_transfers},
+    {.name = "forget",
+     .group = "Cluster",
+     .arguments = "NODE",
+     .summary = "A member is dead for good: go on without it",
+     .detail =
+         "It goes out of the cluster even if nobody can take its place, its copies are given up,\n"
+         "and tombstones are not kept for it any more. Says what is given up, and asks; --yes\n"
+         "where nobody can be asked. Refused for a node that is alive.",
+     .examples = "kvcli forget 10.0.0.3:11211",
+     .options = CLI_BIT(YES),
+     .args_min = 1,
+     .args_max = 1,
+     .run = cli_forget},
+    {.name = "accept-loss",
+     .group = "Cluster",
+     .arguments = "[NODE…]",
+     .summary = "Slots without a quorum go on with the best copy there is",
+     .detail =
+         "Gives up the members named, without a name all that are down: what was acknowledged and\n"
+         "only they have is lost. They must be off. Says what is given up, and asks; --yes where\n"
+         "nobody can be asked. Refused for a node that is alive.",
+     .examples = "kvcli accept-loss\n"
+                 "kvcli accept-loss --yes 10.0.0.2:11211 10.0.0.3:11211",
+     .options = CLI_BIT(YES),
+     .args_max = CLI_ARGS_ANY,
+     .run = cli_accept_loss},
+    {.name = "form",
+     .group = "Cluster",
+     .summary = "The nodes that answer are the whole cluster from now on",
+     .detail =
+         "For when a majority of the members that vote is lost for good, with its state files, or\n"
+         "too few of peers.txt will ever be there. The node named by --server decides with those\n"
+         "that answer it; all others are out. It keeps its data. No other part of the cluster may\n"
+         "live. Says what is given up, and asks; --yes where nobody can be asked.",
+     .examples = "kvcli -s 10.0.0.1:11211 form",
+     .options = CLI_BIT(YES),
+     .run = cli_form},
     {.name = "leave",
      .group = "Cluster",
      .summary = "Make a node leave the cluster and stop",

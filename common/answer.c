@@ -12,7 +12,8 @@ enum answer_shape {
     SHAPE_META,
     SHAPE_DATA,
     SHAPE_RING,
-    SHAPE_LIST
+    SHAPE_LIST,
+    SHAPE_REPORT
 };
 
 static const struct answer_word {
@@ -110,7 +111,7 @@ static bool ring_parse(struct span rest, struct answer *answer)
 }
 
 /* Parses what follows the word.
- * bytes  out: of the value to come; only shapes VALUE, DATA and LIST have one. */
+ * bytes  out: of the value to come; only shapes VALUE, DATA, LIST and REPORT have one. */
 static bool shape_parse(enum answer_shape shape, struct span rest, uint64_t bytes_max,
                         struct answer *answer, uint64_t *bytes)
 {
@@ -137,6 +138,8 @@ static bool shape_parse(enum answer_shape shape, struct span rest, uint64_t byte
     case SHAPE_LIST:
         return number_take(&rest, UINT64_MAX, &answer->number) &&
                number_parse_decimal(rest, bytes_max, bytes);
+    case SHAPE_REPORT:
+        return number_parse_decimal(rest, bytes_max, bytes);
     }
     CHECK(false);
 }
@@ -187,13 +190,12 @@ enum answer_parse answer_parse(const char *in, size_t len, uint32_t value_bytes_
     uint64_t value_bytes = 0;
     if (!line_parse(line, value_bytes_max, answer, &value_bytes))
         return ANSWER_BAD;
-    if (answer->kind != ANSWER_VALUE && answer->kind != ANSWER_META_DATA &&
-        answer->kind != ANSWER_MEMBERSHIP) {
+    bool is_document = answer->kind == ANSWER_MEMBERSHIP || answer->kind == ANSWER_REPORT;
+    if (answer->kind != ANSWER_VALUE && answer->kind != ANSWER_META_DATA && !is_document) {
         *consumed = line_bytes;
         return ANSWER_DONE;
     }
-    struct span end =
-        answer->kind == ANSWER_MEMBERSHIP ? SPAN_LITERAL("\r\nEND\r\n") : SPAN_LITERAL("\r\n");
+    struct span end = is_document ? SPAN_LITERAL("\r\nEND\r\n") : SPAN_LITERAL("\r\n");
     size_t whole = line_bytes + value_bytes + end.len;
     if (len < whole)
         return more(whole, need);

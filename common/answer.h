@@ -21,7 +21,8 @@
  *   META   <flags>*
  *   DATA   <bytes> <flags>*, then the value
  *   RING   <hash> [<members>]
- *   LIST   <version> <bytes>, then the value, then a line END */
+ *   LIST   <version> <bytes>, then the value, then a line END
+ *   REPORT <bytes>, then the value, then a line END */
 /* clang-format off */
 #define ANSWER_LIST(ANSWER)                                        \
     ANSWER(META_DONE,      "HD",                            META)  \
@@ -46,6 +47,7 @@
     ANSWER(VERSION,        "VERSION",                       TEXT)  \
     ANSWER(RING,           "RING",                          RING)  \
     ANSWER(MEMBERSHIP,     "MEMBERSHIP",                    LIST)  \
+    ANSWER(REPORT,         "REPORT",                        REPORT) \
     ANSWER(RETURN_PORT,    "RETURN_PORT",                   TEXT)  \
     ANSWER(DISABLED,       "ERROR:",                        TEXT)  \
     ANSWER(ERROR,          "ERROR",                         TEXT)  \
@@ -69,7 +71,7 @@ struct answer {
     enum answer_kind kind;
     struct span text;   /* TEXT: what follows the word; STAT: the value; META, DATA: the flags */
     struct span name;   /* STAT: the name; VALUE: the key */
-    struct span value;  /* VALUE, DATA, LIST: the value without its line end */
+    struct span value;  /* VALUE, DATA, LIST, REPORT: the value without its line end */
     struct span opaque; /* meta O */
     uint64_t number;    /* NUMBER; BUSY: the pause in ms; RING: the hash; LIST: the version */
     uint64_t cas;       /* VALUE of gets; meta c */

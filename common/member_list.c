@@ -39,17 +39,39 @@ static json_t *entry_new(const struct member_list_entry *entry)
     set(object, "hb", json_integer((json_int_t)entry->hb));
     set(object, "age_ms", json_integer((json_int_t)entry->age_ms));
     set(object, "weight", json_integer(entry->weight));
+    if (entry->role[0]) {
+        set(object, "role", json_string(entry->role));
+        set(object, "standing", json_string(entry->standing));
+    }
     set(object, "on_ring", json_boolean(entry->is_on_ring));
     set(object, "damped", json_boolean(entry->is_damped));
     return object;
 }
 
-void member_list_format(const struct member_list *list, struct buf *out)
+static json_t *ring_new(const struct member_list *list)
 {
-    json_t *object = json_object(), *ring = json_object(), *members = json_array();
-    CHECK(object != NULL && ring != NULL && members != NULL);
+    json_t *ring = json_object(), *members = json_array();
+    CHECK(ring != NULL && members != NULL);
+    for (uint32_t i = 0; i < list->ring.member_count; i++) {
+        const struct member *member = &list->ring.members[i];
+        json_t *object = json_object();
+        CHECK(object != NULL);
+        set(object, "name", json_string(member->name));
+        set(object, "weight", json_integer(member->weight));
+        set(object, "up", json_boolean(member_is_up(member)));
+        CHECK(json_array_append_new(members, object) == 0);
+    }
     set(ring, "hash", hex_new(list->ring_hash));
     set(ring, "changes", json_integer((json_int_t)list->ring_changes));
+    set(ring, "epoch", json_integer(list->ring.epoch));
+    set(ring, "members", members);
+    return ring;
+}
+
+void member_list_format(const struct member_list *list, struct buf *out)
+{
+    json_t *object = json_object(), *members = json_array();
+    CHECK(object != NULL && members != NULL);
     for (uint32_t i = 0; i < list->count; i++)
         CHECK(json_array_append_new(members, entry_new(&list->entries[i])) == 0);
     set(object, "cluster", json_string(list->cluster));
@@ -57,7 +79,7 @@ void member_list_format(const struct member_list *list, struct buf *out)
     set(object, "version", json_integer((json_int_t)list->version));
     set(object, "viewhash", hex_new(list->viewhash));
     set(object, "isolated", json_boolean(list->is_isolated));
-    set(object, "ring", ring);
+    set(object, "ring", ring_new(list));
     set(object, "members", members);
     char *text = json_dumps(object, JSON_COMPACT);
     CHECK(text != NULL);
@@ -111,6 +133,10 @@ static bool get_bool(const json_t *object, const char *key, bool *value)
 static bool parse_entry(const json_t *object, struct member_list_entry *entry)
 {
     *entry = (struct member_list_entry){0};
+    if (json_object_get(object, "role") &&
+        (!get_text(object, "role", entry->role, sizeof(entry->role)) ||
+         !get_text(object, "standing", entry->standing, sizeof(entry->standing))))
+        return false;
     if (json_object_get(object, "class") &&
         (!get_text(object, "class", entry->evidence, sizeof(entry->evidence)) ||
          !get_u32(object, "reporters", &entry->reporters)))
@@ -134,8 +160,34 @@ static bool parse_head(const json_t *object, struct member_list *list)
            get_number(object, "version", INT64_MAX, &list->version) &&
            get_hex(object, "viewhash", &list->viewhash) &&
            get_bool(object, "isolated", &list->is_isolated) &&
-           get_hex(ring, "hash", &list->ring_hash) &&
+           get_u32(ring, "epoch", &list->ring.epoch) && get_hex(ring, "hash", &list->ring_hash) &&
            get_number(ring, "changes", INT64_MAX, &list->ring_changes);
+}
+
+static bool parse_place(const json_t *object, struct member *member)
+{
+    bool is_up;
+    if (!get_text(object, "name", member->name, sizeof(member->name)) ||
+        !get_u32(object, "weight", &member->weight) || !get_bool(object, "up", &is_up))
+        return false;
+    member->standing = is_up ? STANDING_UP : STANDING_DOWN;
+    return true;
+}
+
+static enum err parse_ring(const json_t *members, struct view *ring)
+{
+    if (!json_is_array(members))
+        return ERR_SYNTAX;
+    size_t count = json_array_size(members);
+    if (count > VIEW_MEMBERS_MAX)
+        return ERR_TOO_LARGE;
+    ring->members = calloc(count ? count : 1, sizeof(*ring->members));
+    CHECK(ring->members != NULL);
+    for (; ring->member_count < count; ring->member_count++)
+        if (!parse_place(json_array_get(members, ring->member_count),
+                         &ring->members[ring->member_count]))
+            return ERR_SYNTAX;
+    return ERR_OK;
 }
 
 static enum err parse_members(const json_t *members, struct member_list *list)
@@ -159,6 +211,8 @@ enum err member_list_parse(struct span json, struct member_list *list)
     json_t *object = json_loadb(json.data ? json.data : "", json.len, 0, NULL);
     enum err err = ERR_SYNTAX;
     if (parse_head(object, list))
+        err = parse_ring(json_object_get(json_object_get(object, "ring"), "members"), &list->ring);
+    if (err == ERR_OK)
         err = parse_members(json_object_get(object, "members"), list);
     json_decref(object);
     if (err)
@@ -169,5 +223,6 @@ enum err member_list_parse(struct span json, struct member_list *list)
 void member_list_close(struct member_list *list)
 {
     free(list->entries);
+    view_close(&list->ring);
     *list = (struct member_list){0};
 }

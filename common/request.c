@@ -189,6 +189,12 @@ bool request_is_write(const struct request *request)
     case CMD_CONFIG:
     case CMD_MEMBERSHIP:
     case CMD_RING:
+    case CMD_STATUS:
+    case CMD_TRANSFERS:
+    case CMD_COPY:
+    case CMD_FORGET:
+    case CMD_ACCEPT_LOSS:
+    case CMD_FORM:
     case CMD_LEAVE:
     case CMD_SHUTDOWN:
     case CMD_RETURN_PORT:
@@ -519,6 +525,21 @@ static enum parse parse_return_port(struct call *call, const struct arguments *a
     return done(call, call->line_bytes);
 }
 
+/*  copy <key>      forget <name> */
+static enum parse parse_one_word(struct call *call, const struct arguments *arguments)
+{
+    struct request *request = call->request;
+    if (arguments->count != 1)
+        return refuse(call, UNKNOWN);
+    if (request->command != CMD_COPY)
+        request->words = arguments->word[0];
+    else if (arguments->word[0].len <= KEY_BYTES_MAX)
+        request->key = arguments->word[0];
+    else
+        return refuse(call, BAD_FORMAT);
+    return done(call, call->line_bytes);
+}
+
 /* Commands that are a word and nothing more: other words are for a later version to mean. */
 static enum parse parse_bare(struct call *call, const struct arguments *arguments)
 {
@@ -550,9 +571,16 @@ static enum parse parse_node(struct call *call, struct span rest, const struct a
         return parse_ring(call, arguments);
     case CMD_RETURN_PORT:
         return parse_return_port(call, arguments);
+    case CMD_COPY:
+    case CMD_FORGET:
+        return parse_one_word(call, arguments);
+    case CMD_FORM:
     case CMD_LEAVE:
     case CMD_MEMBERSHIP:
+    case CMD_STATUS:
+    case CMD_TRANSFERS:
         return parse_bare(call, arguments);
+    case CMD_ACCEPT_LOSS:
     case CMD_CONFIG:
     case CMD_SHUTDOWN:
     case CMD_STATS:

@@ -26,7 +26,8 @@ enum command {
     CMD_DELETE, CMD_INCR, CMD_DECR, CMD_TOUCH,
     CMD_META_GET, CMD_META_SET, CMD_META_DELETE, CMD_META_ARITH, CMD_META_DEBUG,
     CMD_META_NOOP, CMD_FLUSH_ALL, CMD_STATS, CMD_VERSION, CMD_VERBOSITY, CMD_QUIT,
-    CMD_CONFIG, CMD_MEMBERSHIP, CMD_RING, CMD_LEAVE, CMD_SHUTDOWN, CMD_RETURN_PORT,
+    CMD_CONFIG, CMD_MEMBERSHIP, CMD_RING, CMD_STATUS, CMD_TRANSFERS, CMD_COPY,
+    CMD_FORGET, CMD_ACCEPT_LOSS, CMD_FORM, CMD_LEAVE, CMD_SHUTDOWN, CMD_RETURN_PORT,
     /* clang-format on */
     CMD_HELLO, /* the connection becomes a peer's: the line is a frame header (frame.h) */
     CMD_ONCE,  /* a prefix: no request's command */
@@ -58,12 +59,12 @@ struct request {
     int64_t exptime;   /* as sent: STORE, CAS, RETOUCH, TOUCH; meta T; flush_all's delay */
     uint64_t number;   /* CAS: cas unique; ARITH: delta; VERBOSITY: level; RING: the client's hash;
                           RETURN_PORT: 1 … 65,535 */
-    struct span key;   /* 1 … KEY_BYTES_MAX bytes; empty where the family has none */
+    struct span key;   /* 1 … KEY_BYTES_MAX bytes; empty where the family has none (COPY has) */
     struct span value; /* STORE, CAS, ms: the body without its line end */
     struct span line;  /* the request as received, body and line ends included; of a retrieval of
                           several keys the part consumed: forward "<word> [<exptime>] <key>" */
-    struct span words; /* STATS, CONFIG, SHUTDOWN: the rest of the line, e.g. "settings", trimmed;
-                          HELLO: all of it */
+    struct span words; /* STATS, CONFIG, SHUTDOWN, ACCEPT_LOSS: the rest of the line, e.g.
+                          "settings", trimmed; FORGET: the name; HELLO: all of it */
     struct span once;  /* the request id: 1 … REQUEST_ID_BYTES_MAX bytes; empty without one */
     struct span error; /* CMD_INVALID: the answer with its \r\n, a static text; empty after a
                           noreply: no answer. Its part is PART_WHOLE, in the midst of keys too */

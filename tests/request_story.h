@@ -70,7 +70,7 @@ static void story_request(struct buf *story, const struct request *request)
         return;
     }
     CHECK(command_is_retrieval(command) == (request->part != PART_WHOLE));
-    CHECK(command_has_key(command) == (request->key.len > 0));
+    CHECK((command_has_key(command) || command == CMD_COPY) == (request->key.len > 0));
     CHECK(request->key.len <= KEY_BYTES_MAX);
     if (request->once.len > 0) {
         buf_printf(story, "once ");

@@ -70,6 +70,13 @@ void admin_membership(struct reply *out, uint64_t version, struct span json)
     reply_append(out, SPAN_LITERAL("\r\nEND\r\n"));
 }
 
+void admin_report(struct reply *out, struct span json)
+{
+    reply_printf(out, "REPORT %zu\r\n", json.len);
+    reply_append(out, json);
+    reply_append(out, SPAN_LITERAL("\r\nEND\r\n"));
+}
+
 struct span admin_return_refusal(const struct view *ring, const char *client, uint64_t port,
                                  bool is_on)
 {

@@ -23,6 +23,8 @@ void admin_ring(struct reply *out, const struct admin_ring *ring);
 void admin_ring_notice(struct reply *out, uint64_t hash);
 /* `get_membership_list`: the list itself, in JSON, is made by the caller. */
 void admin_membership(struct reply *out, uint64_t version, struct span json);
+/* `status`, `transfers`, `copy`: the report itself, in JSON, is made by the caller. */
+void admin_report(struct reply *out, struct span json);
 /* Whether the client that calls from address, "<ip>:<port>", may not take answers at that ip on
  * port: a whole answer that says why; empty if it may. ring: its members' own addresses are not
  * for clients. */

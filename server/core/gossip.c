@@ -543,6 +543,7 @@ void gossip_ring_view(const struct gossip *gossip, struct view *view)
         const struct account *record = members->live[i];
         struct member *member = &view->members[i];
         snprintf(member->name, sizeof(member->name), "%s", record->name);
+        member->generation = record->generation;
         member->weight = record->weight;
     }
 }

@@ -5,6 +5,7 @@
 #include "server/core/command.h"
 #include "server/core/node_parts.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static struct admin_ring ring_now(const struct node *node)
@@ -22,6 +23,31 @@ static void run_ring(struct node *node, const struct op *op, struct reply *out)
     admin_ring(out, &ring);
 }
 
+/* What the view says of those whom gossip knows. */
+static void note_roles(const struct view *view, struct member_list *list)
+{
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct member_list_entry *entry = &list->entries[i];
+        uint32_t index = view_find(view, span_of_string(entry->name), entry->generation);
+        entry->is_on_ring = index != VIEW_NOBODY && member_is_full(&view->members[index]);
+        if (index == VIEW_NOBODY)
+            continue;
+        const struct member *member = &view->members[index];
+        snprintf(entry->role, sizeof(entry->role), "%s", member_role_word(member->role));
+        snprintf(entry->standing, sizeof(entry->standing), "%s",
+                 member_standing_word(member->standing));
+    }
+}
+
+/* The ring of a view, for clients: its full members. */
+static void note_ring(const struct view *view, struct view *ring)
+{
+    view_copy(view, ring);
+    for (uint32_t i = ring->member_count; i-- > 0;)
+        if (!member_is_full(&ring->members[i]))
+            view_take_out(ring, i);
+}
+
 static void run_membership(struct node *node, struct reply *out)
 {
     struct member_list list;
@@ -29,6 +55,8 @@ static void run_membership(struct node *node, struct reply *out)
     gossip_list(&node->gossip, &list, node->now);
     list.ring_hash = node->route.hash;
     list.ring_changes = node->route.changes;
+    note_roles(&node->route.view, &list);
+    note_ring(&node->route.view, &list.ring);
     member_list_format(&list, &json);
     admin_membership(out, list.version, buf_span(&json));
     member_list_close(&list);
@@ -76,6 +104,20 @@ static void run_admin(struct node *node, const struct op *op, struct reply *out)
         break;
     case CMD_MEMBERSHIP:
         run_membership(node, out);
+        break;
+    case CMD_STATUS:
+        node_run_status(node, out);
+        break;
+    case CMD_TRANSFERS:
+        node_run_transfers(node, out);
+        break;
+    case CMD_COPY:
+        node_run_copy(node, op, out);
+        break;
+    case CMD_FORGET:
+    case CMD_ACCEPT_LOSS:
+    case CMD_FORM:
+        reply_append(out, SPAN_LITERAL("SERVER_ERROR not done: there are no views yet\r\n"));
         break;
     case CMD_LEAVE:
         reply_append(out, SPAN_LITERAL("OK\r\n"));
@@ -139,6 +181,12 @@ void node_run_command(struct node *node, const struct op *op)
     case CMD_CONFIG:
     case CMD_RING:
     case CMD_MEMBERSHIP:
+    case CMD_STATUS:
+    case CMD_TRANSFERS:
+    case CMD_COPY:
+    case CMD_FORGET:
+    case CMD_ACCEPT_LOSS:
+    case CMD_FORM:
     case CMD_SHUTDOWN:
     case CMD_LEAVE:
     case CMD_RETURN_PORT:

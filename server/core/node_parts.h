@@ -5,6 +5,7 @@
  *     node_ring     a new ring: slots placed anew, what waited sent on
  *     node_batch    requests, together: placed, prefetched, carried out or forwarded
  *     node_admin    the commands that a node answers itself
+ *     node_report   what the node says of itself
  *     node_news     what links and gossip tell; leaving
  *
  * Each calls only those below it. */
@@ -92,6 +93,13 @@ void node_run_command(struct node *node, const struct op *op);
  * kept  what coord kept of it until there was a ring, or NULL. */
 void node_run_flush(struct node *node, const struct asker *asker, const struct request *request,
                     const struct forward *kept);
+
+/* --- node_report ------------------------------------------------------------------------------ */
+
+/* status, transfers, copy: answered by the node asked, of itself. */
+void node_run_status(const struct node *node, struct reply *out);
+void node_run_transfers(const struct node *node, struct reply *out);
+void node_run_copy(struct node *node, const struct op *op, struct reply *out);
 
 /* --- node_news -------------------------------------------------------------------------------- */
 

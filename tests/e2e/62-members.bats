@@ -16,10 +16,10 @@ is_in_state() { [ "$(state_of "$1" "$2")" = "$3" ]; }
 @test "members shows every node, its state and its share" {
     run kvcli members
     [ "$status" -eq 0 ]
-    [[ ${lines[0]} == STATE*NODE*GENERATION*UP*SEEN*WEIGHT*OWNS ]]
+    [[ ${lines[0]} == STATE*NODE*GENERATION*ROLE*UP*SEEN*WEIGHT*OWNS ]]
     local p
     for p in "${ports[@]}"; do
-        grep -Eq "^ALIVE +127.0.0.1:$p +[0-9a-f]{10} .* 1 +3[0-9]\.[0-9]%$" <<<"$output"
+        grep -Eq "^ALIVE +127.0.0.1:$p +[0-9a-f]{10}  full .* 1 +3[0-9]\.[0-9]%$" <<<"$output"
     done
     [ "${lines[4]}" = "3 alive, 0 suspect, 0 dead, 0 left, as 127.0.0.1:${ports[0]} sees it" ]
     [ "$(kvcli members --count)" = 3 ]

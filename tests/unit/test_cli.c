@@ -1,7 +1,7 @@
 /* kvcli's words: options, times, and what a mistyped command is taken for. */
-#include "client/cli_cluster.h"
 #include "client/cli_help.h"
 #include "client/cli_options.h"
+#include "client/cli_text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

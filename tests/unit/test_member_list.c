@@ -17,6 +17,8 @@ static struct member_list_entry entries[] = {
      .inc = 3,
      .hb = 9,
      .weight = 1,
+     .role = "full",
+     .standing = "up",
      .is_on_ring = true},
     {.name = "b:1",
      .state = "SUSPECT",
@@ -26,26 +28,33 @@ static struct member_list_entry entries[] = {
      .age_ms = 700,
      .weight = 100,
      .reporters = 2,
-     .is_on_ring = true,
      .is_damped = true},
 };
 
-static const struct member_list example = {.cluster = "dht",
-                                           .name = "a:1",
-                                           .version = 5,
-                                           .viewhash = 0xfe,
-                                           .ring_hash = 0xdc,
-                                           .ring_changes = 4,
-                                           .is_isolated = true,
-                                           .count = 2,
-                                           .entries = entries};
+static struct member places[] = {
+    {.name = "a:1", .weight = 1},
+    {.name = "c:1", .weight = 2, .standing = STANDING_DOWN},
+};
+
+static const struct member_list example = {
+    .cluster = "dht",
+    .name = "a:1",
+    .version = 5,
+    .viewhash = 0xfe,
+    .ring_hash = 0xdc,
+    .ring_changes = 4,
+    .ring = {.epoch = 7, .member_count = 2, .members = places},
+    .is_isolated = true,
+    .count = 2,
+    .entries = entries};
 
 #define MEMBERS_TEXT                                                                               \
     "[{\"name\":\"a:1\",\"state\":\"ALIVE\",\"generation\":\"ffffffffffffffff\","                  \
     "\"boot\":9223372036854775807,\"inc\":3,\"hb\":9,\"age_ms\":0,\"weight\":1,"                   \
-    "\"on_ring\":true,\"damped\":false},{\"name\":\"b:1\",\"state\":\"SUSPECT\","                  \
+    "\"role\":\"full\",\"standing\":\"up\",\"on_ring\":true,\"damped\":false},{\"name\":\"b:1\","  \
+    "\"state\":\"SUSPECT\","                                                                       \
     "\"class\":\"silent\",\"reporters\":2,\"generation\":\"0000000000000001\",\"boot\":2,"         \
-    "\"inc\":0,\"hb\":0,\"age_ms\":700,\"weight\":100,\"on_ring\":true,\"damped\":true}]"
+    "\"inc\":0,\"hb\":0,\"age_ms\":700,\"weight\":100,\"on_ring\":false,\"damped\":true}]"
 
 static void a_list_reads_as_documented_and_is_read_back(void **state)
 {
@@ -54,7 +63,9 @@ static void a_list_reads_as_documented_and_is_read_back(void **state)
     member_list_format(&example, &text);
     const char *expected =
         "{\"cluster\":\"dht\",\"name\":\"a:1\",\"version\":5,\"viewhash\":\"00000000000000fe\","
-        "\"isolated\":true,\"ring\":{\"hash\":\"00000000000000dc\",\"changes\":4},"
+        "\"isolated\":true,\"ring\":{\"hash\":\"00000000000000dc\",\"changes\":4,\"epoch\":7,"
+        "\"members\":[{\"name\":\"a:1\",\"weight\":1,\"up\":true},"
+        "{\"name\":\"c:1\",\"weight\":2,\"up\":false}]},"
         "\"members\":" MEMBERS_TEXT "}";
     assert_int_equal(buf_len(&text), strlen(expected));
     assert_memory_equal(buf_span(&text).data, expected, strlen(expected));
@@ -62,6 +73,9 @@ static void a_list_reads_as_documented_and_is_read_back(void **state)
     assert_int_equal(member_list_parse(buf_span(&text), &again), ERR_OK);
     assert_int_equal(again.count, 2);
     assert_memory_equal(again.entries, entries, sizeof(entries));
+    assert_int_equal(again.ring.epoch, 7);
+    assert_int_equal(again.ring.member_count, 2);
+    assert_memory_equal(again.ring.members, places, sizeof(places));
     member_list_format(&again, &again_text);
     assert_true(span_equal(buf_span(&text), buf_span(&again_text)));
     member_list_close(&again);
@@ -80,19 +94,29 @@ static void anything_else_is_refused(void **state)
         "{}",
         "{\"cluster\":1}",
         "{\"cluster\":\"dht\",\"name\":\"a:1\",\"version\":5,\"viewhash\":\"fe\","
-        "\"isolated\":true,\"ring\":{\"hash\":\"00000000000000dc\",\"changes\":4},\"members\":[]}",
+        "\"isolated\":true,\"ring\":{\"hash\":\"00000000000000dc\",\"changes\":4,\"epoch\":7,"
+        "\"members\":[]},\"members\":[]}",
         "{\"cluster\":\"dht\",\"name\":\"a:1\",\"version\":-5,\"viewhash\":\"00000000000000fe\","
-        "\"isolated\":true,\"ring\":{\"hash\":\"00000000000000dc\",\"changes\":4},\"members\":[]}",
+        "\"isolated\":true,\"ring\":{\"hash\":\"00000000000000dc\",\"changes\":4,\"epoch\":7,"
+        "\"members\":[]},\"members\":[]}",
         "{\"cluster\":\"dht\",\"name\":\"a:1\",\"version\":5,\"viewhash\":\"00000000000000fe\","
-        "\"isolated\":true,\"ring\":{\"hash\":\"00000000000000dc\",\"changes\":4},"
+        "\"isolated\":true,\"ring\":{\"hash\":\"00000000000000dc\",\"changes\":4,\"epoch\":7,"
+        "\"members\":[]},"
         "\"members\":[{\"name\":\"a:1\"}]}",
         "{\"cluster\":\"dht\",\"name\":\"a:1\",\"version\":5,\"viewhash\":\"00000000000000fe\","
         "\"isolated\":true,\"ring\":4,\"members\":[]}",
+        "{\"cluster\":\"dht\",\"name\":\"a:1\",\"version\":5,\"viewhash\":\"00000000000000fe\","
+        "\"isolated\":true,\"ring\":{\"hash\":\"00000000000000dc\",\"changes\":4,\"epoch\":7},"
+        "\"members\":[]}",
+        "{\"cluster\":\"dht\",\"name\":\"a:1\",\"version\":5,\"viewhash\":\"00000000000000fe\","
+        "\"isolated\":true,\"ring\":{\"hash\":\"00000000000000dc\",\"changes\":4,\"epoch\":7,"
+        "\"members\":[{\"name\":\"a:1\",\"weight\":1}]},\"members\":[]}",
     };
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
         struct member_list list;
         assert_int_equal(member_list_parse(span_of_string(texts[i]), &list), ERR_SYNTAX);
         assert_null(list.entries);
+        assert_null(list.ring.members);
     }
 }
 

@@ -1,0 +1,53 @@
+#include "client/cli_ask.h"
+
+#include "client/cli_print.h"
+#include "client/cli_server.h"
+
+#include <stdio.h>
+
+static void keep(const struct dht_answer *answer, struct buf *json)
+{
+    if (answer->result == DHT_OK && answer->value)
+        buf_append(json, answer->value, answer->value_bytes);
+}
+
+enum dht_result cli_ask(const struct cli_options *options, const char *node,
+                        const struct dht_op *op, struct buf *json, char why[CLI_WHY_BYTES_MAX])
+{
+    const char *fault;
+    struct dht_answer answer;
+    unsigned timeout_ms = CLI_ASK_TIMEOUT_MS;
+    *json = (struct buf){0};
+    struct dht *dht = dht_open(node, &fault);
+    if (!dht) {
+        snprintf(why, CLI_WHY_BYTES_MAX, "%s", fault);
+        return DHT_USAGE;
+    }
+    if (cli_is_given(options, CLI_BIT(TIMEOUT)) && options->timeout_ms < timeout_ms)
+        timeout_ms = options->timeout_ms;
+    dht_set_timeout(dht, timeout_ms);
+    enum dht_result result = dht_do(dht, op, &answer);
+    snprintf(why, CLI_WHY_BYTES_MAX, "%s", answer.text);
+    keep(&answer, json);
+    dht_close(dht);
+    return result;
+}
+
+int cli_ask_any(struct cli *cli, const struct cli_options *options, const struct dht_op *op,
+                struct buf *json, const char **name)
+{
+    struct dht_answer answer;
+    *json = (struct buf){0};
+    if (!cli_connect(cli, options))
+        return CLI_USAGE;
+    dht_do(cli->dht, op, &answer);
+    *name = dht_server(cli->dht);
+    keep(&answer, json);
+    if (answer.result == DHT_OK)
+        return CLI_DONE;
+    if (cli_is_given(options, CLI_BIT(JSON)))
+        cli_json_print(cli_json_result(NULL, &answer));
+    else
+        cli_complain_result(cli, NULL, &answer);
+    return (int)cli_exit_of(answer.result);
+}

@@ -1,0 +1,220 @@
+#include "client/cli_operate.h"
+
+#include "client/cli_ask.h"
+#include "client/cli_print.h"
+#include "client/cli_server.h"
+#include "common/check.h"
+#include "common/node_report.h"
+#include "common/ring.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define OPERATE_TIMEOUT_MS 15000u /* a view has to be agreed; unless --timeout says otherwise */
+
+/* What giving members up costs, in slots. */
+struct cost {
+    struct buf names;      /* owned: whom, with role and standing */
+    uint32_t held;         /* slots of which they hold a copy */
+    uint32_t without;      /* of them: no majority of the copies is on others that are up */
+    uint32_t member_count; /* of the view */
+    uint32_t given_count;
+};
+
+/* Whether a member is one of names; none: whether it is down. */
+static bool is_given(const struct member *member, char **names, int name_count)
+{
+    for (int i = 0; i < name_count; i++)
+        if (strcmp(names[i], member->name) == 0)
+            return true;
+    return name_count == 0 && !member_is_up(member);
+}
+
+static void count_slots(const struct view *view, const bool *given, struct cost *cost)
+{
+    struct ring *ring = malloc(sizeof(*ring));
+    CHECK(ring != NULL);
+    ring_place(view, ring);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        uint32_t given_count = 0, left_count = 0;
+        for (uint32_t i = 0; i < ring->group_size; i++) {
+            uint16_t index = ring->group[slot][i];
+            given_count += given[index];
+            left_count += !given[index] && member_is_up(&view->members[index]);
+        }
+        cost->held += given_count > 0;
+        cost->without += given_count > 0 && left_count < ring->group_size / 2 + 1;
+    }
+    free(ring);
+}
+
+static void count_cost(const struct view *view, char **names, int name_count, struct cost *cost)
+{
+    bool *given = calloc(view->member_count + 1, sizeof(*given));
+    CHECK(given != NULL);
+    cost->member_count = view->member_count;
+    for (uint32_t i = 0; i < view->member_count; i++) {
+        const struct member *member = &view->members[i];
+        given[i] = is_given(member, names, name_count);
+        if (!given[i])
+            continue;
+        buf_printf(&cost->names, "%s%s (%s, %s)", cost->given_count ? ", " : "", member->name,
+                   member_role_word(member->role), member_standing_word(member->standing));
+        cost->given_count++;
+    }
+    count_slots(view, given, cost);
+    buf_append(&cost->names, "", 1);
+    free(given);
+}
+
+/* Asks the one server that is meant how things are. cost: to be closed on CLI_DONE; else what went
+ * wrong has been said. */
+static int look(struct cli *cli, const struct cli_options *options, char **names, int name_count,
+                struct cost *cost)
+{
+    struct buf json;
+    const char *name;
+    struct node_status status = {0};
+    struct view view = {0};
+    const struct dht_op op = {.verb = DHT_OP_STATUS};
+    *cost = (struct cost){0};
+    int exit_code = cli_ask_any(cli, options, &op, &json, &name);
+    if (exit_code == CLI_DONE && node_status_parse(buf_span(&json), &status) != ERR_OK) {
+        cli_complain(cli, name, "told a status that can't be read");
+        exit_code = CLI_REFUSED;
+    }
+    if (exit_code == CLI_DONE && node_status_view(&status, &view) == ERR_OK)
+        count_cost(&view, names, name_count, cost);
+    else
+        buf_append(&cost->names, "", 1);
+    buf_close(&json);
+    node_status_close(&status);
+    view_close(&view);
+    return exit_code;
+}
+
+static void tell_cost(const struct cost *cost)
+{
+    if (cost->given_count > 0)
+        fprintf(stderr, "Given up: %s.\n", cost->names.data);
+    if (cost->held == 0)
+        return;
+    fprintf(stderr, "Copies of %" PRIu32 " of %u slots go with them; ", cost->held, SLOT_COUNT);
+    if (cost->without == 0)
+        fputs("each slot keeps a majority of its copies, and nothing is lost.\n", stderr);
+    else
+        fprintf(stderr,
+                "%" PRIu32 " slots keep no majority:\n"
+                "what was acknowledged in them, and is on no other node, is lost.\n",
+                cost->without);
+}
+
+/* Whether it is to be done: a person says so, or --yes. Nobody to ask is no. */
+static bool is_agreed(const struct cli *cli, const struct cli_options *options, const char *what)
+{
+    if (!cli_is_given(options, CLI_BIT(YES)) && !(isatty(STDIN_FILENO) && isatty(STDERR_FILENO))) {
+        cli_complain(cli, what, "nobody can be asked here: --yes is wanted");
+        return false;
+    }
+    if (cli_is_agreed(cli, options, "Do it: ", what, ""))
+        return true;
+    cli_complain(cli, NULL, "nothing was changed");
+    return false;
+}
+
+/* words  borrowed; what the command is given, or NULL. */
+static int operate(struct cli *cli, const struct cli_options *options, enum dht_verb verb,
+                   const char *words, const char *about)
+{
+    struct dht_answer answer;
+    const struct dht_op op = {.verb = verb, .key = words};
+    if (!cli_is_given(options, CLI_BIT(TIMEOUT)))
+        dht_set_timeout(cli->dht, OPERATE_TIMEOUT_MS);
+    dht_do(cli->dht, &op, &answer);
+    if (cli_is_given(options, CLI_BIT(JSON)))
+        cli_json_print(cli_json_result(NULL, &answer));
+    else if (answer.result == DHT_OK)
+        cli_tell(cli, about, "done:");
+    else
+        cli_complain_result(cli, about, &answer);
+    return (int)cli_exit_of(answer.result);
+}
+
+int cli_forget(struct cli *cli, const struct cli_options *options, int argc, char **argv)
+{
+    (void)argc;
+    struct cost cost;
+    int exit_code = look(cli, options, argv + 1, 1, &cost);
+    if (exit_code != CLI_DONE)
+        return exit_code;
+    if (cost.given_count == 0) {
+        cli_complain(cli, argv[1], "no member of the cluster has this name");
+        exit_code = CLI_NEGATIVE;
+    } else {
+        tell_cost(&cost);
+        fputs("It must be dead for good: if it still runs, it has to be started anew.\n", stderr);
+        if (is_agreed(cli, options, "forget"))
+            exit_code = operate(cli, options, DHT_OP_FORGET, argv[1], "forget");
+        else
+            exit_code = CLI_NEGATIVE;
+    }
+    buf_close(&cost.names);
+    return exit_code;
+}
+
+int cli_accept_loss(struct cli *cli, const struct cli_options *options, int argc, char **argv)
+{
+    struct cost cost;
+    struct buf words = {0};
+    int exit_code = look(cli, options, argv + 1, argc - 1, &cost);
+    if (exit_code != CLI_DONE)
+        return exit_code;
+    for (int i = 1; i < argc; i++)
+        buf_printf(&words, "%s%s", i > 1 ? " " : "", argv[i]);
+    buf_append(&words, "", 1);
+    if (cost.given_count == 0) {
+        cli_complain(cli, NULL,
+                     argc > 1 ? "no member of the cluster has such a name" : "no member is down");
+        exit_code = CLI_NEGATIVE;
+    } else {
+        tell_cost(&cost);
+        fputs("They must be off, and stay off until this is done.\n", stderr);
+        if (is_agreed(cli, options, "accept-loss"))
+            exit_code = operate(cli, options, DHT_OP_ACCEPT_LOSS, argc > 1 ? words.data : NULL,
+                                "accept-loss");
+        else
+            exit_code = CLI_NEGATIVE;
+    }
+    buf_close(&words);
+    buf_close(&cost.names);
+    return exit_code;
+}
+
+int cli_form(struct cli *cli, const struct cli_options *options, int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    struct cost cost;
+    if (!cli_connect(cli, options))
+        return CLI_USAGE;
+    if (strchr(cli->servers, ',')) {
+        cli_complain(cli, "form", "name the one node that is meant, with --server");
+        return CLI_USAGE;
+    }
+    int exit_code = look(cli, options, NULL, 0, &cost);
+    if (exit_code != CLI_DONE)
+        return exit_code;
+    tell_cost(&cost);
+    fprintf(stderr,
+            "%s and the nodes that answer it become the whole cluster. No other part of it may "
+            "live:\nwhere one does, two clusters go on with the same keys.\n",
+            cli->servers);
+    if (is_agreed(cli, options, "form"))
+        exit_code = operate(cli, options, DHT_OP_FORM, NULL, "form");
+    else
+        exit_code = CLI_NEGATIVE;
+    buf_close(&cost.names);
+    return exit_code;
+}

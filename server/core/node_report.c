@@ -1,0 +1,131 @@
+/* What a node says of itself: gathered from the modules, worded by common/node_report.h. */
+#include "common/node_report.h"
+#include "common/check.h"
+#include "common/version.h"
+#include "server/core/admin.h"
+#include "server/core/node_parts.h"
+#include "server/store/copy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void fill_members(const struct node *node, struct node_status *status)
+{
+    struct member_list list;
+    gossip_list(&node->gossip, &list, node->now);
+    status->members = calloc(list.count + 1, sizeof(*status->members));
+    CHECK(status->members != NULL);
+    for (uint32_t i = 0; i < list.count; i++) {
+        const struct member_list_entry *entry = &list.entries[i];
+        struct status_member *member = &status->members[status->member_count];
+        if (!entry->is_on_ring)
+            continue;
+        status->member_count++;
+        memcpy(member->name, entry->name, sizeof(member->name));
+        memcpy(member->state, entry->state, sizeof(member->state));
+        member->generation = entry->generation;
+        member->boot = entry->boot;
+        member->weight = entry->weight;
+        snprintf(member->role, sizeof(member->role), "%s", member_role_word(ROLE_FULL));
+        snprintf(member->standing, sizeof(member->standing), "%s",
+                 member_standing_word(STANDING_UP));
+    }
+    member_list_close(&list);
+}
+
+static void fill_slots(const struct node *node, struct node_status *status)
+{
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        status->slots_led += node->route.leader[slot] == PEER_SELF;
+    status->slots_whole = status->slots_led;
+}
+
+void node_run_status(const struct node *node, struct reply *out)
+{
+    const struct store_counters *store = store_counters(node->store);
+    struct stats_gauges gauges = {0};
+    struct buf json = {0};
+    struct node_status status = {.generation = node->options.generation,
+                                 .boot = node->options.boot,
+                                 .uptime_s = (node->now.mono_ms - node->start_ms) / 1000,
+                                 .epoch = node->route.view.member_count > 0,
+                                 .base = node->route.view.member_count > 0,
+                                 .copies = 1,
+                                 .items = store->items,
+                                 .tombstones = store->tombstones,
+                                 .request_ids = store->ids,
+                                 .bytes = store->item_bytes};
+    node->env->gauges(node->env->shell, &gauges);
+    status.memory_used = gauges.memory_used;
+    status.memory_max = gauges.limit_maxbytes;
+    snprintf(status.cluster, sizeof(status.cluster), "%s", node->options.cluster);
+    snprintf(status.name, sizeof(status.name), "%s", node->options.name);
+    snprintf(status.version, sizeof(status.version), "%s", DHT_VERSION);
+    snprintf(status.on_loss, sizeof(status.on_loss), "recover");
+    fill_members(node, &status);
+    fill_slots(node, &status);
+    node_status_format(&status, &json);
+    admin_report(out, buf_span(&json));
+    node_status_close(&status);
+    buf_close(&json);
+}
+
+void node_run_transfers(const struct node *node, struct reply *out)
+{
+    struct buf json = {0};
+    struct node_transfers transfers = {.epoch = node->route.view.member_count > 0};
+    snprintf(transfers.name, sizeof(transfers.name), "%s", node->options.name);
+    node_transfers_format(&transfers, &json);
+    admin_report(out, buf_span(&json));
+    buf_close(&json);
+}
+
+/* What there is of a key: what readers see of it or, where that is nothing, why.
+ * flush  the version of the slot's last flush. */
+static const char *key_state(const struct node *node, uint64_t flush, enum store_found found,
+                             const struct store_item *item)
+{
+    if (found == STORE_NONE)
+        return "absent";
+    if (found == STORE_TOMBSTONE)
+        return "tombstone";
+    if (item->version <= flush)
+        return "flushed";
+    return item->expires_s <= store_now_s(node->store) ? "expired" : "item";
+}
+
+static void fill_copy(const struct node *node, const struct store_key *key, struct node_copy *copy)
+{
+    struct store_item item = {0};
+    const struct copy *kept = store_copy(node->store, copy->slot);
+    copy->act = kept->act;
+    copy->is_clean = kept->is_clean;
+    copy->floor = kept->floor;
+    copy->ver = store_ver(node->store, copy->slot);
+    uint64_t flush = kept->flush;
+    enum store_found found = store_find(node->store, key, &item);
+    snprintf(copy->state, sizeof(copy->state), "%s", key_state(node, flush, found, &item));
+    copy->version = found == STORE_NONE ? 0 : item.version;
+    copy->bytes = found == STORE_ITEM ? item.value.len : 0;
+}
+
+void node_run_copy(struct node *node, const struct op *op, struct reply *out)
+{
+    struct digest digest;
+    struct buf json = {0};
+    digest_of(op->request.key, &digest);
+    struct store_key key = {.bytes = op->request.key, .position = digest_position(&digest)};
+    uint32_t slot = position_slot(key.position);
+    bool is_led = node->route.leader[slot] == PEER_SELF;
+    struct node_copy copy = {.generation = node->options.generation,
+                             .epoch = node->route.view.member_count > 0,
+                             .slot = slot};
+    snprintf(copy.name, sizeof(copy.name), "%s", node->options.name);
+    snprintf(copy.role, sizeof(copy.role), "%s", is_led ? "primary" : "none");
+    snprintf(copy.phase, sizeof(copy.phase), "%s", is_led ? "active" : "");
+    fill_copy(node, &key, &copy);
+    node_copy_format(&copy, &json);
+    admin_report(out, buf_span(&json));
+    buf_close(&json);
+}
