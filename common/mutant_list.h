@@ -41,7 +41,20 @@
     X(floor_falls, "replicas", "a floor falls to that of the source") \
     X(flush_stays, "replicas", "a flush that the source lacks is not rolled back") \
     X(tombstone_takes_ids, "replicas", "request ids go when the floor passes their tombstone") \
-    X(ids_cut, "replicas", "request ids are cut with the tail")
+    X(ids_cut, "replicas", "request ids are cut with the tail") \
+    X(sync_never_cuts, "replicas", "a copy keeps the tail of its lineage that the source lacks") \
+    X(sync_drops_tail, "replicas", "the cut tail is gone before the source has replaced it") \
+    X(sync_no_names, "replicas", "what only the receiver has is not looked at by the source") \
+    X(sync_newer_wins, "replicas", "a receiver keeps what has a higher version") \
+    X(sync_common_by_ver, "replicas", "common is the lower ver, whatever the lineages") \
+    X(sync_never_full, "replicas", "a copy below the floor is not emptied") \
+    X(sync_own_floor, "replicas", "the receiver's floor is forgotten") \
+    X(sync_takes_gaps, "replicas", "a synced copy takes a write that is not the next one") \
+    X(sync_ends_early, "replicas", "a sync ends before all has been sent") \
+    X(sync_one_id, "replicas", "who is not synced gets a write's own request id alone") \
+    X(advance_soiled, "replicas", "a copy that is not clean is advanced") \
+    X(advance_any_ver, "replicas", "a copy of another ver is advanced") \
+    X(advance_any_act, "replicas", "a copy of another act is advanced")
 /* clang-format on */
 
 #endif

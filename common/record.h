@@ -13,7 +13,7 @@
 #define RECORD_HEADER_BYTES 5u
 /* The largest value a node can be told to hold, and what else a CHANGE of it carries. */
 #define RECORD_VALUE_BYTES_MAX (128u * 1024 * 1024)
-#define RECORD_BYTES_MAX       (RECORD_VALUE_BYTES_MAX + 16u * 1024 * 1024)
+#define RECORD_BYTES_MAX       (RECORD_VALUE_BYTES_MAX + 64u * 1024 * 1024)
 
 #define RECORD_FOREVER UINT32_MAX /* a left_s: does not expire */
 

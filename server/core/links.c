@@ -114,6 +114,11 @@ void links_release(struct links *links, uint32_t peer)
     links->peers[peer]->holds--;
 }
 
+void links_set_streamed(struct links *links, uint32_t peer, bool is_streamed)
+{
+    peer_at(links, peer)->is_streamed = is_streamed;
+}
+
 static void link_clear(struct link *link)
 {
     reply_close(&link->queue);
@@ -715,7 +720,7 @@ static bool is_unused(const struct peer *peer)
 
 static bool is_idle(const struct peer *peer)
 {
-    return !peer->is_routed && list_is_empty(&peer->forwards) &&
+    return !peer->is_routed && !peer->is_streamed && list_is_empty(&peer->forwards) &&
            peer->dialled[LANE_DATA].state != LINK_RESTING;
 }
 

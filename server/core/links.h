@@ -79,6 +79,7 @@ struct peer {
     struct link dialled[LANE_COUNT];
     struct link accepted[LANE_COUNT];
     bool is_routed;       /* it stands on the ring: its idle data link is worth keeping */
+    bool is_streamed;     /* sessions use its data link */
     struct list forwards; /* the data lane's user's (coord): requests on dialled[LANE_DATA] */
 };
 
@@ -152,6 +153,8 @@ bool links_has_peer(const struct links *links, uint32_t peer);
 /* Keeps a peer's index, once for each call; release undoes one. */
 void links_hold(struct links *links, uint32_t peer);
 void links_release(struct links *links, uint32_t peer);
+/* Whether sessions (sync) use a peer's dialled data link: it is kept then. */
+void links_set_streamed(struct links *links, uint32_t peer, bool is_streamed);
 /* Closes data links that nobody uses, to peers that are not on the ring: if one of them comes back,
  * what is left of its connection may take long to move again. Then forgets every peer that nobody
  * holds, has no link and no forward. Call between turns' events. */

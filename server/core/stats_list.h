@@ -57,6 +57,16 @@ COUNTED(unknown_outcomes, "requests", "Forwards answered 'outcome unknown'")
 COUNTED(frames_malformed, "frames", "Frames between nodes that did not parse")
 COUNTED(frames_bad_crc, "frames", "Frames between nodes with a wrong checksum")
 COUNTED(peers_refused, "connections", "Nodes refused in the handshake")
+COUNTED(sync_offers, "sessions", "Sessions offered, each to bring another node's copy of a slot up to date")
+COUNTED(sync_done, "sessions", "Of them, and of those advanced, brought to the end")
+COUNTED(sync_broken, "sessions", "Sessions from here that ended otherwise, synced or not")
+COUNTED(sync_items_sent, "items", "Items, tombstones and absences sent by sessions")
+COUNTED(sync_bytes_sent, "bytes", "Sent by sessions before they were synced")
+COUNTED(sync_items_received, "items", "Items, tombstones and absences applied before END")
+COUNTED(sync_bytes_received, "bytes", "Keys, values and request ids of these")
+COUNTED(sync_nosync, "sessions", "Sessions to here that were not taken, or ended by a gap")
+COUNTED(sync_full, "sessions", "Sessions to here that ended for lack of memory")
+COUNTED(sync_full_starts, "sessions", "Sessions to here for which the copy was emptied first")
 
 #include "server/core/stats_gossip_list.h"
 

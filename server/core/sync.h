@@ -140,23 +140,26 @@ struct sync_session_view {
 /* Returns false, and state SYNC_NONE, if there is none. */
 bool sync_session(const struct sync *sync, uint32_t slot, uint32_t peer,
                   struct sync_session_view *view);
-/* The highest floor that the sessions of a slot allow: none is above its acknowledged version once
- * synced, its common before, 0 before START. UINT64_MAX without sessions. */
+/* The highest floor that the sessions of a slot allow: not above the acknowledged version of one
+ * that is synced, the common of one that is past START. (One before START is offered anew if it
+ * comes to be below the floor.) UINT64_MAX without sessions. */
 uint64_t sync_floor_max(const struct sync *sync, uint32_t slot);
 
 /* --- as a source: what is sent ---------------------------------------------------------------- */
 
 enum sync_written {
-    SYNC_WRITE_KEY,    /* what the key is now: item or tombstone */
-    SYNC_WRITE_FLUSH,  /* the slot's flush as it is now */
-    SYNC_WRITE_NOTHING /* only the version, and the request id */
+    SYNC_WRITE_KEY,     /* what the key is now: an item or tombstone of this version, or none that
+                         * is newer (CHECKed), if the write has left nothing */
+    SYNC_WRITE_DELETED, /* a tombstone, whatever the key is by now: it was evicted to make room */
+    SYNC_WRITE_FLUSH,   /* the slot's flush as it is now */
+    SYNC_WRITE_NOTHING  /* only the version, and the request id */
 };
 
 struct sync_write {
     enum sync_written what;
     uint32_t slot;
     uint64_t version;            /* the one just given */
-    const struct store_key *key; /* NULL for a flush */
+    const struct store_key *key; /* of a flush not looked at */
     struct span id;              /* the request id whose entry the store has by now; empty: none */
 };
 

@@ -1,0 +1,95 @@
+/* How far sessions are, for people: transfers, status, the log. */
+#include "server/core/sync_parts.h"
+
+uint32_t sync_next_peer(const struct sync *sync, uint32_t peer)
+{
+    for (uint32_t index = peer + 1; index < sync->by_index_capacity; index++) {
+        const struct sync_peer *of = sync->by_index[index];
+        if (of && (of->session_count > 0 || of->receiving_count > 0 || of->received_count > 0))
+            return index;
+    }
+    return PEER_NONE;
+}
+
+/* What a session that is SENDING has yet to send: as much for each name as so far; and what the
+ * store holds on the average for one that has sent nothing. */
+static void add_left(const struct sync_session *session, uint64_t bytes_each,
+                     struct sync_progress *progress)
+{
+    uint64_t left = buf_len(&session->names), in_all = session->names_in_all;
+    uint64_t sent = session->items_sent;
+    uint64_t items = sent > 0 && in_all > left ? left * sent / (in_all - left) : left / 32;
+    progress->items_left += items;
+    progress->bytes_left += items * (sent > 0 ? session->bytes_sent / sent : bytes_each);
+}
+
+struct average {
+    uint64_t items_a_slot;
+    uint64_t bytes_an_item;
+};
+
+static struct average average_of(const struct sync *sync)
+{
+    const struct store_counters *counters = store_counters(sync->store);
+    uint64_t slots = 0;
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        slots += store_ver(sync->store, slot) > 0;
+    uint64_t items = counters->items + counters->tombstones;
+    return (struct average){.items_a_slot = slots > 0 ? items / slots : 0,
+                            .bytes_an_item = items > 0 ? counters->item_bytes / items : 0};
+}
+
+static void add_peer(const struct sync *sync, const struct sync_peer *peer, struct average average,
+                     struct sync_progress *progress)
+{
+    uint32_t advancing = 0;
+    for (struct list *at = peer->sessions.next; at != &peer->sessions; at = at->next) {
+        const struct sync_session *session = CONTAINER_OF(at, struct sync_session, in_peer);
+        progress->synced += session->state == SYNC_SYNCED;
+        advancing += session->state == SYNC_ADVANCING;
+        if (session->state == SYNC_SENDING)
+            add_left(session, average.bytes_an_item, progress);
+    }
+    uint32_t begun_later = peer->queued_count + (peer->began_ms > 0 ? 0 : peer->open_count);
+    progress->queued += peer->queued_count;
+    progress->sending += peer->open_count + advancing;
+    progress->receiving += peer->receiving_count;
+    progress->received += peer->received_count;
+    progress->items_left += begun_later * average.items_a_slot;
+    progress->bytes_left += begun_later * average.items_a_slot * average.bytes_an_item;
+    if (peer->began_ms == 0)
+        return;
+    progress->items_sent += peer->items_sent;
+    progress->bytes_sent += peer->bytes_sent;
+    uint64_t ms = sync->now.mono_ms - peer->began_ms;
+    progress->bytes_s += ms > 0 ? peer->bytes_sent * 1000 / ms : 0;
+}
+
+static void estimate(struct sync_progress *progress)
+{
+    bool is_left = progress->queued > 0 || progress->sending > 0;
+    if (!is_left)
+        progress->eta_ms = 0;
+    else if (progress->bytes_s == 0)
+        progress->eta_ms = UINT64_MAX;
+    else
+        progress->eta_ms = progress->bytes_left * 1000 / progress->bytes_s;
+}
+
+void sync_progress(const struct sync *sync, uint32_t peer, struct sync_progress *progress)
+{
+    *progress = (struct sync_progress){0};
+    const struct sync_peer *of = sync_peer_find(sync, peer);
+    if (of)
+        add_peer(sync, of, average_of(sync), progress);
+    estimate(progress);
+}
+
+void sync_progress_sum(const struct sync *sync, struct sync_progress *progress)
+{
+    *progress = (struct sync_progress){0};
+    struct average average = average_of(sync);
+    for (struct list *at = sync->peers.next; at != &sync->peers; at = at->next)
+        add_peer(sync, CONTAINER_OF(at, struct sync_peer, in_sync), average, progress);
+    estimate(progress);
+}

@@ -1,0 +1,1083 @@
+/* Sync: what replication.md says of sessions, sentence by sentence, and then everything at once:
+ * random writes, floors, cuts, breaks and epochs, with every copy checked by the model throughout.
+ */
+#include "tests/unit/sync_scene.h"
+
+#define SLOT 4711u
+
+/* --- small helpers ---------------------------------------------------------------------------- */
+
+/* Frames arrive until nothing is under way. */
+static void settle(struct scene *scene)
+{
+    for (bool moves = true; moves;) {
+        moves = false;
+        for (int i = 0; i < SIDES; i++)
+            sync_flush(scene->sides[i].sync, scene->now);
+        for (int i = 0; i < WIRES; i++)
+            for (int end = 0; end < 2; end++)
+                while (arrive(scene, &scene->wires[i], end))
+                    moves = true;
+        for (int i = 0; i < WIRES; i++)
+            moves |= learn_of_close(scene, &scene->wires[i]);
+    }
+    for (int i = 0; i < SIDES; i++)
+        sync_check(scene->sides[i].sync);
+}
+
+/* The next event of this kind; all before it are dropped. */
+static struct sync_event await(struct side *side, enum sync_change change)
+{
+    struct sync_event event;
+    while (sync_take_event(side->sync, &event))
+        if (event.change == change)
+            return event;
+    fail_msg("the event has not come");
+    return event;
+}
+
+static bool has_event(struct side *side, enum sync_change change)
+{
+    struct sync_event event;
+    bool has = false;
+    while (sync_take_event(side->sync, &event))
+        has |= event.change == change;
+    return has;
+}
+
+static enum sync_state state_of(struct side *side, uint32_t slot, int other)
+{
+    struct sync_session_view view;
+    (void)sync_session(side->sync, slot, peer_to(side, other), &view);
+    return view.state;
+}
+
+static uint64_t acked_of(struct side *side, uint32_t slot, int other)
+{
+    struct sync_session_view view;
+    (void)sync_session(side->sync, slot, peer_to(side, other), &view);
+    return view.acked;
+}
+
+static uint64_t offer_to(struct side *side, uint32_t slot, int other)
+{
+    return sync_offer(side->sync, slot, peer_to(side, other), generation_of(other), SYNC_FOR_QUORUM,
+                      side->scene->now);
+}
+
+/* An epoch in which 0 leads every slot, and has recorded so of SLOT. */
+static struct side *led_scene(struct scene *scene)
+{
+    scene_place(scene, 0);
+    scene_seal(scene);
+    copy_lead(scene->sides[0].store, SLOT, scene->epoch);
+    return &scene->sides[0];
+}
+
+/* Side 0 has some of everything in SLOT. */
+static void write_some(struct side *leader)
+{
+    for (int i = 0; i < 20; i++)
+        write_one(leader, SLOT, i % KEYS, WROTE_ITEM, i % 3 == 0);
+    write_one(leader, SLOT, 3, WROTE_TOMBSTONE, true);
+    write_one(leader, SLOT, 0, WROTE_FLUSH, true);
+    write_one(leader, SLOT, 5, WROTE_ITEM, false);
+}
+
+/* --- one session ------------------------------------------------------------------------------ */
+
+static void a_session_brings_a_copy_to_the_sources_and_keeps_it_there(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(1);
+    struct side *source = led_scene(scene), *backup = &scene->sides[1];
+    write_some(source);
+    uint64_t sid = offer_to(source, SLOT, 1);
+    assert_int_equal(state_of(source, SLOT, 1), SYNC_QUEUED);
+    settle(scene);
+    struct sync_event event = await(source, SYNC_BECAME);
+    assert_int_equal(event.slot, SLOT);
+    assert_true(event.sid == sid);
+    assert_int_equal(event.peer, peer_to(source, 1));
+    assert_int_equal(await(backup, SYNC_RECEIVED).slot, SLOT);
+    assert_int_equal(state_of(source, SLOT, 1), SYNC_SYNCED);
+    assert_true(sync_is_received_synced(backup->sync, SLOT));
+    assert_true(acked_of(source, SLOT, 1) == store_ver(source->store, SLOT));
+    check_equal(source, backup, SLOT);
+    assert_true(has_event(source, SYNC_ACKED));
+    for (int i = 0; i < 5; i++) {
+        uint64_t version = write_one(source, SLOT, i, i % 2 ? WROTE_TOMBSTONE : WROTE_ITEM, i > 2);
+        uint64_t number = sync_position(source->sync, peer_to(source, 1));
+        assert_true(acked_of(source, SLOT, 1) < version);
+        settle(scene);
+        assert_true(await(source, SYNC_ACKED).number == number);
+        assert_true(sync_acked(source->sync, peer_to(source, 1)) == number);
+        assert_true(acked_of(source, SLOT, 1) == version);
+        check_equal(source, backup, SLOT);
+        check_copy(backup, SLOT);
+    }
+    scene_close(scene);
+}
+
+static void writes_from_start_on_come_too_and_nothing_is_acknowledged_before_end(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(2);
+    struct side *source = led_scene(scene), *backup = &scene->sides[1];
+    for (int i = 0; i < 200; i++)
+        write_one(source, SLOT, i % KEYS, WROTE_ITEM, i % 5 == 0);
+    offer_to(source, SLOT, 1);
+    int writes = 0;
+    for (int turn = 0; turn < 2000 && state_of(source, SLOT, 1) != SYNC_SYNCED; turn++) {
+        for (int i = 0; i < SIDES; i++)
+            sync_flush(scene->sides[i].sync, scene->now);
+        for (int i = 0; i < WIRES; i++)
+            for (int end = 0; end < 2; end++)
+                (void)arrive(scene, &scene->wires[i], end);
+        struct sync_session_view view;
+        assert_true(sync_session(source->sync, SLOT, peer_to(source, 1), &view));
+        assert_int_equal(view.is_past_start, view.state >= SYNC_SENDING);
+        if (view.state != SYNC_SYNCED)
+            assert_true(view.acked == 0);
+        if (view.is_past_start) {
+            write_one(source, SLOT, turn % KEYS, turn % 4 ? WROTE_ITEM : WROTE_TOMBSTONE,
+                      turn % 3 == 0);
+            writes++;
+        }
+        check_copy(backup, SLOT);
+    }
+    assert_true(writes > 2);
+    settle(scene);
+    check_equal(source, backup, SLOT);
+    scene_close(scene);
+}
+
+static void a_tail_that_the_source_lacks_is_replaced_key_by_key(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(3);
+    struct side *source = led_scene(scene), *other = &scene->sides[1];
+    for (int i = 0; i < 6; i++)
+        write_one(source, SLOT, i, WROTE_ITEM, true);
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    uint64_t common = store_ver(source->store, SLOT);
+    /* 1 leads an epoch and writes what 0 never gets: items, tombstones, a flush, ids. */
+    scene_place(scene, 1);
+    scene_seal(scene);
+    copy_lead(other->store, SLOT, scene->epoch);
+    write_one(other, SLOT, 0, WROTE_ITEM, true);
+    write_one(other, SLOT, 1, WROTE_TOMBSTONE, true);
+    write_one(other, SLOT, 0, WROTE_FLUSH, false);
+    write_one(other, SLOT, 8, WROTE_ITEM, false);
+    /* Then 0 leads again, and writes too. */
+    scene_place(scene, 0);
+    scene_seal(scene);
+    copy_lead(source->store, SLOT, scene->epoch);
+    write_one(source, SLOT, 2, WROTE_ITEM, true);
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    assert_int_equal(state_of(source, SLOT, 1), SYNC_SYNCED);
+    struct sync_session_view view;
+    assert_true(sync_session(source->sync, SLOT, peer_to(source, 1), &view));
+    assert_true(view.common == common);
+    assert_int_equal(other->stats.sync_full_starts, 0);
+    check_equal(source, other, SLOT);
+    check_copy(other, SLOT);
+    scene_close(scene);
+}
+
+static void a_copy_below_the_floor_is_emptied_first(void **state)
+{
+    (void)state;
+    for (int below = 0; below < 2; below++) { /* the source's floor, or the receiver's */
+        struct scene *scene = scene_open(4);
+        struct side *source = led_scene(scene), *other = &scene->sides[1];
+        struct side *ahead = below == 0 ? source : other;
+        if (below == 1) {
+            scene_place(scene, 1);
+            scene_seal(scene);
+            copy_lead(other->store, SLOT, scene->epoch);
+        }
+        write_one(ahead, SLOT, 0, WROTE_ITEM, true);
+        write_one(ahead, SLOT, 0, WROTE_TOMBSTONE, false);
+        copy_raise_floor(ahead->store, SLOT, store_ver(ahead->store, SLOT));
+        write_one(ahead, SLOT, 1, WROTE_ITEM, true);
+        scene_place(scene, 0);
+        scene_seal(scene);
+        copy_lead(source->store, SLOT, scene->epoch);
+        if (below == 0) { /* what the other has is nothing that anybody else knows */
+            scene_place(scene, 1);
+            scene_seal(scene);
+            copy_lead(other->store, SLOT, scene->epoch);
+            write_one(other, SLOT, 7, WROTE_ITEM, true);
+            scene_place(scene, 0);
+            scene_seal(scene);
+            copy_lead(source->store, SLOT, scene->epoch);
+        }
+        offer_to(source, SLOT, 1);
+        settle(scene);
+        assert_int_equal(state_of(source, SLOT, 1), SYNC_SYNCED);
+        assert_int_equal(other->stats.sync_full_starts, 1);
+        check_equal(source, other, SLOT);
+        check_copy(other, SLOT);
+        scene_close(scene);
+    }
+}
+
+static void a_floor_that_passed_common_meanwhile_makes_the_source_offer_anew(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(5);
+    struct side *source = led_scene(scene), *other = &scene->sides[1];
+    write_one(source, SLOT, 0, WROTE_ITEM, false);
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    sync_close_session(source->sync, SLOT, peer_to(source, 1));
+    settle(scene);
+    assert_false(sync_is_received(other->sync, SLOT));
+    write_one(source, SLOT, 0, WROTE_TOMBSTONE, false);
+    uint64_t sid = offer_to(source, SLOT, 1);
+    sync_flush(source->sync, scene->now);
+    assert_int_equal(state_of(source, SLOT, 1), SYNC_OFFERED);
+    copy_raise_floor(source->store, SLOT, store_ver(source->store, SLOT));
+    settle(scene);
+    assert_int_equal(source->stats.sync_offers, 3);
+    assert_int_equal(other->stats.sync_full_starts, 1);
+    assert_true(await(source, SYNC_BECAME).sid != 0);
+    assert_true(await(source, SYNC_BECAME).sid == sid);
+    check_equal(source, other, SLOT);
+    scene_close(scene);
+}
+
+static void a_write_that_is_not_the_next_one_ends_the_session(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(6);
+    struct side *source = led_scene(scene);
+    write_some(source);
+    uint64_t sid = offer_to(source, SLOT, 1);
+    settle(scene);
+    assert_true(has_event(source, SYNC_BECAME));
+    struct key_text text;
+    struct store_key key = key_of(&text, SLOT, 0);
+    assert_int_equal(store_put(source->store, &key, &(struct store_put){.flags = 1}, NULL), ERR_OK);
+    write_one(source, SLOT, 1, WROTE_ITEM, false); /* the one before was not streamed */
+    settle(scene);
+    struct sync_event event = await(source, SYNC_ENDED);
+    assert_int_equal(event.why, SYNC_ENDED_NOSYNC);
+    assert_true(event.sid == sid);
+    assert_int_equal(state_of(source, SLOT, 1), SYNC_NONE);
+    assert_false(sync_is_received(scene->sides[1].sync, SLOT));
+    scene_close(scene);
+}
+
+static void a_backup_without_memory_ends_the_session_as_full(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(7);
+    struct side *source = led_scene(scene), *backup = &scene->sides[1];
+    write_one(source, SLOT, 0, WROTE_ITEM, false);
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    assert_true(has_event(source, SYNC_BECAME));
+    uint64_t ver = store_ver(backup->store, SLOT);
+    backup->budget.limit_bytes = 0;
+    for (int i = 0; i < 400 && state_of(source, SLOT, 1) == SYNC_SYNCED; i++) {
+        write_one(source, SLOT, i % KEYS, WROTE_ITEM, false);
+        settle(scene);
+    }
+    assert_int_equal(await(source, SYNC_ENDED).why, SYNC_ENDED_FULL);
+    assert_true(store_ver(backup->store, SLOT) >= ver);
+    check_copy(backup, SLOT);
+    backup->budget.limit_bytes = 64u << 20;
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    check_equal(source, backup, SLOT);
+    scene_close(scene);
+}
+
+static void a_mark_is_acknowledged_when_all_before_it_is_applied(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(8);
+    struct side *source = led_scene(scene), *backup = &scene->sides[1];
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    uint64_t version = write_one(source, SLOT, 0, WROTE_ITEM, false);
+    uint64_t number = sync_mark(source->sync, peer_to(source, 1));
+    assert_true(number == sync_position(source->sync, peer_to(source, 1)));
+    assert_true(sync_acked(source->sync, peer_to(source, 1)) < number);
+    settle(scene);
+    assert_true(sync_acked(source->sync, peer_to(source, 1)) == number);
+    assert_true(store_ver(backup->store, SLOT) == version);
+    scene_close(scene);
+}
+
+static void a_floor_goes_to_the_synced(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(9);
+    struct side *source = led_scene(scene), *backup = &scene->sides[1];
+    write_one(source, SLOT, 0, WROTE_ITEM, false);
+    uint64_t floor = write_one(source, SLOT, 0, WROTE_TOMBSTONE, false);
+    assert_true(sync_floor_max(source->sync, SLOT) == UINT64_MAX);
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    assert_true(sync_floor_max(source->sync, SLOT) == floor);
+    copy_raise_floor(source->store, SLOT, floor);
+    sync_floor(source->sync, SLOT, floor);
+    settle(scene);
+    assert_true(store_copy(backup->store, SLOT)->floor == floor);
+    struct key_text text;
+    struct store_key key = key_of(&text, SLOT, 0);
+    struct store_item item;
+    assert_int_equal(store_find(backup->store, &key, &item), STORE_NONE);
+    write_one(source, SLOT, 1, WROTE_ITEM, false);
+    assert_true(sync_floor_max(source->sync, SLOT) == floor);
+    settle(scene);
+    assert_true(sync_floor_max(source->sync, SLOT) == store_ver(source->store, SLOT));
+    scene_close(scene);
+}
+
+static void what_expires_travels_as_time_left(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(10);
+    struct side *source = led_scene(scene), *backup = &scene->sides[1];
+    store_tell_time(backup->store, 5000);
+    struct key_text text;
+    struct store_key key = key_of(&text, SLOT, 0);
+    assert_int_equal(
+        store_put(source->store, &key, &(struct store_put){.expires_s = 10 + 77}, NULL), ERR_OK);
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    struct store_item item;
+    assert_true(store_get(backup->store, &key, &item));
+    assert_int_equal(item.expires_s, 5000 + 77);
+    scene_close(scene);
+}
+
+static void another_process_of_that_name_gets_nothing(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(11);
+    struct side *source = led_scene(scene);
+    sync_offer(source->sync, SLOT, peer_to(source, 1), 999, SYNC_FOR_GROUP, scene->now);
+    settle(scene);
+    assert_int_equal(await(source, SYNC_ENDED).why, SYNC_ENDED_STRANGER);
+    assert_int_equal(scene->sides[1].stats.sync_full_starts, 0);
+    scene_close(scene);
+}
+
+static void only_the_primary_of_this_epoch_may_offer(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(12);
+    scene_place(scene, 0);
+    scene_seal(scene);
+    struct side *other = &scene->sides[2];
+    copy_lead(other->store, SLOT, scene->epoch);
+    write_one(other, SLOT, 0, WROTE_ITEM, false);
+    offer_to(other, SLOT, 1);
+    settle(scene);
+    assert_int_equal(await(other, SYNC_ENDED).why, SYNC_ENDED_NOSYNC);
+    assert_true(store_ver(scene->sides[1].store, SLOT) == 0);
+    scene_close(scene);
+}
+
+static void who_refuses_takes_no_session(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(13);
+    struct side *source = led_scene(scene);
+    sync_refuse(scene->sides[1].sync, true);
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    assert_int_equal(await(source, SYNC_ENDED).why, SYNC_ENDED_NOSYNC);
+    scene_close(scene);
+}
+
+/* --- epochs ----------------------------------------------------------------------------------- */
+
+static void a_stream_of_a_view_not_adopted_yet_waits_for_it(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(14);
+    struct side *source = led_scene(scene), *backup = &scene->sides[1];
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    scene_place(scene, 0);
+    scene->epoch++;
+    side_seal(source, scene->epoch);
+    copy_lead(source->store, SLOT, scene->epoch);
+    write_one(source, SLOT, 0, WROTE_ITEM, false);
+    offer_to(source, SLOT, 1);
+    scene->cuts = true;
+    settle(scene);
+    assert_int_equal(state_of(source, SLOT, 1), SYNC_OFFERED);
+    assert_true(store_ver(backup->store, SLOT) == 0);
+    side_seal(backup, scene->epoch);
+    settle(scene);
+    assert_int_equal(state_of(source, SLOT, 1), SYNC_SYNCED);
+    check_equal(source, backup, SLOT);
+    scene_close(scene);
+}
+
+static void a_stream_of_a_lower_epoch_is_stale(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(15);
+    struct side *source = led_scene(scene), *backup = &scene->sides[1];
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    scene_place(scene, 0);
+    side_seal(backup, scene->epoch + 1);
+    scene->view.epoch = scene->epoch;
+    uint64_t version = write_one(source, SLOT, 0, WROTE_ITEM, false);
+    settle(scene);
+    assert_true(acked_of(source, SLOT, 1) < version);
+    assert_true(store_ver(backup->store, SLOT) == 0);
+    scene_close(scene);
+}
+
+static void sealing_ends_everything_without_a_word(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(16);
+    struct side *source = led_scene(scene), *backup = &scene->sides[1];
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    uint64_t position = sync_position(source->sync, peer_to(source, 1));
+    write_one(source, SLOT, 0, WROTE_ITEM, false);
+    scene_place(scene, 0);
+    scene_seal(scene);
+    struct sync_event event;
+    assert_false(sync_take_event(source->sync, &event));
+    assert_int_equal(state_of(source, SLOT, 1), SYNC_NONE);
+    assert_false(sync_is_received(backup->sync, SLOT));
+    settle(scene);
+    assert_true(store_ver(backup->store, SLOT) == 0);
+    assert_true(sync_position(source->sync, peer_to(source, 1)) >= position);
+    copy_lead(source->store, SLOT, scene->epoch);
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    check_equal(source, backup, SLOT);
+    scene_close(scene);
+}
+
+/* --- advance ---------------------------------------------------------------------------------- */
+
+static bool slots_meant[SLOT_COUNT];
+
+static void mean_only(const uint32_t *slots, size_t count)
+{
+    memset(slots_meant, 0, sizeof(slots_meant));
+    for (size_t i = 0; i < count; i++)
+        slots_meant[slots[i]] = true;
+}
+
+static void advance_means_every_slot_that_is_the_same_and_no_other(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(17);
+    /* By what they are to be: same, excepted, of another ver, soiled, of another act. */
+    static const uint32_t slots[] = {5, 6, 7, 8, 9};
+    struct side *source = &scene->sides[0], *backup = &scene->sides[1];
+    scene_place(scene, 0);
+    scene_seal(scene);
+    for (size_t i = 0; i < ARRAY_COUNT(slots); i++) {
+        copy_lead(source->store, slots[i], scene->epoch);
+        write_one(source, slots[i], 0, WROTE_ITEM, false);
+        if (slots[i] != 9)
+            offer_to(source, slots[i], 1);
+    }
+    settle(scene);
+    write_one(source, 7, 1, WROTE_ITEM, false); /* never arrives */
+    uint32_t act = scene->epoch;
+    scene_place(scene, 0);
+    scene_seal(scene);
+    copy_soil(backup->store, 8);
+    struct sync_check checks[ARRAY_COUNT(slots)];
+    uint32_t check_count = 0;
+    mean_only(slots, ARRAY_COUNT(slots));
+    slots_meant[6] = false;
+    for (size_t i = 0; i < ARRAY_COUNT(slots); i++) {
+        copy_lead(source->store, slots[i], scene->epoch);
+        if (slots_meant[slots[i]])
+            checks[check_count++] = (struct sync_check){.slot = (uint16_t)slots[i],
+                                                        .ver = store_ver(source->store, slots[i])};
+    }
+    struct sync_advance advance = {
+        .act = act, .slots = slots_meant, .checks = checks, .check_count = check_count};
+    assert_true(sync_advance(source->sync, peer_to(source, 1), generation_of(1), &advance,
+                             scene->now) != 0);
+    uint64_t before = sync_position(source->sync, peer_to(source, 1));
+    uint64_t version = write_one(source, 5, 2, WROTE_ITEM, true); /* behind it in the stream */
+    assert_true(sync_position(source->sync, peer_to(source, 1)) == before + 1);
+    settle(scene);
+    static const enum sync_state want[] = {SYNC_SYNCED, SYNC_NONE, SYNC_NONE, SYNC_NONE, SYNC_NONE};
+    for (size_t i = 0; i < ARRAY_COUNT(slots); i++) {
+        assert_int_equal(state_of(source, slots[i], 1), want[i]);
+        assert_int_equal(store_copy(backup->store, slots[i])->act == scene->epoch,
+                         want[i] == SYNC_SYNCED);
+    }
+    struct sync_event event;
+    uint32_t nosync = 0;
+    while (sync_take_event(source->sync, &event))
+        nosync += event.change == SYNC_ENDED && event.why == SYNC_ENDED_NOSYNC;
+    assert_int_equal(nosync, 3);
+    assert_true(acked_of(source, 5, 1) == version);
+    check_equal(source, backup, 5);
+    scene_close(scene);
+}
+
+static void one_advance_and_one_acknowledgement_whatever_the_number_of_slots(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(18);
+    struct side *source = &scene->sides[0], *backup = &scene->sides[1];
+    scene_place(scene, 0);
+    scene_seal(scene);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        slots_meant[slot] = true;
+        copy_lead(source->store, slot, scene->epoch);
+    }
+    struct sync_advance advance = {.act = 0, .slots = slots_meant};
+    assert_true(sync_advance(source->sync, peer_to(source, 1), generation_of(1), &advance,
+                             scene->now) == 0); /* the link is not up yet */
+    settle(scene);
+    assert_int_equal(await(source, SYNC_UP).peer, peer_to(source, 1));
+    uint64_t before = sync_position(source->sync, peer_to(source, 1));
+    assert_true(sync_advance(source->sync, peer_to(source, 1), generation_of(1), &advance,
+                             scene->now) != 0);
+    assert_true(sync_position(source->sync, peer_to(source, 1)) == before + 1);
+    sync_flush(source->sync, scene->now);
+    size_t bytes = 0;
+    for (int i = 0; i < WIRES; i++)
+        bytes += reply_len(&scene->wires[i].session[0].out);
+    assert_in_range(bytes, 1, 200);
+    settle(scene);
+    uint32_t became = 0, acked = 0;
+    struct sync_event event;
+    while (sync_take_event(source->sync, &event)) {
+        became += event.change == SYNC_BECAME;
+        acked += event.change == SYNC_ACKED;
+    }
+    assert_int_equal(became, SLOT_COUNT);
+    assert_int_equal(acked, 1);
+    assert_int_equal(store_copy(backup->store, 0)->act, scene->epoch);
+    scene_close(scene);
+}
+
+/* --- pull ------------------------------------------------------------------------------------- */
+
+static void a_primary_pulls_the_copy_that_it_has_chosen(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(19);
+    struct side *chosen = led_scene(scene), *primary = &scene->sides[1];
+    write_some(chosen);
+    scene_place(scene, 1);
+    scene_seal(scene);
+    uint32_t act = store_copy(chosen->store, SLOT)->act;
+    uint64_t ver = store_ver(chosen->store, SLOT);
+    uint64_t sid =
+        sync_pull(primary->sync, SLOT, peer_to(primary, 0), generation_of(0), act, ver, scene->now);
+    settle(scene);
+    struct sync_event event = await(primary, SYNC_PULLED);
+    assert_true(event.sid == sid);
+    assert_int_equal(event.act, act);
+    assert_true(event.ver == ver);
+    assert_true(event.is_clean);
+    check_equal(chosen, primary, SLOT);
+    check_copy(primary, SLOT);
+    assert_int_equal(state_of(chosen, SLOT, 1), SYNC_NONE);
+    assert_false(sync_is_received(primary->sync, SLOT));
+    scene_close(scene);
+}
+
+static void a_copy_that_has_moved_is_not_pulled(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(20);
+    struct side *chosen = led_scene(scene), *primary = &scene->sides[1];
+    write_some(chosen);
+    scene_place(scene, 1);
+    scene_seal(scene);
+    sync_pull(primary->sync, SLOT, peer_to(primary, 0), generation_of(0), 1,
+              store_ver(chosen->store, SLOT) - 1, scene->now);
+    settle(scene);
+    assert_int_equal(await(primary, SYNC_PULL_FAILED).why, SYNC_ENDED_MOVED);
+    assert_true(store_ver(primary->store, SLOT) == 0);
+    scene_close(scene);
+}
+
+static void a_pull_of_which_nothing_comes_fails_in_time(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(21);
+    struct side *primary = &scene->sides[1];
+    scene_place(scene, 1);
+    scene_seal(scene);
+    sync_pull(primary->sync, SLOT, peer_to(primary, 0), generation_of(0), 0, 0, scene->now);
+    sync_flush(primary->sync, scene->now);
+    assert_true(sync_deadline(primary->sync) <= scene->now.mono_ms + SYNC_PULL_TIMEOUT_MS);
+    scene->now.mono_ms += SYNC_PULL_TIMEOUT_MS;
+    sync_tick(primary->sync, scene->now);
+    assert_int_equal(await(primary, SYNC_PULL_FAILED).why, SYNC_ENDED_TIMEOUT);
+    scene_close(scene);
+}
+
+/* --- bounds ----------------------------------------------------------------------------------- */
+
+static void many_sessions_take_turns(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(22);
+    struct side *source = &scene->sides[0], *backup = &scene->sides[1];
+    scene_place(scene, 0);
+    scene_seal(scene);
+    uint32_t count = 3 * SYNC_OPEN_MAX;
+    for (uint32_t slot = 0; slot < count; slot++) {
+        copy_lead(source->store, slot, scene->epoch);
+        if (slot % 8 == 0)
+            for (int i = 0; i < 10; i++)
+                write_one(source, slot, i, WROTE_ITEM, false);
+        sync_offer(source->sync, slot, peer_to(source, 1), generation_of(1),
+                   slot < count - 1 ? SYNC_FOR_LEARNER : SYNC_FOR_QUORUM, scene->now);
+    }
+    struct sync_progress progress;
+    sync_progress_sum(source->sync, &progress);
+    assert_int_equal(progress.queued, count);
+    sync_flush(source->sync, scene->now);
+    for (int i = 0; i < 3; i++) /* dialled, HELLO, WELCOME */
+        assert_true(arrive(scene, &scene->wires[0], i == 2));
+    sync_flush(source->sync, scene->now);
+    sync_progress_sum(source->sync, &progress);
+    assert_int_equal(progress.sending, SYNC_OPEN_MAX);
+    assert_int_equal(progress.queued, count - SYNC_OPEN_MAX);
+    assert_int_equal(state_of(source, count - 1, 1), SYNC_OFFERED); /* it goes first */
+    settle(scene);
+    sync_progress(source->sync, peer_to(source, 1), &progress);
+    assert_int_equal(progress.synced, count);
+    assert_int_equal(progress.sending + progress.queued, 0);
+    assert_true(progress.items_left == 0);
+    assert_int_equal(sync_next_peer(source->sync, 0), peer_to(source, 1));
+    assert_int_equal(sync_next_peer(source->sync, peer_to(source, 1)), PEER_NONE);
+    sync_progress(backup->sync, peer_to(backup, 0), &progress);
+    assert_int_equal(progress.received, count);
+    for (uint32_t slot = 0; slot < count; slot += 8)
+        check_equal(source, backup, slot);
+    scene_close(scene);
+}
+
+static void no_more_than_a_window_of_items_is_under_way(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(23);
+    struct side *source = led_scene(scene);
+    for (int i = 0; i < 30; i++)
+        write_one(source, SLOT, i % KEYS, WROTE_ITEM, false);
+    offer_to(source, SLOT, 1);
+    size_t most = 0;
+    for (int turn = 0; turn < 200 && state_of(source, SLOT, 1) != SYNC_SYNCED; turn++) {
+        for (int i = 0; i < SIDES; i++)
+            sync_flush(scene->sides[i].sync, scene->now);
+        size_t bytes = 0;
+        for (int i = 0; i < WIRES; i++)
+            bytes += reply_len(&scene->wires[i].session[0].out);
+        most = bytes > most ? bytes : most;
+        for (int i = 0; i < WIRES; i++)
+            for (int end = 0; end < 2; end++)
+                while (arrive(scene, &scene->wires[i], end))
+                    ;
+    }
+    assert_int_equal(state_of(source, SLOT, 1), SYNC_SYNCED);
+    assert_in_range(most, 1000, 4096 + VALUE_BYTES + 400);
+    scene_close(scene);
+}
+
+static void a_rate_is_kept(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(24);
+    struct side *source = &scene->sides[0];
+    sync_close(source->sync);
+    source->sync = sync_open(&(struct sync_setup){.store = source->store,
+                                                  .links = &source->links,
+                                                  .env = &source->env,
+                                                  .log = &source->log,
+                                                  .stats = &source->stats,
+                                                  .window_bytes = 1u << 20,
+                                                  .rate_bytes_s = 100000});
+    (void)led_scene(scene);
+    const uint32_t slots = 60;
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        copy_lead(source->store, slot, scene->epoch);
+        for (int i = 0; i < 60; i++)
+            write_one(source, slot, i % KEYS, WROTE_ITEM, false);
+        offer_to(source, slot, 1);
+    }
+    uint64_t began_ms = scene->now.mono_ms;
+    uint32_t synced = 0;
+    for (int turn = 0; turn < 20000 && synced < slots; turn++) {
+        settle(scene);
+        for (synced = 0; synced < slots && state_of(source, synced, 1) == SYNC_SYNCED; synced++)
+            ;
+        uint64_t deadline = sync_deadline(source->sync);
+        assert_true(synced == slots || deadline < UINT64_MAX);
+        if (synced < slots)
+            scene->now.mono_ms = deadline;
+    }
+    assert_int_equal(synced, slots);
+    uint64_t ms = scene->now.mono_ms - began_ms, bytes = source->stats.sync_bytes_sent;
+    assert_true(bytes > 150000);
+    /* What may go at once, at the beginning, does not count. */
+    assert_true((bytes - 64 * 1024) * 1000 <= (ms + 100) * 105000);
+    scene_close(scene);
+}
+
+static void a_large_value_goes_in_pieces(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(25);
+    struct side *source = led_scene(scene), *backup = &scene->sides[1];
+    const size_t len = 5u << 20;
+    char *bytes = malloc(len);
+    memset(bytes, 'x', len);
+    struct key_text text;
+    struct store_key key = key_of(&text, SLOT, 0);
+    assert_int_equal(
+        store_put(source->store, &key, &(struct store_put){.head = span_of(bytes, len)}, NULL),
+        ERR_OK);
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    struct store_item item;
+    assert_true(store_get(backup->store, &key, &item));
+    assert_true(span_equal(item.value, span_of(bytes, len)));
+    /* And as a write, to one that has no room for it: the session ends, and nothing else does. */
+    assert_true(has_event(source, SYNC_BECAME));
+    backup->budget.limit_bytes = 0;
+    backup->budget.used_bytes += 32u << 20;
+    assert_int_equal(
+        store_put(source->store, &key, &(struct store_put){.head = span_of(bytes, len)}, NULL),
+        ERR_OK);
+    sync_write(source->sync, &(struct sync_write){.what = SYNC_WRITE_KEY,
+                                                  .slot = SLOT,
+                                                  .version = store_ver(source->store, SLOT),
+                                                  .key = &key});
+    uint64_t number = sync_mark(source->sync, peer_to(source, 1));
+    settle(scene);
+    assert_int_equal(await(source, SYNC_ENDED).why, SYNC_ENDED_FULL);
+    assert_true(await(source, SYNC_ACKED).number == number);
+    backup->budget.used_bytes -= 32u << 20;
+    free(bytes);
+    scene_close(scene);
+}
+
+/* --- everything at once ----------------------------------------------------------------------- */
+
+#define PLAY_SLOTS 3
+static const uint32_t play_slots[PLAY_SLOTS] = {17, 4711, 16383};
+
+enum led_state { LED_COLLECTING, LED_PULLING, LED_LEADING };
+
+/* A slot in the present epoch, as its primary would see it. */
+struct led {
+    int primary;
+    enum led_state state;
+    uint32_t origin_act;
+    bool is_origin_clean;
+    bool has_written;
+    uint64_t acked; /* by the primary and another, in any epoch */
+};
+
+struct play {
+    struct scene *scene;
+    struct led led[PLAY_SLOTS];
+    bool is_healing;
+};
+
+static struct side *primary_of(struct play *play, int at)
+{
+    return &play->scene->sides[play->led[at].primary];
+}
+
+/* "Record act = e', clean. Only now the backups are approached." */
+static void lead(struct play *play, int at, uint32_t origin_act, bool is_clean)
+{
+    struct led *led = &play->led[at];
+    struct side *side = primary_of(play, at);
+    const struct copy *copy = store_copy(side->store, play_slots[at]);
+    assert_true(led->acked == 0 || covers(copy, led->acked));
+    copy_lead(side->store, play_slots[at], play->scene->epoch);
+    led->state = LED_LEADING;
+    led->origin_act = origin_act;
+    led->is_origin_clean = is_clean;
+    led->has_written = false;
+    for (int other = 0; other < SIDES; other++)
+        if (other != side->number)
+            offer_to(side, play_slots[at], other);
+}
+
+/* The own answer and another's are two of three, enough for every epoch: all have that group. */
+static void collect(struct play *play, int at)
+{
+    struct led *led = &play->led[at];
+    struct side *side = primary_of(play, at);
+    int other = (side->number + 1 + (int)draw(play->scene, SIDES - 1)) % SIDES;
+    struct side *answers[] = {side, &play->scene->sides[other]};
+    const struct copy *own = store_copy(answers[0]->store, play_slots[at]);
+    uint32_t own_act = own->act;
+    bool own_clean = own->is_clean;
+    const struct copy *its = store_copy(answers[1]->store, play_slots[at]);
+    uint64_t own_ver = store_ver(answers[0]->store, play_slots[at]);
+    uint64_t its_ver = store_ver(answers[1]->store, play_slots[at]);
+    if (its->act > own_act || (its->act == own_act && its_ver > own_ver)) {
+        led->state = LED_PULLING;
+        sync_pull(side->sync, play_slots[at], peer_to(side, other), generation_of(other), its->act,
+                  its_ver, play->scene->now);
+    } else {
+        lead(play, at, own_act, own_clean);
+    }
+}
+
+static int play_slot_of(uint32_t slot)
+{
+    for (int at = 0; at < PLAY_SLOTS; at++)
+        if (play_slots[at] == slot)
+            return at;
+    fail();
+    return -1;
+}
+
+static void try_to_advance(struct play *play, int at, struct side *side, uint32_t peer)
+{
+    struct led *led = &play->led[at];
+    mean_only(&play_slots[at], 1);
+    struct sync_check check = {.slot = (uint16_t)play_slots[at],
+                               .ver = store_ver(side->store, play_slots[at])};
+    struct sync_advance advance = {
+        .act = led->origin_act, .slots = slots_meant, .checks = &check, .check_count = 1};
+    int other = side_at(side, peer);
+    if (sync_advance(side->sync, peer, generation_of(other), &advance, play->scene->now) == 0)
+        offer_to(side, play_slots[at], other);
+}
+
+static void take_events(struct play *play, struct side *side)
+{
+    struct sync_event event;
+    while (sync_take_event(side->sync, &event)) {
+        int at =
+            event.change == SYNC_UP || event.change == SYNC_ACKED ? 0 : play_slot_of(event.slot);
+        struct led *led = &play->led[at];
+        switch (event.change) {
+        case SYNC_PULLED:
+            assert_int_equal(led->state, LED_PULLING);
+            lead(play, at, event.act, event.is_clean);
+            break;
+        case SYNC_PULL_FAILED:
+            assert_int_equal(led->state, LED_PULLING);
+            collect(play, at);
+            break;
+        case SYNC_ENDED:
+            assert_int_equal(led->primary, side->number);
+            if (!led->has_written && led->is_origin_clean && draw(play->scene, 2))
+                try_to_advance(play, at, side, event.peer);
+            else
+                offer_to(side, event.slot, side_at(side, event.peer));
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+/* What the primary and one synced backup have is acknowledged. */
+static void note_acked(struct play *play)
+{
+    for (int at = 0; at < PLAY_SLOTS; at++) {
+        struct side *side = primary_of(play, at);
+        if (play->led[at].state != LED_LEADING)
+            continue;
+        for (int other = 0; other < SIDES; other++) {
+            uint64_t acked = other == side->number ? 0 : acked_of(side, play_slots[at], other);
+            if (acked > play->led[at].acked)
+                play->led[at].acked = acked;
+        }
+    }
+}
+
+static void begin_epoch(struct play *play)
+{
+    struct scene *scene = play->scene;
+    scene_place(scene, 0);
+    for (int at = 0; at < PLAY_SLOTS; at++) {
+        play->led[at].primary = (int)draw(scene, SIDES);
+        play->led[at].state = LED_COLLECTING;
+        scene_ring(scene)->primary[play_slots[at]] = (uint16_t)play->led[at].primary;
+    }
+    scene_seal(scene);
+    for (int at = 0; at < PLAY_SLOTS; at++)
+        collect(play, at);
+}
+
+static void write_at_random(struct play *play, int at)
+{
+    struct led *led = &play->led[at];
+    struct scene *scene = play->scene;
+    if (led->state != LED_LEADING || scene->write_count == WRITES_MAX)
+        return;
+    static const enum written kinds[] = {WROTE_ITEM, WROTE_ITEM,      WROTE_ITEM,   WROTE_TOMBSTONE,
+                                         WROTE_ITEM, WROTE_TOMBSTONE, WROTE_NOTHING};
+    bool is_flush = draw(scene, 40) == 0;
+    write_one(primary_of(play, at), play_slots[at], (int)draw(scene, KEYS),
+              is_flush ? WROTE_FLUSH : kinds[draw(scene, ARRAY_COUNT(kinds))], draw(scene, 4) == 0);
+    led->has_written = true;
+}
+
+/* "The primary of an active slot may raise floor to f if …" */
+static void raise_floor(struct play *play, int at)
+{
+    struct led *led = &play->led[at];
+    struct side *side = primary_of(play, at);
+    if (led->state != LED_LEADING)
+        return;
+    uint64_t floor = sync_floor_max(side->sync, play_slots[at]);
+    for (int other = 0; other < SIDES; other++) {
+        uint64_t acked = other == side->number ? UINT64_MAX : acked_of(side, play_slots[at], other);
+        floor = acked < floor ? acked : floor;
+    }
+    if (floor <= store_copy(side->store, play_slots[at])->floor)
+        return;
+    copy_raise_floor(side->store, play_slots[at], floor);
+    sync_floor(side->sync, play_slots[at], floor);
+}
+
+static void arrive_at_random(struct scene *scene)
+{
+    uint32_t first = draw(scene, 2 * WIRES);
+    for (uint32_t i = 0; i < 2 * WIRES; i++) {
+        uint32_t at = (first + i) % (2 * WIRES);
+        if (arrive(scene, &scene->wires[at / 2], (int)at % 2))
+            return;
+    }
+}
+
+static void step(struct play *play)
+{
+    struct scene *scene = play->scene;
+    uint32_t kind = draw(scene, 100);
+    scene->now.mono_ms += draw(scene, 5);
+    if (kind < 50)
+        arrive_at_random(scene);
+    else if (kind < 70)
+        sync_flush(scene->sides[draw(scene, SIDES)].sync, scene->now);
+    else if (kind < 88)
+        write_at_random(play, (int)draw(scene, PLAY_SLOTS));
+    else if (kind < 92)
+        raise_floor(play, (int)draw(scene, PLAY_SLOTS));
+    else if (kind < 94)
+        break_wire(scene, &scene->wires[draw(scene, WIRES)]);
+    else if (kind < 96)
+        (void)learn_of_close(scene, &scene->wires[draw(scene, WIRES)]);
+    else if (kind == 96 && draw(scene, 6) == 0)
+        begin_epoch(play);
+    else if (kind < 99)
+        sync_tick(scene->sides[draw(scene, SIDES)].sync, scene->now);
+    for (int i = 0; i < SIDES; i++)
+        take_events(play, &scene->sides[i]);
+    note_acked(play);
+}
+
+static void check_all(struct play *play)
+{
+    for (int i = 0; i < SIDES; i++) {
+        struct side *side = &play->scene->sides[i];
+        for (int at = 0; at < PLAY_SLOTS; at++)
+            check_copy(side, play_slots[at]);
+        sync_check(side->sync);
+    }
+}
+
+/* Faults over: all become synced, and equal. */
+static void heal(struct play *play)
+{
+    struct scene *scene = play->scene;
+    begin_epoch(play);
+    for (int round = 0; round < 20; round++) {
+        scene->now.mono_ms += 2000;
+        settle(scene);
+        for (int i = 0; i < SIDES; i++) {
+            sync_tick(scene->sides[i].sync, scene->now);
+            take_events(play, &scene->sides[i]);
+        }
+    }
+    for (int at = 0; at < PLAY_SLOTS; at++)
+        for (int other = 0; other < SIDES; other++)
+            if (other != play->led[at].primary) {
+                assert_int_equal(state_of(primary_of(play, at), play_slots[at], other),
+                                 SYNC_SYNCED);
+                check_equal(primary_of(play, at), &scene->sides[other], play_slots[at]);
+            }
+}
+
+static void play_one(uint64_t seed, int steps)
+{
+    struct play play = {.scene = scene_open(seed)};
+    play.scene->cuts = true;
+    begin_epoch(&play);
+    for (int i = 0; i < steps; i++) {
+        step(&play);
+        if (i % 8 == 0)
+            check_all(&play);
+    }
+    heal(&play);
+    check_all(&play);
+    scene_close(play.scene);
+}
+
+static void whatever_happens_every_copy_is_correct_for_what_it_states(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++)
+        play_one(seed, 1500);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3) { /* test_sync SEED STEPS: repeats one play */
+        play_one(strtoull(argv[1], NULL, 0), atoi(argv[2]));
+        return 0;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_session_brings_a_copy_to_the_sources_and_keeps_it_there),
+        cmocka_unit_test(writes_from_start_on_come_too_and_nothing_is_acknowledged_before_end),
+        cmocka_unit_test(a_tail_that_the_source_lacks_is_replaced_key_by_key),
+        cmocka_unit_test(a_copy_below_the_floor_is_emptied_first),
+        cmocka_unit_test(a_floor_that_passed_common_meanwhile_makes_the_source_offer_anew),
+        cmocka_unit_test(a_write_that_is_not_the_next_one_ends_the_session),
+        cmocka_unit_test(a_backup_without_memory_ends_the_session_as_full),
+        cmocka_unit_test(a_mark_is_acknowledged_when_all_before_it_is_applied),
+        cmocka_unit_test(a_floor_goes_to_the_synced),
+        cmocka_unit_test(what_expires_travels_as_time_left),
+        cmocka_unit_test(another_process_of_that_name_gets_nothing),
+        cmocka_unit_test(only_the_primary_of_this_epoch_may_offer),
+        cmocka_unit_test(who_refuses_takes_no_session),
+        cmocka_unit_test(a_stream_of_a_view_not_adopted_yet_waits_for_it),
+        cmocka_unit_test(a_stream_of_a_lower_epoch_is_stale),
+        cmocka_unit_test(sealing_ends_everything_without_a_word),
+        cmocka_unit_test(advance_means_every_slot_that_is_the_same_and_no_other),
+        cmocka_unit_test(one_advance_and_one_acknowledgement_whatever_the_number_of_slots),
+        cmocka_unit_test(a_primary_pulls_the_copy_that_it_has_chosen),
+        cmocka_unit_test(a_copy_that_has_moved_is_not_pulled),
+        cmocka_unit_test(a_pull_of_which_nothing_comes_fails_in_time),
+        cmocka_unit_test(many_sessions_take_turns),
+        cmocka_unit_test(no_more_than_a_window_of_items_is_under_way),
+        cmocka_unit_test(a_rate_is_kept),
+        cmocka_unit_test(a_large_value_goes_in_pieces),
+        cmocka_unit_test(whatever_happens_every_copy_is_correct_for_what_it_states),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
