@@ -124,10 +124,16 @@ int bench_main(int argc, char **argv)
     struct bench_dialect dialect;
     bench_dialect_init(&dialect, options.is_resp ? BENCH_RESP : BENCH_MEMCACHED, &keys,
                        options.multiget, options.value_bytes);
-    struct bench_load load;
-    enum err err = bench_load_open(&load, &options, &dialect);
+    struct bench_load load = {0};
+    struct bench_ring ring = {0};
+    enum err err = ERR_OK;
+    if (options.is_ring)
+        err = bench_ring_learn(&ring, options.servers, &keys, options.timeout_s);
+    if (err == ERR_OK)
+        err = bench_load_open(&load, &options, &dialect, options.is_ring ? &ring : NULL);
     code = err == ERR_OK ? run_phases(&load) : exit_code_of_err(err);
     bench_load_close(&load);
+    bench_ring_close(&ring);
     bench_dialect_close(&dialect);
     bench_keys_close(&keys);
     return code;

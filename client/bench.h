@@ -5,8 +5,9 @@
  * Every answer is checked (shape, key, value length); a latency begins when its request was meant
  * to leave, so a stalled server is charged for the requests it held up.
  *
- * Modules, each knowing only later ones: bench, bench_report, bench_load, bench_connect, bench_cpu,
- * bench_answer, bench_dialect, bench_keys, bench_draw, bench_histogram, bench_options. */
+ * Modules, each knowing only later ones: bench, bench_report, bench_load, bench_ring,
+ * bench_connect, bench_cpu, bench_answer, bench_dialect, bench_keys, bench_draw, bench_histogram,
+ * bench_options. */
 #ifndef DHT_CLIENT_BENCH_H
 #define DHT_CLIENT_BENCH_H
 

@@ -4,6 +4,8 @@
 #include "common/check.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <time.h>
@@ -55,6 +57,7 @@ static enum err connect_all(struct bench_load *load, const struct bench_servers 
 {
     for (uint32_t i = 0; i < load->options->clients; i++) {
         struct bench_connection *connection = &load->connections[i];
+        connection->server = i % servers->count;
         enum err err = bench_connect(servers, i, load->options->timeout_s, &connection->fd);
         if (err != ERR_OK)
             return err;
@@ -64,12 +67,29 @@ static enum err connect_all(struct bench_load *load, const struct bench_servers 
     return ERR_OK;
 }
 
+/* With a ring every server needs an active connection, or its keys are asked for by nobody. */
+static enum err check_servers(const struct bench_load *load)
+{
+    for (uint32_t server = 0; load->ring && server < load->ring->server_count; server++) {
+        bool is_asked = false;
+        for (uint32_t i = 0; i < load->options->active; i++)
+            is_asked = is_asked || load->active[i]->server == server;
+        if (is_asked || load->options->active == 0)
+            continue;
+        fprintf(stderr, "bench: --ring: fewer active connections than the %" PRIu32 " nodes\n",
+                load->ring->server_count);
+        return ERR_USAGE;
+    }
+    return ERR_OK;
+}
+
 enum err bench_load_open(struct bench_load *load, const struct bench_options *options,
-                         const struct bench_dialect *dialect)
+                         const struct bench_dialect *dialect, const struct bench_ring *ring)
 {
     uint32_t fill_batch = options->is_fill ? BENCH_FILL_BATCH : 1;
     *load = (struct bench_load){.options = options,
                                 .dialect = dialect,
+                                .ring = ring,
                                 .batch_max =
                                     options->pipeline > fill_batch ? options->pipeline : fill_batch,
                                 .epoll_fd = epoll_create1(EPOLL_CLOEXEC)};
@@ -85,8 +105,10 @@ enum err bench_load_open(struct bench_load *load, const struct bench_options *op
     choose_active(load);
     bench_allow_files(options->clients + OWN_FILES);
     struct bench_servers servers;
-    enum err err = bench_servers_resolve(&servers, options->servers);
-    return err != ERR_OK ? err : connect_all(load, &servers);
+    enum err err = bench_servers_resolve(&servers, ring ? ring->list.data : options->servers);
+    if (err == ERR_OK)
+        err = connect_all(load, &servers);
+    return err != ERR_OK ? err : check_servers(load);
 }
 
 void bench_load_close(struct bench_load *load)
@@ -111,6 +133,18 @@ void bench_load_close(struct bench_load *load)
 /* ---- sending ----------------------------------------------------------------------------------
  */
 
+/* Filling by the ring: where a server has lost its last connection its keys can't be stored. */
+static void give_up_server(struct bench_load *load, uint32_t server)
+{
+    for (uint32_t i = 0; i < load->options->active; i++)
+        if (load->active[i]->fd >= 0 && load->active[i]->server == server)
+            return;
+    uint64_t left = bench_ring_count(load->ring, server) - load->filled[server];
+    load->filled[server] += (uint32_t)left;
+    load->issued_count += left;
+    load->result->unsent_count += left;
+}
+
 static void lose(struct bench_load *load, struct bench_connection *connection)
 {
     uint64_t waiting = connection->due_count > connection->sent_count
@@ -125,6 +159,8 @@ static void lose(struct bench_load *load, struct bench_connection *connection)
     connection->asked_count = 0;
     if (connection->is_active)
         load->live_count--;
+    if (connection->is_active && load->ring && load->phase.kind == BENCH_FILL)
+        give_up_server(load, connection->server);
 }
 
 /* What a write has done with bytes: the rest waits in unsent until the socket takes more. */
@@ -175,16 +211,35 @@ static void send_unsent(struct bench_load *load, struct bench_connection *connec
         await(load, connection, EPOLLIN);
 }
 
+/* The next key to ask a connection for. */
+static uint32_t draw_key(struct bench_load *load, const struct bench_connection *connection)
+{
+    return load->ring ? bench_ring_draw(load->ring, connection->server, &load->draw, &load->prng)
+                      : bench_draw_next(&load->draw, &load->prng);
+}
+
+/* The next key to be stored while filling; number: of the request. */
+static uint32_t fill_key(struct bench_load *load, const struct bench_connection *connection,
+                         uint64_t number)
+{
+    if (!load->ring)
+        return (uint32_t)number;
+    uint32_t server = connection->server;
+    return load->ring->numbers[load->ring->first[server] + load->filled[server]++];
+}
+
 /* Draws the next request, appends it to out and to what the connection has asked. */
 static void write_request(struct bench_load *load, struct bench_connection *connection,
-                          uint64_t fill_number)
+                          uint64_t number)
 {
     char *out = load->out.data + load->out.end; /* send_batch made room */
-    struct bench_asked asked = {.is_set = true, .number = (uint32_t)fill_number};
+    struct bench_asked asked = {.is_set = true};
     if (load->phase.kind == BENCH_MIX) {
         double ratio = load->options->get_ratio;
         asked.is_set = ratio < 1 && bench_fraction(&load->prng) >= ratio;
-        asked.number = bench_draw_next(&load->draw, &load->prng);
+        asked.number = draw_key(load, connection);
+    } else {
+        asked.number = fill_key(load, connection, number);
     }
     char *end;
     if (asked.is_set) {
@@ -193,12 +248,18 @@ static void write_request(struct bench_load *load, struct bench_connection *conn
         uint32_t numbers[BENCH_MULTIGET_MAX];
         numbers[0] = asked.number;
         for (uint32_t i = 1; i < load->dialect->multiget; i++)
-            numbers[i] = bench_draw_next(&load->draw, &load->prng);
+            numbers[i] = draw_key(load, connection);
         end = bench_dialect_write_get(load->dialect, numbers, out);
     }
     buf_advance(&load->out, (size_t)(end - out));
     uint32_t last = connection->asked_first + connection->asked_count++;
     connection->asked[last < load->batch_max ? last : last - load->batch_max] = asked;
+}
+
+/* With a ring: the server's keys that are still to be stored. */
+static uint64_t fill_left(const struct bench_load *load, uint32_t server)
+{
+    return bench_ring_count(load->ring, server) - load->filled[server];
 }
 
 /* How many requests may go out on the connection at once: a whole batch when nothing is unanswered;
@@ -209,6 +270,8 @@ static uint64_t sendable_count(const struct bench_load *load,
     uint64_t room = load->phase.batch - connection->asked_count;
     uint64_t left =
         connection->asked_count > 0 ? 0 : load->phase.request_count - load->issued_count;
+    if (load->ring && load->phase.kind == BENCH_FILL && left > fill_left(load, connection->server))
+        left = fill_left(load, connection->server);
     if (load->phase.rate > 0)
         left = connection->due_count - connection->sent_count;
     return room < left ? room : left;
@@ -387,6 +450,7 @@ static void begin_phase(struct bench_load *load, const struct bench_phase *phase
     load->result = result;
     load->phase = *phase;
     load->issued_count = load->waiting_count = 0;
+    memset(load->filled, 0, sizeof(load->filled));
     load->start_ns = clock_ns();
     load->end_ns =
         phase->duration_ns == UINT64_MAX ? UINT64_MAX : load->start_ns + phase->duration_ns;

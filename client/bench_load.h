@@ -13,6 +13,7 @@
 #include "client/bench_draw.h"
 #include "client/bench_histogram.h"
 #include "client/bench_options.h"
+#include "client/bench_ring.h"
 #include "common/volley.h"
 
 #define BENCH_IN_BYTES   (256u * 1024) /* of one read */
@@ -23,6 +24,7 @@ struct bench_connection {
     bool is_active;            /* sends requests; the others only stay open */
     bool awaits_writing;       /* EPOLLOUT is asked for */
     uint32_t place;            /* of an active one: 0 … active-1 */
+    uint32_t server;           /* with a ring: whose keys it asks for */
     uint32_t asked_first;      /* oldest unanswered request within asked */
     uint32_t asked_count;      /* unanswered requests */
     struct bench_asked *asked; /* owned ring of batch_max entries; NULL if not active */
@@ -65,6 +67,7 @@ struct bench_phase {
 struct bench_load {
     const struct bench_options *options; /* borrowed */
     const struct bench_dialect *dialect; /* borrowed */
+    const struct bench_ring *ring;       /* borrowed; NULL: any server is asked for any key */
     struct bench_draw draw;
     struct prng prng;
     struct bench_connection *connections; /* owned; options->clients of them */
@@ -79,18 +82,21 @@ struct bench_load {
     uint32_t leaving_count;
     /* Of the phase that runs: */
     struct bench_phase phase;
-    struct bench_result *result; /* borrowed */
-    uint64_t start_ns, end_ns;   /* from end_ns on no request is sent */
-    uint64_t issued_count;       /* requests sent, or with a rate: due */
-    uint64_t waiting_count;      /* due but not sent, on live connections */
-    uint64_t unanswered_count;   /* sent but not answered */
+    struct bench_result *result;        /* borrowed */
+    uint64_t start_ns, end_ns;          /* from end_ns on no request is sent */
+    uint64_t issued_count;              /* requests sent, or with a rate: due */
+    uint32_t filled[BENCH_SERVERS_MAX]; /* with a ring: keys of each server that are issued */
+    uint64_t waiting_count;             /* due but not sent, on live connections */
+    uint64_t unanswered_count;          /* sent but not answered */
 };
 
 /* Connects all clients, one after the other; load is valid (bench_load_close) on every path.
- * options and dialect are borrowed until the load is closed.
+ * options, dialect and ring (NULL: any server is asked for any key) are borrowed until the load is
+ * closed.
  * errors  ERR_USAGE, ERR_CONNECT, each with a line on stderr. */
 MUST_USE enum err bench_load_open(struct bench_load *load, const struct bench_options *options,
-                                  const struct bench_dialect *dialect);
+                                  const struct bench_dialect *dialect,
+                                  const struct bench_ring *ring);
 void bench_load_close(struct bench_load *load);
 
 /* Runs one phase until every request sent is answered or its connection lost. Lost connections stay

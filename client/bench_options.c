@@ -25,6 +25,8 @@ static const struct option_row rows[] = {
     {"server", OPTION_TEXT, FIELD(servers), "127.0.0.1:11211", 0, 0, "HOST:PORT[,...]",
      "servers; the connections are spread over them"},
     {"resp", OPTION_FLAG, FIELD(is_resp), NULL, 0, 0, NULL, "speak to Redis instead of memcached"},
+    {"ring", OPTION_FLAG, FIELD(is_ring), NULL, 0, 0, NULL,
+     "ask each key of the node that leads it; the connections are spread over all nodes"},
     {"clients", OPTION_COUNT, FIELD(clients), "50", 1, 1e6, "N", "connections"},
     {"active", OPTION_COUNT, FIELD(active), NULL, 0, 1e6, "N",
      "of them send requests, the others stay idle (all)"},
@@ -125,6 +127,10 @@ static enum err check_together(struct bench_options *options, const char *progra
                 options->clients);
         return ERR_USAGE;
     }
+    if (options->is_ring && options->is_resp) {
+        fprintf(stderr, "%s: --ring: not with --resp\n", program);
+        return ERR_USAGE;
+    }
     if (options->active == 0 && (options->is_fill || options->request_count > 0)) {
         fprintf(stderr, "%s: --active 0: nobody to send --fill or --requests\n", program);
         return ERR_USAGE;
@@ -177,5 +183,6 @@ void bench_options_help(void)
          "  kvcli bench --fill --clients 50 --duration 5 --pid $(pidof dht-server)\n"
          "  kvcli bench --pipeline 32 --get-ratio 0.9 --zipf 0.99\n"
          "  kvcli bench --rate 20000 --json\n"
+         "  kvcli bench --ring --fill --get-ratio 0 -s 10.0.0.1:11211\n"
          "  kvcli bench --resp -s 127.0.0.1:6379");
 }

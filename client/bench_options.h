@@ -24,6 +24,7 @@ struct bench_options {
     double zipf;      /* exponent; 0: uniform */
     double rate;      /* requests a second over all clients; 0: as fast as answers come */
     bool is_resp;
+    bool is_ring; /* each connection asks a node of a cluster for keys that it leads */
     bool is_fill; /* store every key once before */
     bool is_json;
     bool is_help;

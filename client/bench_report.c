@@ -30,9 +30,10 @@ static void print_text(const struct bench_report *report)
 {
     const struct bench_options *options = report->options;
     const struct bench_result *result = report->result;
-    printf("load        %u connections, %u active, %u requests a batch, %.4g %% gets of %u keys\n",
-           options->clients, options->active, options->pipeline, options->get_ratio * 100,
-           options->multiget);
+    printf(
+        "load        %u connections, %u active, %u requests a batch, %.4g %% gets of %u keys%s\n",
+        options->clients, options->active, options->pipeline, options->get_ratio * 100,
+        options->multiget, options->is_ring ? ", of those who lead them" : "");
     printf("data        %u keys of %u bytes, values of %u bytes\n", report->keys->count,
            report->keys->key_bytes, options->value_bytes);
     printf("throughput  %.0f operations/s, %.0f requests/s, %.3f s\n",

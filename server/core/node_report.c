@@ -92,7 +92,8 @@ static const char *key_state(const struct node *node, uint64_t flush, enum store
         return "tombstone";
     if (item->version <= flush)
         return "flushed";
-    return item->expires_s <= store_now_s(node->store) ? "expired" : "item";
+    bool is_expired = item->expires_s != STORE_NEVER && item->expires_s <= store_now_s(node->store);
+    return is_expired ? "expired" : "item";
 }
 
 static void fill_copy(const struct node *node, const struct store_key *key, struct node_copy *copy)

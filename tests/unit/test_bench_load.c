@@ -99,7 +99,8 @@ static void open_fixture(struct fixture *fixture, enum manner manner, double get
     fixture->options.pipeline = pipeline;
     bench_keys_init(&fixture->keys, 100, 16);
     bench_dialect_init(&fixture->dialect, BENCH_MEMCACHED, &fixture->keys, 1, 3);
-    assert_int_equal(bench_load_open(&fixture->load, &fixture->options, &fixture->dialect), ERR_OK);
+    assert_int_equal(bench_load_open(&fixture->load, &fixture->options, &fixture->dialect, NULL),
+                     ERR_OK);
 }
 
 static void close_fixture(struct fixture *fixture)

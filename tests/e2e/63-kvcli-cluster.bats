@@ -1,0 +1,73 @@
+#!/usr/bin/env bats
+# What kvcli makes of a cluster: status, where, transfers, the ways out, bench by the ring.
+
+load helpers
+
+setup() { start_cluster; }
+teardown() { end_all; }
+
+is_well() { kvcli status >/dev/null; }
+
+@test "status asks every node and says that all is well" {
+    wait_until 10 is_well
+    run kvcli status
+    [ "$status" -eq 0 ]
+    [[ ${lines[1]} == --*NODE*GENERATION*ITEMS*BYTES*OWNS*IN*OUT*UP*VERSION ]]
+    local p
+    for p in "${ports[@]}"; do
+        grep -Eq "^UN  127.0.0.1:$p  [0-9a-f]{10} .* 3[0-9]\.[0-9]% " <<<"$output"
+    done
+    [[ ${lines[5]} == "fully replicated 100.00%, under-replicated 0.00%, unavailable 0.00% (16384, 0 and 0 of 16384 slots)" ]]
+    kvcli status --json >"$BATS_TEST_TMPDIR/status"
+    [ "$(jq '.well, .fully_replicated, (.nodes | length)' "$BATS_TEST_TMPDIR/status" | tr '\n' ' ')" = 'true 16384 3 ' ]
+    [ "$(jq '[.nodes[].led] | add' "$BATS_TEST_TMPDIR/status")" = 16384 ]
+}
+
+@test "where asks each node of the group for its copy, and is the same from every node" {
+    wait_until 10 is_well
+    kvcli put fruit apple
+    local p
+    for p in "${ports[@]}"; do
+        port=$p kvcli where fruit nothing >"$BATS_TEST_TMPDIR/where.$p"
+        cmp "$BATS_TEST_TMPDIR/where.$p" "$BATS_TEST_TMPDIR/where.${ports[0]}"
+    done
+    [ "$(wc -l <"$BATS_TEST_TMPDIR/where.${ports[0]}")" -eq 8 ]
+    grep -Eq '^  127.0.0.1:[0-9]+  item +[0-9]+:[0-9]+ +primary +act [0-9]+, .*, clean, active$' "$BATS_TEST_TMPDIR/where.${ports[0]}"
+    [ "$(kvcli where fruit --json | jq '.copies | length')" -eq 3 ]
+    [ "$(kvcli where fruit --json | jq '.copies[0].version')" = "$(kvcli get fruit --json | jq .cas)" ]
+}
+
+@test "nothing is on its way when all is well" {
+    wait_until 10 is_well
+    run kvcli transfers
+    [ "$status" -eq 0 ]
+    [ -z "$output" ]
+}
+
+@test "the ways out want --yes where nobody can be asked, and name what is given up" {
+    run kvcli forget "127.0.0.1:${ports[2]}" </dev/null
+    [ "$status" -eq 1 ]
+    [[ $output == "Given up: 127.0.0.1:${ports[2]} (full, up)."* ]]
+    [[ $output == *'nobody can be asked here: --yes is wanted' ]]
+    run kvcli forget --yes nobody:1
+    [ "$status" -eq 1 ]
+    [[ $output == *'no member of the cluster has this name' ]]
+    run kvcli accept-loss --yes
+    [ "$status" -eq 1 ]
+    [[ $output == *'no member is down' ]]
+    run in_net "$BIN/kvcli" -s "127.0.0.1:${ports[0]},127.0.0.1:${ports[1]}" form --yes
+    [ "$status" -eq 2 ]
+}
+
+@test "bench --ring asks each key of its leader" {
+    wait_until 10 is_well
+    local before after p
+    before=$(for p in "${ports[@]}"; do stat_of "$p" forwards_sent; done)
+    kvcli bench --ring --clients 6 --keys 500 --fill --requests 2000 --get-ratio 0.5 --pipeline 4 --json >"$BATS_TEST_TMPDIR/bench"
+    [ "$(jq '.requests, .misses, .wrong, .refused, .lost' "$BATS_TEST_TMPDIR/bench" | tr '\n' ' ')" = '2000 0 0 0 0 ' ]
+    after=$(for p in "${ports[@]}"; do stat_of "$p" forwards_sent; done)
+    [ "$before" = "$after" ]
+    run kvcli bench --ring --clients 2 --requests 1
+    [ "$status" -eq 2 ]
+    [[ $output == *'fewer active connections than the 3 nodes' ]]
+}
