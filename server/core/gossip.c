@@ -192,6 +192,16 @@ static void take_word(struct gossip *gossip, uint32_t peer, uint64_t boot, uint3
     probe_answered(gossip, record, now);
 }
 
+static void take_pong(struct gossip *gossip, uint32_t peer, const struct message_PONG *pong,
+                      struct moment now)
+{
+    struct account *record = wire_record(gossip, peer);
+    take_word(gossip, peer, pong->boot, pong->inc, pong->hb, now);
+    /* It has taken a higher boot, having been told how it stands: its side of a split is here. */
+    if (record && pong->boot > record->boot && record->asked_number == 0)
+        exchange_ask(gossip, record, true, now);
+}
+
 static enum err take_question(struct gossip *gossip, uint32_t peer, const struct message *message,
                               struct reply *out, struct moment now)
 {
@@ -324,7 +334,7 @@ enum err gossip_message(struct gossip *gossip, uint32_t peer, const struct messa
     case MESSAGE_PING:
         return take_ping(gossip, peer, message, out, now);
     case MESSAGE_PONG:
-        take_word(gossip, peer, message->PONG.boot, message->PONG.inc, message->PONG.hb, now);
+        take_pong(gossip, peer, &message->PONG, now);
         return ERR_OK;
     case MESSAGE_PROBE:
         take_proof(gossip, peer, now);

@@ -184,7 +184,9 @@ void join_tick(struct gossip *gossip, struct moment now)
     uint32_t pause_ms = gossip->rejoin_pause_ms;
     if (gossip->isolated_since_ms != 0 && pause_ms > REJOIN_ISOLATED_MS)
         pause_ms = REJOIN_ISOLATED_MS;
-    gossip->rejoin_ms = now.mono_ms + pause_ms;
+    /* The two sides of a split have missed each other at one moment: each node tries at its own. */
+    gossip->rejoin_ms = now.mono_ms + pause_ms / 4 +
+                        prng_below(&gossip->prng, (uint64_t)pause_ms - pause_ms / 4 + 1);
 }
 
 uint64_t join_deadline(const struct gossip *gossip)

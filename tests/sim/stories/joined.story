@@ -34,5 +34,5 @@ run 2
      3.011 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=1 slots_lost=0
      3.016 n2   member-joined member=n4 boot=1767225603000 inc=0
      3.016 n3   member-joined member=n4 boot=1767225603000 inc=0
-     3.016 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=2 slots_lost=1374
      3.016 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=3 slots_lost=1427
+     3.016 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=2 slots_lost=1374

@@ -8,14 +8,14 @@ run 6
 ---
      2.000 -    kill node=n3
      2.007 n2   member-suspect member=n3 boot=1767225600000 inc=0 class=refused reporters=1 own=1 minority=0
-     2.007 n4   member-suspect member=n3 boot=1767225600000 inc=0 class=refused reporters=1 own=1 minority=0
      2.007 n1   member-suspect member=n3 boot=1767225600000 inc=0 class=refused reporters=1 own=1 minority=0
+     2.007 n4   member-suspect member=n3 boot=1767225600000 inc=0 class=refused reporters=1 own=1 minority=0
      2.207 n1   member-dead member=n3 boot=1767225600000 inc=0 class=refused reporters=3 own=1 minority=0
      2.207 n1   ring-changed members=3 ring=9742b38f23e94569 changes=2 slots_lost=0
      2.207 n2   member-dead member=n3 boot=1767225600000 inc=0 class=refused reporters=3 own=1 minority=0
      2.207 n2   ring-changed members=3 ring=9742b38f23e94569 changes=2 slots_lost=139
-     2.208 n4   member-dead member=n3 boot=1767225600000 inc=0 class=refused reporters=3 own=1 minority=0
-     2.208 n4   ring-changed members=3 ring=9742b38f23e94569 changes=2 slots_lost=0
+     2.207 n4   member-dead member=n3 boot=1767225600000 inc=0 class=refused reporters=3 own=1 minority=0
+     2.207 n4   ring-changed members=3 ring=9742b38f23e94569 changes=2 slots_lost=0
      7.207 n1   member-removed member=n3 boot=1767225600000 inc=0
-     7.207 n4   member-removed member=n3 boot=1767225600000 inc=0
      7.207 n2   member-removed member=n3 boot=1767225600000 inc=0
+     7.208 n4   member-removed member=n3 boot=1767225600000 inc=0

@@ -23,8 +23,8 @@ run 0.1
      2.109 n3   member-suspect member=n2 boot=1767225600000 inc=0 class=refused reporters=1 own=1 minority=0
      2.309 n1   member-dead member=n2 boot=1767225600000 inc=0 class=refused reporters=2 own=1 minority=0
      2.309 n1   ring-changed members=2 ring=9bae8dd03a5f5a90 changes=2 slots_lost=0
-     2.310 n3   member-dead member=n2 boot=1767225600000 inc=0 class=refused reporters=2 own=1 minority=0
-     2.310 n3   ring-changed members=2 ring=9bae8dd03a5f5a90 changes=2 slots_lost=180
+     2.309 n3   member-dead member=n2 boot=1767225600000 inc=0 class=refused reporters=2 own=1 minority=0
+     2.309 n3   ring-changed members=2 ring=9bae8dd03a5f5a90 changes=2 slots_lost=180
      2.316 -    answer from=n1 END
      2.606 -    say to=n3 get a
      2.608 -    answer from=n3 END

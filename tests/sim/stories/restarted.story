@@ -20,4 +20,4 @@ run 3
      2.111 n2   member-joined member=n4 boot=1767225600000 inc=0
      2.111 n2   member-joined member=n1 boot=1767225600000 inc=0
      2.111 n2   joined members=4 seeds=3
-     2.112 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=1 slots_lost=0
+     2.111 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=1 slots_lost=0

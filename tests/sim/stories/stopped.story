@@ -9,11 +9,11 @@ continue n4
 run 3
 ---
      2.000 -    stop node=n4
-     2.379 n3   member-suspect member=n4 boot=1767225600000 inc=0 class=stalled reporters=1 own=1 minority=0
-     2.381 n1   member-suspect member=n4 boot=1767225600000 inc=0 class=stalled reporters=1 own=0 minority=0
-     2.381 n2   member-suspect member=n4 boot=1767225600000 inc=0 class=stalled reporters=1 own=0 minority=0
+     3.814 n2   member-suspect member=n4 boot=1767225600000 inc=0 class=stalled reporters=1 own=1 minority=0
+     3.816 n3   member-suspect member=n4 boot=1767225600000 inc=0 class=stalled reporters=1 own=0 minority=0
+     3.816 n1   member-suspect member=n4 boot=1767225600000 inc=0 class=stalled reporters=1 own=0 minority=0
     10.000 -    continue node=n4
-    10.000 n4   refuted inc=1 state=SUSPECT class=stalled by=n3
+    10.000 n4   refuted inc=1 state=SUSPECT class=stalled by=n2
     10.001 n1   member-alive member=n4 inc=0 reason=answered
-    10.001 n3   member-alive member=n4 inc=0 reason=answered
     10.001 n2   member-alive member=n4 inc=0 reason=answered
+    10.001 n3   member-alive member=n4 inc=0 reason=answered
