@@ -12,7 +12,7 @@
 
 enum mutant {
     MUTANT_NONE,
-#define MUTANT_ENUM(name, check, sentence) MUTANT_##name,
+#define MUTANT_ENUM(name, check, seed, sentence) MUTANT_##name,
     MUTANT_LIST(MUTANT_ENUM)
 #undef MUTANT_ENUM
         MUTANT_COUNT

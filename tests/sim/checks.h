@@ -7,6 +7,8 @@
 
 #include "tests/sim/world.h"
 
+#define CHECK_COUNTS_MAX 64u
+
 /* One run of one check. */
 struct trial {
     uint64_t seed;
@@ -15,8 +17,8 @@ struct trial {
     uint32_t seconds;    /* of virtual time, where the check leaves it open */
     FILE *echo;
     bool is_debugged;
-    struct world *world; /* made by the check, closed by whoever runs it */
-    uint64_t counts[8];  /* whatever the check counts, added up over seeds */
+    struct world *world;               /* made by the check, closed by whoever runs it */
+    uint64_t counts[CHECK_COUNTS_MAX]; /* whatever the check counts, added up over seeds */
 };
 
 struct check {
@@ -25,10 +27,12 @@ struct check {
     void (*run)(struct trial *trial);
     uint32_t node_count; /* unless told otherwise */
     uint32_t seconds;
-    uint32_t seconds_long;  /* in `make test-long`; 0: the same */
-    uint32_t seeds_quick;   /* in `make test` */
-    uint32_t seeds_long;    /* in `make test-long` */
-    const char *counted[8]; /* names of the counts; a count that stays 0 over all seeds fails */
+    uint32_t seconds_long; /* in `make test-long`; 0: the same */
+    uint32_t seeds_quick;  /* in `make test` */
+    uint32_t seeds_long;   /* in `make test-long` */
+    /* Names of the counts; a count that stays 0 over all seeds fails, in as many seeds as are run
+     * in `make test`. */
+    const char *counted[CHECK_COUNTS_MAX];
 };
 
 extern const struct check checks[];

@@ -25,7 +25,7 @@
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 /* Seeds tried to catch a planted bug, unless told otherwise. */
-#define MUTANT_SEEDS 100u
+#define MUTANT_SEEDS 500u
 
 struct settings {
     const char *check; /* NULL: all */
@@ -139,22 +139,86 @@ static int run_check(const struct check *check, const struct settings *settings,
     return 0;
 }
 
-/* In a process of its own. Returns whether it held. */
-static bool run_apart(const struct check *check, const struct settings *settings, uint64_t fresh)
+/* What runs in processes of their own, a few at a time. */
+struct jobs {
+    size_t count;
+    int (*run)(void *arg, size_t i);                 /* in the process; returns its exit status */
+    void (*told)(void *arg, size_t i, bool is_good); /* in order, behind what it has printed */
+    void *arg;
+};
+
+struct job {
+    pid_t pid;
+    FILE *out; /* what it prints; NULL: straight out */
+    bool is_over;
+    bool is_good;
+};
+
+static void job_begin(const struct jobs *jobs, size_t i, struct job *job)
 {
+    job->out = jobs->count > 1 ? tmpfile() : NULL;
+    CHECK(jobs->count == 1 || job->out != NULL);
     fflush(stdout);
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) {
-        signal(SIGABRT, on_signal);
-        signal(SIGSEGV, on_signal);
-        int status = run_check(check, settings, fresh);
-        fflush(stdout);
-        _exit(status);
-    }
+    job->pid = fork();
+    CHECK(job->pid >= 0);
+    if (job->pid > 0)
+        return;
+    if (job->out)
+        CHECK(dup2(fileno(job->out), STDOUT_FILENO) >= 0);
+    int status = jobs->run(jobs->arg, i);
+    fflush(stdout);
+    _exit(status);
+}
+
+static void job_print(const struct job *job)
+{
+    char bytes[4096];
+    size_t got;
+    if (!job->out)
+        return;
+    rewind(job->out);
+    while ((got = fread(bytes, 1, sizeof(bytes), job->out)) > 0)
+        fwrite(bytes, 1, got, stdout);
+    fclose(job->out);
+}
+
+/* Waits for any of them to end. */
+static void job_wait(struct job *list, size_t begun)
+{
     int status;
-    CHECK(waitpid(child, &status, 0) == child);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    pid_t pid = wait(&status);
+    CHECK(pid > 0);
+    for (size_t i = 0; i < begun; i++) {
+        if (list[i].pid != pid)
+            continue;
+        list[i].is_over = true;
+        list[i].is_good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    }
+}
+
+/* Runs them all, as many at a time as there are processors. Returns whether all were good. */
+static bool jobs_run(const struct jobs *jobs)
+{
+    struct job *list = calloc(jobs->count, sizeof(*list));
+    CHECK(list != NULL);
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t at_a_time = processors > 1 ? (size_t)processors : 1;
+    size_t begun = 0, told = 0, under_way = 0;
+    bool is_good = true;
+    while (told < jobs->count) {
+        for (; begun < jobs->count && under_way < at_a_time; under_way++, begun++)
+            job_begin(jobs, begun, &list[begun]);
+        job_wait(list, begun);
+        under_way--;
+        for (; told < begun && list[told].is_over; told++) {
+            job_print(&list[told]);
+            jobs->told(jobs->arg, told, list[told].is_good);
+            fflush(stdout);
+            is_good &= list[told].is_good;
+        }
+    }
+    free(list);
+    return is_good;
 }
 
 static const struct check *find_check(const char *name)
@@ -196,56 +260,92 @@ static uint64_t seed_that_catches(size_t mutant, const struct settings *settings
     struct settings one = *settings;
     uint32_t seeds = settings->seeds ? settings->seeds : MUTANT_SEEDS;
     one.has_seed = true;
+    one.seed = mutant_lines[mutant].seed;
+    if (one.seed > 0 && catches(check, mutant, &one, false))
+        return one.seed;
     for (one.seed = 1; one.seed <= seeds; one.seed++)
-        if (catches(check, mutant, &one, false))
+        if (one.seed != mutant_lines[mutant].seed && catches(check, mutant, &one, false))
             return one.seed;
     return 0;
 }
 
+/* What is to be run, chosen from the table. */
+struct chosen {
+    const struct settings *settings;
+    size_t *places; /* in the table */
+    size_t count;
+    uint64_t fresh;
+};
+
+static int run_mutant(void *arg, size_t i)
+{
+    const struct chosen *chosen = arg;
+    size_t place = chosen->places[i];
+    const struct mutant_line *line = &mutant_lines[place];
+    uint64_t seed = seed_that_catches(place, chosen->settings);
+    printf("%s %zu - %s: %s; %s notices, seed %" PRIu64 "\n", seed > 0 ? "ok" : "not ok", i + 1,
+           line->name, line->sentence, line->check, seed);
+    return seed > 0 ? 0 : EXIT_FAILED;
+}
+
+static void mutant_told(void *arg, size_t i, bool is_good)
+{
+    (void)arg;
+    (void)i;
+    (void)is_good;
+}
+
 static int run_mutants(const struct settings *settings)
 {
-    uint32_t planned = 0, number = 0;
-    bool is_good = true;
+    struct chosen chosen = {.settings = settings,
+                            .places = calloc(mutant_count + 1, sizeof(*chosen.places))};
+    CHECK(chosen.places != NULL);
     for (size_t i = 0; i < mutant_count; i++)
-        planned += !settings->mutant || strcmp(settings->mutant, mutant_lines[i].name) == 0;
-    if (planned == 0) {
+        if (!settings->mutant || strcmp(settings->mutant, mutant_lines[i].name) == 0)
+            chosen.places[chosen.count++] = i;
+    if (chosen.count == 0) {
         fprintf(stderr, "sim: there is no such planted bug in this build\n");
         return EXIT_USAGE;
     }
-    printf("1..%" PRIu32 "\n", planned);
-    for (size_t i = 0; i < mutant_count; i++) {
-        const struct mutant_line *line = &mutant_lines[i];
-        if (settings->mutant && strcmp(settings->mutant, line->name) != 0)
-            continue;
-        uint64_t seed = seed_that_catches(i, settings);
-        is_good &= seed > 0;
-        printf("%s %" PRIu32 " - %s: %s; %s notices, seed %" PRIu64 "\n",
-               seed > 0 ? "ok" : "not ok", ++number, line->name, line->sentence, line->check, seed);
-    }
+    printf("1..%zu\n", chosen.count);
+    const struct jobs jobs = {chosen.count, run_mutant, mutant_told, &chosen};
+    bool is_good = jobs_run(&jobs);
+    free(chosen.places);
     return is_good ? 0 : EXIT_FAILED;
+}
+
+static int run_chosen(void *arg, size_t i)
+{
+    const struct chosen *chosen = arg;
+    signal(SIGABRT, on_signal);
+    signal(SIGSEGV, on_signal);
+    return run_check(&checks[chosen->places[i]], chosen->settings, chosen->fresh);
+}
+
+static void chosen_told(void *arg, size_t i, bool is_good)
+{
+    const struct chosen *chosen = arg;
+    const struct check *check = &checks[chosen->places[i]];
+    printf("%s %zu - %s: %s\n", is_good ? "ok" : "not ok", i + 1, check->name, check->sentence);
 }
 
 static int run_all(const struct settings *settings)
 {
-    uint32_t planned = 0, number = 0;
-    bool is_good = true;
-    uint64_t fresh = (uint64_t)time(NULL) * 1000003u ^ (uint64_t)getpid();
+    struct chosen chosen = {.settings = settings,
+                            .places = calloc(check_count, sizeof(*chosen.places)),
+                            .fresh = (uint64_t)time(NULL) * 1000003u ^ (uint64_t)getpid()};
+    CHECK(chosen.places != NULL);
     for (size_t i = 0; i < check_count; i++)
-        planned += !settings->check || strcmp(settings->check, checks[i].name) == 0;
-    if (planned == 0) {
+        if (!settings->check || strcmp(settings->check, checks[i].name) == 0)
+            chosen.places[chosen.count++] = i;
+    if (chosen.count == 0) {
         fprintf(stderr, "sim: there is no check %s\n", settings->check);
         return EXIT_USAGE;
     }
-    printf("1..%" PRIu32 "\n", planned);
-    for (size_t i = 0; i < check_count; i++) {
-        const struct check *check = &checks[i];
-        if (settings->check && strcmp(settings->check, check->name) != 0)
-            continue;
-        bool holds = run_apart(check, settings, fresh);
-        printf("%s %" PRIu32 " - %s: %s\n", holds ? "ok" : "not ok", ++number, check->name,
-               check->sentence);
-        is_good &= holds;
-    }
+    printf("1..%zu\n", chosen.count);
+    const struct jobs jobs = {chosen.count, run_chosen, chosen_told, &chosen};
+    bool is_good = jobs_run(&jobs);
+    free(chosen.places);
     return is_good ? 0 : EXIT_FAILED;
 }
 

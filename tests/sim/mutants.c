@@ -8,7 +8,7 @@
 enum mutant mutant_chosen;
 
 const struct mutant_line mutant_lines[] = {
-#define MUTANT_LINE(name, check, sentence) {#name, check, sentence},
+#define MUTANT_LINE(name, check, seed, sentence) {#name, check, seed, sentence},
     MUTANT_LIST(MUTANT_LINE)
 #undef MUTANT_LINE
 };

@@ -4,10 +4,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct mutant_line {
     const char *name;
     const char *check;    /* that must notice */
+    uint64_t seed;        /* to be tried first; 0: none */
     const char *sentence; /* what is broken */
 };
 
