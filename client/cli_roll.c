@@ -71,30 +71,6 @@ static void count_leads(struct roll *roll)
     view_close(&view);
 }
 
-static void judge(struct roll *roll)
-{
-    uint32_t up_count = 0;
-    for (uint32_t i = 0; i < roll->first.member_count; i++) {
-        const struct roll_row *row = &roll->rows[i];
-        const struct node_status *status = &row->status;
-        roll->full_count += is_full(row->member);
-        if (!row->is_heard)
-            continue;
-        up_count += is_up(row->member);
-        roll->losses += status->losses;
-        roll->tombstones += status->tombstones;
-        if (status->epoch != roll->first.epoch)
-            continue;
-        roll->whole += status->slots_whole;
-        roll->under_replicated += status->slots_under_replicated;
-    }
-    if (roll->first.epoch == 0)
-        return;
-    uint32_t served = roll->whole + roll->under_replicated;
-    roll->unavailable = served < SLOT_COUNT ? SLOT_COUNT - served : 0;
-    roll->is_well = roll->whole == SLOT_COUNT && up_count == roll->first.member_count;
-}
-
 static void rows_close(struct roll *roll)
 {
     for (uint32_t i = 0; roll->rows && i < roll->first.member_count; i++)
@@ -141,8 +117,7 @@ int roll_call(struct cli *cli, const struct cli_options *options, struct roll *r
         node_status_close(&roll->first);
         roll->first = first;
     }
-    count_leads(roll);
-    judge(roll);
+    roll_judge(roll);
     return CLI_DONE;
 }
 
@@ -150,6 +125,31 @@ void roll_close(struct roll *roll)
 {
     rows_close(roll);
     node_status_close(&roll->first);
+}
+
+void roll_judge(struct roll *roll)
+{
+    count_leads(roll);
+    uint32_t up_count = 0;
+    for (uint32_t i = 0; i < roll->first.member_count; i++) {
+        const struct roll_row *row = &roll->rows[i];
+        const struct node_status *status = &row->status;
+        roll->full_count += is_full(row->member);
+        if (!row->is_heard)
+            continue;
+        up_count += is_up(row->member);
+        roll->losses += status->losses;
+        roll->tombstones += status->tombstones;
+        if (status->epoch != roll->first.epoch)
+            continue;
+        roll->whole += status->slots_whole;
+        roll->under_replicated += status->slots_under_replicated;
+    }
+    if (roll->first.epoch == 0)
+        return;
+    uint32_t served = roll->whole + roll->under_replicated;
+    roll->unavailable = served < SLOT_COUNT ? SLOT_COUNT - served : 0;
+    roll->is_well = roll->whole == SLOT_COUNT && up_count == roll->first.member_count;
 }
 
 void roll_letters(const struct roll_row *row, char letters[3])

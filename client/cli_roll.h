@@ -32,6 +32,9 @@ struct roll {
 int roll_call(struct cli *cli, const struct cli_options *options, struct roll *roll);
 void roll_close(struct roll *roll);
 
+/* Fills in full_count, leads and the verdict, from first and what the rows have heard. */
+void roll_judge(struct roll *roll);
+
 /* A member's two letters: U up, D down, S suspected, ? up but not heard; then N full, J joiner,
  * L leaving, X going out. */
 void roll_letters(const struct roll_row *row, char letters[3]);
