@@ -1,8 +1,8 @@
 /* The client's inside: the servers it knows, and which of them to ask.
  *
  * Modules, each knowing only those below it: dht (the interface), dht_run (operations until they
- * are answered), dht_choice (whom to ask), dht_via (a return address), dht_server, dht_ring,
- * dht_request, dht_wire. */
+ * are answered; four files), dht_choice (whom to ask), dht_via (a return address), dht_server,
+ * dht_ring, dht_request, dht_wire. */
 #ifndef DHT_CLIENT_DHT_CLIENT_H
 #define DHT_CLIENT_DHT_CLIENT_H
 
