@@ -248,6 +248,7 @@ void copy_end(struct store *store, uint32_t number, const uint64_t *lineage, uin
     copy->is_clean = is_clean;
     /* replication.md "Sync", 5: the higher of both floors. */
     copy_raise_floor(store, number, floor);
+    CHECK(copy->floor <= store_ver(store, number));
 }
 
 void copy_advance(struct store *store, uint32_t number, uint32_t epoch)

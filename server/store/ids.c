@@ -190,7 +190,7 @@ static void index_close(struct store *store)
 static void index_grow(struct store *store)
 {
     struct id_log *log = &store->ids;
-    if (store->counters.ids < (uint64_t)log->chain_count * CHAIN_LOAD_MAX ||
+    if (store->counters.ids <= (uint64_t)log->chain_count * CHAIN_LOAD_MAX ||
         log->chain_count > UINT32_MAX / 4)
         return;
     struct id_link *chains = chains_alloc(store, log->chain_count * 2);
@@ -306,15 +306,18 @@ static void show(const struct store *store, const struct id_entry *entry, struct
     };
 }
 
-static struct id_entry *find(const struct store *store, uint32_t slot, struct span id)
+/* The first entry of the id from entry, one of its chain, on. */
+static struct id_entry *of_id(struct id_entry *entry, uint32_t slot, struct span id)
 {
-    const struct id_log *log = &store->ids;
-    if (log->slots == NULL)
-        return NULL;
-    struct id_entry *entry = id_chain(log, slot, id)->next;
     while (entry != NULL && !(entry_slot(entry) == slot && span_equal(entry_id(entry), id)))
         entry = entry->by_id.next;
     return entry;
+}
+
+static struct id_entry *find(const struct store *store, uint32_t slot, struct span id)
+{
+    const struct id_log *log = &store->ids;
+    return log->slots == NULL ? NULL : of_id(id_chain(log, slot, id)->next, slot, id);
 }
 
 bool store_id_find(struct store *store, uint32_t slot, struct span id, struct store_key *key,
@@ -371,15 +374,27 @@ static enum err add(struct store *store, const struct store_key *key, const stru
     chain_push(&log->slots[entry_slot(entry)], entry, BY_SLOT);
     entry_link(log, entry);
     store->counters.ids++;
-    index_grow(store);
     return ERR_OK;
+}
+
+/* Takes all entries of an id out save the newest, which stands in front of the others. */
+static void keep_newest(struct store *store, uint32_t slot, struct span id)
+{
+    struct id_entry *newest = find(store, slot, id);
+    struct id_entry *older;
+    while ((older = of_id(newest->by_id.next, slot, id)) != NULL)
+        entry_take_out(store, older);
 }
 
 enum err store_id_add(struct store *store, const struct store_key *key,
                       const struct store_id *added)
 {
-    CHECK(find(store, position_slot(key->position), added->id) == NULL);
-    return add(store, key, added);
+    enum err err = add(store, key, added);
+    if (err == ERR_OK) {
+        keep_newest(store, position_slot(key->position), added->id);
+        index_grow(store);
+    }
+    return err;
 }
 
 /* The first entry of the key from entry, one of its chain, on. */
@@ -415,9 +430,13 @@ enum err store_ids_replace(struct store *store, const struct store_key *key,
         if (is_new == (err != ERR_OK))
             entry_take_out(store, entry);
     }
-    if (err == ERR_OK)
-        copy_soil(store, position_slot(key->position));
-    return err;
+    if (err != ERR_OK)
+        return err;
+    for (uint32_t i = 0; i < count; i++)
+        keep_newest(store, position_slot(key->position), entries[i].id);
+    index_grow(store);
+    copy_soil(store, position_slot(key->position));
+    return ERR_OK;
 }
 
 void store_ids_of(struct store *store, const struct store_key *key, store_id_visit_fn *visit,

@@ -39,15 +39,16 @@ bool store_id_find(struct store *store, uint32_t slot, struct span id, struct st
  * in between: asked before a request with an id is executed.
  * errors  ERR_FULL: the memory bound is reached. ERR_TOO_LARGE: no such answer is kept. */
 MUST_USE enum err store_id_reserve(struct store *store, size_t answer_bytes);
-/* Adds an entry to those of a key, at a leader, or at a backup for a write of a synced session. The
- * id must not be known in the slot.
+/* Adds an entry to those of a key, at a leader, or at a backup for a write of a synced session. One
+ * of the same id in the slot goes, whatever its key: a backup may have kept it longer than the
+ * leader, which has taken the id anew.
  * entry   borrowed; left_s is how long it has to be kept.
  * errors  as store_id_reserve. Nothing changed. */
 MUST_USE enum err store_id_add(struct store *store, const struct store_key *key,
                                const struct store_id *entry);
-/* Puts these in the place of all entries of a key: the copy is not clean from here on.
- * entries  borrowed; may be NULL if count is 0.
- * errors   as store_id_reserve. Nothing changed. */
+/* Puts these in the place of all entries of a key, and of those of the same ids in the slot: the
+ * copy is not clean from here on. entries  borrowed; may be NULL if count is 0. errors   as
+ * store_id_reserve. Nothing changed. */
 MUST_USE enum err store_ids_replace(struct store *store, const struct store_key *key,
                                     const struct store_id *entries, uint32_t count);
 

@@ -173,6 +173,10 @@ MUST_USE enum err store_touch(struct store *store, const struct store_key *key, 
 MUST_USE enum err store_mark(struct store *store, const struct store_key *key, uint64_t cas,
                              uint8_t marks);
 
+/* A write that changes nothing: a refused command that carried a request id.
+ * returns  its version. */
+uint64_t store_write_nothing(struct store *store, uint32_t slot);
+
 /* Makes every item put before now absent (delay_s 0), or every item that will have been put
  * before now + delay_s, when that moment comes (store_take_flush_due). Either replaces a pending
  * delayed one.
@@ -216,8 +220,9 @@ bool store_take_evicted(struct store *store, struct store_key *key);
  *          ERR_TOO_LARGE: as store_put. */
 MUST_USE enum err store_apply(struct store *store, const struct store_key *key, uint64_t version,
                               const struct store_put *put, bool moves_ver);
-/* A write of which nothing is left (see store_put), or one that changed nothing: the lineage grows
- * by it. */
+/* A write of which nothing is left (see store_put), or store_write_nothing: the lineage grows by
+ * it.
+ */
 void store_apply_nothing(struct store *store, uint32_t slot, uint64_t version);
 /* Removes what is there, item or tombstone: the source has nothing of this key. Not clean. */
 void store_erase(struct store *store, const struct store_key *key);

@@ -322,6 +322,14 @@ enum err store_mark(struct store *store, const struct store_key *key, uint64_t c
     return rewrite(store, slot, key, item, &fields);
 }
 
+uint64_t store_write_nothing(struct store *store, uint32_t slot_number)
+{
+    CHECK(slot_number < SLOT_COUNT);
+    struct slot *slot = &store->slots[slot_number];
+    slots_extend(store, slot, slots_next_version(slot));
+    return slot->version;
+}
+
 /* A backup's writes */
 
 /* What a synced session wrote lengthens the lineage; any other change soils the copy.
