@@ -170,6 +170,8 @@ static void open_node(struct server *server)
         .timers = options->timers,
         .value_bytes_max = options->value_bytes_max,
         .op_timeout_ms = options->op_timeout_ms,
+        .sync_window_bytes = options->sync_window_bytes,
+        .sync_rate_bytes_s = options->sync_rate_bytes_s,
         .can_shutdown = options->can_shutdown,
         .direct_answers = options->direct_answers,
         .audit = server->audit.path ? &server->audit.log : NULL,

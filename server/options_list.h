@@ -35,6 +35,10 @@
       "close a client's connection after this long without a request; 0: never")                   \
     X(MILLISECONDS, op_timeout_ms, 0, "op-timeout", "MS", "1s", 1, 3600000,                        \
       "how long a request waits for another node, in ms or with suffix ms s m")                    \
+    X(BYTES, sync_window_bytes, 0, "sync-window", "BYTES", "256k", 4 << 10, 64 << 20,              \
+      "most bytes of a copy on their way to one other node, in bytes or with suffix k m")          \
+    X(BYTES, sync_rate_bytes_s, 0, "sync-rate", "BYTES", "0", 0, 1 << 30,                          \
+      "most bytes of copies sent a second, to all nodes together; 0: no bound")                    \
     X(SWITCH, plain_calls, 0, "plain-calls", "", "no", 0, 0,                                       \
       "a system call for each read and each send, instead of many at once through io_uring")      \
     X(CHOICE, gossip, 0, "gossip", "random", "random", 0, 0,                                       \

@@ -42,6 +42,8 @@ void settings_fill(struct settings *settings, const struct options *options, con
     add(settings, &used, "flush_enabled", "yes");
     add(settings, &used, "idle_timeout", "%" PRIu32, options->idle_timeout_s);
     add(settings, &used, "op_timeout_ms", "%" PRIu32, options->op_timeout_ms);
+    add(settings, &used, "sync_window", "%" PRIu32, options->sync_window_bytes);
+    add(settings, &used, "sync_rate", "%" PRIu32, options->sync_rate_bytes_s);
     add(settings, &used, "cluster", "%s", options->cluster);
     add(settings, &used, "weight", "%" PRIu32, options->weight);
     add(settings, &used, "direct_answers", "%s", options->direct_answers ? "on" : "off");

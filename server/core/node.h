@@ -31,11 +31,13 @@ struct node_options {
     uint32_t weight;          /* 1 … VIEW_WEIGHT_MAX */
     const struct view *seeds; /* the lines of peers.txt; the own name may be among them */
     struct gossip_options timers;
-    uint32_t value_bytes_max; /* -I */
-    uint32_t op_timeout_ms;   /* a forwarded request is answered within this */
-    bool can_shutdown;        /* -A: clients may end the node by the shutdown command */
-    struct log *audit;        /* borrowed; a line for every request carried out here; NULL: none */
-    bool direct_answers;      /* other nodes' clients may be answered on connections to them */
+    uint32_t value_bytes_max;   /* -I */
+    uint32_t op_timeout_ms;     /* a forwarded request is answered within this */
+    uint32_t sync_window_bytes; /* of a copy on their way to one node; 0: SYNC_WINDOW_BYTES */
+    uint32_t sync_rate_bytes_s; /* of copies to all nodes together; 0: no bound */
+    bool can_shutdown;          /* -A: clients may end the node by the shutdown command */
+    struct log *audit;   /* borrowed; a line for every request carried out here; NULL: none */
+    bool direct_answers; /* other nodes' clients may be answered on connections to them */
     const struct stats_setting *settings; /* for `stats settings`; borrowed for the node's life */
     size_t settings_count;
 };

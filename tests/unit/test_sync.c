@@ -804,6 +804,20 @@ static struct side *primary_of(struct play *play, int at)
     return &play->scene->sides[play->led[at].primary];
 }
 
+/* An ADVANCE if the link is up, else an offer. */
+static void try_to_advance(struct play *play, int at, struct side *side, uint32_t peer)
+{
+    struct led *led = &play->led[at];
+    mean_only(&play_slots[at], 1);
+    struct sync_check check = {.slot = (uint16_t)play_slots[at],
+                               .ver = store_ver(side->store, play_slots[at])};
+    struct sync_advance advance = {
+        .act = led->origin_act, .slots = slots_meant, .checks = &check, .check_count = 1};
+    int other = side_at(side, peer);
+    if (sync_advance(side->sync, peer, generation_of(other), &advance, play->scene->now) == 0)
+        offer_to(side, play_slots[at], other);
+}
+
 /* "Record act = e', clean. Only now the backups are approached." */
 static void lead(struct play *play, int at, uint32_t origin_act, bool is_clean)
 {
@@ -816,9 +830,14 @@ static void lead(struct play *play, int at, uint32_t origin_act, bool is_clean)
     led->origin_act = origin_act;
     led->is_origin_clean = is_clean;
     led->has_written = false;
-    for (int other = 0; other < SIDES; other++)
-        if (other != side->number)
+    for (int other = 0; other < SIDES; other++) {
+        if (other == side->number)
+            continue;
+        if (is_clean && draw(play->scene, 3) > 0)
+            try_to_advance(play, at, side, peer_to(side, other));
+        else
             offer_to(side, play_slots[at], other);
+    }
 }
 
 /* The own answer and another's are two of three, enough for every epoch: all have that group. */
@@ -850,19 +869,6 @@ static int play_slot_of(uint32_t slot)
             return at;
     fail();
     return -1;
-}
-
-static void try_to_advance(struct play *play, int at, struct side *side, uint32_t peer)
-{
-    struct led *led = &play->led[at];
-    mean_only(&play_slots[at], 1);
-    struct sync_check check = {.slot = (uint16_t)play_slots[at],
-                               .ver = store_ver(side->store, play_slots[at])};
-    struct sync_advance advance = {
-        .act = led->origin_act, .slots = slots_meant, .checks = &check, .check_count = 1};
-    int other = side_at(side, peer);
-    if (sync_advance(side->sync, peer, generation_of(other), &advance, play->scene->now) == 0)
-        offer_to(side, play_slots[at], other);
 }
 
 static void take_events(struct play *play, struct side *side)
