@@ -31,6 +31,7 @@ struct node *node_open(const struct node_options *options, struct store *store,
     CHECK(node != NULL);
     node->options = *options;
     node->store = store;
+    node->start_s = store_now_s(store); /* another process may have left it: time never falls */
     lead_alone(store);
     node->env = env;
     node->log = log;
@@ -76,7 +77,7 @@ void node_turn(struct node *node, struct moment now)
     if (node->start_ms == 0)
         node->start_ms = now.mono_ms;
     node->now = now;
-    uint32_t now_s = 1 + (uint32_t)((now.mono_ms - node->start_ms) / 1000);
+    uint32_t now_s = node->start_s + (uint32_t)((now.mono_ms - node->start_ms) / 1000);
     if (now_s != node->executor.now_s) {
         node->executor.now_s = now_s;
         node->executor.unix_s_at_zero = now.unix_ms / 1000 - now_s;

@@ -52,6 +52,7 @@ struct node {
     struct direct direct;
     struct moment now;
     uint64_t start_ms;      /* when the first turn began */
+    uint32_t start_s;       /* what the store's clock said then */
     uint64_t sweep_ms;      /* when peers that nobody uses are to be forgotten next */
     uint64_t store_tick_ms; /* when the store is to be ticked next */
     struct reply answer;    /* scratch: the answer to a forwarded request */

@@ -124,8 +124,11 @@ static uint64_t run_with_bad_paths(struct world *world, struct direct_clients *c
     return begun;
 }
 
-static const struct schedule_options any_fault = {
-    .pause_ms = 3000, .last_ms_min = 50, .last_ms_max = 20000, .down_max = 2};
+static const struct schedule_options any_fault = {.kinds = FAULTS_PLAIN,
+                                                  .pause_ms = 3000,
+                                                  .last_ms_min = 50,
+                                                  .last_ms_max = 20000,
+                                                  .down_max = 2};
 
 /* Nodes, the ways between them, and those between them and clients fail; then all is healed, and
  * everything works again. */

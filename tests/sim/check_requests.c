@@ -11,8 +11,11 @@
 #define SETTLE_S     3u  /* until all have found each other */
 #define AFTERWARDS_S 15u /* until a healed cluster works again */
 
-static const struct schedule_options any_fault = {
-    .pause_ms = 3000, .last_ms_min = 50, .last_ms_max = 20000, .down_max = 3};
+static const struct schedule_options any_fault = {.kinds = FAULTS_PLAIN,
+                                                  .pause_ms = 3000,
+                                                  .last_ms_min = 50,
+                                                  .last_ms_max = 20000,
+                                                  .down_max = 3};
 
 /* Clients of a cluster whose nodes have found each other. */
 static struct clients *begin_settled(struct trial *trial)

@@ -28,6 +28,7 @@ void host_init(struct host *host, struct world *world, uint32_t number, struct v
     name_format(number, host->name);
     prng_init(&host->prng, prng_next(&world->prng));
     host->mono_us += prng_below(&host->prng, UPTIME_US_MAX);
+    host->memory_bytes = HOST_MEMORY_BYTES;
     host->turn.ring = on_turn;
     host->timer.ring = on_timer;
     list_init(&host->ready);
@@ -187,6 +188,8 @@ static void on_turn(struct vtimer *timer)
     settle(host);
     if (++host->turns % TURNS_A_CHECK == 0)
         gossip_check(node_gossip(host->node));
+    if (host->world->after_turn)
+        host->world->after_turn(host->world->watcher, host);
     host->busy_until_us =
         clock->now_us + (uint64_t)(HOST_TURN_US + HOST_MESSAGE_US * host->messages) * host->slow;
     if (host->is_ending && end_on(host)) {
@@ -206,17 +209,20 @@ void host_start(struct host *host, const struct host_options *options)
     CHECK(host->state == HOST_DOWN);
     CHECK(world->net.machines[host->number].is_on);
     host->options = *options;
-    host->budget = (struct budget){.limit_bytes = HOST_MEMORY_BYTES};
+    host->budget.limit_bytes = host->memory_bytes;
     host->log = (struct log){
         .level = world->options.is_debugged ? LOG_DEBUG : LOG_INFO, .sink = log_sink, .arg = host};
     snprintf(host->log.node, sizeof(host->log.node), "n%u", host->number + 1);
     host_conn_env(host);
     const struct store_options store_options = {.budget = &host->budget,
                                                 .seed = prng_next(&host->prng)};
-    host->store = store_open(&store_options);
+    uint64_t generation = prng_next(&host->prng);
+    if (!host->store) {
+        host->store = store_open(&store_options);
+        host->generation = generation;
+    }
     uint64_t unix_ms = (uint64_t)host_now(host).unix_ms;
     host->boot = unix_ms > host->boot ? unix_ms : host->boot + 1;
-    host->generation = prng_next(&host->prng);
     const struct node_options node_options = {.name = host->name,
                                               .cluster = options->cluster,
                                               .gossip = options->gossip,
@@ -260,11 +266,20 @@ static void drop_process(struct host *host)
     host->conns_capacity = 0;
     host->disturbed_us = clock->now_us;
     node_close(host->node);
-    store_close(host->store);
-    CHECK(host->budget.used_bytes == 0);
     host->node = NULL;
-    host->store = NULL;
     host->state = HOST_DOWN;
+    if (!host->is_durable)
+        host_wipe(host);
+}
+
+void host_wipe(struct host *host)
+{
+    CHECK(host->state == HOST_DOWN);
+    store_close(host->store);
+    host->store = NULL;
+    CHECK(host->budget.used_bytes == 0);
+    if (host->world->data_lost)
+        host->world->data_lost(host->world->watcher, host);
 }
 
 void host_kill(struct host *host)
@@ -313,5 +328,6 @@ void host_close(struct host *host)
 {
     if (host->state != HOST_DOWN)
         host_kill(host);
+    host_wipe(host);
     view_close(&host->peers);
 }

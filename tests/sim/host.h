@@ -45,19 +45,22 @@ struct host {
     struct prng prng;
     uint64_t mono_us; /* what its monotonic clock said at since_us */
     uint64_t since_us;
-    int64_t drift_ppm;   /* its clocks run so much too fast since then */
-    int64_t wall_ms;     /* its wall clock is so much ahead of the true one */
-    uint32_t slow;       /* everything takes so many times as long; from 1 */
-    uint64_t boot;       /* the state file: the last start's number; 0: there is none */
-    struct view peers;   /* its peers.txt */
-    uint64_t generation; /* of the process that runs, or ran last */
+    int64_t drift_ppm;     /* its clocks run so much too fast since then */
+    int64_t wall_ms;       /* its wall clock is so much ahead of the true one */
+    uint32_t slow;         /* everything takes so many times as long; from 1 */
+    uint64_t boot;         /* the state file: the last start's number; 0: there is none */
+    struct view peers;     /* its peers.txt */
+    uint64_t generation;   /* of the process that runs, or ran last: the birth of its data */
+    bool is_durable;       /* its data outlive the process */
+    bool is_disk_full;     /* its state file cannot be written */
+    uint64_t memory_bytes; /* the budget of its next start */
 
     /* The process. */
     struct host_options options;
     struct budget budget;
     struct log log;
     struct env env;
-    struct store *store;
+    struct store *store; /* a durable host's is there while the process is not */
     struct node *node;
     struct net_listener listener;
     struct host_conn **conns; /* by index; NULL is free */
@@ -85,12 +88,14 @@ struct host {
 void host_init(struct host *host, struct world *world, uint32_t number, struct view *peers);
 void host_close(struct host *host);
 
-/* The process starts, with an empty store. */
+/* The process starts: with an empty store, or with the data that a durable host has kept. */
 void host_start(struct host *host, const struct host_options *options);
 /* SIGTERM: the node leaves; it ends by itself. A stopped one does it when it continues. */
 void host_leave(struct host *host);
 /* kill -9: its kernel closes its connections. */
 void host_kill(struct host *host);
+/* The data of a host that is down are lost. */
+void host_wipe(struct host *host);
 /* The machine loses power: nobody is told anything. Its state file stays. */
 void host_power_off(struct host *host);
 /* The machine comes up, without the node. */

@@ -7,6 +7,14 @@
 #define DAY_MS        86400000
 #define DRIFT_PPM_MAX 10000
 #define SLOW_TIMES    100u
+#define QUICK_MS      300
+#define LONG_MS_MIN   15000 /* COMA, SLEEP */
+#define LONG_MS_MAX   40000
+#define LIMBO_MS_MIN  40000
+#define LIMBO_MS_MAX  120000
+#define FLIP_MS_MIN   30 /* FLAP */
+#define FLIP_MS_MAX   1500
+#define FULL_BYTES    2000u /* FULL: so much more fits, at most */
 
 static const uint32_t weights[FAULT_KINDS] = {
 #define FAULT_WEIGHT(id, weight) weight,
@@ -26,7 +34,7 @@ const char *fault_word(enum fault_kind kind)
 
 static bool is_allowed(const struct schedule *schedule, enum fault_kind kind)
 {
-    return schedule->options.kinds == 0 || (schedule->options.kinds >> kind & 1);
+    return schedule->options.kinds >> kind & 1;
 }
 
 static enum fault_kind draw_kind(struct schedule *schedule)
@@ -90,6 +98,27 @@ static int64_t draw_between(struct schedule *schedule, int64_t low, int64_t high
     return low + (int64_t)prng_below(&schedule->prng, (uint64_t)(high - low) + 1);
 }
 
+static uint64_t draw_below(struct schedule *schedule, uint64_t bound)
+{
+    return prng_below(&schedule->prng, bound);
+}
+
+/* FLAP: what was cut is not, and the other way round, and so on. */
+static void flip(struct fault *fault)
+{
+    struct schedule *schedule = fault->schedule;
+    struct vclock *clock = &schedule->world->clock;
+    fault->is_flipped = !fault->is_flipped;
+    cut_all(schedule, fault->node, true, true, fault->is_flipped);
+    uint64_t ms = (uint64_t)draw_between(schedule, FLIP_MS_MIN, FLIP_MS_MAX);
+    vclock_set(clock, &fault->flip, clock->now_us + ms * US_PER_MS);
+}
+
+static void on_flip(struct vtimer *timer)
+{
+    flip(CONTAINER_OF(timer, struct fault, flip));
+}
+
 static void begin(struct schedule *schedule, struct fault *fault, uint64_t until_us)
 {
     struct world *world = schedule->world;
@@ -98,6 +127,8 @@ static void begin(struct schedule *schedule, struct fault *fault, uint64_t until
     switch (fault->kind) {
     case FAULT_KILL:
     case FAULT_FORGET:
+    case FAULT_WIPE:
+    case FAULT_QUICK:
         world_kill(world, fault->node);
         break;
     case FAULT_LEAVE:
@@ -107,13 +138,24 @@ static void begin(struct schedule *schedule, struct fault *fault, uint64_t until
         world_power_off(world, fault->node);
         break;
     case FAULT_STOP:
+    case FAULT_COMA:
         world_stop(world, fault->node);
         break;
     case FAULT_SLOW:
         host->slow = SLOW_TIMES;
         break;
     case FAULT_ISOLATE:
+    case FAULT_SLEEP:
         cut_all(schedule, fault->node, true, true, true);
+        break;
+    case FAULT_FLAP:
+        flip(fault);
+        break;
+    case FAULT_FULL:
+        host->budget.limit_bytes = host->budget.used_bytes + draw_below(schedule, FULL_BYTES);
+        break;
+    case FAULT_DISK:
+        host->is_disk_full = true;
         break;
     case FAULT_MUTE:
         cut_all(schedule, fault->node, true, false, true);
@@ -129,6 +171,7 @@ static void begin(struct schedule *schedule, struct fault *fault, uint64_t until
         break;
     case FAULT_BREAK:
     case FAULT_HOLD:
+    case FAULT_LIMBO:
         sock = draw_sock(schedule, fault->node);
         if (sock && fault->kind == FAULT_BREAK)
             sock_break(sock);
@@ -155,10 +198,15 @@ static void undo(struct schedule *schedule, struct fault *fault)
     struct host *host = &world->hosts[fault->node];
     switch (fault->kind) {
     case FAULT_FORGET:
-        host->boot = 0;
+        world_forget(world, fault->node);
+        world_start(world, fault->node);
+        break;
+    case FAULT_WIPE:
+        host_wipe(host);
         world_start(world, fault->node);
         break;
     case FAULT_KILL:
+    case FAULT_QUICK:
         world_start(world, fault->node);
         break;
     case FAULT_LEAVE:
@@ -171,6 +219,7 @@ static void undo(struct schedule *schedule, struct fault *fault)
         world_start(world, fault->node);
         break;
     case FAULT_STOP:
+    case FAULT_COMA:
         if (host->state == HOST_STOPPED)
             world_continue(world, fault->node);
         break;
@@ -178,7 +227,19 @@ static void undo(struct schedule *schedule, struct fault *fault)
         host->slow = 1;
         break;
     case FAULT_ISOLATE:
+    case FAULT_SLEEP:
         cut_all(schedule, fault->node, true, true, false);
+        break;
+    case FAULT_FLAP:
+        vclock_stop(&world->clock, &fault->flip);
+        if (fault->is_flipped)
+            cut_all(schedule, fault->node, true, true, false);
+        break;
+    case FAULT_FULL:
+        host->budget.limit_bytes = host->memory_bytes;
+        break;
+    case FAULT_DISK:
+        host->is_disk_full = false;
         break;
     case FAULT_MUTE:
         cut_all(schedule, fault->node, true, false, false);
@@ -197,6 +258,7 @@ static void undo(struct schedule *schedule, struct fault *fault)
         break;
     case FAULT_BREAK:
     case FAULT_HOLD:
+    case FAULT_LIMBO:
     case FAULT_WALL:
     case FAULT_DRIFT:
     case FAULT_KINDS:
@@ -248,6 +310,23 @@ uint64_t schedule_begun(const struct schedule *schedule)
     return total;
 }
 
+/* How long a fault lasts. */
+static uint64_t draw_length_ms(struct schedule *schedule, enum fault_kind kind)
+{
+    int64_t low = schedule->options.last_ms_min, high = schedule->options.last_ms_max;
+    if (kind == FAULT_COMA || kind == FAULT_SLEEP) {
+        low = LONG_MS_MIN;
+        high = LONG_MS_MAX;
+    } else if (kind == FAULT_LIMBO) {
+        low = LIMBO_MS_MIN;
+        high = LIMBO_MS_MAX;
+    } else if (kind == FAULT_QUICK) {
+        low = 1;
+        high = QUICK_MS;
+    }
+    return (uint64_t)draw_between(schedule, low, high);
+}
+
 static void begin_one(struct schedule *schedule)
 {
     struct world *world = schedule->world;
@@ -261,11 +340,9 @@ static void begin_one(struct schedule *schedule)
         (kind == FAULT_ONE_WAY && node == other) ||
         (kind == FAULT_SPLIT && has_kind(schedule, kind)))
         return;
-    uint64_t until_us =
-        world->clock.now_us + (uint64_t)draw_between(schedule, schedule->options.last_ms_min,
-                                                     schedule->options.last_ms_max) *
-                                  US_PER_MS;
+    uint64_t until_us = world->clock.now_us + draw_length_ms(schedule, kind) * US_PER_MS;
     fault->kind = kind;
+    fault->is_flipped = false;
     fault->is_on = true;
     fault->node = node;
     fault->other = other;
@@ -289,7 +366,8 @@ static void on_next(struct vtimer *timer)
     struct schedule *schedule = CONTAINER_OF(timer, struct schedule, next);
     if (schedule->on_count < schedule->options.down_max)
         begin_one(schedule);
-    set_next(schedule);
+    if (schedule->options.count_max == 0 || schedule_begun(schedule) < schedule->options.count_max)
+        set_next(schedule);
 }
 
 struct schedule *schedule_open(struct world *world, const struct schedule_options *options)
@@ -304,7 +382,8 @@ struct schedule *schedule_open(struct world *world, const struct schedule_option
     CHECK(schedule->is_split != NULL);
     prng_init(&schedule->prng, prng_next(&world->prng));
     for (size_t i = 0; i < FAULTS_MAX; i++)
-        schedule->faults[i] = (struct fault){.schedule = schedule, .end.ring = on_end};
+        schedule->faults[i] =
+            (struct fault){.schedule = schedule, .end.ring = on_end, .flip.ring = on_flip};
     set_next(schedule);
     return schedule;
 }
@@ -324,8 +403,10 @@ void schedule_heal(struct schedule *schedule)
 void schedule_close(struct schedule *schedule)
 {
     vclock_stop(&schedule->world->clock, &schedule->next);
-    for (size_t i = 0; i < FAULTS_MAX; i++)
+    for (size_t i = 0; i < FAULTS_MAX; i++) {
         vclock_stop(&schedule->world->clock, &schedule->faults[i].end);
+        vclock_stop(&schedule->world->clock, &schedule->faults[i].flip);
+    }
     free(schedule->is_split);
     free(schedule);
 }

@@ -23,7 +23,15 @@
     FAULT(HOLD, 3)    /* what it sends on one connection is kept for long */                       \
     FAULT(WALL, 1)    /* its wall clock jumps by up to a day, and stays there */                   \
     FAULT(DRIFT, 1)   /* its clocks run up to 1 % too fast or too slow */                          \
-    FAULT(SPLIT, 1)   /* the nodes are in two halves that do not reach each other */
+    FAULT(SPLIT, 1)   /* the nodes are in two halves that do not reach each other */               \
+    FAULT(WIPE, 1)    /* as KILL, and the data are lost, durable or not */                         \
+    FAULT(QUICK, 3)   /* it is killed, and started again within 0.3 s */                           \
+    FAULT(COMA, 2)    /* as STOP, longer than every time-out */                                    \
+    FAULT(FLAP, 2)    /* as ISOLATE, but on and off */                                             \
+    FAULT(SLEEP, 1)   /* as ISOLATE, for so long that it is removed meanwhile */                   \
+    FAULT(LIMBO, 2)   /* as HOLD, for a minute or two, whatever becomes of the connection */       \
+    FAULT(FULL, 2)    /* it has no memory for more items */                                        \
+    FAULT(DISK, 1)    /* its state file cannot be written */
 
 enum fault_kind {
 #define FAULT_ENUM(id, weight) FAULT_##id,
@@ -34,6 +42,9 @@ enum fault_kind {
 
 #define FAULTS_MAX 32u
 
+/* Those that need no copies to be bearable. */
+#define FAULTS_PLAIN ((1u << FAULT_WIPE) - 1)
+
 struct schedule;
 
 struct fault {
@@ -43,14 +54,17 @@ struct fault {
     uint32_t node;
     uint32_t other; /* ONE_WAY */
     struct vtimer end;
+    struct vtimer flip; /* FLAP: on or off */
+    bool is_flipped;
 };
 
 struct schedule_options {
-    uint32_t kinds;       /* bits of those that may occur; 0: all */
+    uint32_t kinds;       /* bits of those that may occur */
     uint32_t pause_ms;    /* between two at most */
     uint32_t last_ms_min; /* how long one lasts */
     uint32_t last_ms_max;
-    uint32_t down_max; /* nodes with a fault at a time */
+    uint32_t down_max;  /* nodes with a fault at a time */
+    uint32_t count_max; /* of all; 0: any number */
 };
 
 struct schedule {

@@ -106,12 +106,6 @@ struct act {
     void (*one)(struct world *world, uint32_t node);
 };
 
-static void forget(struct world *world, uint32_t node)
-{
-    trace_say(&world->trace, "forget", "node=%s", world->hosts[node].name);
-    world->hosts[node].boot = 0;
-}
-
 static void isolate(struct world *world, uint32_t node)
 {
     world_isolate(world, node, true);
@@ -125,7 +119,7 @@ static void rejoin(struct world *world, uint32_t node)
 static const struct act acts[] = {
     {"start", world_start}, {"kill", world_kill}, {"off", world_power_off},
     {"on", world_power_on}, {"stop", world_stop}, {"continue", world_continue},
-    {"isolate", isolate},   {"rejoin", rejoin},   {"forget", forget},
+    {"isolate", isolate},   {"rejoin", rejoin},   {"forget", world_forget},
     {"leave", world_leave},
 };
 

@@ -154,6 +154,12 @@ void world_kill(struct world *world, uint32_t node)
     host_kill(host_of(world, node));
 }
 
+void world_forget(struct world *world, uint32_t node)
+{
+    say(world, "forget", node);
+    host_of(world, node)->boot = 0;
+}
+
 void world_leave(struct world *world, uint32_t node)
 {
     say(world, "leave", node);

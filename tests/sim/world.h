@@ -31,7 +31,12 @@ struct world {
     uint32_t *machine_of; /* by node: where its name leads to */
     struct host_options host_options;
     uint32_t loss_ppm; /* of every path between nodes */
-    bool has_failed;   /* something that must hold does not: time stands still */
+    /* Called at the end of every turn of a node, and when the data of one are lost; NULL: nobody.
+     */
+    void (*after_turn)(void *watcher, struct host *host);
+    void (*data_lost)(void *watcher, struct host *host);
+    void *watcher;
+    bool has_failed; /* something that must hold does not: time stands still */
     char failure[300];
 };
 
@@ -69,6 +74,8 @@ bool world_find_address(const struct world *world, struct span text, uint32_t *m
 void world_start(struct world *world, uint32_t node);
 void world_start_all(struct world *world);
 void world_kill(struct world *world, uint32_t node);
+/* The state file of a node that is down is lost, and its data if they were in memory. */
+void world_forget(struct world *world, uint32_t node);
 /* SIGTERM: it leaves, then ends. */
 void world_leave(struct world *world, uint32_t node);
 void world_power_off(struct world *world, uint32_t node);
