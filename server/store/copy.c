@@ -130,11 +130,15 @@ void copy_set_alone(struct store *store, uint32_t number, bool is_alone)
     slot->is_alone = is_alone;
     if (!is_alone)
         return;
-    copy_raise_floor(store, number, copy_droppable(store, number, UINT64_MAX));
-    /* What is dead by the flush from now on is dropped without more ado. */
-    if (slot->flushed > store->copies[number].floor)
-        slots_raise_floor(store, slot, slot->flushed);
-    slots_note_due(store, slot);
+    uint64_t floor = copy_droppable(store, number, UINT64_MAX);
+    if (slot->flushed > floor)
+        floor = slot->flushed;
+    /* Of a sync that has not ended there may be a tombstone, or the flush, above ver: a write that
+     * changes nothing lets the floor pass it. */
+    if (floor > store_ver(store, number))
+        slots_extend(store, slot, slots_next_version(slot));
+    copy_raise_floor(store, number, floor);
+    slots_note_due(store, slot); /* what is expired goes by itself now */
 }
 
 /* The floor */

@@ -19,8 +19,10 @@ static bool crawl_entry(struct store *store, struct slot *slot, uint32_t index)
     const struct item *item = entry_item(entry);
     uint32_t due_s = item_expires_s(item);
     if (item == store->pinned) {
-        due_s = store->now_s + 1;
-    } else if (item_is_gone(slot, slot_copy(store, slot), item)) {
+        crawl->due_s = 0; /* to be looked at again, should it stay */
+        return true;
+    }
+    if (item_is_gone(slot, slot_copy(store, slot), item)) {
         slots_count_death(store, slot, item);
         slots_remove(store, slot, index);
         return false;

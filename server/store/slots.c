@@ -300,6 +300,21 @@ void slots_expire(struct store *store, struct slot *slot, uint32_t index)
     slots_delete(store, slot, index);
 }
 
+void slots_drop_gone(struct store *store, struct slot *slot)
+{
+    const struct copy *copy = slot_copy(store, slot);
+    for (uint32_t index = 0; index < slot->capacity;) {
+        uint64_t entry = slot->table->entries[index];
+        if (entry == 0 || !item_is_gone(slot, copy, entry_item(entry))) {
+            index++;
+            continue;
+        }
+        slots_count_death(store, slot, entry_item(entry));
+        slots_remove(store, slot, index); /* another entry may now stand here */
+    }
+    slots_shrink(store, slot);
+}
+
 /* When there is something to do */
 
 void slots_note_expiry(struct store *store, struct slot *slot, uint32_t expires_s)

@@ -182,6 +182,8 @@ void slots_bury(struct store *store, struct slot *slot, uint32_t index, uint64_t
 void slots_delete(struct store *store, struct slot *slot, uint32_t index);
 /* The same of an expired item, which is counted as such. */
 void slots_expire(struct store *store, struct slot *slot, uint32_t index);
+/* Drops what is gone in the slot, without waiting for the crawl. */
+void slots_drop_gone(struct store *store, struct slot *slot);
 /* Counts that an item was dead, as it goes: expired or flushed; nothing of others. */
 void slots_count_death(struct store *store, const struct slot *slot, const struct item *item);
 

@@ -44,8 +44,8 @@ static void copy_check(const struct store *store, uint32_t number)
         return;
     CHECK(copy->is_clean);
     CHECK(store_version_epoch(slot->version) == copy->act);
-    CHECK(slot->flushed <= ver);
-    CHECK(copy->flush_due <= ver);
+    CHECK(slot->flushed <= slot->version);
+    CHECK(copy->flush_due <= slot->version);
     CHECK(copy->flush_due == 0 || store->flushes.due_s <= copy->flush_due_s ||
           store->flushes.due_s <= store->now_s);
     CHECK(!slot->is_alone || slot->flushed <= copy->floor);

@@ -389,6 +389,17 @@ void store_erase(struct store *store, const struct store_key *key)
 
 /* Flushes */
 
+/* Makes the slot's flush this. What the former one has made go, and the crawl has not met yet, goes
+ * first: by the new one alone it would be there, dead, until the floor has passed that as well. */
+static void set_flush(struct store *store, struct slot *slot, uint64_t flush)
+{
+    const struct copy *copy = slot_copy(store, slot);
+    bool is_passed = slot->flushed != 0 && slot->flushed <= copy->floor;
+    if (is_passed && flush > copy->floor && slot->due_s == 0)
+        slots_drop_gone(store, slot);
+    slot->flushed = flush;
+}
+
 uint64_t store_flush_slot(struct store *store, uint32_t slot_number, uint32_t delay_s)
 {
     CHECK(slot_number < SLOT_COUNT);
@@ -405,11 +416,11 @@ uint64_t store_flush_slot(struct store *store, uint32_t slot_number, uint32_t de
         slots_note_flush_due(store, copy->flush_due_s);
         return version;
     }
-    slot->flushed = version;
-    if (slot->is_alone) {
+    if (slot->is_alone)
         slots_raise_floor(store, slot, version);
+    set_flush(store, slot, version);
+    if (slot->is_alone)
         slots_note_due(store, slot);
-    }
     return version;
 }
 
@@ -452,7 +463,7 @@ void store_apply_flush(struct store *store, uint32_t slot_number, uint64_t flush
      * receiver's floor has passed. */
     CHECK(flush >= slot->flushed || slot->flushed > copy->floor);
     if (!MUTANT(flush_stays) || flush > slot->flushed)
-        slot->flushed = flush;
+        set_flush(store, slot, flush);
     copy->flush_due = due;
     copy->flush_due_s = 0;
     if (due != 0)
@@ -471,12 +482,21 @@ bool store_take_saw_expired(struct store *store)
     return saw_expired;
 }
 
+/* Takes the first key whose slot is still led: of others nobody here tells anything. */
+static bool take_led(const struct store *store, struct keys *keys, struct store_key *key)
+{
+    while (keys_take(keys, key))
+        if (store->slots[position_slot(key->position)].is_led)
+            return true;
+    return false;
+}
+
 bool store_take_expired(struct store *store, struct store_key *key)
 {
-    return keys_take(&store->expired, key);
+    return take_led(store, &store->expired, key);
 }
 
 bool store_take_evicted(struct store *store, struct store_key *key)
 {
-    return keys_take(&store->evicted, key);
+    return take_led(store, &store->evicted, key);
 }

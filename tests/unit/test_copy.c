@@ -380,6 +380,22 @@ static void alone_nothing_is_left_of_a_delete_and_the_floor_follows(void **state
     assert_int_equal(store_copy(store, SLOT)->floor, v(1, 8));
 }
 
+static void alone_the_floor_passes_what_a_broken_sync_left_above_ver(void **state)
+{
+    struct store *store = store_of(state);
+    apply(store, "a", v(2, 5), NULL, false);
+    apply(store, "b", v(2, 6), "v", false);
+    store_apply_flush(store, SLOT, v(2, 7), 0, 0, 0);
+    copy_lead(store, SLOT, 3);
+    copy_set_alone(store, SLOT, true);
+    assert_int_equal(store_copy(store, SLOT)->floor, v(2, 7));
+    ASSERT_LINEAGE(store, v(3, 1)); /* a write of nothing */
+    found(store, "a", STORE_NONE);
+    found(store, "b", STORE_NONE);
+    tick_until_done(store);
+    assert_int_equal(store_counters(store)->items + store_counters(store)->tombstones, 0);
+}
+
 /* Expiry */
 
 static void an_expired_item_stays_until_the_leader_deletes_it(void **state)
@@ -1117,6 +1133,444 @@ static void a_kept_store_leads_nothing_and_has_the_copy(void **state)
     found(store, "a", STORE_ITEM);
 }
 
+/* The model: an array of keys and what copy.h says, everything by the letter. */
+
+#define MODEL_KEYS    60u
+#define MODEL_LINEAGE 64u
+
+struct model_key {
+    enum store_found what;
+    uint64_t version, cas;
+    uint32_t flags, expires_s;
+    uint8_t marks, fill;
+    size_t len;
+};
+
+struct model {
+    struct model_key keys[MODEL_KEYS];
+    uint64_t lineage[MODEL_LINEAGE];
+    uint32_t lineage_count;
+    uint32_t act, epoch; /* epoch: the highest any version was of */
+    bool is_clean, is_led;
+    uint64_t last; /* of this epoch's writes, while led */
+    uint64_t floor, flush, flush_due;
+    uint32_t flush_due_s, now_s;
+    uint64_t random;
+    uint64_t full_count;
+};
+
+static uint64_t draw(struct model *model, uint64_t bound)
+{
+    uint64_t x = model->random += 0x9e3779b97f4a7c15u;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return (x ^ x >> 31) % bound;
+}
+
+static uint64_t model_ver(const struct model *model)
+{
+    return model->lineage_count > 0 ? model->lineage[model->lineage_count - 1] : 0;
+}
+
+static void model_extend(struct model *model, uint64_t version)
+{
+    if (store_version_epoch(version) != store_version_epoch(model_ver(model)))
+        model->lineage_count++;
+    model->lineage[model->lineage_count - 1] = version;
+}
+
+/* The leader's next write. */
+static uint64_t model_write(struct model *model)
+{
+    model_extend(model, ++model->last);
+    return model->last;
+}
+
+static void model_forget(struct model *model)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < model->lineage_count; i++)
+        if (i + 1 == model->lineage_count || model->lineage[i] >= model->floor)
+            model->lineage[kept++] = model->lineage[i];
+    model->lineage_count = kept;
+}
+
+/* Drops what the floor has passed. */
+static void model_settle(struct model *model)
+{
+    for (uint32_t i = 0; i < MODEL_KEYS; i++) {
+        struct model_key *key = &model->keys[i];
+        bool is_flushed = key->version <= model->flush && model->flush <= model->floor;
+        if (is_flushed || (key->what == STORE_TOMBSTONE && key->version <= model->floor))
+            *key = (struct model_key){0};
+    }
+}
+
+static bool model_is_expired(const struct model *model, const struct model_key *key)
+{
+    return key->what == STORE_ITEM && key->version > model->flush && key->expires_s != 0 &&
+           key->expires_s <= model->now_s;
+}
+
+static bool model_is_live(const struct model *model, const struct model_key *key)
+{
+    return key->what == STORE_ITEM && key->version > model->flush && !model_is_expired(model, key);
+}
+
+static void model_bury(struct model_key *key, uint64_t version)
+{
+    *key = (struct model_key){.what = STORE_TOMBSTONE, .version = version};
+}
+
+static void assert_same(struct model *model, struct store *store)
+{
+    const struct copy *copy = store_copy(store, SLOT);
+    assert_int_equal(copy->act, model->act);
+    assert_int_equal(copy->is_clean, model->is_clean);
+    assert_int_equal(copy->floor, model->floor);
+    assert_int_equal(copy->flush, model->flush);
+    assert_int_equal(copy->flush_due, model->flush_due);
+    assert_int_equal(copy->flush_due_s, model->flush_due_s);
+    assert_lineage(store, model->lineage_count, model->lineage);
+    for (uint32_t i = 0; i < MODEL_KEYS; i++) {
+        char text[16];
+        struct store_key key = number_key(text, i);
+        const struct model_key *expected = &model->keys[i];
+        struct store_item item;
+        assert_int_equal(store_find(store, &key, &item), expected->what);
+        if (expected->what != STORE_NONE)
+            assert_int_equal(item.version, expected->version);
+        if (expected->what != STORE_ITEM)
+            continue;
+        assert_int_equal(item.cas, expected->cas);
+        assert_int_equal(item.flags, expected->flags);
+        assert_int_equal(item.expires_s, expected->expires_s);
+        assert_int_equal(item.marks, expected->marks);
+        assert_int_equal(item.value.len, expected->len);
+        for (size_t at = 0; at < item.value.len; at += 997)
+            assert_int_equal((uint8_t)item.value.data[at], expected->fill);
+        store_take_saw_expired(store);
+        assert_int_equal(store_get(store, &key, &item), model_is_live(model, expected));
+        assert_int_equal(store_take_saw_expired(store), model_is_expired(model, expected));
+    }
+}
+
+static struct store_put draw_put(struct model *model, char *bytes, struct model_key *as)
+{
+    uint64_t kind = draw(model, 100);
+    uint32_t soon_s = model->now_s - (uint32_t)draw(model, 2) + (uint32_t)draw(model, 40);
+    *as = (struct model_key){.what = STORE_ITEM,
+                             .cas = draw(model, 4) == 0 ? 1 + draw(model, 1000) : 0,
+                             .flags = (uint32_t)draw(model, 2) * 5,
+                             .expires_s = draw(model, 2) == 0 ? 0 : soon_s,
+                             .marks = (uint8_t)draw(model, 8),
+                             .fill = (uint8_t)draw(model, 256),
+                             .len = kind == 0 ? 16000 + draw(model, 30000)
+                                              : draw(model, kind < 50 ? 150 : 3000)};
+    memset(bytes, as->fill, as->len);
+    return (struct store_put){.head = span_of(bytes, as->len),
+                              .flags = as->flags,
+                              .expires_s = as->expires_s,
+                              .cas = as->cas,
+                              .marks = as->marks};
+}
+
+static void model_put(struct model *model, struct store *store, const struct store_key *key,
+                      struct model_key *at, char *bytes)
+{
+    struct model_key as;
+    struct store_put put = draw_put(model, bytes, &as);
+    uint64_t version;
+    enum err err = store_put(store, key, &put, &version);
+    if (err != ERR_OK) {
+        model->full_count++;
+        return;
+    }
+    assert_int_equal(version, model_write(model));
+    as.version = version;
+    as.cas = as.cas != 0 ? as.cas : version;
+    if (as.expires_s == 0 || as.expires_s > model->now_s)
+        *at = as;
+    else if (at->what == STORE_ITEM && at->version > model->flush)
+        model_bury(at, version);
+}
+
+static void model_touch(struct model *model, struct store *store, const struct store_key *key,
+                        struct model_key *at)
+{
+    uint32_t expires_s = draw(model, 3) == 0 ? 0 : model->now_s + (uint32_t)draw(model, 20);
+    enum err err = store_touch(store, key, expires_s);
+    assert_int_equal(err == ERR_NOT_FOUND, !model_is_live(model, at));
+    if (err != ERR_OK)
+        return;
+    at->version = model_write(model);
+    at->expires_s = expires_s;
+    if (expires_s != 0 && expires_s <= model->now_s)
+        model_bury(at, at->version);
+}
+
+static void model_mark(struct model *model, struct store *store, const struct store_key *key,
+                       struct model_key *at)
+{
+    uint64_t cas = draw(model, 3) == 0 ? 1 + draw(model, 1000) : 0;
+    uint8_t marks = (uint8_t)draw(model, 8);
+    enum err err = store_mark(store, key, cas, marks);
+    assert_int_equal(err == ERR_NOT_FOUND, !model_is_live(model, at));
+    if (err != ERR_OK)
+        return;
+    at->version = model_write(model);
+    at->cas = cas != 0 ? cas : at->version;
+    at->marks = marks;
+}
+
+static void model_flush(struct model *model, uint32_t delay_s)
+{
+    uint64_t version = model_write(model);
+    model->flush_due = delay_s > 0 ? version : 0;
+    model->flush_due_s = delay_s > 0 ? model->now_s + delay_s : 0;
+    if (delay_s == 0)
+        model->flush = version;
+}
+
+static void step_led(struct model *model, struct store *store, char *bytes)
+{
+    char text[16];
+    uint32_t number = (uint32_t)draw(model, MODEL_KEYS);
+    struct store_key key = number_key(text, number);
+    struct model_key *at = &model->keys[number];
+    uint64_t kind = draw(model, 100);
+    if (kind < 55) {
+        model_put(model, store, &key, at, bytes);
+    } else if (kind < 75) {
+        bool is_live = model_is_live(model, at);
+        assert_int_equal(store_delete(store, &key), is_live);
+        if (is_live)
+            model_bury(at, model_write(model));
+    } else if (kind < 82) {
+        model_touch(model, store, &key, at);
+    } else if (kind < 87) {
+        model_mark(model, store, &key, at);
+    } else if (kind < 95) {
+        bool is_expired = model_is_expired(model, at);
+        assert_int_equal(store_expire(store, &key), is_expired);
+        if (is_expired)
+            model_bury(at, model_write(model));
+    } else if (kind < 97) {
+        assert_int_equal(store_write_nothing(store, SLOT), model_write(model));
+    } else if (kind < 98) {
+        uint32_t delay_s = (uint32_t)(draw(model, 2) * draw(model, 30));
+        uint64_t version = store_flush_slot(store, SLOT, delay_s);
+        model_flush(model, delay_s);
+        assert_int_equal(version, model_ver(model));
+    } else if (kind < 99) {
+        copy_unlead(store, SLOT);
+        model->is_led = false;
+    }
+}
+
+/* A version as a source may send it: of any epoch so far. */
+static uint64_t draw_version(struct model *model)
+{
+    return v(1 + (uint32_t)draw(model, model->epoch), 1 + draw(model, 500));
+}
+
+static void step_apply(struct model *model, struct store *store, char *bytes)
+{
+    char text[16];
+    uint32_t number = (uint32_t)draw(model, MODEL_KEYS);
+    struct store_key key = number_key(text, number);
+    struct model_key as;
+    struct store_put put = draw_put(model, bytes, &as);
+    bool is_tombstone = draw(model, 3) == 0;
+    uint64_t ver = model_ver(model);
+    bool moves_ver = model->act > 0 && draw(model, 2) == 0;
+    uint64_t version = draw_version(model);
+    if (moves_ver)
+        version = store_version_epoch(ver) == model->act ? ver + 1 : v(model->act, 1);
+    enum err err = store_apply(store, &key, version, is_tombstone ? NULL : &put, moves_ver);
+    if (err != ERR_OK) {
+        assert_true(!is_tombstone || model->keys[number].what == STORE_NONE);
+        model->full_count++;
+        return;
+    }
+    as.version = version;
+    as.cas = as.cas != 0 ? as.cas : version;
+    if (is_tombstone)
+        model_bury(&as, version);
+    model->keys[number] = as;
+    if (moves_ver)
+        model_extend(model, version);
+    else
+        model->is_clean = false;
+}
+
+static void step_apply_flush(struct model *model, struct store *store)
+{
+    uint64_t flush = draw(model, 3) == 0 ? 0 : draw_version(model);
+    uint64_t due = draw(model, 2) == 0 ? 0 : draw_version(model);
+    uint32_t left_s = (uint32_t)draw(model, 30);
+    if (flush < model->flush && model->flush <= model->floor)
+        return; /* no source lacks a flush that the floor has passed */
+    store_apply_flush(store, SLOT, flush, due, left_s, 0);
+    model->flush = flush;
+    model->flush_due = due;
+    model->flush_due_s = due != 0 ? model->now_s + left_s : 0;
+    model->is_clean = false;
+}
+
+static void step_cut(struct model *model, struct store *store)
+{
+    uint32_t index = (uint32_t)draw(model, model->lineage_count + 1u);
+    uint64_t common = 0;
+    if (index > 0)
+        common =
+            model->lineage[index - 1] - draw(model, store_version_seq(model->lineage[index - 1]));
+    if (common < model->floor)
+        return;
+    bool cuts = model_ver(model) > common;
+    assert_int_equal(copy_cut(store, SLOT, common), cuts);
+    model->lineage_count = index;
+    if (index > 0)
+        model->lineage[index - 1] = common;
+    model->is_clean &= !cuts;
+}
+
+static void step_end(struct model *model, struct store *store)
+{
+    uint64_t lineage[4];
+    uint32_t count = 0;
+    uint32_t epoch = store_version_epoch(model_ver(model));
+    for (uint32_t i = 0; i < 3; i++)
+        if (draw(model, 2) == 0 && epoch + i > 0)
+            lineage[count++] = v(epoch + i, 1 + draw(model, 500));
+    if (count == 0 || lineage[count - 1] < model->floor)
+        return;
+    uint64_t floor = draw(model, 2) == 0 ? 0 : lineage[draw(model, count)];
+    if (model->epoch < epoch + 3)
+        model->epoch = epoch + 3;
+    bool is_clean = draw(model, 4) != 0;
+    copy_end(store, SLOT, lineage, count, model->epoch, is_clean, floor);
+    memcpy(model->lineage, lineage, sizeof(lineage));
+    model->lineage_count = count;
+    model->act = model->epoch;
+    model->is_clean = is_clean;
+    if (floor <= model->floor)
+        return;
+    model->floor = floor;
+    model_forget(model);
+}
+
+static void step_unled(struct model *model, struct store *store, char *bytes)
+{
+    char text[16];
+    uint32_t number = (uint32_t)draw(model, MODEL_KEYS);
+    struct store_key key = number_key(text, number);
+    uint64_t kind = draw(model, 100);
+    if (kind < 75) {
+        step_apply(model, store, bytes);
+    } else if (kind < 80) {
+        store_erase(store, &key);
+        model->keys[number] = (struct model_key){0};
+        model->is_clean = false;
+    } else if (kind < 83) {
+        step_apply_flush(model, store);
+    } else if (kind < 88) {
+        step_cut(model, store);
+    } else if (kind < 93) {
+        step_end(model, store);
+    } else if (kind < 95 && model->is_clean) {
+        copy_advance(store, SLOT, ++model->epoch);
+        model->act = model->epoch;
+    } else if (kind < 99) {
+        copy_lead(store, SLOT, ++model->epoch);
+        model->act = model->epoch;
+        model->last = v(model->epoch, 0);
+        model->is_led = model->is_clean = true;
+    } else if (draw(model, 2) == 0) {
+        copy_empty(store, SLOT);
+        *model = (struct model){.epoch = model->epoch,
+                                .is_clean = true,
+                                .now_s = model->now_s,
+                                .random = model->random,
+                                .full_count = model->full_count};
+    }
+}
+
+static void step_any(struct model *model, struct store *store)
+{
+    uint64_t kind = draw(model, 100);
+    if (kind < 40) {
+        model->now_s += (uint32_t)draw(model, 3);
+        store_tell_time(store, model->now_s);
+        uint32_t slot;
+        bool is_due = model->is_led && model->flush_due != 0 && model->flush_due_s <= model->now_s;
+        assert_int_equal(store_take_flush_due(store, &slot), is_due);
+        if (is_due)
+            model_flush(model, 0);
+        assert_false(store_take_flush_due(store, &slot));
+    } else if (kind < 80) {
+        store_tick(store, (uint32_t)draw(model, 60));
+        struct store_key key;
+        while (store_take_expired(store, &key)) {
+            char text[16] = {0};
+            memcpy(text, key.bytes.data, key.bytes.len);
+            assert_true(model->is_led);
+            struct model_key *at = &model->keys[atoi(text)];
+            struct store_key copied = {span_of_string(text), key.position};
+            bool is_expired = model_is_expired(model, at);
+            assert_int_equal(store_expire(store, &copied), is_expired);
+            if (is_expired)
+                model_bury(at, model_write(model));
+        }
+    } else {
+        uint64_t limit = model_ver(model);
+        uint64_t floor = kind < 90 ? copy_droppable(store, SLOT, limit) : limit;
+        copy_raise_floor(store, SLOT, floor);
+        if (floor > model->floor) {
+            model->floor = floor;
+            model_forget(model);
+        }
+    }
+}
+
+static void random_operations_agree_with_the_model(void **state)
+{
+    struct fixture *fixture = *state;
+    char *bytes = malloc(50000);
+    uint64_t full_count = 0;
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        size_t limit_bytes = seed % 2 == 0 ? 64 * MIB : sizeof(struct store) + 6 * PAGE_BYTES;
+        reopen(fixture, limit_bytes, false);
+        struct store *store = fixture->store;
+        struct model *model = calloc(1, sizeof(*model));
+        *model = (struct model){.random = seed << 32, .is_clean = true, .now_s = 1, .epoch = 1};
+        for (uint32_t step = 0; step < 15000; step++) {
+            if (draw(model, 12) == 0)
+                step_any(model, store);
+            else if (model->is_led)
+                step_led(model, store, bytes);
+            else
+                step_unled(model, store, bytes);
+            if (model->lineage_count > MODEL_LINEAGE - 8 && !model->is_led) {
+                copy_raise_floor(store, SLOT, model_ver(model));
+                model->floor = model_ver(model);
+                model_forget(model);
+            }
+            model_settle(model);
+            if (step % 16 == 0)
+                assert_same(model, store);
+            if (step % 256 == 0)
+                store_check(store);
+            if (draw(model, 20) == 0)
+                store_release(store);
+        }
+        full_count += model->full_count;
+        free(model);
+    }
+    assert_true(full_count > 1000);
+    free(bytes);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -1160,6 +1614,8 @@ int main(void)
         TEST(a_walk_shows_once_what_is_there_all_the_while),
         TEST(a_walk_step_looks_at_about_as_many_as_asked),
         TEST(a_kept_store_leads_nothing_and_has_the_copy),
+        TEST(alone_the_floor_passes_what_a_broken_sync_left_above_ver),
+        TEST(random_operations_agree_with_the_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
