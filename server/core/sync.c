@@ -64,6 +64,7 @@ void sync_close(struct sync *sync)
         stream_in_end(&peer->in);
         peer->held_epoch = 0;
         peer->is_wanted = false;
+        peer->sent = peer->received = (struct sync_batch){0};
         sync_peer_sweep(sync, peer);
     }
     buf_close(&sync->ids);
@@ -85,6 +86,8 @@ void sync_seal(struct sync *sync, const struct view *view, const struct ring *ri
 {
     CHECK(view->epoch > sync->epoch);
     sync->now = now;
+    for (struct list *at = sync->peers.next; at != &sync->peers; at = at->next)
+        sync_batches_end(sync, peer_of(at));
     end_all(sync);
     for (struct list *at = sync->peers.next; at != &sync->peers; at = at->next) {
         struct sync_peer *peer = peer_of(at);
@@ -92,7 +95,6 @@ void sync_seal(struct sync *sync, const struct view *view, const struct ring *ri
         stream_in_end(&peer->in);
         peer->member = VIEW_NOBODY;
         peer->put_bytes = 0;
-        peer->began_ms = peer->receive_began_ms = 0;
     }
     sync->event_count = sync->event_taken = 0;
     sync->view = view;
@@ -268,6 +270,7 @@ void sync_flush(struct sync *sync, struct moment now)
         }
         sync_source_flush(sync, peer);
         tell(sync, peer);
+        sync_batches_look(sync, peer);
         links_set_streamed(sync->links, peer->index,
                            peer->session_count > 0 || !list_is_empty(&peer->pulls));
         sync_peer_sweep(sync, peer);
@@ -295,8 +298,8 @@ void sync_tick(struct sync *sync, struct moment now)
 
 static uint64_t peer_deadline(const struct sync *sync, const struct sync_peer *peer)
 {
-    uint64_t deadline = UINT64_MAX;
-    if (!list_is_empty(&peer->pulls))
+    uint64_t deadline = sync_batches_deadline(peer);
+    if (!list_is_empty(&peer->pulls) && peer->heard_ms + SYNC_PULL_TIMEOUT_MS < deadline)
         deadline = peer->heard_ms + SYNC_PULL_TIMEOUT_MS;
     bool is_waiting = peer->queued_count > 0 || !list_is_empty(&peer->pulls) || peer->is_wanted;
     if (stream_is_open(&peer->out) || !is_waiting)

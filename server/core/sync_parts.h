@@ -1,9 +1,11 @@
 /* What the files of sync share. Nobody else includes this.
  *
  *     sync           the whole: seal, messages, turns, time, what is held of a higher epoch
- *     sync_progress  how far sessions are, for people
+ *     sync_progress  how far sessions are, for people; and the log's lines of it
  *     sync_receive   sessions to here: what comes is applied
  *     sync_source    sessions from here: offers, what they send, what is acknowledged
+ *     sync_advance   the same for copies that are there already
+ *     sync_write     what clients write goes into the streams
  *     sync_table     sessions, pulls, peers and events as such
  *     sync_copy      what of a copy goes into records, and comes out of them
  *
@@ -68,6 +70,14 @@ struct receiving {
     struct pull *pull; /* owned; NULL: the source is the primary */
 };
 
+/* What has happened to sessions one way since there was last nothing under way. */
+struct sync_batch {
+    uint64_t began_ms; /* 0: nothing is */
+    uint64_t idle_ms;  /* since when nothing is under way; 0: something is */
+    uint32_t done, failed;
+    uint64_t items, bytes;
+};
+
 /* What a peer and this node have with each other. */
 struct sync_peer {
     struct list in_sync;
@@ -88,16 +98,11 @@ struct sync_peer {
     struct conn_id held_conn;
     uint32_t session_count;
     uint32_t open_count; /* OFFERED … ENDING, ADVANCING */
-    uint32_t queued_count;
+    uint32_t queued_count, synced_count;
     uint32_t received_count, receiving_count; /* sessions to here, synced and not */
+    bool is_congested;                        /* writes to it should wait */
     uint64_t put_bytes;                       /* of clients' writes since the last batch */
-    /* Since there was last nothing under way: */
-    uint64_t began_ms;
-    uint32_t sessions_done, sessions_failed;
-    uint64_t items_sent, bytes_sent;
-    uint64_t receive_began_ms;
-    uint32_t received_done;
-    uint64_t items_received, bytes_received;
+    struct sync_batch sent, received;
 };
 
 struct sync {
@@ -129,7 +134,8 @@ struct sync {
     uint32_t lineage_capacity;
     int64_t tokens; /* bytes that may be sent now, if there is a rate */
     uint64_t tokens_ms;
-    bool is_starved; /* something waits for tokens */
+    bool is_starved;          /* something waits for tokens */
+    uint32_t congested_count; /* of the peers */
     struct moment now;
 };
 
@@ -166,6 +172,8 @@ struct sync_peer *sync_peer_get(struct sync *sync, uint32_t index);
 struct sync_peer *sync_peer_find(const struct sync *sync, uint32_t index);
 /* Frees it if nothing is between it and this node. */
 void sync_peer_sweep(struct sync *sync, struct sync_peer *peer);
+/* Looked at where bytes come and go. */
+void sync_peer_note_backlog(struct sync *sync, struct sync_peer *peer);
 struct sync_session *sync_session_find(const struct sync *sync, uint32_t slot, uint32_t peer);
 /* A new one, QUEUED. */
 struct sync_session *sync_session_add(struct sync *sync, uint32_t slot, struct sync_peer *peer,
@@ -173,6 +181,10 @@ struct sync_session *sync_session_add(struct sync *sync, uint32_t slot, struct s
 /* Moves a session to a state, and to the list that belongs to it. */
 void sync_session_move(struct sync_session *session, enum sync_state state);
 void sync_session_remove(struct sync *sync, struct sync_session *session);
+/* Removes the one that a slot has to a peer, if any. */
+void sync_session_drop(struct sync *sync, uint32_t slot, uint32_t peer);
+/* With this record, an END or ADVANCE, this version is acknowledged. */
+void sync_session_ends_at(struct sync_session *session, uint64_t number, uint64_t ver);
 /* The highest version of it that is known to be acknowledged. */
 uint64_t sync_session_acked(const struct sync_session *session);
 static inline bool sync_session_is_past_start(const struct sync_session *session)
@@ -198,6 +210,15 @@ void sync_source_flush(struct sync *sync, struct sync_peer *peer);
 /* The answer to a PULL: a session for it. */
 void sync_source_pulled(struct sync *sync, struct sync_peer *peer, uint64_t generation,
                         const struct record_PULL *pull);
+
+/* --- sync_progress ---------------------------------------------------------------------------- */
+
+/* Looks whether sessions with the peer have begun, or are all through, and logs that. */
+void sync_batches_look(struct sync *sync, struct sync_peer *peer);
+/* What is under way ends here: logs it. */
+void sync_batches_end(struct sync *sync, struct sync_peer *peer);
+/* When sync_batches_look is due; UINT64_MAX if not. */
+uint64_t sync_batches_deadline(const struct sync_peer *peer);
 
 /* --- sync_receive ----------------------------------------------------------------------------- */
 

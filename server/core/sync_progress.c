@@ -1,6 +1,11 @@
 /* How far sessions are, for people: transfers, status, the log. */
 #include "server/core/sync_parts.h"
 
+#include <inttypes.h>
+
+/* A batch is over when nothing has been under way for so long: one line tells of many sessions. */
+#define BATCH_IDLE_MS 1000u
+
 uint32_t sync_next_peer(const struct sync *sync, uint32_t peer)
 {
     for (uint32_t index = peer + 1; index < sync->by_index_capacity; index++) {
@@ -50,19 +55,19 @@ static void add_peer(const struct sync *sync, const struct sync_peer *peer, stru
         if (session->state == SYNC_SENDING)
             add_left(session, average.bytes_an_item, progress);
     }
-    uint32_t begun_later = peer->queued_count + (peer->began_ms > 0 ? 0 : peer->open_count);
     progress->queued += peer->queued_count;
     progress->sending += peer->open_count + advancing;
     progress->receiving += peer->receiving_count;
     progress->received += peer->received_count;
-    progress->items_left += begun_later * average.items_a_slot;
-    progress->bytes_left += begun_later * average.items_a_slot * average.bytes_an_item;
-    if (peer->began_ms == 0)
+    progress->items_left += peer->queued_count * average.items_a_slot;
+    progress->bytes_left += peer->queued_count * average.items_a_slot * average.bytes_an_item;
+    const struct sync_batch *sent = &peer->sent;
+    if (sent->began_ms == 0 || sent->idle_ms > 0)
         return;
-    progress->items_sent += peer->items_sent;
-    progress->bytes_sent += peer->bytes_sent;
-    uint64_t ms = sync->now.mono_ms - peer->began_ms;
-    progress->bytes_s += ms > 0 ? peer->bytes_sent * 1000 / ms : 0;
+    progress->items_sent += sent->items;
+    progress->bytes_sent += sent->bytes;
+    uint64_t ms = sync->now.mono_ms - sent->began_ms;
+    progress->bytes_s += ms > 0 ? sent->bytes * 1000 / ms : 0;
 }
 
 static void estimate(struct sync_progress *progress)
@@ -92,4 +97,61 @@ void sync_progress_sum(const struct sync *sync, struct sync_progress *progress)
     for (struct list *at = sync->peers.next; at != &sync->peers; at = at->next)
         add_peer(sync, CONTAINER_OF(at, struct sync_peer, in_sync), average, progress);
     estimate(progress);
+}
+
+/* --- the log ---------------------------------------------------------------------------------- */
+
+static void log_batch(struct sync *sync, const struct sync_peer *peer, struct sync_batch *batch)
+{
+    uint64_t until_ms = batch->idle_ms > 0 ? batch->idle_ms : sync->now.mono_ms;
+    log_line(
+        sync->setup.log, sync->now, LOG_INFO, batch == &peer->sent ? "sync-sent" : "sync-received",
+        "member=%s synced=%u failed=%u items=%" PRIu64 " bytes=%" PRIu64 " ms=%" PRIu64 " epoch=%u",
+        links_name(sync->links, peer->index), batch->done, batch->failed, batch->items,
+        batch->bytes, until_ms - batch->began_ms, sync->epoch);
+    *batch = (struct sync_batch){0};
+}
+
+static void look(struct sync *sync, const struct sync_peer *peer, struct sync_batch *batch,
+                 bool is_busy)
+{
+    uint64_t now_ms = sync->now.mono_ms > 0 ? sync->now.mono_ms : 1;
+    if (batch->began_ms == 0 && (is_busy || batch->done + batch->failed > 0)) {
+        batch->began_ms = now_ms;
+        if (batch == &peer->sent)
+            log_line(sync->setup.log, sync->now, LOG_INFO, "sync-begins",
+                     "member=%s slots=%u epoch=%u", links_name(sync->links, peer->index),
+                     peer->session_count - peer->synced_count, sync->epoch);
+    }
+    if (batch->began_ms == 0 || is_busy)
+        batch->idle_ms = 0;
+    else if (batch->idle_ms == 0)
+        batch->idle_ms = now_ms;
+    else if (now_ms >= batch->idle_ms + BATCH_IDLE_MS)
+        log_batch(sync, peer, batch);
+}
+
+void sync_batches_look(struct sync *sync, struct sync_peer *peer)
+{
+    bool is_open = stream_is_open(&peer->out);
+    look(sync, peer, &peer->sent, is_open && peer->session_count > peer->synced_count);
+    look(sync, peer, &peer->received, peer->receiving_count > 0);
+}
+
+void sync_batches_end(struct sync *sync, struct sync_peer *peer)
+{
+    if (peer->sent.began_ms > 0)
+        log_batch(sync, peer, &peer->sent);
+    if (peer->received.began_ms > 0)
+        log_batch(sync, peer, &peer->received);
+}
+
+uint64_t sync_batches_deadline(const struct sync_peer *peer)
+{
+    uint64_t earliest = UINT64_MAX;
+    if (peer->sent.idle_ms > 0)
+        earliest = peer->sent.idle_ms + BATCH_IDLE_MS;
+    if (peer->received.idle_ms > 0 && peer->received.idle_ms + BATCH_IDLE_MS < earliest)
+        earliest = peer->received.idle_ms + BATCH_IDLE_MS;
+    return earliest;
 }

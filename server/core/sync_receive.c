@@ -3,7 +3,6 @@
 #include "common/mutant.h"
 #include "server/core/sync_parts.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -24,33 +23,12 @@ static struct receiving *receiving_of(struct sync *sync, const struct sync_peer 
     return is_open && receiving->sid == sid && receiving->peer == peer->index ? receiving : NULL;
 }
 
-/* --- beginnings and ends, for people ---------------------------------------------------------- */
-
-static void note_begin(struct sync *sync, struct sync_peer *peer)
-{
-    if (peer->receive_began_ms > 0)
-        return;
-    peer->receive_began_ms = sync->now.mono_ms > 0 ? sync->now.mono_ms : 1;
-    peer->received_done = 0;
-    peer->items_received = peer->bytes_received = 0;
-}
-
-static void note_end(struct sync *sync, struct sync_peer *peer)
-{
-    if (peer->receive_began_ms == 0 || peer->receiving_count > 0)
-        return;
-    log_line(sync->setup.log, sync->now, LOG_INFO, "sync-received",
-             "member=%s synced=%u items=%" PRIu64 " bytes=%" PRIu64 " ms=%" PRIu64 " epoch=%u",
-             links_name(sync->links, peer->index), peer->received_done, peer->items_received,
-             peer->bytes_received, sync->now.mono_ms - peer->receive_began_ms, sync->epoch);
-    peer->receive_began_ms = 0;
-}
-
 /* The session ends from this side: answered with why. A pull has failed. */
 static void give_up(struct sync *sync, struct sync_peer *peer, uint16_t slot, bool is_full)
 {
     struct receiving *receiving = &sync->receiving[slot];
     uint64_t sid = receiving->sid;
+    peer->received.failed++;
     if (receiving->pull)
         sync_pull_failed(sync, slot, is_full ? SYNC_ENDED_FULL : SYNC_ENDED_NOSYNC);
     else
@@ -62,7 +40,6 @@ static void give_up(struct sync *sync, struct sync_peer *peer, uint16_t slot, bo
     } else {
         answer_nosync(sync, peer, slot, sid);
     }
-    note_end(sync, peer);
 }
 
 static void receiving_begin(struct sync *sync, struct sync_peer *peer, uint16_t slot, uint64_t sid,
@@ -178,7 +155,6 @@ static enum err take_offer(struct sync *sync, struct sync_peer *peer,
         answer_nosync(sync, peer, offer->slot, offer->sid);
         return ERR_OK;
     }
-    note_begin(sync, peer);
     if (receiving->state != RECEIVING_NONE && !receiving->pull)
         sync_receiving_end(sync, offer->slot); /* a newer session takes its place */
     receiving_begin(sync, peer, offer->slot, offer->sid, RECEIVING_OPEN);
@@ -238,8 +214,8 @@ static enum err take_change(struct sync *sync, struct sync_peer *peer,
     if (!is_synced) { /* "from the first change on it is not clean" */
         copy_soil(sync->store, change->slot);
         uint64_t bytes = change->key.len + change->value.len + change->ids.len;
-        peer->items_received++;
-        peer->bytes_received += bytes;
+        peer->received.items++;
+        peer->received.bytes += bytes;
         sync->stats->sync_items_received++;
         sync->stats->sync_bytes_received += bytes;
     }
@@ -297,7 +273,7 @@ static enum err take_end(struct sync *sync, struct sync_peer *peer, const struct
     }
     uint32_t act = receiving->pull ? end->act : sync->epoch;
     copy_end(sync->store, end->slot, sync->lineage, count, act, end->is_clean, end->floor);
-    peer->received_done++;
+    peer->received.done++;
     if (receiving->pull) {
         take_pulled(sync, peer, end);
     } else {
@@ -307,7 +283,6 @@ static enum err take_end(struct sync *sync, struct sync_peer *peer, const struct
                                                   .slot = end->slot,
                                                   .sid = end->sid});
     }
-    note_end(sync, peer);
     return ERR_OK;
 }
 
@@ -320,7 +295,6 @@ static void take_close(struct sync *sync, struct sync_peer *peer, const struct r
         sync_pull_failed(sync, close->slot, SYNC_ENDED_MOVED);
     else
         sync_receiving_end(sync, close->slot);
-    note_end(sync, peer);
 }
 
 /* "FLOOR makes the synced receivers do the same." */
@@ -531,7 +505,6 @@ void sync_receive_lost(struct sync *sync, struct sync_peer *peer)
         else
             sync_receiving_end(sync, slot);
     }
-    note_end(sync, peer);
 }
 
 bool sync_is_received(const struct sync *sync, uint32_t slot)

@@ -3,12 +3,6 @@
 #include "common/mutant.h"
 #include "server/core/sync_parts.h"
 
-#include <inttypes.h>
-
-/* Of what has not been sent and not been received: another write should wait above the one, the
- * sessions end above the other. */
-#define BACKLOG_CONGESTED_BYTES (SYNC_BACKLOG_BYTES_MAX / 4)
-
 static struct sync_session *session_of(struct list *link)
 {
     return link ? CONTAINER_OF(link, struct sync_session, in_state) : NULL;
@@ -24,36 +18,6 @@ static struct sync_session *first_by_rank(const struct list *lists)
 
 /* --- the beginning and the end of sessions ---------------------------------------------------- */
 
-/* Whether anything of sessions that are not synced is under way to the peer. */
-static bool is_busy(const struct sync_peer *peer)
-{
-    return peer->open_count > 0 || !list_is_empty(&peer->ending);
-}
-
-static void note_begin(struct sync *sync, struct sync_peer *peer)
-{
-    if (peer->began_ms > 0)
-        return;
-    peer->began_ms = sync->now.mono_ms > 0 ? sync->now.mono_ms : 1;
-    peer->sessions_done = peer->sessions_failed = 0;
-    peer->items_sent = peer->bytes_sent = 0;
-    log_line(sync->setup.log, sync->now, LOG_INFO, "sync-begins", "member=%s slots=%u epoch=%u",
-             links_name(sync->links, peer->index), peer->open_count + peer->queued_count,
-             sync->epoch);
-}
-
-static void note_end(struct sync *sync, struct sync_peer *peer)
-{
-    if (peer->began_ms == 0 || is_busy(peer) || peer->queued_count > 0)
-        return;
-    log_line(sync->setup.log, sync->now, LOG_INFO, "sync-ends",
-             "member=%s synced=%u failed=%u items=%" PRIu64 " bytes=%" PRIu64 " ms=%" PRIu64
-             " epoch=%u",
-             links_name(sync->links, peer->index), peer->sessions_done, peer->sessions_failed,
-             peer->items_sent, peer->bytes_sent, sync->now.mono_ms - peer->began_ms, sync->epoch);
-    peer->began_ms = 0;
-}
-
 /* The session is no more; those above are told, if one of them wanted it. */
 static void end(struct sync *sync, struct sync_session *session, enum sync_end why)
 {
@@ -66,18 +30,9 @@ static void end(struct sync *sync, struct sync_session *session, enum sync_end w
     if (!session->is_pulled)
         sync_event_add(sync, &event);
     if (session->state != SYNC_SYNCED && session->state != SYNC_QUEUED)
-        peer->sessions_failed++;
+        peer->sent.failed++;
     sync->stats->sync_broken++;
     sync_session_remove(sync, session);
-    note_end(sync, peer);
-}
-
-/* One that is wanted no more, or again: nobody is told. */
-static void drop(struct sync *sync, uint32_t slot, uint32_t peer)
-{
-    struct sync_session *session = sync_session_find(sync, slot, peer);
-    if (session)
-        sync_session_remove(sync, session);
 }
 
 uint64_t sync_offer(struct sync *sync, uint32_t slot, uint32_t peer, uint64_t generation,
@@ -85,7 +40,7 @@ uint64_t sync_offer(struct sync *sync, uint32_t slot, uint32_t peer, uint64_t ge
 {
     sync->now = now;
     CHECK(sync->view != NULL);
-    drop(sync, slot, peer);
+    sync_session_drop(sync, slot, peer);
     struct sync_session *session =
         sync_session_add(sync, slot, sync_peer_get(sync, peer), generation, rank);
     session->id = session->sid = ++sync->last_sid;
@@ -95,7 +50,7 @@ uint64_t sync_offer(struct sync *sync, uint32_t slot, uint32_t peer, uint64_t ge
 void sync_source_pulled(struct sync *sync, struct sync_peer *peer, uint64_t generation,
                         const struct record_PULL *pull)
 {
-    drop(sync, pull->slot, peer->index);
+    sync_session_drop(sync, pull->slot, peer->index);
     struct sync_session *session =
         sync_session_add(sync, pull->slot, peer, generation, SYNC_FOR_QUORUM);
     session->id = session->sid = pull->sid;
@@ -113,7 +68,6 @@ void sync_close_session(struct sync *sync, uint32_t slot, uint32_t peer)
                    &(struct record){.kind = RECORD_CLOSE,
                                     .CLOSE = {.slot = session->slot, .sid = session->sid}});
     sync_session_remove(sync, session);
-    note_end(sync, of);
 }
 
 /* --- the stream ------------------------------------------------------------------------------- */
@@ -169,7 +123,6 @@ bool sync_is_up(struct sync *sync, uint32_t peer, uint64_t generation, struct mo
 /* "OFFER(lineage, floor, act, ver)." */
 static void offer(struct sync *sync, struct sync_session *session)
 {
-    note_begin(sync, session->peer);
     const struct copy *copy = store_copy(sync->store, session->slot);
     buf_consume(&sync->names, buf_len(&sync->names));
     copy_put_lineage(sync->store, session->slot, &sync->names);
@@ -234,7 +187,7 @@ static void send_item(struct sync *sync, struct sync_session *session,
     record.CHANGE.ids = buf_span(&sync->ids);
     stream_put(&session->peer->out, &record);
     session->items_sent++;
-    session->peer->items_sent++;
+    session->peer->sent.items++;
     sync->stats->sync_items_sent++;
 }
 
@@ -253,14 +206,6 @@ static void send_flush(struct sync *sync, struct sync_session *session, uint64_t
     stream_put(&session->peer->out, &record);
 }
 
-/* What is acknowledged with this record is this version. */
-static void note_end_of_copy(struct sync_session *session, uint64_t number, uint64_t ver)
-{
-    session->end_number = number;
-    session->last_number = session->check_number = number;
-    session->last_version = session->check_version = session->acked = ver;
-}
-
 /* "END(lineage, act, clean, floor)." */
 static void send_end(struct sync *sync, struct sync_session *session)
 {
@@ -275,7 +220,7 @@ static void send_end(struct sync *sync, struct sync_session *session)
                                                           .is_clean = copy->is_clean,
                                                           .floor = copy->floor,
                                                           .lineage = buf_span(&sync->names)}});
-    note_end_of_copy(session, number, store_ver(sync->store, session->slot));
+    sync_session_ends_at(session, number, store_ver(sync->store, session->slot));
     buf_close(&session->names);
     sync_session_move(session, SYNC_ENDING);
 }
@@ -319,7 +264,7 @@ static void send_items(struct sync *sync, struct sync_peer *peer)
         spent += bytes;
         sync->tokens -= (int64_t)bytes;
         session->bytes_sent += bytes;
-        peer->bytes_sent += bytes;
+        peer->sent.bytes += bytes;
         sync->stats->sync_bytes_sent += bytes;
     }
 }
@@ -342,6 +287,7 @@ static bool is_too_slow(struct sync *sync, struct sync_peer *peer, struct link *
 
 void sync_source_flush(struct sync *sync, struct sync_peer *peer)
 {
+    sync_peer_note_backlog(sync, peer);
     bool is_wanted = peer->queued_count > 0 || !list_is_empty(&peer->pulls) || peer->is_wanted;
     if (!stream_is_open(&peer->out) && !(is_wanted && open_stream(sync, peer)))
         return;
@@ -459,7 +405,7 @@ static void take_synced(struct sync *sync, struct sync_peer *peer)
     struct sync_session *session;
     while ((session = session_of(list_first(&peer->ending))) &&
            session->end_number <= peer->out.acked) {
-        peer->sessions_done++;
+        peer->sent.done++;
         sync->stats->sync_done++;
         if (session->is_pulled) {
             sync_session_remove(sync, session);
@@ -472,7 +418,6 @@ static void take_synced(struct sync *sync, struct sync_peer *peer)
                                                   .sid = session->id,
                                                   .number = peer->out.acked});
     }
-    note_end(sync, peer);
 }
 
 enum err sync_source_answered(struct sync *sync, struct sync_peer *peer,
@@ -498,248 +443,4 @@ enum err sync_source_answered(struct sync *sync, struct sync_peer *peer,
     sync_event_add(sync, &(struct sync_event){
                              .change = SYNC_ACKED, .peer = peer->index, .number = peer->out.acked});
     return ERR_OK;
-}
-
-/* --- advance ---------------------------------------------------------------------------------- */
-
-static bool is_in_group(const struct ring *ring, uint32_t slot, uint32_t member)
-{
-    for (uint32_t i = 0; i < ring->group_size; i++)
-        if (ring->group[slot][i] == member)
-            return true;
-    return false;
-}
-
-/* Slots first … last are excepted; those between that the ADVANCE does not mean do no harm. */
-static void put_range(struct buf *out, uint32_t first, uint32_t last)
-{
-    record_append(out,
-                  &(struct record){.kind = RECORD_RANGE,
-                                   .RANGE = {.first = (uint16_t)first, .last = (uint16_t)last}});
-}
-
-/* Lists the slots led here and backed by the member that are not meant. */
-static void put_excepted(const struct sync *sync, uint32_t member, const bool *slots,
-                         struct buf *out)
-{
-    uint32_t first = SLOT_COUNT, last = 0;
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
-        if (sync->ring->primary[slot] != sync->self || !is_in_group(sync->ring, slot, member))
-            continue;
-        if (!slots[slot]) {
-            first = first == SLOT_COUNT ? slot : first;
-            last = slot;
-        } else if (first < SLOT_COUNT) {
-            put_range(out, first, last);
-            first = SLOT_COUNT;
-        }
-    }
-    if (first < SLOT_COUNT)
-        put_range(out, first, last);
-}
-
-static void put_checks(const struct sync_advance *advance, struct buf *out)
-{
-    for (uint32_t i = 0; i < advance->check_count; i++)
-        record_append(out, &(struct record){.kind = RECORD_CHECK,
-                                            .CHECK = {.slot = advance->checks[i].slot,
-                                                      .ver = advance->checks[i].ver}});
-}
-
-static void advance_slot(struct sync *sync, uint32_t slot, struct sync_peer *peer, uint64_t sid,
-                         uint64_t number)
-{
-    drop(sync, slot, peer->index);
-    struct sync_session *session =
-        sync_session_add(sync, slot, peer, peer->generation, SYNC_FOR_QUORUM);
-    session->id = session->sid = sid;
-    session->common = store_ver(sync->store, slot);
-    note_end_of_copy(session, number, session->common);
-    sync_session_move(session, SYNC_ADVANCING);
-}
-
-uint64_t sync_advance(struct sync *sync, uint32_t peer, uint64_t generation,
-                      const struct sync_advance *advance, struct moment now)
-{
-    if (!sync_is_up(sync, peer, generation, now))
-        return 0;
-    struct sync_peer *of = sync_peer_get(sync, peer);
-    uint32_t member =
-        view_find(sync->view, span_of_string(links_name(sync->links, peer)), generation);
-    uint64_t sid = ++sync->last_sid;
-    buf_consume(&sync->names, buf_len(&sync->names));
-    buf_consume(&sync->one, buf_len(&sync->one));
-    put_excepted(sync, member, advance->slots, &sync->names);
-    put_checks(advance, &sync->one);
-    uint64_t number =
-        stream_put(&of->out, &(struct record){.kind = RECORD_ADVANCE,
-                                              .ADVANCE = {.sid = sid,
-                                                          .act = advance->act,
-                                                          .excepted = buf_span(&sync->names),
-                                                          .checks = buf_span(&sync->one)}});
-    note_begin(sync, of);
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-        if (advance->slots[slot] && sync->ring->primary[slot] == sync->self &&
-            is_in_group(sync->ring, slot, member))
-            advance_slot(sync, slot, of, sid, number);
-    return sid;
-}
-
-/* --- writes ----------------------------------------------------------------------------------- */
-
-/* What the sessions of a slot are told of one write. */
-static void describe_write(struct sync *sync, const struct sync_write *write, struct record *record)
-{
-    if (write->what == SYNC_WRITE_FLUSH) {
-        *record = (struct record){.kind = RECORD_FLUSH,
-                                  .FLUSH = {.slot = (uint16_t)write->slot, .is_write = true}};
-        copy_describe_flush(sync->store, write->slot, &record->FLUSH);
-        record->FLUSH.version = write->version;
-        return;
-    }
-    record->kind = RECORD_CHANGE;
-    record->CHANGE = (struct record_CHANGE){.slot = (uint16_t)write->slot, .is_write = true};
-    struct record_CHANGE *change = &record->CHANGE;
-    if (LIKELY(write->what == SYNC_WRITE_KEY)) {
-        copy_describe(sync->store, write->key, change);
-        CHECK(change->version <= write->version);
-        if (change->what != RECORD_ABSENT && change->version < write->version)
-            change->what = RECORD_NOTHING; /* the key is as it was before */
-    } else {
-        change->what = write->what == SYNC_WRITE_DELETED ? RECORD_TOMBSTONE : RECORD_NOTHING;
-        change->position = write->key->position;
-        change->key = write->key->bytes;
-        change->left_s = RECORD_FOREVER;
-    }
-    change->version = write->version;
-}
-
-/* "so does a WRITE to a receiver that is not synced yet (a synced one adds the one entry)" */
-static struct span ids_of_write(struct sync *sync, const struct sync_write *write, bool is_synced)
-{
-    if (is_synced || MUTANT(sync_one_id)) {
-        if (LIKELY(write->id.len == 0))
-            return span_of(NULL, 0);
-        if (buf_len(&sync->one) == 0)
-            copy_put_id(sync->store, write->slot, write->id, &sync->one);
-        return buf_span(&sync->one);
-    }
-    const struct store_key flush = store_flush_key(write->slot);
-    buf_consume(&sync->ids, buf_len(&sync->ids));
-    copy_put_ids(sync->store, write->what == SYNC_WRITE_FLUSH ? &flush : write->key, &sync->ids);
-    return buf_span(&sync->ids);
-}
-
-/* Keeps the bounds that sync_session_acked tells close to what is acknowledged, with no more than
- * two writes remembered: the last one, and the one that is being waited for. */
-static void note_write(struct sync_session *session, uint64_t number, uint64_t version)
-{
-    uint64_t acked = session->peer->out.acked;
-    bool is_all_acked = session->last_number <= acked;
-    if (is_all_acked || session->check_number <= acked) {
-        session->acked = is_all_acked ? session->last_version : session->check_version;
-        session->check_number = session->last_number;
-        session->check_version = session->last_version;
-    }
-    session->last_number = number;
-    session->last_version = version;
-}
-
-void sync_write(struct sync *sync, const struct sync_write *write)
-{
-    struct sync_session *session = sync->sessions[write->slot];
-    if (!session)
-        return;
-    struct record record;
-    bool is_described = false;
-    buf_consume(&sync->one, buf_len(&sync->one));
-    for (; session; session = session->next) {
-        if (!sync_session_is_past_start(session) || session->is_pulled)
-            continue;
-        if (!is_described)
-            describe_write(sync, write, &record);
-        is_described = true;
-        struct span ids = ids_of_write(sync, write, session->state != SYNC_SENDING);
-        if (record.kind == RECORD_FLUSH) {
-            record.FLUSH.sid = session->sid;
-            record.FLUSH.ids = ids;
-        } else {
-            record.CHANGE.sid = session->sid;
-            record.CHANGE.ids = ids;
-        }
-        struct sync_peer *peer = session->peer;
-        size_t before = buf_len(&peer->out.queue);
-        note_write(session, stream_put(&peer->out, &record), write->version);
-        peer->put_bytes += buf_len(&peer->out.queue) - before;
-    }
-}
-
-uint64_t sync_mark(struct sync *sync, uint32_t peer)
-{
-    struct sync_peer *of = sync_peer_find(sync, peer);
-    CHECK(of != NULL);
-    CHECK(stream_is_open(&of->out));
-    of->put_bytes += RECORD_HEADER_BYTES;
-    return stream_put(&of->out, &(struct record){.kind = RECORD_MARK,
-                                                 .MARK = {.number = stream_next_number(&of->out)}});
-}
-
-void sync_floor(struct sync *sync, uint32_t slot, uint64_t floor)
-{
-    for (struct sync_session *session = sync->sessions[slot]; session; session = session->next)
-        if (session->state >= SYNC_ENDING && !session->is_pulled)
-            stream_put(&session->peer->out,
-                       &(struct record){
-                           .kind = RECORD_FLOOR,
-                           .FLOOR = {.slot = (uint16_t)slot, .sid = session->sid, .floor = floor}});
-}
-
-/* --- questions -------------------------------------------------------------------------------- */
-
-bool sync_session(const struct sync *sync, uint32_t slot, uint32_t peer,
-                  struct sync_session_view *view)
-{
-    *view = (struct sync_session_view){.state = SYNC_NONE};
-    const struct sync_session *session = sync_session_find(sync, slot, peer);
-    if (!session || session->is_pulled)
-        return false;
-    *view = (struct sync_session_view){.state = session->state,
-                                       .sid = session->id,
-                                       .generation = session->generation,
-                                       .common = session->common,
-                                       .acked = sync_session_acked(session),
-                                       .is_past_start = sync_session_is_past_start(session)};
-    return true;
-}
-
-uint64_t sync_floor_max(const struct sync *sync, uint32_t slot)
-{
-    uint64_t lowest = UINT64_MAX;
-    for (const struct sync_session *at = sync->sessions[slot]; at; at = at->next) {
-        if (!sync_session_is_past_start(at))
-            continue;
-        uint64_t own = at->state == SYNC_SYNCED ? sync_session_acked(at) : at->common;
-        lowest = own < lowest ? own : lowest;
-    }
-    return lowest;
-}
-
-uint64_t sync_position(const struct sync *sync, uint32_t peer)
-{
-    const struct sync_peer *of = sync_peer_find(sync, peer);
-    return of ? of->out.position : sync->numbers_end;
-}
-
-uint64_t sync_acked(const struct sync *sync, uint32_t peer)
-{
-    const struct sync_peer *of = sync_peer_find(sync, peer);
-    return of ? of->out.acked : sync->numbers_end;
-}
-
-bool sync_is_congested(const struct sync *sync, uint32_t slot)
-{
-    for (const struct sync_session *at = sync->sessions[slot]; at; at = at->next)
-        if (at->state == SYNC_SYNCED && stream_backlog(&at->peer->out) > BACKLOG_CONGESTED_BYTES)
-            return true;
-    return false;
 }

@@ -4,6 +4,9 @@
 
 #include <stdlib.h>
 
+/* Of what has not been sent and not been received: above it another write should wait. */
+#define BACKLOG_CONGESTED_BYTES (SYNC_BACKLOG_BYTES_MAX / 4)
+
 /* --- events ----------------------------------------------------------------------------------- */
 
 void sync_event_add(struct sync *sync, const struct sync_event *event)
@@ -78,7 +81,8 @@ void sync_peer_sweep(struct sync *sync, struct sync_peer *peer)
 {
     bool is_used = peer->session_count > 0 || !list_is_empty(&peer->pulls) ||
                    stream_is_open(&peer->out) || peer->in.conn.generation != 0 ||
-                   peer->held_epoch > 0 || peer->is_wanted;
+                   peer->held_epoch > 0 || peer->is_wanted || peer->sent.began_ms > 0 ||
+                   peer->received.began_ms > 0;
     if (is_used)
         return;
     CHECK(peer->received_count == 0);
@@ -93,6 +97,15 @@ void sync_peer_sweep(struct sync *sync, struct sync_peer *peer)
     sync->by_index[peer->index] = NULL;
     links_release(sync->links, peer->index);
     free(peer);
+}
+
+/* Looked at where bytes come and go. */
+void sync_peer_note_backlog(struct sync *sync, struct sync_peer *peer)
+{
+    bool is_congested = stream_backlog(&peer->out) > BACKLOG_CONGESTED_BYTES;
+    sync->congested_count += is_congested;
+    sync->congested_count -= peer->is_congested;
+    peer->is_congested = is_congested;
 }
 
 /* --- sessions from here ----------------------------------------------------------------------- */
@@ -115,6 +128,7 @@ static bool is_open(enum sync_state state)
 static void count(struct sync_session *session, int by)
 {
     session->peer->queued_count += (uint32_t)(session->state == SYNC_QUEUED ? by : 0);
+    session->peer->synced_count += (uint32_t)(session->state == SYNC_SYNCED ? by : 0);
     session->peer->open_count += (uint32_t)(is_open(session->state) ? by : 0);
 }
 
@@ -179,6 +193,20 @@ void sync_session_remove(struct sync *sync, struct sync_session *session)
     session->peer->session_count--;
     buf_close(&session->names);
     free(session);
+}
+
+void sync_session_drop(struct sync *sync, uint32_t slot, uint32_t peer)
+{
+    struct sync_session *session = sync_session_find(sync, slot, peer);
+    if (session)
+        sync_session_remove(sync, session);
+}
+
+void sync_session_ends_at(struct sync_session *session, uint64_t number, uint64_t ver)
+{
+    session->end_number = number;
+    session->last_number = session->check_number = number;
+    session->last_version = session->check_version = session->acked = ver;
 }
 
 uint64_t sync_session_acked(const struct sync_session *session)
