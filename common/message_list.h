@@ -48,7 +48,7 @@ MESSAGE(FORWARD,
     FIELD(WORD, client)       /* ip:port of the client */
     FIELD(U32, deadline_ms)   /* how long the sender will wait for the answer */
     FIELD(DIGEST, digest)     /* SHA-1 of the key: nobody hashes again; zeros if there is none */
-    FIELD(HEX64, ring)        /* hash of the ring that the sender chose the receiver by */
+    FIELD(U32, epoch)         /* of the view that the sender chose the receiver by */
     FIELD(WORD, direct)       /* "-", or where the client takes answers: <port>,<token> */
     FIELD(U32, total))        /* bytes of the whole request */
 /* The answer to FORWARD number. Body as a client gets it (retrievals: without END). */
@@ -192,11 +192,12 @@ MESSAGE(PROPOSED,
 MESSAGE(REPORT,
     FIELD(U32, epoch)
     FIELD(WORD, what))        /* active: led and active; synced: as a learner */
-/* Which members does the receiver hold DEAD, and since when? */
+/* Which of these members does the receiver hold DEAD, and since when? Body: a line each: <name>
+ * <generation>. */
 MESSAGE(GET_HELD,
     FIELD(U32, epoch)
     FIELD(U64, number))
-/* Body: a line a member: <name> <boot> <milliseconds>. */
+/* Body: of those asked about, for each that is: <name> <generation> <milliseconds>. */
 MESSAGE(HELD,
     FIELD(U32, epoch)
     FIELD(U64, number))

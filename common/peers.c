@@ -134,11 +134,19 @@ static void fill_view(struct view *view, const struct entry *entries, uint32_t c
 
 enum err peers_parse(struct span text, struct view *view, struct peers_error *error)
 {
+    return peers_parse_first(text, UINT32_MAX, view, error);
+}
+
+enum err peers_parse_first(struct span text, uint32_t lines, struct view *view,
+                           struct peers_error *error)
+{
     *view = (struct view){0};
     struct entry *entries = malloc(entry_count_max(text) * sizeof(*entries));
     CHECK(entries != NULL);
     uint32_t count;
     enum err err = parse_lines(text, entries, &count, error);
+    if (!err && count > lines)
+        count = lines;
     if (!err) {
         qsort(entries, count, sizeof(*entries), compare_entries);
         err = refuse_doubles(entries, count, error);

@@ -16,6 +16,9 @@ struct peers_error {
  * errors  ERR_SYNTAX: a bad line or two lines of one name; error is filled.
  *         ERR_TOO_LARGE: more than VIEW_MEMBERS_MAX lines. */
 MUST_USE enum err peers_parse(struct span text, struct view *view, struct peers_error *error);
+/* The same of the first lines alone, at most so many, as they are written. */
+MUST_USE enum err peers_parse_first(struct span text, uint32_t lines, struct view *view,
+                                    struct peers_error *error);
 
 /* Hash of the normalised list: SHA-1 over the sorted names joined by newlines, first 8 bytes. Two
  * nodes with the same members have the same hash whatever their files' order and comments. */

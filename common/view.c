@@ -155,7 +155,8 @@ void view_take_out(struct view *view, uint32_t index)
 
 static bool may_vote(const struct member *member)
 {
-    return member->role == ROLE_FULL || member->role == ROLE_LEAVER;
+    return (member->role == ROLE_FULL || member->role == ROLE_LEAVER) &&
+           member->standing != STANDING_FORGOTTEN;
 }
 
 /* Whether another member of its name has its seat and stands behind it: then that one votes with
@@ -218,6 +219,7 @@ static bool is_member_valid(const struct member *member)
 {
     return member->weight >= 1 && member->weight <= VIEW_WEIGHT_MAX && member->boot >= 1 &&
            member->seat != 0 && member->role < ROLE_COUNT && member->standing < STANDING_COUNT &&
+           (member->standing != STANDING_FORGOTTEN || member->role == ROLE_LEAVER) &&
            (!member->is_voter || may_vote(member)) &&
            (member->up_since > 0) == member_is_up(member) && member->up_since <= VIEW_EPOCH_MAX;
 }

@@ -46,8 +46,10 @@
 #define MEMBER_STANDING_LIST(X)                                                                    \
     X(UP, "up")                                                                                    \
     X(DOWN, "down")             /* it leads nothing, and keeps its place */                        \
+    X(STOPPING, "stopping")     /* down by its own wish, though it is alive still */               \
     X(SUPERSEDED, "superseded") /* down for good: its name runs with another generation */         \
-    X(REPLACED, "replaced")     /* down, and to go out as soon as others have its slots */
+    X(REPLACED, "replaced")     /* down, and to go out as soon as others have its slots */         \
+    X(FORGOTTEN, "forgotten")   /* out by an operator's word: a leaver without a vote */
 
 enum member_role {
 #define MEMBER_ROLE_ENUM(name, word) ROLE_##name,
@@ -120,8 +122,8 @@ void view_copy(const struct view *view, struct view *out);
 void view_add(struct view *view, const struct member *member);
 /* Takes out the member at index. */
 void view_take_out(struct view *view, uint32_t index);
-/* Sets who votes: the seats of all full members and leavers if they are at most VIEW_VOTERS_MAX,
- * else of so many of them: those up since the lowest epoch first, then by name. */
+/* Sets who votes: the seats of all full members and leavers (but the forgotten) if they are at most
+ * VIEW_VOTERS_MAX, else of so many of them: those up since the lowest epoch first, then by name. */
 void view_elect(struct view *view);
 /* Voters, and how many of them are a majority. */
 uint32_t view_voter_count(const struct view *view);

@@ -2,6 +2,7 @@
  *
  * Exit status: 0 stopped as asked, 1 the machine refused (port in use, state directory not usable),
  * 2 usage: an option, peers.txt or the own name, 3 another process is the node of this name. */
+#include "common/check.h"
 #include "common/peers.h"
 #include "common/version.h"
 #include "server/audit.h"
@@ -20,7 +21,7 @@
 #include <unistd.h>
 
 #define DESCRIPTORS_BESIDE_CONNECTIONS (256u + 4u * VIEW_MEMBERS_MAX) /* four a node */
-#define LEAVE_MARGIN_MS                500u
+#define UP_AFTER_MS                    2000u /* a member is up again when it was alive for so long */
 #define DRAIN_MARGIN_MS                1000u
 #define PEERS_FILE_BYTES_MAX           (4u * 1024 * 1024)
 #define PEERS_ERROR_BYTES_MAX          4608u
@@ -34,8 +35,10 @@ static int complain(int status, const char *text)
 }
 
 /* Reads peers.txt whole.
+ * expect  how many of its lines found the cluster; 0: all.
  * error   out on failure: a line for people, the path in front. */
-static enum err read_peers(const char *path, struct view *view, char *error, size_t size)
+static enum err read_peers(const char *path, uint32_t expect, struct view *view,
+                           struct view *founders, char *error, size_t size)
 {
     FILE *file = fopen(path, "rbe");
     if (!file) {
@@ -52,6 +55,9 @@ static enum err read_peers(const char *path, struct view *view, char *error, siz
     fclose(file);
     struct peers_error why;
     enum err err = has_failed ? ERR_IO : peers_parse(buf_span(&text), view, &why);
+    if (!err)
+        CHECK(peers_parse_first(buf_span(&text), expect ? expect : UINT32_MAX, founders, &why) ==
+              ERR_OK);
     buf_close(&text);
     if (has_failed)
         snprintf(error, size, "%s: cannot be read, or is larger than %u bytes", path,
@@ -78,8 +84,11 @@ static void raise_descriptors(uint32_t connections)
 /* Everything a running server is made of. */
 struct server {
     struct options options;
-    struct view seeds; /* the lines of peers.txt */
+    struct view seeds;    /* the lines of peers.txt */
+    struct view founders; /* those of them that found the cluster */
     struct state state;
+    struct buf state_text; /* the state as text, for the node's start */
+    bool has_state;        /* it is kept as long as anybody may ask for it */
     struct state_file state_file;
     struct budget budget;
     struct log log;
@@ -124,7 +133,11 @@ static int take_state(struct server *server)
     const struct options *options = &server->options;
     enum state_place place = state_place_find(options->state_directory, server->state.name, path);
     bool is_named_anew = options->port == 0 && options->advertise[0] == '\0';
+    const struct env *env = &server->shell.env;
     server->state.boot = state_next_boot(0, now.unix_ms);
+    while (server->state.seat == 0)
+        env->entropy(env->shell, &server->state.seat, sizeof(server->state.seat));
+    server->has_state = true;
     if (place != STATE_PLACE_CHOSEN && is_named_anew)
         return 0; /* nobody will ever ask for the state of this name again */
     enum err err = ERR_IO;
@@ -132,9 +145,12 @@ static int take_state(struct server *server)
     if (place != STATE_PLACE_NONE)
         err = state_file_open(&server->state_file, path, &server->state, now.unix_ms, error);
     if (err == ERR_IO && place != STATE_PLACE_CHOSEN) {
-        log_line(&server->log, now, LOG_WARN, "no-state-file",
-                 "effect=\"a clock set back before the next start goes unnoticed\" reason=\"%s\"",
-                 error);
+        log_line(
+            &server->log, now, LOG_WARN, "no-state-file",
+            "effect=\"it founds no cluster without --form, and its vote is lost when it ends\" "
+            "reason=\"%s\"",
+            error);
+        server->has_state = false;
         return 0;
     }
     return err ? complain(EXIT_MACHINE, error) : 0;
@@ -159,6 +175,7 @@ static void open_node(struct server *server)
     const struct env *env = &server->shell.env;
     env->entropy(env->shell, &generation, sizeof(generation));
     server->store = store_open(&store_options);
+    state_format(&server->state, &server->state_text);
     const struct node_options node_options = {
         .name = server->state.name,
         .cluster = server->state.cluster,
@@ -174,11 +191,31 @@ static void open_node(struct server *server)
         .sync_rate_bytes_s = options->sync_rate_bytes_s,
         .can_shutdown = options->can_shutdown,
         .direct_answers = options->direct_answers,
+        .founders = &server->founders,
+        .state = buf_span(&server->state_text),
+        .has_state_file = server->has_state,
+        .views = {.fence_ms = options->fence_ms,
+                  .recover_after_ms = options->recover_after_ms,
+                  .replace_after_ms = options->replace_after_ms,
+                  .up_after_ms = UP_AFTER_MS,
+                  .on_loss = strcmp(options->on_quorum_loss, "wait") == 0 ? VIEWS_ON_LOSS_WAIT
+                                                                          : VIEWS_ON_LOSS_RECOVER,
+                  .is_forming = options->form},
         .audit = server->audit.path ? &server->audit.log : NULL,
         .settings = server->settings.list,
         .settings_count = server->settings.count,
     };
     server->node = node_open(&node_options, server->store, env, &server->log);
+}
+
+/* An empty file counts as the own name alone. */
+static void complete_founders(struct server *server)
+{
+    if (server->founders.member_count > 0)
+        return;
+    struct member self = {.weight = 1};
+    snprintf(self.name, sizeof(self.name), "%s", server->state.name);
+    view_add(&server->founders, &self);
 }
 
 /* Settles the own name, listens, takes the state, and opens the node. 0 or an exit status. */
@@ -199,6 +236,7 @@ static int start(struct server *server)
     }
     if (self_complete(&server->seeds, host, port, name, error, sizeof(error)))
         return complain(EXIT_USAGE, error);
+    complete_founders(server);
     snprintf(server->state.cluster, sizeof(server->state.cluster), "%s", options->cluster);
     snprintf(server->log.node, sizeof(server->log.node), "%.*s", (int)sizeof(server->log.node) - 1,
              name);
@@ -218,30 +256,38 @@ static void reload(void *arg)
 {
     struct server *server = arg;
     char error[PEERS_ERROR_BYTES_MAX];
-    struct view seeds = {0};
-    if (read_peers(server->options.peers_path, &seeds, error, sizeof(error))) {
+    struct view seeds = {0}, founders = {0};
+    if (read_peers(server->options.peers_path, server->options.bootstrap_expect, &seeds, &founders,
+                   error, sizeof(error))) {
         log_line(&server->log, turn_clock(), LOG_ERROR, "reload", "effect=none reason=\"%s\"",
                  error);
     } else {
         log_line(&server->log, turn_clock(), LOG_INFO, "reload", "seeds=%" PRIu32,
                  seeds.member_count);
-        struct view old = server->seeds;
+        struct view old = server->seeds, old_founders = server->founders;
         server->seeds = seeds;
-        node_seed(server->node, &server->seeds);
+        server->founders = founders;
+        complete_founders(server);
+        node_seed(server->node, &server->seeds, &server->founders);
         view_close(&old);
+        view_close(&old_founders);
     }
     if (server->audit.path)
         audit_reopen(&server->audit);
 }
 
-/* The node goes on under a later boot: the next start must be later still. */
-static void keep_boot(void *arg, uint64_t boot)
+/* What the node has promised, accepted and adopted. A name that nobody will ask for again needs no
+ * file: its state ends with the process. */
+static bool keep_state(void *arg, struct span text)
 {
     struct server *server = arg;
     char error[STATE_ERROR_BYTES_MAX];
-    server->state.boot = boot;
-    if (server->state_file.is_open && state_file_keep(&server->state_file, &server->state, error))
-        log_line(&server->log, turn_clock(), LOG_ERROR, "state-lost", "reason=\"%s\"", error);
+    if (!server->state_file.is_open)
+        return true;
+    if (!state_file_keep(&server->state_file, text, error))
+        return true;
+    log_line(&server->log, turn_clock(), LOG_ERROR, "state-lost", "reason=\"%s\"", error);
+    return false;
 }
 
 static int serve(struct server *server)
@@ -256,11 +302,11 @@ static int serve(struct server *server)
         .idle_timeout_s = options->idle_timeout_s,
         .value_bytes_max = options->value_bytes_max,
         .stats_interval_s = options->stats_interval_s,
-        .leave_timeout_ms = options->timers.leave_ms + LEAVE_MARGIN_MS,
+        .leave_timeout_ms = options->leave_timeout_ms,
         .drain_timeout_ms = options->op_timeout_ms + DRAIN_MARGIN_MS,
         .is_plain = options->plain_calls,
         .reload = reload,
-        .keep_boot = keep_boot,
+        .keep_state = keep_state,
         .arg = server,
     };
     shell_init(&server->shell, &shell_options, &server->budget, &server->log);
@@ -275,6 +321,8 @@ static int serve(struct server *server)
     store_close(server->store);
     audit_close(&server->audit);
     state_file_close(&server->state_file);
+    state_close(&server->state);
+    buf_close(&server->state_text);
     return status;
 }
 
@@ -282,7 +330,8 @@ static int check_peers(struct server *server)
 {
     char error[PEERS_ERROR_BYTES_MAX];
     const char *path = server->options.peers_path;
-    if (path && read_peers(path, &server->seeds, error, sizeof(error)))
+    if (path && read_peers(path, server->options.bootstrap_expect, &server->seeds,
+                           &server->founders, error, sizeof(error)))
         return complain(EXIT_USAGE, error);
     return 0;
 }
@@ -315,5 +364,6 @@ int main(int argc, char **argv)
         break;
     }
     view_close(&server.seeds);
+    view_close(&server.founders);
     return status;
 }

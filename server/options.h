@@ -10,7 +10,7 @@
 #include "common/err.h"
 #include "server/core/gossip_options.h"
 #include "server/options_list.h"
-#include "server/state.h"
+#include "server/core/state.h"
 
 #include <stdio.h>
 

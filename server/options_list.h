@@ -41,6 +41,20 @@
       "most bytes of copies sent a second, to all nodes together; 0: no bound")                    \
     X(SWITCH, plain_calls, 0, "plain-calls", "", "no", 0, 0,                                       \
       "a system call for each read and each send, instead of many at once through io_uring")      \
+    X(COUNT, bootstrap_expect, 0, "bootstrap-expect", "COUNT", "0", 0, 4096,                       \
+      "found the cluster by the first so many lines of peers.txt; 0: by all of them")              \
+    X(SWITCH, form, 0, "form", "", "no", 0, 0,                                                     \
+      "found the cluster with the nodes that answer within a second: no other part of it lives")   \
+    X(CHOICE, on_quorum_loss, 0, "on-quorum-loss", "recover|wait", "recover", 0, 0,                \
+      "keys of which too few copies are left: go on with the best one, or wait for the others")    \
+    X(MILLISECONDS, fence_ms, 0, "fence", "MS", "2s", 10, 3600000,                                 \
+      "with recover: answer only if a majority was heard of within this")                          \
+    X(MILLISECONDS, recover_after_ms, 0, "recover-after", "MS", "5s", 0, 86400000,                 \
+      "with recover: a node that is dead for so long is not waited for")                           \
+    X(MILLISECONDS, replace_after_ms, 0, "rereplicate-after", "MS", "2s", 0, 86400000,             \
+      "another node takes the copies of one that is dead for so long")                             \
+    X(MILLISECONDS, leave_timeout_ms, 0, "leave-timeout", "MS", "30s", 1, 86400000,                \
+      "a node that is to leave or stop ends after so long, whatever has become of that")           \
     X(CHOICE, gossip, 0, "gossip", "random", "random", 0, 0,                                       \
       "whom to ask next about the members; the same on every node")                                \
     X(CHOICE, profile, 0, "profile", "fast|lan|wan", "lan", 0, 0,                                  \

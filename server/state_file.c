@@ -104,42 +104,43 @@ static enum err take_lock(struct state_file *file, char error[STATE_ERROR_BYTES_
                 file->path);
 }
 
-/* Reads at most size bytes. Returns how many there are, or -1 with errno set. */
-static ssize_t read_all(int fd, char *text, size_t size)
+#define READ_BYTES (64u * 1024)
+
+/* Reads a file to its end, and no more than a state file can have. Returns false with errno set. */
+static bool read_all(int fd, struct buf *text)
 {
-    size_t len = 0;
-    while (len < size) {
-        ssize_t got = read(fd, text + len, size - len);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -1;
+    while (buf_len(text) <= STATE_TEXT_BYTES_MAX) {
+        ssize_t got = read(fd, buf_reserve(text, READ_BYTES), READ_BYTES);
+        if (got < 0 && errno != EINTR)
+            return false;
         if (got == 0)
             break;
-        len += (size_t)got;
+        buf_advance(text, got > 0 ? (size_t)got : 0);
     }
-    return (ssize_t)len;
+    return true;
 }
 
 /* What the last start left. boot 0: nothing, this is the first. */
 static enum err read_last(const struct state_file *file, struct state *last,
                           char error[STATE_ERROR_BYTES_MAX])
 {
-    last->boot = 0;
+    *last = (struct state){0};
     int fd = openat(file->directory_fd, "state", O_RDONLY | OPEN_FLAGS);
     if (fd < 0 && errno == ENOENT)
         return ERR_OK;
     if (fd < 0)
         return fail_io(error, "open the state file in", file->path);
-    char text[STATE_TEXT_BYTES_MAX + 1];
-    ssize_t len = read_all(fd, text, sizeof(text));
+    struct buf text = {0};
+    const char *why = "";
+    bool is_read = read_all(fd, &text);
     int cause = errno;
     close(fd);
     errno = cause;
-    if (len < 0)
+    enum err err = is_read ? state_parse(buf_span(&text), last, &why) : ERR_IO;
+    buf_close(&text);
+    if (!is_read)
         return fail_io(error, "read the state file in", file->path);
-    const char *why;
-    if (state_parse(span_of(text, (size_t)len), last, &why) == ERR_OK)
+    if (err == ERR_OK)
         return ERR_OK;
     return fail(ERR_USAGE, error,
                 "%s/state: %s; put it right or away, or choose another --state-dir DIR", file->path,
@@ -181,14 +182,12 @@ static bool write_synced(int fd, const char *text, size_t len)
     return fsync(fd) == 0;
 }
 
-enum err state_file_keep(const struct state_file *file, const struct state *state,
+enum err state_file_keep(const struct state_file *file, struct span text,
                          char error[STATE_ERROR_BYTES_MAX])
 {
-    char text[STATE_TEXT_BYTES_MAX];
-    size_t len = state_format(state, text);
     int fd = openat(file->directory_fd, "state.new",
                     O_WRONLY | O_CREAT | O_TRUNC | OPEN_FLAGS | O_NOFOLLOW, FILE_MODE);
-    bool is_written = fd >= 0 && write_synced(fd, text, len);
+    bool is_written = fd >= 0 && write_synced(fd, text.data, text.len);
     int cause = errno;
     if (fd >= 0 && close(fd) != 0 && is_written) {
         is_written = false;
@@ -199,6 +198,20 @@ enum err state_file_keep(const struct state_file *file, const struct state *stat
         fsync(file->directory_fd) == 0)
         return ERR_OK;
     return fail_io(error, "write the state file in", file->path);
+}
+
+/* Writes what the last start left, with this one's boot, and a seat if it had none. */
+static enum err begin_start(const struct state_file *file, struct state *state, uint64_t seat,
+                            int64_t unix_ms, char error[STATE_ERROR_BYTES_MAX])
+{
+    struct buf text = {0};
+    state->boot = state_next_boot(state->boot, unix_ms);
+    if (state->seat == 0)
+        state->seat = seat;
+    state_format(state, &text);
+    enum err err = state_file_keep(file, buf_span(&text), error);
+    buf_close(&text);
+    return err;
 }
 
 enum err state_file_open(struct state_file *file, const char *directory, struct state *state,
@@ -223,12 +236,17 @@ enum err state_file_open(struct state_file *file, const char *directory, struct 
     if (!err)
         err = check_owner(file, &last, state, error);
     if (!err) {
-        state->boot = state_next_boot(last.boot, unix_ms);
-        err = state_file_keep(file, state, error);
+        memcpy(last.cluster, state->cluster, sizeof(last.cluster));
+        memcpy(last.name, state->name, sizeof(last.name));
+        err = begin_start(file, &last, state->seat, unix_ms, error);
     }
-    if (err)
+    if (err) {
+        state_close(&last);
         state_file_close(file);
-    return err;
+        return err;
+    }
+    *state = last;
+    return ERR_OK;
 }
 
 void state_file_close(struct state_file *file)

@@ -5,7 +5,7 @@
 #ifndef DHT_SERVER_STATE_FILE_H
 #define DHT_SERVER_STATE_FILE_H
 
-#include "server/state.h"
+#include "server/core/state.h"
 
 #define STATE_PATH_BYTES_MAX  4096u
 #define STATE_ERROR_BYTES_MAX (STATE_PATH_BYTES_MAX + 512u)
@@ -31,18 +31,19 @@ struct state_file {
 };
 
 /* Makes the directory if need be, takes its lock, reads what the last start left there, and writes
- * this start's boot, which is on disk when this returns.
+ * it with this start's boot, which is on disk when this returns.
  *
  * file    out: holds the lock until state_file_close.
- * state   cluster and name: whose directory it must be. boot: out.
+ * state   cluster and name: whose directory it must be; seat: to be used if there is none yet. out:
+ *         all of it, gives (state_close); on error cluster, name and seat alone.
  * error   out on failure: a line for people, saying what to do.
  * errors  ERR_IO: it cannot be made, read or written. ERR_USAGE: another process holds it, it
  *         belongs to another node or cluster, or it is no state file. Nothing is changed then. */
 MUST_USE enum err state_file_open(struct state_file *file, const char *directory,
                                   struct state *state, int64_t unix_ms,
                                   char error[STATE_ERROR_BYTES_MAX]);
-/* Writes state, which is on disk when this returns. errors ERR_IO as above. */
-MUST_USE enum err state_file_keep(const struct state_file *file, const struct state *state,
+/* Writes the text (state_format), which is on disk when this returns. errors ERR_IO as above. */
+MUST_USE enum err state_file_keep(const struct state_file *file, struct span text,
                                   char error[STATE_ERROR_BYTES_MAX]);
 /* Accepts a zeroed one. */
 void state_file_close(struct state_file *file);

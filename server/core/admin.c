@@ -26,10 +26,13 @@ static void config_member(struct buf *list, const char *name)
 static void config_value(struct buf *list, const struct admin_ring *ring)
 {
     buf_printf(list, "%" PRIu64 "\n", ring->changes);
+    const char *space = "";
     for (uint32_t i = 0; ring->members && i < ring->members->member_count; i++) {
-        if (i > 0)
-            buf_append(list, " ", 1);
+        if (!member_is_up(&ring->members->members[i]))
+            continue; /* nobody answers there */
+        buf_printf(list, "%s", space);
         config_member(list, ring->members->members[i].name);
+        space = " ";
     }
     buf_append(list, "\n", 1);
 }

@@ -243,8 +243,8 @@ static void failure_text(const struct coord *coord, const struct forward *forwar
     bool is_unknown = forward->is_write && forward->state == FORWARD_LEFT;
     const char *outcome = is_unknown ? "outcome unknown" : "not done";
     if (forward->peer == PEER_NONE)
-        snprintf(text, FAILURE_BYTES_MAX, "SERVER_ERROR %s: the ring is not known yet\r\n",
-                 outcome);
+        snprintf(text, FAILURE_BYTES_MAX, "SERVER_ERROR %s: %s\r\n", outcome,
+                 coord->awaits[0] != '\0' ? coord->awaits : "no node leads this key now");
     else if (forward->was_refused)
         snprintf(text, FAILURE_BYTES_MAX, "SERVER_ERROR %s: %s does not lead this key\r\n", outcome,
                  links_name(coord->links, forward->peer));
@@ -310,7 +310,7 @@ static void forward_leave(struct coord *coord, struct forward *forward, const st
                     .client = span_of_string(forward->client),
                     .deadline_ms = (uint32_t)(forward->deadline_ms - now.mono_ms),
                     .digest = forward->digest,
-                    .ring = coord->route->hash,
+                    .epoch = coord->route->view.epoch,
                     .direct = forward_direct(coord, forward)},
     };
     link_append(out, &message, span_of(forward->text, forward->text_len));

@@ -29,6 +29,7 @@
 #define FORWARDS_MAX           65536u
 #define FORWARD_BYTES_MAX      (256u * 1024 * 1024) /* two of the largest values */
 #define LINK_BACKLOG_BYTES_MAX (256u * 1024 * 1024)
+#define COORD_AWAITS_BYTES_MAX 256u
 #define BUSY_RETRY_MS          100u
 #define RETRY_MS_MIN           10u
 #define RETRY_MS_MAX           100u
@@ -109,7 +110,9 @@ struct coord {
     struct list active;      /* those with forwards */
     uint64_t retry_ms;       /* no wait is over before */
     struct list own;
-    struct reply text; /* scratch: a request as it is forwarded */
+    struct reply text;                   /* scratch: a request as it is forwarded */
+    char awaits[COORD_AWAITS_BYTES_MAX]; /* why there is no ring, told by the node; "": there is one
+                                          */
 };
 
 void coord_init(struct coord *coord, struct links *links, const struct route *route,

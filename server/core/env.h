@@ -80,9 +80,9 @@ struct env {
     void (*entropy)(void *shell, void *bytes, size_t len);
     /* The process is to stop: what is in flight is finished, then it exits. */
     void (*end)(void *shell, enum node_end why);
-    /* This node goes on under a later boot (the others hold the one it had for dead): it is
-     * recorded, so that the next start takes a higher one. */
-    void (*keep_boot)(void *shell, uint64_t boot);
+    /* Keeps the state file's text (state.h) in place of the one before: it is durable when this
+     * returns. false: it could not be kept, and the one before may stand still. */
+    bool (*keep_state)(void *shell, struct span text);
     /* Fills in what only the process knows, for stats. */
     void (*gauges)(void *shell, struct stats_gauges *gauges);
     /* A client asked for this log level (verbosity). */

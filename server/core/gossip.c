@@ -558,6 +558,33 @@ void gossip_ring_view(const struct gossip *gossip, struct view *view)
     }
 }
 
+bool gossip_has_begun(const struct gossip *gossip)
+{
+    return gossip->tick_ms != 0 && gossip->self_until_ms == 0;
+}
+
+void gossip_try(struct gossip *gossip, const char *name, struct moment now)
+{
+    if (gossip->leave_until_ms == 0 && !gossip->is_duplicate)
+        exchange_ask_name(gossip, name, now);
+}
+
+void gossip_expect(struct gossip *gossip, const char *name, uint64_t boot, uint64_t generation,
+                   uint32_t weight, struct moment now)
+{
+    const struct news news = {.state = MEMBER_ALIVE,
+                              .name = span_of_string(name),
+                              .boot = boot,
+                              .generation = generation,
+                              .weight = weight,
+                              .by = SPAN_LITERAL("-")};
+    struct account *account;
+    if (gossip->leave_until_ms != 0 || gossip->is_duplicate)
+        return;
+    if (members_hear(&gossip->members, &news, true, now.mono_ms, &account) == HEARD_NEW)
+        probe_check(gossip, account, now.mono_ms, now);
+}
+
 bool gossip_has_joined(const struct gossip *gossip)
 {
     return gossip->has_joined;

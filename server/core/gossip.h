@@ -164,6 +164,14 @@ bool gossip_take_changed(struct gossip *gossip);
  * SUSPECT. view: out, gives (view_close); without members if this node has left and was the last.
  */
 void gossip_ring_view(const struct gossip *gossip, struct view *view);
+/* Whether it is known that nobody else answers under this node's name: before, it is nobody. */
+bool gossip_has_begun(const struct gossip *gossip);
+/* Looks for a node that may be there: dials it, and asks for its list. */
+void gossip_try(struct gossip *gossip, const char *name, struct moment now);
+/* A member of the view that is unknown here: from now on it is ALIVE, though nobody has heard of it,
+ * and is probed at once. */
+void gossip_expect(struct gossip *gossip, const char *name, uint64_t boot, uint64_t generation,
+                   uint32_t weight, struct moment now);
 /* Whether the first attempt to join is over: a seed has answered with its list, or every seed has
  * failed once, or join_ms have passed, or there is no other seed. Then it stays true. */
 bool gossip_has_joined(const struct gossip *gossip);

@@ -231,7 +231,6 @@ static void renew(struct gossip *gossip, uint64_t boot_known, struct moment now)
         boot = (uint64_t)now.unix_ms;
     members_raise_boot(&gossip->members, boot);
     gossip->links->identity.boot = boot;
-    gossip->env->keep_boot(gossip->env->shell, boot);
     for (uint32_t i = 0; i < gossip->members.count; i++)
         gossip->members.all[i]->has_account = false;
     log_line(gossip->log, now, LOG_WARN, "renewed", "boot=%" PRIu64, boot);

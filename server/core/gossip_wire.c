@@ -69,10 +69,31 @@ struct reply *wire_out(struct gossip *gossip, struct account *record, struct mom
     return out && reply_len(out) <= OUT_BYTES_MAX ? out : NULL;
 }
 
+/* Where a message says of which view its sender is, or NULL. */
+static uint32_t *epoch_of(struct message *message)
+{
+    switch (message->kind) {
+    case MESSAGE_GET_MEMBERSHIP_LIST:
+        return &message->GET_MEMBERSHIP_LIST.epoch;
+    case MESSAGE_MEMBERS:
+        return &message->MEMBERS.epoch;
+    case MESSAGE_PING:
+        return &message->PING.epoch;
+    case MESSAGE_PONG:
+        return &message->PONG.epoch;
+    default:
+        return NULL;
+    }
+}
+
 void wire_send(struct gossip *gossip, struct reply *out, const struct message *message)
 {
+    struct message copy = *message;
+    uint32_t *epoch = epoch_of(&copy);
+    if (epoch)
+        *epoch = gossip->links->identity.epoch;
     gossip->stats->gossip_sent++;
-    message_append(out, message);
+    message_append(out, &copy);
 }
 
 enum link_state wire_state(const struct gossip *gossip, const struct account *record)

@@ -301,7 +301,10 @@ void links_connected(struct links *links, struct link *link)
                   .from = span_of_string(own->name),
                   .generation = own->generation,
                   .boot = own->boot,
-                  .to = span_of_string(links_name(links, link->peer))},
+                  .to = span_of_string(links_name(links, link->peer)),
+                  .id = own->id,
+                  .seat = own->seat,
+                  .epoch = own->epoch},
     };
     message_append(&session->out, &hello);
     link->boot_said = own->boot;
@@ -372,11 +375,20 @@ void links_drop(struct links *links, uint32_t peer, enum lane lane, struct momen
 
 /* --- the handshake ---------------------------------------------------------------------------- */
 
+/* What both HELLO and WELCOME say of their sender. */
+struct greeting {
+    uint64_t generation;
+    uint64_t boot;
+    uint64_t seat;
+    uint32_t epoch;
+};
+
 /* A link is up: the process at the other end has said who it is. Links with an older process of the
  * same name lead nowhere, even if nobody has closed them. */
-static void came_up(struct links *links, struct link *link, uint64_t generation, uint64_t boot,
+static void came_up(struct links *links, struct link *link, const struct greeting *greeting,
                     struct moment now)
 {
+    uint64_t generation = greeting->generation, boot = greeting->boot;
     struct peer *peer = peer_at(links, link->peer);
     link->state = LINK_UP;
     link->generation = generation;
@@ -385,6 +397,7 @@ static void came_up(struct links *links, struct link *link, uint64_t generation,
     links->up_count++;
     peer->generation = generation;
     peer->boot = boot;
+    peer->seat = greeting->seat;
     for (uint32_t i = 0; i < 2 * LANE_COUNT; i++) {
         struct link *other = i < LANE_COUNT ? &peer->dialled[i] : &peer->accepted[i - LANE_COUNT];
         if (other->state == LINK_UP && other->generation != generation && other->boot < boot)
@@ -395,7 +408,8 @@ static void came_up(struct links *links, struct link *link, uint64_t generation,
                                           .lane = link->lane,
                                           .is_dialled = link->is_dialled,
                                           .generation = generation,
-                                          .boot = boot});
+                                          .boot = boot,
+                                          .epoch = greeting->epoch});
     log_line(links->log, now, lane_level(link->lane, LOG_INFO), "link-up",
              "member=%s lane=%s direction=%s boot=%" PRIu64, peer->name, kind_of(link->lane).data,
              link->is_dialled ? "out" : "in", boot);
@@ -471,8 +485,9 @@ static const struct refusal refusals[] = {
     {"self", "the sender bears the name of this node"},
     {"boot", "a later process of that name is known"},
     {"full", "too many nodes"},
+    {"id", "a node of another cluster, of the same name but founded apart"},
 };
-enum { BY_VERSION, BY_CLUSTER, BY_GOSSIP, BY_KIND, BY_NAME, BY_SELF, BY_BOOT, BY_FULL };
+enum { BY_VERSION, BY_CLUSTER, BY_GOSSIP, BY_KIND, BY_NAME, BY_SELF, BY_BOOT, BY_FULL, BY_ID };
 
 static bool is_version_common(uint32_t oldest, uint32_t newest)
 {
@@ -506,6 +521,12 @@ static bool lane_parse(struct span kind, enum lane *lane)
     return false;
 }
 
+/* View 1 draws the cluster id; nodes of different ids refuse each other. */
+static bool is_other_id(const struct links_identity *own, uint64_t id)
+{
+    return own->id != 0 && id != 0 && own->id != id;
+}
+
 /* Why a HELLO can't be accepted, or NULL; said is the field that is to blame. */
 static const struct refusal *hello_refusal(const struct links *links,
                                            const struct message_HELLO *hello, uint64_t boot_known,
@@ -529,6 +550,8 @@ static const struct refusal *hello_refusal(const struct links *links,
     if (!span_equal(hello->gossip, span_of_string(own->gossip)))
         return &refusals[BY_GOSSIP];
     *said = hello->from;
+    if (is_other_id(own, hello->id))
+        return &refusals[BY_ID];
     if (span_equal(hello->from, span_of_string(own->name)))
         return &refusals[BY_SELF];
     return hello->boot < boot_known ? &refusals[BY_BOOT] : NULL;
@@ -544,7 +567,10 @@ static void say_welcome(struct links *links, struct conn_id conn, const struct m
         .WELCOME = {.version = hello->newest < PROTOCOL_NEWEST ? hello->newest : PROTOCOL_NEWEST,
                     .from = span_of_string(links->identity.name),
                     .generation = links->identity.generation,
-                    .boot = links->identity.boot},
+                    .boot = links->identity.boot,
+                    .id = links->identity.id,
+                    .seat = links->identity.seat,
+                    .epoch = links->identity.epoch},
     };
     message_append(&session->out, &welcome);
 }
@@ -616,7 +642,8 @@ static void accept_hello(struct links *links, struct conn_id conn,
     link->conn = conn;
     by_conn_set(links, conn, link);
     say_welcome(links, conn, hello);
-    came_up(links, link, hello->generation, hello->boot, now);
+    const struct greeting greeting = {hello->generation, hello->boot, hello->seat, hello->epoch};
+    came_up(links, link, &greeting, now);
 }
 
 static void take_welcome(struct links *links, struct link *link,
@@ -628,13 +655,16 @@ static void take_welcome(struct links *links, struct link *link,
         return;
     }
     if (!span_equal(welcome->from, span_of_string(links_name(links, link->peer))) ||
+        (link->lane != LANE_SELF && is_other_id(&links->identity, welcome->id)) ||
         (link->lane != LANE_SELF && welcome->boot < boot_known)) {
         links_end(links, link, DISCONNECT_STRANGER, NULL, now);
         return;
     }
     link->rest_ms = REST_MS_MIN;
     link->reason = NULL;
-    came_up(links, link, welcome->generation, welcome->boot, now);
+    const struct greeting greeting = {welcome->generation, welcome->boot, welcome->seat,
+                                      welcome->epoch};
+    came_up(links, link, &greeting, now);
     struct reply *out = link_out(links, link);
     CHECK(out != NULL);
     reply_move(out, &link->queue);
@@ -643,8 +673,8 @@ static void take_welcome(struct links *links, struct link *link,
 /* What answers there is not the node that was meant, or is it and will not have this one. */
 static enum disconnect refusal_class(struct span why)
 {
-    bool is_stranger =
-        span_equal(why, SPAN_LITERAL("cluster")) || span_equal(why, SPAN_LITERAL("name"));
+    bool is_stranger = span_equal(why, SPAN_LITERAL("cluster")) ||
+                       span_equal(why, SPAN_LITERAL("id")) || span_equal(why, SPAN_LITERAL("name"));
     return is_stranger ? DISCONNECT_STRANGER : DISCONNECT_DENIED;
 }
 
@@ -786,9 +816,12 @@ enum err link_parts_begin(struct link *link, const struct message *first, uint32
     return ERR_OK;
 }
 
+/* Those of control links have no number: nothing comes between a message and its PARTs. */
 static uint64_t parts_number(const struct message *first)
 {
-    return first->kind == MESSAGE_FORWARD ? first->FORWARD.number : first->ANSWER.number;
+    if (first->kind == MESSAGE_FORWARD)
+        return first->FORWARD.number;
+    return first->kind == MESSAGE_ANSWER ? first->ANSWER.number : 0;
 }
 
 enum err link_parts_add(struct link *link, const struct message *part, bool *whole)
@@ -818,18 +851,31 @@ void link_parts_end(struct link *link)
     link->parts = NULL;
 }
 
+uint32_t *message_total(struct message *message)
+{
+    switch (message->kind) {
+    case MESSAGE_FORWARD:
+        return &message->FORWARD.total;
+    case MESSAGE_ANSWER:
+        return &message->ANSWER.total;
+    case MESSAGE_VIEWS:
+        return &message->VIEWS.total;
+    case MESSAGE_PROMISE:
+        return &message->PROMISE.total;
+    case MESSAGE_ACCEPT:
+        return &message->ACCEPT.total;
+    default:
+        return NULL;
+    }
+}
+
 void link_append(struct reply *out, struct message *message, struct span body)
 {
     CHECK(body.len <= UINT32_MAX);
-    uint64_t number;
-    if (message->kind == MESSAGE_FORWARD) {
-        message->FORWARD.total = (uint32_t)body.len;
-        number = message->FORWARD.number;
-    } else {
-        CHECK(message->kind == MESSAGE_ANSWER);
-        message->ANSWER.total = (uint32_t)body.len;
-        number = message->ANSWER.number;
-    }
+    uint32_t *total = message_total(message);
+    CHECK(total != NULL);
+    *total = (uint32_t)body.len;
+    uint64_t number = parts_number(message);
     size_t at = body.len < FRAME_BODY_BYTES_MAX ? body.len : FRAME_BODY_BYTES_MAX;
     message->body = span_of(body.data, at);
     message_append(out, message);

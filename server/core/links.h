@@ -76,6 +76,7 @@ struct peer {
     uint32_t holds;          /* who wants it to stay, links apart */
     uint64_t generation;     /* as last greeted; 0 before */
     uint64_t boot;           /* the same */
+    uint64_t seat;           /* the same: its vote; 0: none */
     struct link dialled[LANE_COUNT];
     struct link accepted[LANE_COUNT];
     bool is_routed;       /* it stands on the ring: its idle data link is worth keeping */
@@ -90,6 +91,9 @@ struct links_identity {
     const char *gossip;  /* and with one strategy */
     uint64_t generation; /* the birth of its data */
     uint64_t boot;       /* rises with every start */
+    uint64_t id;         /* of the cluster whose view it has; 0: it has none */
+    uint64_t seat;       /* its vote */
+    uint32_t epoch;      /* of its view */
 };
 
 enum link_change {
@@ -107,6 +111,7 @@ struct link_news {
     enum disconnect why; /* ENDED */
     uint64_t generation; /* CAME_UP: of the process at the other end; as it said */
     uint64_t boot;
+    uint32_t epoch;
 };
 
 #define LINKS_BUCKETS   4096u
@@ -219,8 +224,10 @@ MUST_USE enum err link_parts_begin(struct link *link, const struct message *firs
 MUST_USE enum err link_parts_add(struct link *link, const struct message *part, bool *whole);
 void link_parts_end(struct link *link);
 
-/* Appends a FORWARD or ANSWER with this body, in PARTs if it exceeds one frame. message's body and
- * total are set here. */
+/* Where a message says how long its body is that may come in PARTs; NULL if it has one frame. */
+uint32_t *message_total(struct message *message);
+/* Appends such a message with this body, in PARTs if it exceeds one frame. message's body and total
+ * are set here. */
 void link_append(struct reply *out, struct message *message, struct span body);
 
 #endif

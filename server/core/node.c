@@ -54,6 +54,19 @@ struct node *node_open(const struct node_options *options, struct store *store,
                                  .stats = &node->stats};
     env->entropy(env->shell, &setup.seed, sizeof(setup.seed));
     gossip_init(&node->gossip, &setup);
+    struct views_setup views_setup = {.options = options->views,
+                                      .strategy = options->gossip,
+                                      .weight = options->weight,
+                                      .founders = options->founders,
+                                      .links = &node->links,
+                                      .gossip = &node->gossip,
+                                      .env = env,
+                                      .log = log,
+                                      .stats = &node->stats,
+                                      .state = options->state,
+                                      .has_state_file = options->has_state_file};
+    env->entropy(env->shell, &views_setup.seed, sizeof(views_setup.seed));
+    node->views = views_open(&views_setup);
     node->executor = (struct executor){
         .store = store, .stats = &node->stats, .value_bytes_max = options->value_bytes_max};
     return node;
@@ -65,6 +78,7 @@ void node_close(struct node *node)
         return;
     direct_close(&node->direct);
     coord_close(&node->coord);
+    views_close(node->views);
     gossip_close(&node->gossip);
     route_close(&node->route, &node->links);
     links_close(&node->links);
@@ -129,9 +143,9 @@ uint64_t node_deadline(const struct node *node)
 {
     if (node->is_ring_due)
         return node->now.mono_ms;
-    const uint64_t deadlines[] = {node->store_tick_ms, coord_deadline(&node->coord),
+    const uint64_t deadlines[] = {node->store_tick_ms,          coord_deadline(&node->coord),
                                   links_deadline(&node->links), gossip_deadline(&node->gossip),
-                                  direct_deadline(&node->direct)};
+                                  views_deadline(node->views),  direct_deadline(&node->direct)};
     uint64_t earliest = UINT64_MAX;
     for (size_t i = 0; i < ARRAY_COUNT(deadlines); i++)
         earliest = deadlines[i] < earliest ? deadlines[i] : earliest;
@@ -149,6 +163,7 @@ void node_tick(struct node *node)
      * link makes the other end drop what nobody waits for any more, instead of carrying it out
      * first. */
     uint32_t peer;
+    views_awaits(node->views, node->coord.awaits);
     while (coord_late(&node->coord, node->now, &peer)) {
         struct link *link = peer == PEER_NONE ? NULL : links_dialled(&node->links, peer, LANE_DATA);
         if (link && link->state == LINK_UP)
@@ -159,6 +174,8 @@ void node_tick(struct node *node)
     coord_retry(&node->coord, node->now);
     node_run_own(node); /* given back by a node that led their keys before */
     gossip_tick(&node->gossip, node->now);
+    node_tell_news(node);
+    views_tick(node->views, node->now);
     node_tell_news(node);
     direct_tick(&node->direct, node->now);
     node_tell_direct(node);
@@ -176,10 +193,11 @@ void node_tick(struct node *node)
     }
 }
 
-void node_seed(struct node *node, const struct view *seeds)
+void node_seed(struct node *node, const struct view *seeds, const struct view *founders)
 {
     node->options.seeds = seeds;
     gossip_seed(&node->gossip, seeds, node->now);
+    views_found_by(node->views, founders, node->now);
 }
 
 bool node_has_link(const struct node *node, struct conn_id conn)
@@ -190,6 +208,11 @@ bool node_has_link(const struct node *node, struct conn_id conn)
 size_t node_forward_count(const struct node *node)
 {
     return node->coord.count;
+}
+
+struct views *node_views(struct node *node)
+{
+    return node->views;
 }
 
 const struct gossip *node_gossip(const struct node *node)

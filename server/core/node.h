@@ -17,19 +17,24 @@
 #include "common/view.h"
 #include "server/core/env.h"
 #include "server/core/gossip_options.h"
+#include "server/core/views.h"
 #include "server/store/store.h"
 
 struct node;
 struct route;
 
 struct node_options {
-    const char *name;         /* this node's, host:port in normal form */
-    const char *cluster;      /* its cluster's name: 1 to MESSAGE_WORD_BYTES_MAX bytes */
-    const char *gossip;       /* the strategy's name, as targets_find knows it */
-    uint64_t generation;      /* the birth of its data: random */
-    uint64_t boot;            /* higher with every start under this name */
-    uint32_t weight;          /* 1 … VIEW_WEIGHT_MAX */
-    const struct view *seeds; /* the lines of peers.txt; the own name may be among them */
+    const char *name;            /* this node's, host:port in normal form */
+    const char *cluster;         /* its cluster's name: 1 to MESSAGE_WORD_BYTES_MAX bytes */
+    const char *gossip;          /* the strategy's name, as targets_find knows it */
+    uint64_t generation;         /* the birth of its data: random */
+    uint64_t boot;               /* higher with every start under this name */
+    uint32_t weight;             /* 1 … VIEW_WEIGHT_MAX */
+    const struct view *seeds;    /* the lines of peers.txt; the own name may be among them */
+    const struct view *founders; /* those of them whose majority founds the cluster */
+    struct span state;           /* the state file's text as this start has written it, or empty */
+    bool has_state_file;         /* there is one: what the node promises is kept */
+    struct views_options views;
     struct gossip_options timers;
     uint32_t value_bytes_max;   /* -I */
     uint32_t op_timeout_ms;     /* a forwarded request is answered within this */
@@ -81,10 +86,11 @@ uint64_t node_deadline(const struct node *node);
 /* Time passes: deadlines, retries, expired items. */
 void node_tick(struct node *node);
 
-/* peers.txt has been read anew. seeds: borrowed in place of the old ones. */
-void node_seed(struct node *node, const struct view *seeds);
-/* Leaves the cluster: says so to the others, leads nothing from now on, and calls env's end with
- * NODE_END_LEFT when enough of them have heard it or will not. A second call changes nothing. */
+/* peers.txt has been read anew. Both borrowed in place of the old ones. */
+void node_seed(struct node *node, const struct view *seeds, const struct view *founders);
+/* Leaves the cluster, or stops where too few would remain (replication.md "Views" 2); when that is
+ * through it says so to the others, and calls env's end with NODE_END_LEFT. A second call changes
+ * nothing. */
 void node_leave(struct node *node);
 
 /* Whether a connection is a link to another node. */
@@ -92,6 +98,8 @@ bool node_has_link(const struct node *node, struct conn_id conn);
 /* Requests forwarded and not answered yet. */
 size_t node_forward_count(const struct node *node);
 struct stats *node_stats(struct node *node);
+/* The agreed views, as it has them. */
+struct views *node_views(struct node *node);
 /* What it knows of the members: for the simulator's checks. */
 const struct gossip *node_gossip(const struct node *node);
 /* The ring as the node has it. */

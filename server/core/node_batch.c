@@ -186,9 +186,10 @@ static const char *forwarded_refusal(const struct node *node, const struct op *o
         return "it is no command on a key";
     if (op->leader == PEER_SELF)
         return NULL;
-    /* Rings differ for a while; the same ring with another leader will not get better. */
-    if (op->ring == node->route.hash && op->ring != 0)
-        return "it does not lead this key, by the same ring";
+    /* Views differ for a while; the same view with another leader will not get better. */
+    if (op->epoch == node->route.view.epoch && op->epoch != 0 &&
+        views_self(node->views) != VIEW_NOBODY)
+        return "it does not lead this key, by the same view";
     *status = ANSWER_STATUS_NOT_LEADER;
     return "it does not lead this key";
 }

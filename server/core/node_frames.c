@@ -22,7 +22,7 @@ static void forward_submit(struct node *node, const struct link *link,
     op->entry = link->peer;
     op->client = message->FORWARD.client;
     op->direct = message->FORWARD.direct;
-    op->ring = message->FORWARD.ring;
+    op->epoch = message->FORWARD.epoch;
     op->patience_ms = message->FORWARD.deadline_ms;
     op->digest = message->FORWARD.digest;
     node_place(node, op);
@@ -88,13 +88,72 @@ static enum err take_message(struct node *node, struct link *link, const struct 
                             env_budget(node->env, link->conn));
 }
 
-/* What a control link carries is gossip's. */
+/* The epoch that a message of gossip carries: a view that is behind, or ahead, is seen by it. */
+static void see_epoch(struct node *node, uint32_t peer, const struct message *message)
+{
+    switch (message->kind) {
+    case MESSAGE_GET_MEMBERSHIP_LIST:
+        views_see_epoch(node->views, peer, message->GET_MEMBERSHIP_LIST.epoch, node->now);
+        break;
+    case MESSAGE_MEMBERS:
+        views_see_epoch(node->views, peer, message->MEMBERS.epoch, node->now);
+        break;
+    case MESSAGE_PING:
+        views_see_epoch(node->views, peer, message->PING.epoch, node->now);
+        break;
+    case MESSAGE_PONG:
+        views_see_epoch(node->views, peer, message->PONG.epoch, node->now);
+        break;
+    case MESSAGE_STALE:
+        views_see_epoch(node->views, peer, message->STALE.epoch, node->now);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Views by the text, told by what differs: more than that of the largest cluster whole. */
+#define CONTROL_BYTES_MAX (4u * VIEW_TEXT_BYTES_MAX)
+
+/* A message of views that is all there. */
+static enum err take_views(struct node *node, struct link *link, const struct message *message)
+{
+    struct reply *out = link_out(&node->links, link);
+    return out ? views_message(node->views, link->peer, message, out, node->now) : ERR_OK;
+}
+
+static enum err take_control_part(struct node *node, struct link *link, const struct message *part)
+{
+    bool is_whole = false;
+    enum err err = link_parts_add(link, part, &is_whole);
+    if (err || !is_whole)
+        return err;
+    if (link->parts->bytes)
+        err = take_views(node, link, &link->parts->first);
+    if (link->parts)
+        link_parts_end(link);
+    return err;
+}
+
+/* What a control link carries is gossip's, or of views. */
 static enum err take_control(struct node *node, struct link *link, const struct message *message)
 {
     struct reply *out = link_out(&node->links, link);
-    if (message->kind < MESSAGE_GET_MEMBERSHIP_LIST)
+    struct message copy = *message;
+    if (message->kind == MESSAGE_PART)
+        return take_control_part(node, link, message);
+    if (message->kind < MESSAGE_STALE)
         return ERR_SYNTAX;
-    return out ? gossip_message(&node->gossip, link->peer, message, out, node->now) : ERR_OK;
+    if (message->kind >= MESSAGE_GET_VIEWS) {
+        uint32_t *total = message_total(&copy);
+        if (total && *total != message->body.len)
+            return link_parts_begin(link, message, *total, CONTROL_BYTES_MAX, NULL);
+        return take_views(node, link, message);
+    }
+    see_epoch(node, link->peer, message);
+    if (message->kind == MESSAGE_STALE || !out)
+        return ERR_OK;
+    return gossip_message(&node->gossip, link->peer, message, out, node->now);
 }
 
 /* A message on a link that is up. */

@@ -3,27 +3,47 @@
 
 static void tell_one(struct node *node, const struct link_news *news)
 {
-    if (news->lane != LANE_DATA)
+    if (news->lane != LANE_DATA) {
         gossip_link(&node->gossip, news, node->now);
-    else if (news->is_dialled && news->change == LINK_CAME_UP)
+        views_link(node->views, news, node->now);
+    } else if (news->is_dialled && news->change == LINK_CAME_UP) {
         coord_came_up(&node->coord, news->peer, node->now);
-    else if (news->is_dialled)
+    } else if (news->is_dialled) {
         coord_lost(&node->coord, news->peer, node->now);
+    }
     /* Who answers again is to be asked at once, not when its rest is over. */
     if (news->lane == LANE_CONTROL && news->change == LINK_CAME_UP)
         links_wake(&node->links, news->peer, LANE_DATA);
 }
 
+/* Whether this process may end: it is out of the view, or nothing depends on it any more; and then
+ * it has said so. */
+static bool has_gone(struct node *node)
+{
+    char why[VIEWS_WHY_BYTES_MAX];
+    if (!node->is_leaving)
+        return false;
+    switch (views_going(node->views, node->now, why)) {
+    case VIEWS_UNDER_WAY:
+        return false;
+    case VIEWS_REFUSED:
+        node->is_leaving = false;
+        return false;
+    case VIEWS_DONE:
+        break;
+    }
+    gossip_leave(&node->gossip, node->now);
+    return gossip_has_left(&node->gossip, node->now);
+}
+
 void node_look_at_gossip(struct node *node)
 {
-    if (UNLIKELY(!node->has_joined) && gossip_has_joined(&node->gossip))
-        node->has_joined = node->is_ring_due = true;
-    if (gossip_take_changed(&node->gossip))
-        node->is_ring_due = node->has_joined;
+    if (views_take_adopted(node->views))
+        node->is_ring_due = true;
     if (node->has_ended)
         return;
     bool is_duplicate = gossip_is_duplicate(&node->gossip);
-    if (is_duplicate || (node->is_leaving && gossip_has_left(&node->gossip, node->now))) {
+    if (is_duplicate || has_gone(node)) {
         node->has_ended = true;
         node->env->end(node->env->shell, is_duplicate ? NODE_END_DUPLICATE : NODE_END_LEFT);
     }
@@ -43,6 +63,6 @@ void node_leave(struct node *node)
     if (node->is_leaving)
         return;
     node->is_leaving = true;
-    gossip_leave(&node->gossip, node->now);
+    views_go(node->views, node->now);
     node_tell_news(node);
 }

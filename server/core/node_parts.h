@@ -34,7 +34,7 @@ struct op {
     uint32_t entry;       /* the peer that forwarded it */
     struct span client;   /* borrowed: the client's address */
     struct span direct;   /* borrowed: where it takes answers, or "-" */
-    uint64_t ring;        /* the hash of the entry node's ring */
+    uint32_t epoch;       /* of the entry node's view */
     uint32_t patience_ms; /* how long the entry node waits for the answer */
 };
 
@@ -48,6 +48,7 @@ struct node {
     struct executor executor;
     struct links links;
     struct gossip gossip;
+    struct views *views; /* owned */
     struct coord coord;
     struct direct direct;
     struct moment now;
@@ -56,8 +57,7 @@ struct node {
     uint64_t sweep_ms;      /* when peers that nobody uses are to be forgotten next */
     uint64_t store_tick_ms; /* when the store is to be ticked next */
     struct reply answer;    /* scratch: the answer to a forwarded request */
-    bool is_ring_due;       /* the members have changed: take_ring before anything else */
-    bool has_joined;        /* there is a ring, if anybody is left to be on it */
+    bool is_ring_due;       /* a view has been adopted: take_ring before anything else */
     bool is_leave_due;      /* a client has asked for it in this batch */
     bool is_leaving;
     bool has_ended; /* env's end has been called */
@@ -68,7 +68,7 @@ struct node {
 
 /* --- node_ring -------------------------------------------------------------------------------- */
 
-/* The members of the ring have changed: places the slots anew, and sends what waits to whom they
+/* A view has been adopted: places the slots anew, and sends what waits to whom they
  * belong now. Outside a batch: what was submitted has been placed by the old ring. */
 void node_take_ring(struct node *node);
 /* Carries out what clients asked before this node led their keys. */
@@ -106,7 +106,7 @@ void node_run_copy(struct node *node, const struct op *op, struct reply *out);
 
 /* Tells every module what has happened to the links, and notes what the membership has decided. */
 void node_tell_news(struct node *node);
-/* Notes what the membership has decided: acted upon when the turn allows it. */
+/* Notes what the membership and the views have decided: acted upon when the turn allows it. */
 void node_look_at_gossip(struct node *node);
 
 #endif

@@ -46,24 +46,36 @@ static uint32_t drop_lost(struct node *node, const uint16_t *led_before)
     return count;
 }
 
+/* Until copies are kept by several nodes: what this node leads is active, and what it is to hold
+ * is there, as far as it ever will be. */
+static void report_all(struct node *node)
+{
+    const struct view *view = views_current(node->views);
+    const struct ring *next = views_next_ring(node->views);
+    uint32_t self = views_self(node->views);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        if (node->route.leader[slot] == PEER_SELF)
+            views_report_active(node->views, slot, true);
+        for (uint32_t i = 0; next && self != VIEW_NOBODY && i < next->group_size; i++)
+            if (next->group[slot][i] == self)
+                views_report_synced(node->views, slot, true);
+    }
+    CHECK(view != NULL);
+}
+
 void node_take_ring(struct node *node)
 {
     node->is_ring_due = false;
     node_flush(node);
-    struct view view;
-    gossip_ring_view(&node->gossip, &view);
-    /* The last node to leave serves what it has received to its end. */
-    bool is_last = node->is_leaving && view.member_count == 0;
-    if (is_last || (node->route.changes > 0 && view_equal(&view, &node->route.view))) {
-        view_close(&view);
-        return;
-    }
+    const struct view *view = views_current(node->views);
     uint16_t *led_before = malloc(sizeof(node->route.leader));
     CHECK(led_before != NULL);
     memcpy(led_before, node->route.leader, sizeof(node->route.leader));
-    route_place(&node->route, &node->links, &view);
+    route_place(&node->route, &node->links, view, views_ring(node->views, view->epoch),
+                views_may_lead(node->views));
     uint32_t lost = drop_lost(node, led_before);
     free(led_before);
+    report_all(node);
     log_line(node->log, node->now, LOG_INFO, "ring-changed",
              "members=%" PRIu32 " ring=%016" PRIx64 " changes=%" PRIu64 " slots_lost=%" PRIu32,
              node->route.view.member_count, node->route.hash, node->route.changes, lost);

@@ -55,26 +55,48 @@ static void mark_routed(struct links *links, const struct view *view, const uint
             links->peers[peers[i]]->is_routed = true;
 }
 
-void route_place(struct route *route, struct links *links, struct view *view)
+/* The full members of a view. at: out, by the view's index, the index there. */
+static void take_full(const struct view *view, struct view *full, uint16_t *at)
 {
-    uint16_t *peers = hold(links, view); /* before the old ones are released: most are the same */
-    release(links, &route->view, route->peers);
-    mark_routed(links, view, peers);
-    route->view = *view;
-    route->peers = peers;
-    *view = (struct view){0};
-    route->changes++;
-    if (route->view.member_count == 0) {
-        route->hash = 0;
-        lead_nothing(route);
-        return;
+    *full = *view;
+    full->member_count = 0;
+    full->members = malloc(((size_t)view->member_count + 1) * sizeof(*full->members));
+    CHECK(full->members != NULL);
+    for (uint32_t i = 0; i < view->member_count; i++) {
+        if (!member_is_full(&view->members[i]))
+            continue;
+        at[i] = (uint16_t)full->member_count;
+        full->members[full->member_count++] = view->members[i];
     }
+}
+
+/* Who answers for a member: its peer, or nobody. */
+static uint16_t leader_of(const struct links *links, const struct member *member, uint16_t peer,
+                          bool may_lead)
+{
+    bool is_own = peer == PEER_SELF;
+    return is_own && (!may_lead || member->generation != links->identity.generation) ? ROUTE_NOBODY
+                                                                                     : peer;
+}
+
+void route_place(struct route *route, struct links *links, const struct view *view,
+                 const struct ring *ring, bool may_lead)
+{
+    uint16_t at[VIEW_MEMBERS_MAX];
+    struct view full;
+    take_full(view, &full, at);
+    uint16_t *peers = hold(links, &full); /* before the old ones are released: most are the same */
+    release(links, &route->view, route->peers);
+    mark_routed(links, &full, peers);
+    route->view = full;
+    route->peers = peers;
+    route->changes++;
     route->hash = ring_hash(&route->view);
-    struct ring *ring = malloc(sizeof(*ring));
-    CHECK(ring != NULL);
-    ring_place(&route->view, ring);
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-        route->leader[slot] =
-            ring->primary[slot] == RING_NOBODY ? ROUTE_NOBODY : peers[ring->primary[slot]];
-    free(ring);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        route->leader[slot] = ROUTE_NOBODY;
+        if (ring->primary[slot] == RING_NOBODY)
+            continue;
+        uint16_t member = at[ring->primary[slot]];
+        route->leader[slot] = leader_of(links, &full.members[member], peers[member], may_lead);
+    }
 }

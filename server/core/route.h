@@ -1,4 +1,4 @@
-/* Route: which peer leads each slot, made from a view of the ring's members.
+/* Route: which peer leads each slot, made from the current view and its ring.
  *
  * Looking a key up is one access to leader. The members' peers are held while they stand in it. */
 #ifndef DHT_SERVER_CORE_ROUTE_H
@@ -12,8 +12,8 @@
 struct route {
     uint16_t leader[SLOT_COUNT]; /* peer index; PEER_SELF: this node; or ROUTE_NOBODY */
     uint64_t hash;               /* ring_hash of the members; 0 without any */
-    uint64_t changes;            /* rings so far */
-    struct view view;            /* the members; owned */
+    uint64_t changes;            /* views so far */
+    struct view view;            /* the full members, up or down, with the view's epoch; owned */
     uint16_t *peers;             /* of the members, in the view's order; owned */
 };
 
@@ -22,9 +22,10 @@ void route_init(struct route *route);
 /* Releases the members. */
 void route_close(struct route *route, struct links *links);
 
-/* Places the slots anew.
- * view  taken: emptied; may hold nobody, then nobody leads. */
-void route_place(struct route *route, struct links *links, struct view *view);
+/* Takes over a view and its ring (both copied from). A member of this node's name but another
+ * generation leads nothing here, nor does this node if it may not lead. */
+void route_place(struct route *route, struct links *links, const struct view *view,
+                 const struct ring *ring, bool may_lead);
 
 /* The leader of a key. */
 static inline uint32_t route_leader(const struct route *route, uint64_t position)

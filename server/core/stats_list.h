@@ -67,6 +67,7 @@ COUNTED(sync_bytes_received, "bytes", "Keys, values and request ids of these")
 COUNTED(sync_nosync, "sessions", "Sessions to here that were not taken, or ended by a gap")
 COUNTED(sync_full, "sessions", "Sessions to here that ended for lack of memory")
 COUNTED(sync_full_starts, "sessions", "Sessions to here for which the copy was emptied first")
+COUNTED(views_adopted, "views", "Views adopted since this process started")
 
 #include "server/core/stats_gossip_list.h"
 

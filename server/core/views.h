@@ -31,7 +31,7 @@ struct views_options {
     uint32_t fence_ms;         /* --fence */
     uint32_t recover_after_ms; /* --recover-after */
     uint32_t replace_after_ms; /* --rereplicate-after */
-    uint32_t damp_ms;          /* a member is proposed up again when it was ALIVE for so long */
+    uint32_t up_after_ms;      /* a member is proposed up again when it was ALIVE for so long */
     enum views_on_loss on_loss;
     bool is_forming; /* --form: view 1 is decided by the seats that answer */
 };
@@ -47,7 +47,8 @@ struct views_setup {
     const struct env *env;
     struct log *log;
     struct stats *stats;
-    struct span state;   /* the state file's text (state.h), as this start has written it */
+    struct span state;   /* the state file's text (state.h), as this start has written it; empty:
+                          * there   was none, and a seat is drawn */
     bool has_state_file; /* false: nothing is kept, and nothing is founded but by --form */
     uint64_t seed;       /* of this module's random choices */
 };
@@ -153,11 +154,14 @@ void views_stop(struct views *views, struct moment now);
 void views_go(struct views *views, struct moment now);
 /* How that stands. DONE: this process may end (and say LEAVE). why: out on REFUSED: a leave that is
  * refused is over; the node goes on. */
-enum views_outcome views_going(const struct views *views, struct moment now,
+enum views_outcome views_going(struct views *views, struct moment now,
                                char why[VIEWS_WHY_BYTES_MAX]);
 /* Whether it has been asked to stop, and has adopted the view in which it is down: it takes no
  * session any more. */
 bool views_is_stopping(const struct views *views);
+
+/* The next view is wanted, though nothing has changed: a slot's versions are used up. */
+void views_want_next(struct views *views, struct moment now);
 
 /* Takes a member that is not alive out of the view for good, whatever that costs. number: out, to
  * ask views_asked with. */

@@ -247,10 +247,10 @@ static void on_stats_timer(evutil_socket_t fd, short what, void *arg)
 
 /* --- stopping --------------------------------------------------------------------------------- */
 
-static void env_keep_boot(void *arg, uint64_t boot)
+static bool env_keep_state(void *arg, struct span text)
 {
     struct shell *shell = arg;
-    shell->options.keep_boot(shell->options.arg, boot);
+    return shell->options.keep_state(shell->options.arg, text);
 }
 
 static void env_end(void *arg, enum node_end why)
@@ -362,7 +362,7 @@ void shell_init(struct shell *shell, const struct shell_options *options, struct
                 .unacked = env_unacked,
                 .entropy = env_entropy,
                 .end = env_end,
-                .keep_boot = env_keep_boot,
+                .keep_state = env_keep_state,
                 .gauges = env_gauges,
                 .verbosity = env_verbosity},
     };

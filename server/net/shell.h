@@ -21,7 +21,7 @@ struct shell_options {
     uint32_t drain_timeout_ms; /* how long what is in flight has, before and after that */
     bool is_plain;             /* a system call for each read and each send (volley.h) */
     void (*reload)(void *arg); /* SIGHUP */
-    void (*keep_boot)(void *arg, uint64_t boot); /* as in env.h */
+    bool (*keep_state)(void *arg, struct span text); /* as in env.h */
     void *arg;
 };
 

@@ -3,6 +3,7 @@
 #include "common/check.h"
 #include "common/mutant.h"
 #include "server/core/gossip.h"
+#include "server/core/state.h"
 #include "tests/sim/host_conn.h"
 #include "tests/sim/names.h"
 #include "tests/sim/world.h"
@@ -203,6 +204,19 @@ static void on_turn(struct vtimer *timer)
     set_timer(host);
 }
 
+/* The boot that the state file holds: a node may have taken a later one while it ran. */
+static uint64_t kept_boot(const struct host *host)
+{
+    struct state state;
+    const char *why;
+    if (buf_len(&host->state_text) == 0)
+        return host->boot;
+    CHECK(state_parse(buf_span(&host->state_text), &state, &why) == ERR_OK);
+    uint64_t boot = state.boot > host->boot ? state.boot : host->boot;
+    state_close(&state);
+    return boot;
+}
+
 void host_start(struct host *host, const struct host_options *options)
 {
     struct world *world = host->world;
@@ -221,8 +235,7 @@ void host_start(struct host *host, const struct host_options *options)
         host->store = store_open(&store_options);
         host->generation = generation;
     }
-    uint64_t unix_ms = (uint64_t)host_now(host).unix_ms;
-    host->boot = unix_ms > host->boot ? unix_ms : host->boot + 1;
+    host->boot = state_next_boot(kept_boot(host), host_now(host).unix_ms);
     const struct node_options node_options = {.name = host->name,
                                               .cluster = options->cluster,
                                               .gossip = options->gossip,
@@ -233,7 +246,11 @@ void host_start(struct host *host, const struct host_options *options)
                                               .timers = options->timers,
                                               .value_bytes_max = HOST_VALUE_BYTES_MAX,
                                               .op_timeout_ms = options->op_timeout_ms,
-                                              .direct_answers = options->direct_answers};
+                                              .direct_answers = options->direct_answers,
+                                              .founders = &host->peers,
+                                              .state = buf_span(&host->state_text),
+                                              .has_state_file = true,
+                                              .views = options->views};
     host->node = node_open(&node_options, host->store, &host->env, &host->log);
     net_listen(&world->net, &host->listener, host->number, NAMES_PORT, on_acceptable, host);
     host->state = HOST_UP;
@@ -330,4 +347,5 @@ void host_close(struct host *host)
         host_kill(host);
     host_wipe(host);
     view_close(&host->peers);
+    buf_close(&host->state_text);
 }

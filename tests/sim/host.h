@@ -10,6 +10,7 @@
 #ifndef DHT_TESTS_SIM_HOST_H
 #define DHT_TESTS_SIM_HOST_H
 
+#include "common/buf.h"
 #include "common/list.h"
 #include "server/core/node.h"
 #include "tests/sim/net.h"
@@ -33,6 +34,7 @@ struct host_options {
     uint32_t op_timeout_ms;
     bool direct_answers;
     struct gossip_options timers;
+    struct views_options views;
 };
 
 struct host {
@@ -48,7 +50,8 @@ struct host {
     int64_t drift_ppm;     /* its clocks run so much too fast since then */
     int64_t wall_ms;       /* its wall clock is so much ahead of the true one */
     uint32_t slow;         /* everything takes so many times as long; from 1 */
-    uint64_t boot;         /* the state file: the last start's number; 0: there is none */
+    struct buf state_text; /* the state file; empty: there is none */
+    uint64_t boot;         /* the last start's number; 0: there was none */
     struct view peers;     /* its peers.txt */
     uint64_t generation;   /* of the process that runs, or ran last: the birth of its data */
     bool is_durable;       /* its data outlive the process */

@@ -217,10 +217,14 @@ static void env_end(void *arg, enum node_end why)
     host->end = why;
 }
 
-static void env_keep_boot(void *arg, uint64_t boot)
+static bool env_keep_state(void *arg, struct span text)
 {
     struct host *host = arg;
-    host->boot = boot;
+    if (host->is_disk_full)
+        return false;
+    buf_consume(&host->state_text, buf_len(&host->state_text));
+    buf_append(&host->state_text, text.data, text.len);
+    return true;
 }
 
 static void env_gauges(void *arg, struct stats_gauges *gauges)
@@ -247,7 +251,7 @@ void host_conn_env(struct host *host)
                              .unacked = env_unacked,
                              .entropy = env_entropy,
                              .end = env_end,
-                             .keep_boot = env_keep_boot,
+                             .keep_state = env_keep_state,
                              .gauges = env_gauges,
                              .verbosity = env_verbosity};
 }

@@ -36,6 +36,10 @@ struct world *world_open(const struct world_options *options)
                                                 .gossip = "random",
                                                 .weight = 1,
                                                 .op_timeout_ms = 1000,
+                                                .views = {.fence_ms = 2000,
+                                                          .recover_after_ms = 5000,
+                                                          .replace_after_ms = 2000,
+                                                          .up_after_ms = 2000},
                                                 .direct_answers = true};
     CHECK(gossip_profile(SPAN_LITERAL("lan"), &world->host_options.timers));
     prng_init(&world->prng, options->seed);
@@ -158,6 +162,7 @@ void world_forget(struct world *world, uint32_t node)
 {
     say(world, "forget", node);
     host_of(world, node)->boot = 0;
+    buf_close(&host_of(world, node)->state_text);
 }
 
 void world_leave(struct world *world, uint32_t node)

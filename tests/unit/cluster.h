@@ -67,13 +67,17 @@ struct place {
     bool clients_refuse; /* dials to clients come to nothing */
     bool has_ended;      /* the node has asked to stop */
     enum node_end end;
-    uint64_t boot_kept; /* recorded by the node since it started; 0: none */
+    struct buf state;  /* the state file; it outlives the node */
+    bool is_disk_full; /* it cannot be written */
+    bool has_no_state; /* from the next start on there is none */
+    uint64_t states_kept;
 };
 
 struct cluster {
     int count;
     bool is_closing;
     struct gossip_options timers;
+    struct views_options views;
     struct moment now;
     char names[CLUSTER_NODES_MAX][ADDRESS_TEXT_BYTES_MAX];
     struct place places[CLUSTER_NODES_MAX];
@@ -170,10 +174,15 @@ static inline void cluster_end(void *arg, enum node_end why)
     place->end = why;
 }
 
-static inline void cluster_keep_boot(void *arg, uint64_t boot)
+static inline bool cluster_keep_state(void *arg, struct span text)
 {
     struct place *place = arg;
-    place->boot_kept = boot;
+    if (place->is_disk_full)
+        return false;
+    buf_consume(&place->state, buf_len(&place->state));
+    buf_append(&place->state, text.data, text.len);
+    place->states_kept++;
+    return true;
 }
 
 static inline void cluster_close_conn(void *arg, struct conn_id id, bool after_sending)
@@ -248,7 +257,7 @@ static inline void place_start(struct place *place, const char *list)
                               .unacked = cluster_unacked,
                               .entropy = cluster_entropy,
                               .end = cluster_end,
-                              .keep_boot = cluster_keep_boot,
+                              .keep_state = cluster_keep_state,
                               .gauges = cluster_gauges,
                               .verbosity = cluster_verbosity};
     const struct store_options store_options = {.budget = &place->budget, .seed = 1};
@@ -264,6 +273,10 @@ static inline void place_start(struct place *place, const char *list)
                                          .boot = place->boot,
                                          .weight = 1,
                                          .seeds = &place->view,
+                                         .founders = &place->view,
+                                         .state = buf_span(&place->state),
+                                         .has_state_file = !place->has_no_state,
+                                         .views = place->cluster->views,
                                          .timers = place->cluster->timers,
                                          .value_bytes_max = CLUSTER_VALUE_MAX,
                                          .can_shutdown = place->can_shutdown,
@@ -308,17 +321,29 @@ static inline void place_start_listed(struct place *place)
 
 static inline void cluster_pass_ms(struct cluster *cluster, uint64_t ms);
 
-/* Whether every node that runs has a ring of so many members, all the same one. */
+static inline uint32_t count_up(const struct view *view)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < view->member_count; i++)
+        count += member_is_full(&view->members[i]) && member_is_up(&view->members[i]);
+    return count;
+}
+
+/* Whether every node that runs stands in one view, the same for all, on whose ring so many members
+ * are up. */
 static inline bool cluster_has_ring(const struct cluster *cluster, uint32_t members)
 {
-    const struct route *first = NULL;
+    const struct view *first = NULL;
     for (int i = 0; i < cluster->count; i++) {
         const struct place *place = &cluster->places[i];
         if (!place->node || place->is_mute)
             continue;
-        const struct route *route = node_route(place->node);
-        first = first ? first : route;
-        if (route->view.member_count != members || route->hash != first->hash)
+        const struct view *view = views_current(node_views(place->node));
+        first = first ? first : view;
+        uint32_t self = view ? views_self(node_views(place->node)) : VIEW_NOBODY;
+        if (self == VIEW_NOBODY || !member_is_full(&view->members[self]) ||
+            view->epoch != first->epoch || count_up(&node_route(place->node)->view) != members ||
+            node_route(place->node)->view.epoch != view->epoch)
             return false;
     }
     return true;
@@ -339,6 +364,8 @@ static inline struct cluster *cluster_open_with(int count, const struct gossip_o
     CHECK(cluster != NULL);
     cluster->count = count;
     cluster->timers = *timers;
+    cluster->views = (struct views_options){
+        .fence_ms = 2000, .recover_after_ms = 5000, .replace_after_ms = 2000, .up_after_ms = 2000};
     cluster->now = (struct moment){1000000, 1700000000000};
     for (int i = 0; i < count; i++)
         snprintf(cluster->names[i], sizeof(cluster->names[i]), "10.0.0.%d:11211", i + 1);
@@ -376,6 +403,7 @@ static inline void cluster_close(struct cluster *cluster)
             place_stop(&cluster->places[i]);
         buf_close(&cluster->places[i].lines);
         buf_close(&cluster->places[i].audited);
+        buf_close(&cluster->places[i].state);
     }
     free(cluster);
 }

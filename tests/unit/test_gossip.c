@@ -145,11 +145,6 @@ static uint64_t world_unacked(void *arg, struct conn_id id)
     return end ? end->unacked + reply_len(&end->session.out) : 0;
 }
 
-static void world_keep_boot(void *arg, uint64_t boot)
-{
-    ((struct place *)arg)->boot = boot;
-}
-
 static void world_sink(void *arg, const char *line, size_t len)
 {
     struct place *place = arg;
@@ -182,8 +177,7 @@ static void place_start(struct world *world, int number, const char *seeds)
                               .client_text = world_client_text,
                               .dial = world_dial,
                               .close = world_close,
-                              .unacked = world_unacked,
-                              .keep_boot = world_keep_boot};
+                              .unacked = world_unacked};
     const struct links_identity identity = {.name = place->name,
                                             .cluster = "test",
                                             .gossip = "random",
@@ -945,7 +939,7 @@ static void a_boot_lower_than_that_of_the_dead_is_raised(void **state)
     place_start(world, 4, "10.0.0.1:11211\n");
     assert_true(world->places[4].boot < boot);
     until_all_see(world, 4, MEMBER_ALIVE, 3000);
-    assert_true(world->places[4].boot > boot);
+    assert_true(world->places[4].links.identity.boot > boot);
     assert_false(world->places[4].has_ended);
     world_close_all(world);
 }
@@ -961,7 +955,7 @@ static void who_is_removed_and_returns_takes_a_higher_boot(void **state)
     until_all_see(world, 2, MEMBER_ALIVE, 8000);
     assert_true(seen(world, 0, 2)->boot > boot);
     assert_true(seen(world, 0, 2)->generation == generation);
-    assert_true(world->places[2].boot == seen(world, 0, 2)->boot); /* recorded */
+    assert_true(world->places[2].links.identity.boot == seen(world, 0, 2)->boot);
     assert_true(record_is_damped(seen(world, 0, 2), world->now.mono_ms));
     pass_ms(world, 3000);
     assert_one_view(world);

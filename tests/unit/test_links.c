@@ -638,7 +638,7 @@ static void the_same_ring_with_another_leader_is_no_matter_of_time(void **state)
     struct message forward = {.kind = MESSAGE_FORWARD,
                               .FORWARD = {.number = 5,
                                           .client = SPAN_LITERAL("-"),
-                                          .ring = node_route(cluster->places[0].node)->hash,
+                                          .epoch = node_route(cluster->places[0].node)->view.epoch,
                                           .direct = SPAN_LITERAL("-"),
                                           .total = (uint32_t)len},
                               .body = span_of(text, (size_t)len)};
@@ -646,8 +646,8 @@ static void the_same_ring_with_another_leader_is_no_matter_of_time(void **state)
     say(cluster, end, &forward);
     struct heard heard = hear(end);
     assert_int_equal(heard.status, ANSWER_STATUS_REFUSED);
-    assert_string_equal(heard.body, "it does not lead this key, by the same ring");
-    forward.FORWARD.ring ^= 1;
+    assert_string_equal(heard.body, "it does not lead this key, by the same view");
+    forward.FORWARD.epoch--;
     say(cluster, end, &forward);
     assert_int_equal(hear(end).status, ANSWER_STATUS_NOT_LEADER);
     assert_int_equal(node_stats(cluster->places[0].node)->forwards_refused, 2);

@@ -77,12 +77,12 @@ static void every_message_reads_as_documented(void **state)
                                           .client = SPAN_LITERAL("10.0.0.1:5555"),
                                           .deadline_ms = 990,
                                           .digest = digest_of_abc,
-                                          .ring = 0xf00d,
+                                          .epoch = 61,
                                           .direct = SPAN_LITERAL("-"),
                                           .total = 9},
                               .body = SPAN_LITERAL("get abc\r\n")};
     assert_header(&forward, "FORWARD 18446744073709551615 10.0.0.1:5555 990 "
-                            "a9993e364706816aba3e25717850c26c9cd0d89d 000000000000f00d - 9");
+                            "a9993e364706816aba3e25717850c26c9cd0d89d 61 - 9");
     struct message answer = {.kind = MESSAGE_ANSWER,
                              .ANSWER = {.number = 5, .status = ANSWER_STATUS_REFUSED, .total = 3},
                              .body = SPAN_LITERAL("\0\r\n")};
@@ -226,7 +226,7 @@ static void every_field_is_read(void **state)
     struct message message;
     struct frame frame = {.header = SPAN_LITERAL("FORWARD 18446744073709551615 c:5 4294967295 "
                                                  "a9993e364706816aba3e25717850c26c9cd0d89d "
-                                                 "000000000000000e 5000,t 0"),
+                                                 "14 5000,t 0"),
                           .body = SPAN_LITERAL("body")};
     assert_int_equal(message_parse(&frame, &message), ERR_OK);
     assert_int_equal(message.kind, MESSAGE_FORWARD);
@@ -234,7 +234,7 @@ static void every_field_is_read(void **state)
     assert_true(span_equal(message.FORWARD.client, SPAN_LITERAL("c:5")));
     assert_true(message.FORWARD.deadline_ms == UINT32_MAX);
     assert_memory_equal(&message.FORWARD.digest, &digest_of_abc, sizeof(digest_of_abc));
-    assert_true(message.FORWARD.ring == 14);
+    assert_true(message.FORWARD.epoch == 14);
     assert_true(span_equal(message.FORWARD.direct, SPAN_LITERAL("5000,t")));
     assert_int_equal(message.FORWARD.total, 0);
     assert_true(span_equal(message.body, SPAN_LITERAL("body")));
@@ -395,7 +395,7 @@ static void what_is_sent_is_received(void **state)
         sent.FORWARD.number = prng_next(&prng) >> prng_below(&prng, 64);
         sent.FORWARD.client = span_of("abcdefghij", 1 + prng_below(&prng, 10));
         sent.FORWARD.deadline_ms = (uint32_t)(prng_next(&prng) >> (32 + prng_below(&prng, 32)));
-        sent.FORWARD.ring = prng_next(&prng);
+        sent.FORWARD.epoch = (uint32_t)prng_next(&prng);
         sent.FORWARD.direct = span_of("1024,abcdef", 1 + prng_below(&prng, 11));
         for (size_t j = 0; j < DIGEST_BYTES; j++)
             sent.FORWARD.digest.bytes[j] = (uint8_t)prng_next(&prng);
@@ -411,7 +411,7 @@ static void what_is_sent_is_received(void **state)
         assert_true(span_equal(received.FORWARD.client, sent.FORWARD.client));
         assert_true(received.FORWARD.deadline_ms == sent.FORWARD.deadline_ms);
         assert_memory_equal(&received.FORWARD.digest, &sent.FORWARD.digest, sizeof(struct digest));
-        assert_true(received.FORWARD.ring == sent.FORWARD.ring);
+        assert_true(received.FORWARD.epoch == sent.FORWARD.epoch);
         assert_true(span_equal(received.FORWARD.direct, sent.FORWARD.direct));
         assert_true(received.FORWARD.total == sent.FORWARD.total);
         reply_consume(&out, consumed);

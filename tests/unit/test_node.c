@@ -108,8 +108,9 @@ static void a_node_that_comes_back_is_served_again(void **state)
     cluster_pass_ms(cluster, CLUSTER_TIMEOUT_MS);
     client_hears(client, "SERVER_ERROR not done: no answer from 10.0.0.2:11211\r\n");
     place_start_listed(&cluster->places[1]);
-    cluster_pass_ms(cluster, 1000);
+    cluster_await_ring(cluster, 2);
     client_say(cluster, client, text);
+    cluster_pass_ms(cluster, 100);
     client_hears(client, "STORED\r\n");
     cluster_close(cluster);
 }
@@ -490,9 +491,10 @@ static void what_waits_for_a_dead_node_is_answered_by_its_successor(void **state
 static void a_node_just_started_answers_when_it_knows_the_ring(void **state)
 {
     (void)state;
-    struct cluster *cluster = cluster_open_quick(2);
+    struct cluster *cluster = cluster_open_quick(3);
     place_stop(&cluster->places[1]);
-    cluster_await_ring(cluster, 1);
+    buf_close(&cluster->places[1].state); /* its state file is lost */
+    cluster_await_ring(cluster, 2);
     struct end *client = client_open(cluster, 0);
     say_sets(cluster, client, 50);
     place_start_listed(&cluster->places[1]);
@@ -502,7 +504,7 @@ static void a_node_just_started_answers_when_it_knows_the_ring(void **state)
     node_turn(cluster->places[1].node, cluster->now);
     end_take(&cluster->places[1], early);
     client_hears(early, "");
-    cluster_await_ring(cluster, 2);
+    cluster_await_ring(cluster, 3);
     cluster_pass_ms(cluster, 10);
     client_hears(early, "OK\r\nEND\r\nSTORED\r\nVALUE k1 0 1\r\nz\r\nEND\r\n"
                         "RING 0000000000000000 0\r\n");
@@ -533,18 +535,18 @@ static void a_node_that_leaves_is_off_the_ring_at_once(void **state)
 static void what_comes_back_to_its_new_leader_is_carried_out(void **state)
 {
     (void)state;
-    struct cluster *cluster = cluster_open_quick(2);
+    struct cluster *cluster = cluster_open_quick(3);
     char key[32], text[64];
     key_led_by(cluster, 0, key);
     struct end *client = client_open(cluster, 1);
     snprintf(text, sizeof(text), "set %s 0 0 1\r\nx\r\n", key);
     client_say(cluster, client, text);
     client_hears(client, "STORED\r\n");
-    node_leave(cluster->places[0].node);
+    place_stop(&cluster->places[0]);
     client_say(cluster, client, text);
     client_hears(client, "");
-    for (int i = 0; i < 4; i++)
-        cluster_pass_ms(cluster, 5);
+    cluster_await_ring(cluster, 2);
+    cluster_pass_ms(cluster, 10);
     client_hears(client, "STORED\r\n");
     assert_int_equal(node_forward_count(cluster->places[1].node), 0);
     cluster_close(cluster);
@@ -578,13 +580,6 @@ static void the_ring_s_number_counts_real_changes_only(void **state)
     uint64_t changes = node_route(cluster->places[0].node)->changes;
     for (int i = 0; i < 200; i++)
         cluster_pass_ms(cluster, 20);
-    assert_int_equal(node_route(cluster->places[0].node)->changes, changes);
-    /* One that starts again at once never left it. */
-    place_stop(&cluster->places[1]);
-    place_start_listed(&cluster->places[1]);
-    for (int i = 0; i < 100; i++)
-        cluster_pass_ms(cluster, 5);
-    assert_int_equal(place_logged(&cluster->places[0], " member-restarted "), 1);
     assert_int_equal(node_route(cluster->places[0].node)->changes, changes);
     place_stop(&cluster->places[1]);
     cluster_await_ring(cluster, 2);

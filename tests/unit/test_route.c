@@ -42,11 +42,20 @@ static struct view view_of(const char *members)
     return view;
 }
 
+static void place_view(struct fixture *fixture, const struct view *view, bool may_lead)
+{
+    struct ring *ring = malloc(sizeof(*ring));
+    CHECK(ring != NULL);
+    ring_place(view, ring);
+    route_place(&fixture->route, &fixture->links, view, ring, may_lead);
+    free(ring);
+}
+
 static void place(struct fixture *fixture, const char *members)
 {
     struct view view = view_of(members);
-    route_place(&fixture->route, &fixture->links, &view);
-    assert_null(view.members); /* taken */
+    place_view(fixture, &view, true);
+    view_close(&view);
 }
 
 static void before_there_is_a_ring_nobody_leads(void **state)
@@ -102,17 +111,53 @@ static void members_that_stay_keep_their_index_and_those_gone_are_let_go(void **
     close_fixture(&fixture);
 }
 
-static void an_empty_ring_leads_nothing_again(void **state)
+static uint32_t count_led(const struct route *route, uint32_t leader)
+{
+    uint32_t count = 0;
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        count += route->leader[slot] == leader;
+    return count;
+}
+
+/* Another generation of its name, or a view from before its restart. */
+static void what_this_node_may_not_lead_nobody_leads(void **state)
 {
     (void)state;
     struct fixture fixture;
     open_fixture(&fixture);
-    place(&fixture, "a:1\nb:1\n");
-    place(&fixture, "");
-    assert_int_equal(fixture.route.leader[0], ROUTE_NOBODY);
-    assert_int_equal(fixture.route.leader[SLOT_COUNT - 1], ROUTE_NOBODY);
-    assert_int_equal(fixture.route.hash, 0);
-    assert_int_equal(fixture.route.changes, 2);
+    struct view view = view_of("a:1\nb:1\nc:1\n");
+    place_view(&fixture, &view, true);
+    uint32_t own = count_led(&fixture.route, PEER_SELF);
+    assert_true(own > 0);
+    place_view(&fixture, &view, false);
+    assert_int_equal(count_led(&fixture.route, ROUTE_NOBODY), own);
+    assert_int_equal(count_led(&fixture.route, PEER_SELF), 0);
+    view.members[1].generation = 5;
+    place_view(&fixture, &view, true);
+    assert_int_equal(count_led(&fixture.route, ROUTE_NOBODY), own);
+    view_close(&view);
+    close_fixture(&fixture);
+}
+
+/* Members that are not full are none of the ring's; its indices are its own. */
+static void only_full_members_are_kept(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    open_fixture(&fixture);
+    struct view view = view_of("a:1\nb:1\nc:1\n"), rest = view_of("b:1\nc:1\n");
+    view.members[0].role = ROLE_JOINER;
+    view.epoch = 7;
+    place_view(&fixture, &view, true);
+    assert_int_equal(fixture.route.view.member_count, 2);
+    assert_int_equal(fixture.route.view.epoch, 7);
+    assert_true(fixture.route.hash == ring_hash(&rest));
+    assert_int_equal(
+        count_led(&fixture.route, PEER_SELF) +
+            count_led(&fixture.route, links_find_peer(&fixture.links, SPAN_LITERAL("c:1"))),
+        SLOT_COUNT);
+    view_close(&view);
+    view_close(&rest);
     close_fixture(&fixture);
 }
 
@@ -122,7 +167,8 @@ int main(void)
         cmocka_unit_test(before_there_is_a_ring_nobody_leads),
         cmocka_unit_test(every_slot_has_the_leader_that_the_ring_names),
         cmocka_unit_test(members_that_stay_keep_their_index_and_those_gone_are_let_go),
-        cmocka_unit_test(an_empty_ring_leads_nothing_again),
+        cmocka_unit_test(what_this_node_may_not_lead_nobody_leads),
+        cmocka_unit_test(only_full_members_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

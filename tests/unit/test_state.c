@@ -11,7 +11,16 @@
 
 #include <cmocka.h>
 
-static const char good[] = "dht-state 1\ncluster dht\nname 10.0.0.1:11211\nboot 1764153903000\n";
+static const char good[] =
+    "dht-state 2\ncluster dht\nname 10.0.0.1:11211\nboot 1764153903000\nseat 0000000000000065\n"
+    "id 0000000000000007\nlist 0000000000000009\npromised 4 0000000000000066\n"
+    "accepted 3 0000000000000065\nviews 2\n"
+    "view 1 1 0000000000000007 3 random 1\n"
+    "10.0.0.1:11211 0000000000000001 1 0000000000000065 1 full up v 1\n"
+    "next 2 1 1\n"
+    "10.0.0.2:11211 0000000000000001 1 0000000000000066 1 joiner up - 2\n"
+    "next 3 1 1\n"
+    "10.0.0.2:11211 0000000000000001 1 0000000000000066 1 full up v 2\n";
 
 static enum err parse(struct span text, struct state *state)
 {
@@ -26,27 +35,68 @@ static void what_is_written_reads_back_to_the_same(void **state)
     (void)state;
     static const uint64_t boots[] = {1, 2, 1764153903000, STATE_BOOT_MAX};
     for (size_t i = 0; i < ARRAY_COUNT(boots); i++) {
-        struct state out = {.cluster = "a.b_C-9", .name = "[::1]:7001", .boot = boots[i]}, in;
-        char text[STATE_TEXT_BYTES_MAX];
-        size_t len = state_format(&out, text);
-        assert_int_equal(parse(span_of(text, len), &in), ERR_OK);
+        struct state out = {
+            .cluster = "a.b_C-9", .name = "[::1]:7001", .boot = boots[i], .seat = 1};
+        struct state in;
+        struct buf text = {0};
+        state_format(&out, &text);
+        assert_int_equal(parse(buf_span(&text), &in), ERR_OK);
         assert_string_equal(in.cluster, out.cluster);
         assert_string_equal(in.name, out.name);
         assert_true(in.boot == out.boot);
+        assert_true(in.seat == 1);
+        assert_int_equal(in.view_count, 0);
+        state_close(&in);
+        buf_close(&text);
     }
+}
+
+static void views_and_votes_are_kept(void **state)
+{
+    (void)state;
+    struct state in;
+    struct buf text = {0};
+    assert_int_equal(parse(SPAN_LITERAL(good), &in), ERR_OK);
+    assert_true(in.seat == 0x65);
+    assert_true(in.cluster_id == 7);
+    assert_true(in.list == 9);
+    assert_true(in.acceptor.promised.round == 4 && in.acceptor.promised.seat == 0x66);
+    assert_true(in.acceptor.accepted.round == 3 && in.acceptor.accepted.seat == 0x65);
+    assert_int_equal(in.acceptor.view.epoch, 3);
+    assert_int_equal(in.view_count, 2);
+    assert_int_equal(in.views[1].epoch, 2);
+    assert_int_equal(in.views[1].member_count, 2);
+    state_format(&in, &text);
+    assert_true(span_equal(buf_span(&text), SPAN_LITERAL(good)));
+    buf_close(&text);
+    state_close(&in);
+}
+
+static void a_file_of_the_first_version_has_no_seat_yet(void **state)
+{
+    (void)state;
+    struct state in;
+    const char *text = "dht-state 1\ncluster dht\nname 10.0.0.1:11211\nboot 17\n";
+    assert_int_equal(parse(span_of_string(text), &in), ERR_OK);
+    assert_true(in.boot == 17);
+    assert_true(in.seat == 0);
+    assert_true(in.cluster_id == 0);
+    state_close(&in);
 }
 
 static void the_longest_names_fit(void **state)
 {
     (void)state;
-    struct state out = {.boot = STATE_BOOT_MAX}, in;
+    struct state out = {.boot = STATE_BOOT_MAX, .seat = UINT64_MAX}, in;
     memset(out.cluster, 'c', STATE_CLUSTER_BYTES_MAX);
     memset(out.name, 'n', HOST_BYTES_MAX);
     memcpy(out.name + HOST_BYTES_MAX, ":65535", sizeof(":65535"));
-    char text[STATE_TEXT_BYTES_MAX];
-    size_t len = state_format(&out, text);
-    assert_int_equal(parse(span_of(text, len), &in), ERR_OK);
+    struct buf text = {0};
+    state_format(&out, &text);
+    assert_int_equal(parse(buf_span(&text), &in), ERR_OK);
     assert_string_equal(in.name, out.name);
+    state_close(&in);
+    buf_close(&text);
 }
 
 static void every_beginning_of_a_file_is_refused(void **state)
@@ -54,15 +104,46 @@ static void every_beginning_of_a_file_is_refused(void **state)
     (void)state;
     struct state in;
     assert_int_equal(parse(SPAN_LITERAL(good), &in), ERR_OK);
+    state_close(&in);
     for (size_t len = 0; len < sizeof(good) - 1; len++)
         assert_int_equal(parse(span_of(good, len), &in), ERR_SYNTAX);
 }
 
+#define TEXT(seat, id, promised, accepted, views)                                                  \
+    "dht-state 2\ncluster dht\nname a:1\nboot 1\n" seat id                                         \
+    "list 0000000000000000\n" promised accepted views
+
 static void every_other_text_is_refused(void **state)
 {
     (void)state;
+    struct state good_one;
+    assert_int_equal(parse(SPAN_LITERAL(TEXT("seat 0000000000000001\n", "id 0000000000000000\n",
+                                             "promised 0 0000000000000000\n",
+                                             "accepted 0 0000000000000000\n", "views 0\n")),
+                           &good_one),
+                     ERR_OK);
+    state_close(&good_one);
     static const char *const texts[] = {
         "dht-state 2\ncluster dht\nname a:1\nboot 1\n",
+        "dht-state 3\ncluster dht\nname a:1\nboot 1\n",
+        TEXT("seat 0000000000000000\n", "id 0000000000000000\n", "promised 0 0000000000000000\n",
+             "accepted 0 0000000000000000\n", "views 0\n"),
+        /* an id without a view, and a view without an id */
+        TEXT("seat 0000000000000001\n", "id 0000000000000001\n", "promised 0 0000000000000000\n",
+             "accepted 0 0000000000000000\n", "views 0\n"),
+        TEXT("seat 0000000000000001\n", "id 0000000000000000\n", "promised 0 0000000000000000\n",
+             "accepted 0 0000000000000000\n",
+             "views 1\nview 1 1 0000000000000007 3 random 1\n"
+             "10.0.0.1:11211 0000000000000001 1 0000000000000065 1 full up v 1\n"),
+        /* accepted above promised; accepted without a view; a round of none with a seat */
+        TEXT("seat 0000000000000001\n", "id 0000000000000000\n", "promised 1 0000000000000001\n",
+             "accepted 2 0000000000000001\n",
+             "views 0\nview 1 1 0000000000000007 3 random 1\n"
+             "10.0.0.1:11211 0000000000000001 1 0000000000000065 1 full up v 1\n"),
+        TEXT("seat 0000000000000001\n", "id 0000000000000000\n", "promised 2 0000000000000001\n",
+             "accepted 2 0000000000000001\n", "views 0\n"),
+        TEXT("seat 0000000000000001\n", "id 0000000000000000\n", "promised 0 0000000000000001\n",
+             "accepted 0 0000000000000000\n", "views 0\n"),
         "dht-state 1\ncluster dht\nname a:1\nboot 0\n",
         "dht-state 1\ncluster dht\nname a:1\nboot -1\n",
         "dht-state 1\ncluster dht\nname a:1\nboot 01\n",
@@ -135,7 +216,7 @@ static int remove_directory(void **state)
 
 static struct state own(void)
 {
-    return (struct state){.cluster = "dht", .name = "a.example:7001"};
+    return (struct state){.cluster = "dht", .name = "a.example:7001", .seat = 0x5ea7};
 }
 
 /* One start and stop of a node. Returns its boot, 0 if it was refused. */
@@ -147,7 +228,9 @@ static uint64_t start(const char *path, int64_t unix_ms)
     if (state_file_open(&file, path, &state, unix_ms, error))
         return 0;
     state_file_close(&file);
-    return state.boot;
+    uint64_t boot = state.boot;
+    state_close(&state);
+    return boot;
 }
 
 static void put(const char *text)
@@ -175,8 +258,12 @@ static void a_boot_taken_while_running_is_kept_for_the_next_start(void **state)
     struct state_file file;
     struct state mine = own();
     assert_int_equal(state_file_open(&file, directory, &mine, 5000, error), ERR_OK);
+    struct buf text = {0};
     mine.boot = 7000;
-    assert_int_equal(state_file_keep(&file, &mine, error), ERR_OK);
+    state_format(&mine, &text);
+    assert_int_equal(state_file_keep(&file, buf_span(&text), error), ERR_OK);
+    buf_close(&text);
+    state_close(&mine);
     state_file_close(&file);
     assert_true(start(directory, 6000) == 7001);
 }
@@ -203,6 +290,7 @@ static void two_processes_cannot_hold_one_directory(void **state)
     assert_non_null(strstr(error, "another dht-server"));
     assert_non_null(strstr(error, directory));
     state_file_close(&file);
+    state_close(&first);
     assert_true(start(directory, 1) == 5001); /* the one refused has changed nothing */
 }
 
@@ -221,16 +309,32 @@ static void garbage_is_refused_and_kept(void **state)
     assert_string_equal(text, "garbage\n");
 }
 
-static void a_file_larger_than_any_is_refused(void **state)
+static void what_follows_the_end_is_refused(void **state)
 {
     (void)state;
-    char text[2 * STATE_TEXT_BYTES_MAX];
+    char text[sizeof(good) + 4096];
     memset(text, '\n', sizeof(text));
     memcpy(text, good, sizeof(good) - 1);
     text[sizeof(text) - 1] = '\0';
     put(text);
     assert_true(start(directory, 5000) == 0);
     assert_non_null(strstr(error, "damaged"));
+}
+
+/* The vote stays with the file, whoever runs over it. */
+static void a_seat_is_drawn_once(void **state)
+{
+    (void)state;
+    struct state_file file;
+    struct state first = own(), second = own();
+    second.seat = 0xffff;
+    assert_int_equal(state_file_open(&file, directory, &first, 5000, error), ERR_OK);
+    state_file_close(&file);
+    assert_int_equal(state_file_open(&file, directory, &second, 5000, error), ERR_OK);
+    state_file_close(&file);
+    assert_true(second.seat == 0x5ea7);
+    state_close(&first);
+    state_close(&second);
 }
 
 static void another_node_s_or_cluster_s_file_is_refused(void **state)
@@ -298,6 +402,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_reads_back_to_the_same),
+        cmocka_unit_test(views_and_votes_are_kept),
+        cmocka_unit_test(a_file_of_the_first_version_has_no_seat_yet),
         cmocka_unit_test(the_longest_names_fit),
         cmocka_unit_test(every_beginning_of_a_file_is_refused),
         cmocka_unit_test(every_other_text_is_refused),
@@ -306,9 +412,10 @@ int main(void)
         ON_DISK(each_start_has_a_higher_boot_whatever_the_clock_says),
         ON_DISK(a_boot_taken_while_running_is_kept_for_the_next_start),
         ON_DISK(missing_directories_are_made_for_their_owner_alone),
+        ON_DISK(a_seat_is_drawn_once),
         ON_DISK(two_processes_cannot_hold_one_directory),
         ON_DISK(garbage_is_refused_and_kept),
-        ON_DISK(a_file_larger_than_any_is_refused),
+        ON_DISK(what_follows_the_end_is_refused),
         ON_DISK(another_node_s_or_cluster_s_file_is_refused),
         ON_DISK(a_file_in_the_directory_s_place_is_an_error_that_says_what_helps),
         ON_DISK(what_a_crash_left_half_written_does_not_count),

@@ -277,12 +277,12 @@ static void change_by_chance(struct view *view, struct prng *prng)
 {
     for (uint32_t i = 0; i < view->member_count; i++) {
         struct member *member = &view->members[i];
-        if (prng_below(prng, 3) > 0)
+        if (prng_below(prng, 3) > 0 || i == 0)
             continue;
         set_standing(view, i, (enum member_standing)prng_below(prng, STANDING_COUNT));
         member->is_leaving = prng_below(prng, 2) == 0;
         member->weight = 1 + (uint32_t)prng_below(prng, VIEW_WEIGHT_MAX);
-        if (prng_below(prng, 4) == 0 && i > 0)
+        if ((prng_below(prng, 4) == 0 && i > 0) || member->standing == STANDING_FORGOTTEN)
             member->role = ROLE_LEAVER;
     }
     if (view->member_count > 2 && prng_below(prng, 3) == 0)

@@ -1,0 +1,517 @@
+/* Views: what this node asks for: to join, to leave, to stop, and what its operator wants. */
+#include "common/check.h"
+#include "common/mutant.h"
+#include "server/core/views_parts.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- whom to ask ------------------------------------------------------------------------------ */
+
+/* The voter to ask: the alive one of the lowest name, at further tries the next ones; VIEW_NOBODY
+ * if none is alive. */
+static uint32_t voter_to_ask(const struct views *views, uint32_t tries)
+{
+    const struct view *view = keep_current(views);
+    uint32_t alive[VIEW_VOTERS_MAX], count = 0;
+    for (uint32_t i = 0; i < views->voter_count; i++) {
+        const struct member *member = &view->members[views->voters[i]];
+        const struct account *account = keep_account(views, member->name);
+        if (i == views->own_voter ? keep_may_vote(views)
+                                  : account && account->state == MEMBER_ALIVE)
+            alive[count++] = i;
+    }
+    return count > 0 ? alive[tries % count] : VIEW_NOBODY;
+}
+
+/* Asks a voter, which may be this node itself. */
+static void say(struct views *views, const struct wish *wish, uint64_t number, uint32_t tries,
+                struct moment now)
+{
+    const struct member *member = &wish->member;
+    uint32_t voter = voter_to_ask(views, tries);
+    if (voter == VIEW_NOBODY)
+        return;
+    if (voter == views->own_voter) {
+        propose_wish(views, PEER_SELF, number, wish, now);
+        return;
+    }
+    struct reply *out = tell_out(views, keep_voter_peer(views, voter), now);
+    struct message message = {.kind = MESSAGE_PROPOSE,
+                              .PROPOSE = {.epoch = views_epoch(views),
+                                          .number = number,
+                                          .what = span_of_string(wish_word(wish->kind)),
+                                          .name = span_of_string(member->name),
+                                          .generation = member->generation,
+                                          .boot = member->boot,
+                                          .seat = member->seat,
+                                          .weight = member->weight}};
+    if (out)
+        message_append(out, &message);
+}
+
+static void fill_self(const struct views *views, struct member *member)
+{
+    const struct links_identity *own = &views->links->identity;
+    *member = (struct member){.generation = own->generation,
+                              .boot = own->boot,
+                              .seat = views->state.seat,
+                              .weight = views->weight};
+    snprintf(member->name, sizeof(member->name), "%s", own->name);
+}
+
+/* --- asks ------------------------------------------------------------------------------------- */
+
+struct ask *ask_find(struct views *views, uint64_t number)
+{
+    for (uint32_t i = 0; i < ASKS_MAX; i++)
+        if (number != 0 && views->asks[i].number == number)
+            return &views->asks[i];
+    return NULL;
+}
+
+void ask_end(struct ask *ask, enum views_outcome outcome, const char *why)
+{
+    if (ask->outcome != VIEWS_UNDER_WAY)
+        return;
+    ask->outcome = outcome;
+    snprintf(ask->why, sizeof(ask->why), "%s", why);
+}
+
+/* A place for a new ask: a free one, else that of the oldest. */
+static struct ask *new_ask(struct views *views, enum wish_kind kind, struct moment now)
+{
+    struct ask *place = &views->asks[0];
+    for (uint32_t i = 1; i < ASKS_MAX && place->number != 0; i++)
+        if (views->asks[i].number < place->number)
+            place = &views->asks[i];
+    *place = (struct ask){.kind = kind,
+                          .number = ++views->number,
+                          .since_ms = now.mono_ms,
+                          .next_ms = now.mono_ms,
+                          .epoch = views_epoch(views)};
+    fill_self(views, &place->member);
+    return place;
+}
+
+static bool is_forgotten(const struct view *view, const char *name)
+{
+    for (uint32_t i = 0; i < view->member_count; i++) {
+        const struct member *member = &view->members[i];
+        if (strcmp(member->name, name) == 0 && !member_is_up(member) &&
+            member->standing != STANDING_FORGOTTEN)
+            return false;
+    }
+    return true;
+}
+
+/* Whether the current view has it. */
+static bool is_fulfilled(const struct views *views, const struct ask *ask)
+{
+    const struct view *view = keep_current(views);
+    const struct member *self = views->self == VIEW_NOBODY ? NULL : &view->members[views->self];
+    switch (ask->kind) {
+    case WISH_LEAVE:
+        return !self || self->is_leaving || self->role == ROLE_LEAVER;
+    case WISH_STOP:
+        return !self || self->standing == STANDING_STOPPING;
+    case WISH_FORGET:
+        return is_forgotten(view, ask->member.name) && view->epoch > ask->epoch;
+    case WISH_NEXT:
+        return view->epoch > ask->epoch;
+    case WISH_JOIN:
+    case WISH_KIND_COUNT:
+        break;
+    }
+    return false;
+}
+
+/* An ask that nobody answers ends so. */
+#define ASK_END_MS 10000u
+
+static void tick_ask(struct views *views, struct ask *ask, struct moment now)
+{
+    if (ask->number == 0 || ask->outcome != VIEWS_UNDER_WAY || ask->number == views->form_number)
+        return;
+    if (is_fulfilled(views, ask)) {
+        ask_end(ask, VIEWS_DONE, "it is so in the current view");
+        return;
+    }
+    bool is_own = ask->kind == WISH_LEAVE || ask->kind == WISH_STOP;
+    if (!is_own && now.mono_ms >= ask->since_ms + ASK_END_MS) {
+        ask_end(ask, VIEWS_REFUSED, "no majority of those who vote has agreed in time");
+        return;
+    }
+    if (now.mono_ms < ask->next_ms)
+        return;
+    ask->next_ms = now.mono_ms + ASK_MS;
+    const struct wish wish = {.kind = ask->kind, .member = ask->member};
+    say(views, &wish, ask->number, ask->tries++, now);
+}
+
+enum err ask_take_propose(struct views *views, uint32_t peer, const struct message *message,
+                          struct moment now)
+{
+    const struct message_PROPOSE *propose = &message->PROPOSE;
+    struct wish wish = {0};
+    if (!wish_parse(propose->what, &wish.kind) || propose->weight < 1 ||
+        propose->weight > VIEW_WEIGHT_MAX || propose->boot == 0 || propose->seat == 0)
+        return ERR_SYNTAX;
+    if (propose->epoch != views_epoch(views) || !keep_may_vote(views))
+        return ERR_OK; /* it is told the views, and asks again */
+    memcpy(wish.member.name, propose->name.data, propose->name.len);
+    wish.member.generation = propose->generation;
+    wish.member.boot = propose->boot;
+    wish.member.seat = propose->seat;
+    wish.member.weight = propose->weight;
+    /* Who asks for itself is who it says it is. */
+    if (wish.kind != WISH_FORGET &&
+        !span_equal(propose->name, span_of_string(links_name(views->links, peer))))
+        return ERR_SYNTAX;
+    propose_wish(views, peer, propose->number, &wish, now);
+    return ERR_OK;
+}
+
+void ask_take_proposed(struct views *views, const struct message *message, struct moment now)
+{
+    char why[VIEWS_WHY_BYTES_MAX];
+    struct ask *ask = ask_find(views, message->PROPOSED.number);
+    (void)now;
+    if (!ask)
+        return;
+    log_words(message->body.data, message->body.len, why, sizeof(why));
+    if (ask->kind == WISH_STOP) {
+        views->may_end |= strcmp(why, ALL_STOP) == 0;
+        return;
+    }
+    ask_end(ask, message->body.len > 0 ? VIEWS_REFUSED : VIEWS_DONE, why);
+}
+
+enum views_outcome views_asked(struct views *views, uint64_t number, char why[VIEWS_WHY_BYTES_MAX])
+{
+    struct ask *ask = ask_find(views, number);
+    snprintf(why, VIEWS_WHY_BYTES_MAX, "%s", ask ? ask->why : "too many requests at a time");
+    if (!ask)
+        return VIEWS_REFUSED;
+    enum views_outcome outcome = ask->outcome;
+    if (outcome != VIEWS_UNDER_WAY)
+        ask->number = 0;
+    return outcome;
+}
+
+void views_forget(struct views *views, struct span name, uint64_t *number, struct moment now)
+{
+    struct ask *ask = new_ask(views, WISH_FORGET, now);
+    const struct view *view = keep_current(views);
+    *number = ask->number;
+    if (name.len >= sizeof(ask->member.name)) {
+        ask_end(ask, VIEWS_REFUSED, "no member has this name");
+        return;
+    }
+    memcpy(ask->member.name, name.data, name.len);
+    ask->member.name[name.len] = '\0';
+    if (!view)
+        ask_end(ask, VIEWS_REFUSED, "this node has no view yet");
+    else if (view_find_full(view, name) == VIEW_NOBODY && is_forgotten(view, ask->member.name))
+        ask_end(ask, VIEWS_REFUSED, "no member that is down has this name");
+}
+
+/* --- accept-loss ------------------------------------------------------------------------------ */
+
+static bool is_named(struct span names, const char *name)
+{
+    while (names.len > 0)
+        if (span_equal(span_take_word(&names), span_of_string(name)))
+            return true;
+    return false;
+}
+
+/* Whether gossip holds a member of that name and generation for ALIVE. */
+static bool is_alive(const struct views *views, const struct member *member)
+{
+    const struct account *account = keep_account(views, member->name);
+    return account && account->state == MEMBER_ALIVE && account->generation == member->generation;
+}
+
+/* Appends the members of all views that are kept that are given up; counts them. Returns the name
+ * of one that is alive, or NULL. */
+static const char *given_up(const struct views *views, struct span names, struct buf *out,
+                            uint32_t *count)
+{
+    const struct state *state = &views->state;
+    *count = 0;
+    for (uint32_t v = 0; v < state->view_count; v++)
+        for (uint32_t i = 0; i < state->views[v].member_count; i++) {
+            const struct member *member = &state->views[v].members[i];
+            if (names.len > 0 ? !is_named(names, member->name) : is_alive(views, member))
+                continue;
+            if (is_alive(views, member))
+                return member->name;
+            buf_printf(out, "%s %016" PRIx64 "\n", member->name, member->generation);
+            (*count)++;
+        }
+    return NULL;
+}
+
+void views_accept_loss(struct views *views, struct span names, uint64_t *number, struct moment now)
+{
+    struct ask *ask = new_ask(views, WISH_NEXT, now);
+    const struct view *view = keep_current(views);
+    struct buf text = {0};
+    uint32_t count = 0;
+    *number = ask->number;
+    const char *alive = view ? given_up(views, names, &text, &count) : NULL;
+    if (!view) {
+        ask_end(ask, VIEWS_REFUSED, "this node has no view yet");
+    } else if (alive) {
+        char why[VIEWS_WHY_BYTES_MAX];
+        snprintf(why, sizeof(why), "%.200s is alive: it must be off to be given up", alive);
+        ask_end(ask, VIEWS_REFUSED, why);
+    } else if (count == 0) {
+        ask_end(ask, VIEWS_REFUSED, "no such member is down");
+    } else {
+        struct message message = {.kind = MESSAGE_ACCEPTLOSS,
+                                  .ACCEPTLOSS = {.epoch = view->epoch, .number = ask->number},
+                                  .body = buf_span(&text)};
+        for (uint32_t i = 0; i < view->member_count; i++) {
+            struct reply *out = views->peers[i] == PEER_SELF || views->peers[i] == PEER_NONE
+                                    ? NULL
+                                    : tell_out(views, views->peers[i], now);
+            if (out)
+                message_append(out, &message);
+        }
+        CHECK(loss_accepted(views, &message, now) == ERR_OK);
+        ask_end(ask, VIEWS_DONE, "given up: they must stay off");
+    }
+    buf_close(&text);
+}
+
+/* --- joining ---------------------------------------------------------------------------------- */
+
+/* newcomers (who finds itself in no view, and is not leaving, asks) */
+static void tick_join(struct views *views, struct moment now)
+{
+    const struct view *view = keep_current(views);
+    bool is_in =
+        views->self != VIEW_NOBODY && view->members[views->self].standing != STANDING_FORGOTTEN;
+    if (is_in || views->going != GOING_NOT) {
+        views->join_tries = 0;
+        return;
+    }
+    if (now.mono_ms < views->join_ms)
+        return;
+    views->join_ms = now.mono_ms + ASK_MS;
+    struct wish wish = {.kind = WISH_JOIN};
+    fill_self(views, &wish.member);
+    say(views, &wish, 0, views->join_tries++, now);
+}
+
+/* it leads no slot in a view that it had adopted before the restart, but proposes, or asks for, the
+ * next view at once. */
+static void tick_restarted(struct views *views, struct moment now)
+{
+    if (views->self != VIEW_NOBODY && !views_may_lead(views) &&
+        member_is_full(&keep_current(views)->members[views->self]))
+        views_want_next(views, now);
+}
+
+void views_want_next(struct views *views, struct moment now)
+{
+    for (uint32_t i = 0; i < ASKS_MAX; i++)
+        if (views->asks[i].number != 0 && views->asks[i].kind == WISH_NEXT &&
+            views->asks[i].outcome == VIEWS_UNDER_WAY)
+            return;
+    new_ask(views, WISH_NEXT, now);
+}
+
+/* --- leaving and stopping --------------------------------------------------------------------- */
+
+static void go(struct views *views, enum going going, struct moment now)
+{
+    if (views->going == going)
+        return;
+    views->going = going;
+    views->going_ms = now.mono_ms;
+    views->out_ms = 0;
+    views->may_end = false;
+    views->going_why[0] = '\0';
+    views->going_number =
+        new_ask(views, going == GOING_LEAVE ? WISH_LEAVE : WISH_STOP, now)->number;
+}
+
+void views_leave(struct views *views, struct moment now)
+{
+    views->is_stop_second = false;
+    go(views, GOING_LEAVE, now);
+}
+
+void views_stop(struct views *views, struct moment now)
+{
+    go(views, GOING_STOP, now);
+}
+
+void views_go(struct views *views, struct moment now)
+{
+    const struct view *view = keep_current(views);
+    if (views->going != GOING_NOT)
+        return;
+    bool is_live = views->self != VIEW_NOBODY && member_is_full(&view->members[views->self]) &&
+                   member_is_up(&view->members[views->self]);
+    bool leaves = view && change_live_count(view) - is_live >= view->copies;
+    go(views, leaves ? GOING_LEAVE : GOING_STOP, now);
+    views->is_stop_second = leaves;
+}
+
+bool views_is_stopping(const struct views *views)
+{
+    return views->self != VIEW_NOBODY &&
+           keep_current(views)->members[views->self].standing == STANDING_STOPPING &&
+           !MUTANT(stop_takes_sessions);
+}
+
+/* Asks those who vote in the view in which this node is out whether they have adopted it. */
+static void ask_out(struct views *views, struct moment now)
+{
+    if (views->out_epoch != views_epoch(views)) {
+        views->out_epoch = views_epoch(views);
+        views->out_ask_ms = 0;
+        quorum_init(&views->out_quorum, views->voter_count);
+    }
+    if (now.mono_ms < views->out_ask_ms)
+        return;
+    views->out_ask_ms = now.mono_ms + ASK_MS;
+    struct message question = {
+        .kind = MESSAGE_GET_ALIVE,
+        .GET_ALIVE = {.epoch = views_epoch(views), .number = ++views->number}};
+    for (uint32_t voter = 0; voter < views->voter_count; voter++) {
+        struct reply *out =
+            voter == views->own_voter ? NULL : tell_out(views, keep_voter_peer(views, voter), now);
+        if (out)
+            message_append(out, &question);
+    }
+}
+
+void ask_heard(struct views *views, uint32_t peer, uint32_t epoch)
+{
+    uint32_t voter = views->out_ms != 0 ? keep_voter_of(views, peer) : VIEW_NOBODY;
+    if (voter != VIEW_NOBODY && epoch == views->out_epoch && epoch == views_epoch(views))
+        quorum_say(&views->out_quorum, voter, true);
+}
+
+/* Who is taken out ends only once a majority of F(of that view) has told it that it has adopted it,
+ * or after 10 s. */
+static bool may_end_out(struct views *views, struct moment now)
+{
+    if (views->out_ms == 0)
+        views->out_ms = now.mono_ms;
+    ask_out(views, now);
+    return quorum_state(&views->out_quorum) == QUORUM_WON || MUTANT(ends_untold) ||
+           now.mono_ms >= views->out_ms + REMOVED_MS;
+}
+
+/* Whether no other full member is up. */
+static bool is_last(const struct views *views)
+{
+    const struct view *view = keep_current(views);
+    for (uint32_t i = 0; i < view->member_count; i++)
+        if (i != views->self && member_is_full(&view->members[i]) &&
+            member_is_up(&view->members[i]))
+            return false;
+    return member_is_full(&view->members[views->self]);
+}
+
+static bool may_end_stopped(struct views *views, struct moment now)
+{
+    if (views->may_end || is_last(views) || now.mono_ms >= views->going_ms + STOP_MS)
+        return true;
+    return keep_current(views)->members[views->self].standing == STANDING_STOPPING &&
+           (report_own_active(views) || MUTANT(stop_early));
+}
+
+enum views_outcome views_going(struct views *views, struct moment now,
+                               char why[VIEWS_WHY_BYTES_MAX])
+{
+    snprintf(why, VIEWS_WHY_BYTES_MAX, "%s", views->going_why);
+    if (views->going == GOING_NOT)
+        return views->going_why[0] != '\0' ? VIEWS_REFUSED : VIEWS_UNDER_WAY;
+    const struct view *view = keep_current(views);
+    if (!view)
+        return VIEWS_DONE; /* nobody counts on it */
+    if (views->self == VIEW_NOBODY)
+        return !views->has_stood || may_end_out(views, now) ? VIEWS_DONE : VIEWS_UNDER_WAY;
+    if (view->members[views->self].role == ROLE_JOINER && views->going == GOING_STOP)
+        return VIEWS_DONE;
+    if (views->going == GOING_STOP && may_end_stopped(views, now))
+        return VIEWS_DONE;
+    if (views->going == GOING_LEAVE && is_last(views))
+        return VIEWS_DONE;
+    return VIEWS_UNDER_WAY;
+}
+
+/* A leave that is refused is over; where a signal asked for it, the node stops instead. */
+static void tick_going(struct views *views, struct moment now)
+{
+    struct ask *ask = ask_find(views, views->going_number);
+    if (views->going != GOING_LEAVE || !ask || ask->outcome != VIEWS_REFUSED)
+        return;
+    log_line(views->log, now, LOG_WARN, "leave-refused", "reason=\"%s\"", ask->why);
+    if (views->is_stop_second) {
+        views->is_stop_second = false;
+        go(views, GOING_STOP, now);
+        return;
+    }
+    snprintf(views->going_why, sizeof(views->going_why), "%s", ask->why);
+    views->going = GOING_NOT;
+}
+
+/* The mark is taken off if a leave cannot go on any more. */
+static void tick_unmarked(struct views *views, struct moment now)
+{
+    struct ask *ask = ask_find(views, views->going_number);
+    const struct view *view = keep_current(views);
+    if (views->going != GOING_LEAVE || !ask || ask->outcome != VIEWS_DONE ||
+        views->self == VIEW_NOBODY)
+        return;
+    const struct member *self = &view->members[views->self];
+    if (self->role != ROLE_FULL || self->is_leaving)
+        return;
+    ask->outcome = VIEWS_UNDER_WAY; /* asks again, and is told why not */
+    ask->next_ms = now.mono_ms;
+}
+
+/* --- time ------------------------------------------------------------------------------------- */
+
+void ask_tick(struct views *views, struct moment now)
+{
+    if (!keep_current(views))
+        return;
+    tick_join(views, now);
+    tick_restarted(views, now);
+    for (uint32_t i = 0; i < ASKS_MAX; i++)
+        tick_ask(views, &views->asks[i], now);
+    tick_unmarked(views, now);
+    tick_going(views, now);
+}
+
+uint64_t ask_deadline(const struct views *views)
+{
+    uint64_t deadline_ms = UINT64_MAX;
+    const struct view *view = keep_current(views);
+    if (!view)
+        return UINT64_MAX;
+    for (uint32_t i = 0; i < ASKS_MAX; i++)
+        if (views->asks[i].number != 0 && views->asks[i].outcome == VIEWS_UNDER_WAY &&
+            views->asks[i].number != views->form_number && views->asks[i].next_ms < deadline_ms)
+            deadline_ms = views->asks[i].next_ms;
+    bool is_in =
+        views->self != VIEW_NOBODY && view->members[views->self].standing != STANDING_FORGOTTEN;
+    if (!is_in && views->going == GOING_NOT && views->join_ms < deadline_ms)
+        deadline_ms = views->join_ms;
+    if (views->going == GOING_STOP && views->going_ms + STOP_MS < deadline_ms)
+        deadline_ms = views->going_ms + STOP_MS;
+    if (views->out_ms != 0 && views->out_ask_ms < deadline_ms)
+        deadline_ms = views->out_ask_ms;
+    return deadline_ms;
+}

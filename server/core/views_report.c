@@ -1,0 +1,254 @@
+/* Views: which slots are active and synced, here and elsewhere. */
+#include "common/check.h"
+#include "common/mutant.h"
+#include "common/number.h"
+#include "server/core/views_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- what this node has ----------------------------------------------------------------------- */
+
+static bool put(struct slots *slots, uint32_t slot, bool has)
+{
+    CHECK(slot < SLOT_COUNT);
+    uint64_t bit = UINT64_C(1) << slot % 64;
+    if (slots_has(slots, slot) == has)
+        return false;
+    slots->words[slot / 64] ^= bit;
+    return true;
+}
+
+void views_report_active(struct views *views, uint32_t slot, bool is_active)
+{
+    views->is_active_due |= put(&views->own_active, slot, is_active);
+}
+
+void views_report_synced(struct views *views, uint32_t slot, bool is_synced)
+{
+    views->is_synced_due |= put(&views->own_synced, slot, is_synced);
+}
+
+void report_adopted(struct views *views)
+{
+    /* Whatever was active was so in a view that is sealed. */
+    memset(&views->own_active, 0, sizeof(views->own_active));
+    memset(&views->own_synced, 0, sizeof(views->own_synced));
+    memset(&views->active, 0, sizeof(views->active));
+    views->is_active_due = views->is_synced_due = false;
+}
+
+/* --- text ------------------------------------------------------------------------------------- */
+
+static void format_slots(const struct slots *slots, struct buf *out)
+{
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        if (slots->words[slot / 64] == 0) {
+            slot |= 63;
+            continue;
+        }
+        if (!slots_has(slots, slot))
+            continue;
+        uint32_t last = slot;
+        while (last + 1 < SLOT_COUNT && slots_has(slots, last + 1))
+            last++;
+        const char *space = buf_len(out) > 0 ? " " : "";
+        if (last == slot)
+            buf_printf(out, "%s%u", space, slot);
+        else
+            buf_printf(out, "%s%u-%u", space, slot, last);
+        slot = last;
+    }
+}
+
+static bool parse_range(struct span word, uint64_t *first, uint64_t *last)
+{
+    const char *dash = word.len > 0 ? memchr(word.data, '-', word.len) : NULL;
+    struct span low = dash ? span_of(word.data, (size_t)(dash - word.data)) : word;
+    if (!number_parse_decimal(low, SLOT_COUNT - 1, first))
+        return false;
+    *last = *first;
+    return !dash ||
+           (number_parse_decimal(span_of(dash + 1, word.len - low.len - 1), SLOT_COUNT - 1, last) &&
+            *last > *first);
+}
+
+/* Ascending, without overlap. */
+static bool parse_slots(struct span text, struct slots *slots)
+{
+    uint64_t next = 0, first, last;
+    memset(slots, 0, sizeof(*slots));
+    if (text.len > 0 && text.data[0] == ' ')
+        return false;
+    while (text.len > 0) {
+        if (!parse_range(span_take_word(&text), &first, &last) || first < next)
+            return false;
+        for (uint64_t slot = first; slot <= last; slot++)
+            slots->words[slot / 64] |= UINT64_C(1) << slot % 64;
+        next = last + 1;
+    }
+    return true;
+}
+
+/* --- taking ----------------------------------------------------------------------------------- */
+
+/* The primary's word counts for the slots that it leads. */
+static void take_active(struct views *views, uint32_t member, const struct slots *slots)
+{
+    const struct ring *ring = views_ring(views, views_epoch(views));
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        if (ring->primary[slot] == member || MUTANT(any_active))
+            put(&views->active, slot, slots_has(slots, slot));
+}
+
+static void take_synced(struct views *views, uint32_t member, const struct slots *slots,
+                        struct moment now)
+{
+    struct watch *watch = &views->watches[member];
+    if (!watch->synced) {
+        watch->synced = calloc(1, sizeof(*watch->synced));
+        CHECK(watch->synced != NULL);
+    }
+    for (uint32_t i = 0; i < SLOT_WORDS; i++)
+        if (slots->words[i] & ~watch->synced->words[i])
+            watch->progress_ms = now.mono_ms;
+    *watch->synced = *slots;
+}
+
+static void take(struct views *views, uint32_t member, bool is_active, const struct slots *slots,
+                 struct moment now)
+{
+    if (is_active)
+        take_active(views, member, slots);
+    else
+        take_synced(views, member, slots, now);
+    views->is_look_due = true;
+}
+
+/* The member whose process is at the other end of peer's links, or VIEW_NOBODY. */
+static uint32_t member_of(const struct views *views, uint32_t peer)
+{
+    return view_find(keep_current(views), span_of_string(links_name(views->links, peer)),
+                     views->links->peers[peer]->generation);
+}
+
+enum err report_take(struct views *views, uint32_t peer, const struct message *message,
+                     struct moment now)
+{
+    struct slots slots;
+    bool is_active = span_equal(message->REPORT.what, SPAN_LITERAL("active"));
+    if ((!is_active && !span_equal(message->REPORT.what, SPAN_LITERAL("synced"))) ||
+        !parse_slots(message->body, &slots))
+        return ERR_SYNTAX;
+    if (message->REPORT.epoch != views_epoch(views) || message->REPORT.epoch == 0)
+        return ERR_OK;
+    uint32_t member = member_of(views, peer);
+    if (member != VIEW_NOBODY)
+        take(views, member, is_active, &slots, now);
+    return ERR_OK;
+}
+
+/* --- telling ---------------------------------------------------------------------------------- */
+
+/* Who is to know: voters, and those that stop and wait for the others to have everything. */
+static bool is_told(const struct member *member)
+{
+    return member->is_voter || member->standing == STANDING_STOPPING;
+}
+
+static void send(struct views *views, bool is_active, struct moment now)
+{
+    const struct view *view = keep_current(views);
+    const struct slots *slots = is_active ? &views->own_active : &views->own_synced;
+    struct buf text = {0};
+    format_slots(slots, &text);
+    struct message message = {
+        .kind = MESSAGE_REPORT,
+        .REPORT = {.epoch = view->epoch,
+                   .what = is_active ? SPAN_LITERAL("active") : SPAN_LITERAL("synced")},
+        .body = buf_span(&text)};
+    for (uint32_t i = 0; i < view->member_count; i++) {
+        uint32_t peer = views->peers[i];
+        if (!is_told(&view->members[i]) || peer == PEER_SELF || peer == PEER_NONE)
+            continue;
+        struct reply *out = tell_out(views, peer, now);
+        if (out)
+            message_append(out, &message);
+    }
+    buf_close(&text);
+    if (views->self != VIEW_NOBODY)
+        take(views, views->self, is_active, slots, now);
+}
+
+void report_tick(struct views *views, struct moment now)
+{
+    bool is_active_due = views->is_active_due, is_synced_due = views->is_synced_due;
+    views->is_active_due = views->is_synced_due = false;
+    if (is_active_due && keep_current(views))
+        send(views, true, now);
+    if (is_synced_due && keep_current(views))
+        send(views, false, now);
+}
+
+/* --- questions -------------------------------------------------------------------------------- */
+
+bool report_all_active(struct views *views)
+{
+    const struct ring *ring = views_ring(views, views_epoch(views));
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        if ((ring->primary[slot] == RING_NOBODY && !MUTANT(base_past_nobody)) ||
+            (ring->primary[slot] != RING_NOBODY && !slots_has(&views->active, slot)))
+            return false;
+    return true;
+}
+
+static bool group_has(const struct ring *ring, uint32_t slot, uint32_t member)
+{
+    for (uint32_t i = 0; i < ring->group_size; i++)
+        if (ring->group[slot][i] == member)
+            return true;
+    return false;
+}
+
+bool report_own_active(struct views *views)
+{
+    const struct ring *ring = views_ring(views, views_epoch(views));
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        if (group_has(ring, slot, views->self) && !slots_has(&views->active, slot))
+            return false;
+    return true;
+}
+
+/* Whether a member lacks a slot that the next placement gives it. A slot without an up member holds
+ * up nothing. */
+static bool lacks(const struct views *views, const struct ring *ring, uint32_t slot,
+                  uint32_t member)
+{
+    const struct slots *synced = views->watches[member].synced;
+    return member_is_up(&keep_current(views)->members[member]) &&
+           ring->primary[slot] != RING_NOBODY && !group_has(ring, slot, member) &&
+           !(synced && slots_has(synced, slot));
+}
+
+bool report_is_placed(struct views *views, bool *done)
+{
+    const struct view *view = keep_current(views);
+    const struct ring *next = views_next_ring(views);
+    bool is_placed = next != NULL;
+    for (uint32_t i = 0; done && i < view->member_count; i++)
+        done[i] = true;
+    if (!next)
+        return false;
+    const struct ring *ring = views_ring(views, view->epoch);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        for (uint32_t i = 0; i < next->group_size; i++) {
+            uint32_t member = next->group[slot][i];
+            if (!lacks(views, ring, slot, member))
+                continue;
+            is_placed = false;
+            if (!done)
+                return false;
+            done[member] = false;
+        }
+    return is_placed;
+}
