@@ -55,7 +55,31 @@
     X(sync_one_id, "replicas", 0, "who is not synced gets a write's own request id alone") \
     X(advance_soiled, "replicas", 0, "a copy that is not clean is advanced") \
     X(advance_any_ver, "replicas", 0, "a copy of another ver is advanced") \
-    X(advance_any_act, "replicas", 0, "a copy of another act is advanced")
+    X(advance_any_act, "replicas", 0, "a copy of another act is advanced") \
+    X(forgets_promise, "copies", 0, "an acceptor forgets what it has promised") \
+    X(forgets_acceptance, "copies", 0, "an acceptor forgets what it has accepted") \
+    X(half_is_enough, "copies", 0, "half of those who vote decide") \
+    X(own_value, "copies", 0, "a proposer offers its own view though another was accepted") \
+    X(ballot_reused, "copies", 0, "a ballot is used again") \
+    X(promise_late, "copies", 0, "a proposer sends before its own promise is recorded") \
+    X(adoption_unrecorded, "copies", 0, "an adopted view is not recorded") \
+    X(no_seal, "copies", 0, "adopting a view seals nothing") \
+    X(votes_for_old, "copies", 0, "an acceptor whose view is a later one votes for an older") \
+    X(any_list, "copies", 0, "an accepted vote of a birth is not bound to its list") \
+    X(founds_without_file, "copies", 0, "a cluster is founded without a state file") \
+    X(shrinks, "copies", 0, "a dead member is taken out though nobody can take its place") \
+    X(leave_unchecked, "copies", 0, "a leave is not looked at again") \
+    X(dead_joiner_stays, "copies", 0, "a dead newcomer holds up the placement") \
+    X(base_early, "copies", 0, "base rises before every slot is active") \
+    X(base_past_nobody, "copies", 0, "base rises past a slot without a primary") \
+    X(any_active, "copies", 0, "whoever reports a slot active is believed") \
+    X(leads_old_view, "copies", 0, "a restarted primary leads a view from before its restart") \
+    X(stop_early, "copies", 0, "who stops ends before others have everything") \
+    X(stop_takes_sessions, "copies", 0, "who stops still takes sessions") \
+    X(ends_untold, "copies", 0, "a leaver ends untold") \
+    X(fence_past_accepted, "copies", 0, "who has accepted the next view answers for the present one") \
+    X(fence_for_ever, "copies", 0, "the fence never falls") \
+    X(recovers_at_once, "copies", 0, "recover waits for no fence")
 /* clang-format on */
 
 #endif
