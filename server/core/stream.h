@@ -99,9 +99,14 @@ enum stream_next {
 };
 
 /* Takes the next record from the bytes that have come; bytes: what of them is left.
- * record  out; borrows from bytes or from the stream, until the next call. */
+ * record  out; borrows from bytes, or from the stream until the next call: stream_in_is_gathered. */
 enum stream_next stream_in_next(struct stream_in *stream, struct span *bytes,
                                 struct record *record);
+/* Whether the record just given out borrows from the stream: it had come in pieces. */
+static inline bool stream_in_is_gathered(const struct stream_in *stream)
+{
+    return stream->is_part_done;
+}
 /* Whether there is something to tell. */
 static inline bool stream_in_is_due(const struct stream_in *stream)
 {

@@ -168,6 +168,12 @@ struct sync_write {
  * while it has sessions. Cheap without sessions. */
 void sync_write(struct sync *sync, const struct sync_write *write);
 
+/* Prefetches what sync_write of this slot will look at, in three stages, as the store's. Hints
+ * only. */
+void sync_prefetch_slot(const struct sync *sync, uint32_t slot);
+void sync_prefetch_first(const struct sync *sync, uint32_t slot);
+void sync_prefetch_rest(const struct sync *sync, uint32_t slot);
+
 /* Puts a MARK into the stream to the peer; returns its number. The peer must have a session past
  * START (CHECKed). */
 uint64_t sync_mark(struct sync *sync, uint32_t peer);

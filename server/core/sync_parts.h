@@ -21,32 +21,31 @@
 
 struct sync_peer;
 
-/* A session from here. */
+/* A session from here. What each write of its slot looks at comes first: two lines of the cache. */
 struct sync_session {
     struct sync_session *next; /* of the same slot */
-    struct list in_peer;       /* all of its peer */
-    struct list in_state; /* QUEUED, SENDING: the peer's of its rank; ENDING, ADVANCING: ending */
     struct sync_peer *peer;
     enum sync_state state;
-    enum sync_rank rank;
     uint16_t slot;
-    bool is_pulled;      /* the peer has asked for it */
-    bool is_flush_due;   /* SENDING: the flush has not been sent yet */
-    uint64_t id;         /* by which it is known above */
-    uint64_t sid;        /* by which it is known to the receiver: id, unless it was offered anew */
-    uint64_t generation; /* of the process it is for */
-    uint64_t common;
-    uint64_t end_number; /* ENDING, ADVANCING: the END's or ADVANCE's */
+    bool is_pulled;    /* the peer has asked for it */
+    bool is_flush_due; /* SENDING: the flush has not been sent yet */
+    uint64_t sid;      /* by which it is known to the receiver: id, unless it was offered anew */
     uint64_t
         last_number; /* of the last write put, or that of the END or ADVANCE, and its version */
     uint64_t last_version;
     uint64_t check_number; /* of one before that, on whose acknowledgement is waited */
     uint64_t check_version;
-    uint64_t acked;   /* a version that has been acknowledged */
-    struct buf names; /* START … SENDING: NAMEs of the keys that are to be sent */
+    uint64_t acked;       /* a version that has been acknowledged */
+    uint64_t id;          /* by which it is known above */
+    struct list in_peer;  /* all of its peer */
+    struct list in_state; /* QUEUED, SENDING: the peer's of its rank; ENDING, ADVANCING: ending */
+    enum sync_rank rank;
+    uint64_t generation; /* of the process it is for */
+    uint64_t common;
+    uint64_t end_number;   /* ENDING, ADVANCING: the END's or ADVANCE's */
+    struct buf names;      /* START … SENDING: NAMEs of the keys that are to be sent */
+    uint64_t names_in_all; /* their bytes, at first */
     uint64_t items_sent, bytes_sent;
-    uint64_t bytes_in_all; /* SENDING: an estimate */
-    uint64_t names_in_all; /* bytes */
 };
 
 /* A session to here that this node has asked for. */

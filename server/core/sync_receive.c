@@ -467,26 +467,77 @@ static void take_skipped(struct sync *sync, struct sync_peer *peer,
         give_up(sync, peer, change->slot, true);
 }
 
-enum err sync_receive(struct sync *sync, struct sync_peer *peer, struct span bytes)
+/* Records looked at together: the memory of all their keys is asked for, in stages, before the
+ * first is applied. Beyond 32 there is nothing more to hide. */
+#define GROUP_MAX 32u
+
+struct group {
+    struct record records[GROUP_MAX];
+    uint32_t count;
+};
+
+static struct store_key key_of(const struct record *record)
 {
-    for (;;) {
-        struct record record;
-        enum err err = ERR_OK;
-        switch (stream_in_next(&peer->in, &bytes, &record)) {
-        case STREAM_EMPTY:
-            return ERR_OK;
-        case STREAM_BAD:
-            return ERR_SYNTAX;
-        case STREAM_SKIPPED:
-            take_skipped(sync, peer, &record.CHANGE);
-            break;
-        case STREAM_RECORD:
-            err = take_record(sync, peer, &record);
-            break;
-        }
+    return (struct store_key){.bytes = record->CHANGE.key, .position = record->CHANGE.position};
+}
+
+static void prefetch(const struct sync *sync, const struct group *group,
+                     void (*stage)(const struct store *store, const struct store_key *key))
+{
+    for (uint32_t i = 0; i < group->count; i++) {
+        struct store_key key = key_of(&group->records[i]);
+        if (group->records[i].kind == RECORD_CHANGE)
+            stage(sync->store, &key);
+    }
+}
+
+static void prefetch_all(const struct sync *sync, const struct group *group)
+{
+    if (group->count < 2)
+        return;
+    for (uint32_t i = 0; i < group->count; i++) {
+        if (group->records[i].kind != RECORD_CHANGE)
+            continue;
+        uint32_t slot = group->records[i].CHANGE.slot % SLOT_COUNT;
+        __builtin_prefetch(&sync->receiving[slot]);
+        copy_prefetch(sync->store, slot);
+    }
+    prefetch(sync, group, store_prefetch_slot);
+    prefetch(sync, group, store_prefetch_table);
+    prefetch(sync, group, store_prefetch_item);
+}
+
+static enum err apply_group(struct sync *sync, struct sync_peer *peer, struct group *group)
+{
+    prefetch_all(sync, group);
+    for (uint32_t i = 0; i < group->count; i++) {
+        enum err err = take_record(sync, peer, &group->records[i]);
         if (err)
             return err;
         peer->in.records++;
+    }
+    group->count = 0;
+    return ERR_OK;
+}
+
+enum err sync_receive(struct sync *sync, struct sync_peer *peer, struct span bytes)
+{
+    struct group group;
+    group.count = 0;
+    for (;;) {
+        struct record *record = &group.records[group.count];
+        enum stream_next next = stream_in_next(&peer->in, &bytes, record);
+        if (next == STREAM_RECORD && ++group.count < GROUP_MAX && !stream_in_is_gathered(&peer->in))
+            continue;
+        enum err err = apply_group(sync, peer, &group);
+        if (err || next == STREAM_EMPTY)
+            return err;
+        if (next == STREAM_BAD)
+            return ERR_SYNTAX;
+        if (next == STREAM_SKIPPED) {
+            take_skipped(sync, peer, &record->CHANGE);
+            peer->in.records++;
+        }
     }
 }
 

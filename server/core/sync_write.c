@@ -94,6 +94,30 @@ void sync_write(struct sync *sync, const struct sync_write *write)
     }
 }
 
+void sync_prefetch_slot(const struct sync *sync, uint32_t slot)
+{
+    __builtin_prefetch(&sync->sessions[slot]);
+}
+
+static void prefetch_session(const struct sync_session *session)
+{
+    if (!session)
+        return;
+    __builtin_prefetch(session);
+    __builtin_prefetch((const char *)session + 64);
+}
+
+void sync_prefetch_first(const struct sync *sync, uint32_t slot)
+{
+    prefetch_session(sync->sessions[slot]);
+}
+
+void sync_prefetch_rest(const struct sync *sync, uint32_t slot)
+{
+    if (sync->sessions[slot])
+        prefetch_session(sync->sessions[slot]->next);
+}
+
 uint64_t sync_mark(struct sync *sync, uint32_t peer)
 {
     struct sync_peer *of = sync_peer_find(sync, peer);
