@@ -1,0 +1,522 @@
+/* Change: what the next view is, rule by rule. */
+#include "server/core/change.h"
+
+#include "common/base.h"
+#include "common/check.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define MEMBERS_MAX 12
+
+struct scene {
+    struct view view;
+    struct view base;
+    struct ring ring;
+    struct opinion opinions[MEMBERS_MAX];
+    struct wish wishes[8];
+    struct change change;
+    struct view next; /* of the last look */
+    bool is_wanted;
+};
+
+static struct member member_of(uint32_t number, uint64_t generation)
+{
+    struct member member = {.generation = generation,
+                            .boot = generation,
+                            .seat = 100 * generation + number,
+                            .weight = 1,
+                            .up_since = 1};
+    snprintf(member.name, sizeof(member.name), "n%u:1", number);
+    return member;
+}
+
+/* Members 1 … count, full and up. */
+static struct scene *scene_open(uint32_t count)
+{
+    struct scene *scene = calloc(1, sizeof(*scene));
+    CHECK(scene != NULL);
+    scene->view = (struct view){
+        .epoch = 4, .base = 4, .cluster_id = 7, .copies = VIEW_COPIES, .strategy = "random"};
+    for (uint32_t i = 1; i <= count; i++) {
+        struct member member = member_of(i, 1);
+        view_add(&scene->view, &member);
+    }
+    view_elect(&scene->view);
+    view_copy(&scene->view, &scene->base);
+    return scene;
+}
+
+static void scene_close(struct scene *scene)
+{
+    view_close(&scene->view);
+    view_close(&scene->base);
+    view_close(&scene->next);
+    free(scene);
+}
+
+/* The member of that number and generation in view; it must be there. */
+static struct member *at(struct view *view, uint32_t number, uint64_t generation)
+{
+    struct member wanted = member_of(number, generation);
+    uint32_t index = view_find(view, span_of_string(wanted.name), generation);
+    assert_int_not_equal(index, VIEW_NOBODY);
+    return &view->members[index];
+}
+
+static bool is_in(struct view *view, uint32_t number, uint64_t generation)
+{
+    struct member wanted = member_of(number, generation);
+    return view_find(view, span_of_string(wanted.name), generation) != VIEW_NOBODY;
+}
+
+static struct opinion *opinion_of(struct scene *scene, uint32_t number, uint64_t generation)
+{
+    return &scene->opinions[at(&scene->view, number, generation) - scene->view.members];
+}
+
+static void set_standing(struct scene *scene, uint32_t number, enum member_standing standing)
+{
+    struct member *member = at(&scene->view, number, 1);
+    member->standing = standing;
+    member->up_since = standing == STANDING_UP;
+}
+
+static void look(struct scene *scene)
+{
+    view_close(&scene->next);
+    assert_true(view_is_valid(&scene->view));
+    ring_place(&scene->view, &scene->ring);
+    scene->change.view = &scene->view;
+    scene->change.ring = &scene->ring;
+    scene->change.base_view = &scene->base;
+    scene->change.opinions = scene->opinions;
+    scene->change.wishes = scene->wishes;
+    scene->is_wanted = change_make(&scene->change, &scene->next);
+    if (scene->is_wanted) {
+        assert_true(view_is_valid(&scene->next));
+        assert_int_equal(scene->next.epoch, scene->view.epoch + 1);
+    }
+}
+
+/* What was wanted becomes the view. */
+static void adopt(struct scene *scene)
+{
+    assert_true(scene->is_wanted);
+    view_close(&scene->view);
+    scene->view = scene->next;
+    scene->next = (struct view){0};
+    memset(scene->opinions, 0, sizeof(scene->opinions));
+    scene->change.wish_count = 0;
+    scene->change.is_placed = false;
+}
+
+static struct wish *wish(struct scene *scene, enum wish_kind kind, uint32_t number,
+                         uint64_t generation)
+{
+    struct wish *wish = &scene->wishes[scene->change.wish_count++];
+    *wish = (struct wish){.kind = kind, .member = member_of(number, generation)};
+    return wish;
+}
+
+static void where_nothing_has_changed_there_is_no_next_view(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(3);
+    look(scene);
+    assert_false(scene->is_wanted);
+    for (uint32_t i = 0; i < 3; i++)
+        scene->opinions[i].state = OPINION_UP;
+    scene->change.is_all_active = true;
+    look(scene);
+    assert_false(scene->is_wanted);
+    scene_close(scene);
+}
+
+static void suspected_members_go_down_and_come_up_again(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(3);
+    opinion_of(scene, 2, 1)->state = OPINION_DOWN;
+    look(scene);
+    assert_int_equal(at(&scene->next, 2, 1)->standing, STANDING_DOWN);
+    assert_int_equal(at(&scene->next, 2, 1)->up_since, 0);
+    assert_int_equal(at(&scene->next, 1, 1)->up_since, 1);
+    adopt(scene);
+    look(scene);
+    assert_false(scene->is_wanted); /* nothing new is held of it */
+    opinion_of(scene, 2, 1)->state = OPINION_UP;
+    look(scene);
+    assert_int_equal(at(&scene->next, 2, 1)->standing, STANDING_UP);
+    assert_int_equal(at(&scene->next, 2, 1)->up_since, 6);
+    scene_close(scene);
+}
+
+static void a_superseded_generation_is_down_for_good(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(3);
+    opinion_of(scene, 2, 1)->is_superseded = true;
+    look(scene);
+    adopt(scene);
+    assert_int_equal(at(&scene->view, 2, 1)->standing, STANDING_SUPERSEDED);
+    opinion_of(scene, 2, 1)->state = OPINION_UP;
+    look(scene);
+    assert_false(scene->is_wanted);
+    scene_close(scene);
+}
+
+static void a_group_never_shrinks_to_its_survivors_by_itself(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(3);
+    *opinion_of(scene, 2, 1) = (struct opinion){.state = OPINION_GONE, .is_overdue = true};
+    look(scene);
+    assert_int_equal(at(&scene->next, 2, 1)->standing, STANDING_DOWN);
+    scene_close(scene);
+
+    scene = scene_open(5); /* three are left that can hold all copies */
+    *opinion_of(scene, 2, 1) = (struct opinion){.state = OPINION_GONE, .is_overdue = true};
+    *opinion_of(scene, 4, 1) = (struct opinion){.state = OPINION_GONE, .is_overdue = true};
+    look(scene);
+    assert_int_equal(at(&scene->next, 2, 1)->standing, STANDING_REPLACED);
+    assert_int_equal(at(&scene->next, 4, 1)->standing, STANDING_REPLACED);
+    adopt(scene);
+    /* Another goes: now nobody could take their place, so they stay. */
+    opinion_of(scene, 1, 1)->state = OPINION_DOWN;
+    look(scene);
+    assert_int_equal(at(&scene->next, 2, 1)->standing, STANDING_DOWN);
+    scene_close(scene);
+}
+
+static void the_placement_comes_when_all_is_synced_as_a_whole(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(5);
+    set_standing(scene, 2, STANDING_REPLACED);
+    at(&scene->view, 3, 1)->is_leaving = true;
+    wish(scene, WISH_JOIN, 6, 1);
+    look(scene);
+    assert_int_equal(at(&scene->next, 6, 1)->role, ROLE_JOINER);
+    assert_int_equal(at(&scene->next, 6, 1)->up_since, 5);
+    adopt(scene);
+    look(scene);
+    assert_false(scene->is_wanted); /* not synced */
+    scene->change.is_placed = true;
+    look(scene);
+    assert_false(is_in(&scene->next, 2, 1));
+    assert_int_equal(at(&scene->next, 3, 1)->role, ROLE_LEAVER);
+    assert_int_equal(at(&scene->next, 6, 1)->role, ROLE_FULL);
+    assert_int_equal(at(&scene->next, 1, 1)->role, ROLE_FULL);
+    scene_close(scene);
+}
+
+/* What was reported was reported for another placement. */
+static void a_placement_does_not_come_together_with_another_change(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(4);
+    struct member joiner = member_of(6, 1);
+    joiner.role = ROLE_JOINER;
+    view_add(&scene->view, &joiner);
+    scene->change.is_placed = true;
+    opinion_of(scene, 2, 1)->state = OPINION_DOWN;
+    look(scene);
+    assert_int_equal(at(&scene->next, 6, 1)->role, ROLE_JOINER);
+    assert_int_equal(at(&scene->next, 2, 1)->standing, STANDING_DOWN);
+    scene_close(scene);
+}
+
+static void a_restarted_member_comes_in_beside_its_lost_generation(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(3);
+    wish(scene, WISH_JOIN, 2, 5);
+    look(scene);
+    assert_int_equal(at(&scene->next, 2, 1)->standing, STANDING_SUPERSEDED);
+    assert_int_equal(at(&scene->next, 2, 1)->role, ROLE_FULL); /* not out before the placement */
+    assert_int_equal(at(&scene->next, 2, 5)->role, ROLE_JOINER);
+    adopt(scene);
+    /* And again: the joiner that is lost goes out at once. */
+    wish(scene, WISH_JOIN, 2, 9);
+    look(scene);
+    assert_false(is_in(&scene->next, 2, 5));
+    adopt(scene);
+    struct wish *old = wish(scene, WISH_JOIN, 2, 7); /* an older process asks late */
+    look(scene);
+    assert_false(scene->is_wanted);
+    assert_non_null(old->refusal);
+    scene->change.is_placed = true;
+    scene->change.wish_count = 0;
+    look(scene);
+    assert_false(is_in(&scene->next, 2, 1));
+    assert_int_equal(at(&scene->next, 2, 9)->role, ROLE_FULL);
+    scene_close(scene);
+}
+
+static void a_joiner_that_is_gone_or_late_goes_out(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct scene *scene = scene_open(3);
+        struct member joiner = member_of(6, 1);
+        joiner.role = ROLE_JOINER;
+        view_add(&scene->view, &joiner);
+        struct opinion *opinion = opinion_of(scene, 6, 1);
+        if (i == 0)
+            opinion->state = OPINION_GONE;
+        opinion->is_superseded = i == 1;
+        opinion->is_late = i == 2;
+        look(scene);
+        assert_false(is_in(&scene->next, 6, 1));
+        scene_close(scene);
+    }
+}
+
+static void when_all_is_lost_whoever_is_there_begins_anew(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(3);
+    for (uint32_t i = 1; i <= 3; i++)
+        opinion_of(scene, i, 1)->is_superseded = true;
+    wish(scene, WISH_JOIN, 1, 2);
+    wish(scene, WISH_JOIN, 3, 2);
+    wish(scene, WISH_JOIN, 8, 1);
+    look(scene);
+    assert_int_equal(at(&scene->next, 1, 2)->role, ROLE_FULL);
+    assert_int_equal(at(&scene->next, 3, 2)->role, ROLE_FULL);
+    assert_int_equal(at(&scene->next, 8, 1)->role, ROLE_FULL);
+    assert_false(is_in(&scene->next, 1, 1));
+    assert_int_equal(at(&scene->next, 2, 1)->standing, STANDING_SUPERSEDED);
+    scene_close(scene);
+
+    scene = scene_open(3); /* one is left, though down: nothing is lost for good */
+    set_standing(scene, 2, STANDING_DOWN);
+    opinion_of(scene, 1, 1)->is_superseded = true;
+    opinion_of(scene, 3, 1)->is_superseded = true;
+    wish(scene, WISH_JOIN, 1, 2);
+    look(scene);
+    assert_int_equal(at(&scene->next, 1, 2)->role, ROLE_JOINER);
+    scene_close(scene);
+}
+
+static void a_leave_needs_a_majority_of_each_group_to_be(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(4);
+    set_standing(scene, 1, STANDING_DOWN);
+    set_standing(scene, 2, STANDING_DOWN);
+    struct wish *refused = wish(scene, WISH_LEAVE, 3, 1);
+    look(scene);
+    assert_false(scene->is_wanted);
+    assert_non_null(refused->refusal);
+    set_standing(scene, 2, STANDING_UP);
+    look(scene);
+    assert_null(refused->refusal);
+    assert_true(at(&scene->next, 3, 1)->is_leaving);
+    adopt(scene);
+    /* That ceases to be true before the placement: the mark is taken off. */
+    opinion_of(scene, 2, 1)->state = OPINION_DOWN;
+    look(scene);
+    assert_false(at(&scene->next, 3, 1)->is_leaving);
+    scene_close(scene);
+}
+
+static void groups_may_become_smaller_by_leaves(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(3);
+    struct wish *leave = wish(scene, WISH_LEAVE, 3, 1);
+    look(scene);
+    assert_null(leave->refusal);
+    assert_true(at(&scene->next, 3, 1)->is_leaving);
+    scene_close(scene);
+    scene = scene_open(1);
+    leave = wish(scene, WISH_LEAVE, 1, 1);
+    look(scene);
+    assert_false(scene->is_wanted);
+    assert_non_null(leave->refusal);
+    scene_close(scene);
+}
+
+static void a_leaver_goes_out_when_base_has_passed_it(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(4);
+    at(&scene->view, 3, 1)->role = ROLE_LEAVER;
+    scene->view.epoch = 9;
+    look(scene);
+    assert_false(scene->is_wanted); /* in the base's view it holds slots */
+    scene->change.is_all_active = true;
+    look(scene);
+    assert_int_equal(scene->next.base, 9); /* a view for that alone */
+    assert_true(is_in(&scene->next, 3, 1));
+    adopt(scene);
+    view_close(&scene->base);
+    view_copy(&scene->view, &scene->base);
+    look(scene);
+    assert_false(is_in(&scene->next, 3, 1));
+    scene_close(scene);
+}
+
+static void a_stop_keeps_place_and_seat(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(3);
+    wish(scene, WISH_STOP, 2, 1);
+    look(scene);
+    assert_int_equal(at(&scene->next, 2, 1)->standing, STANDING_STOPPING);
+    assert_int_equal(at(&scene->next, 2, 1)->role, ROLE_FULL);
+    assert_true(at(&scene->next, 2, 1)->is_voter);
+    adopt(scene);
+    struct wish *second = wish(scene, WISH_STOP, 3, 1);
+    look(scene);
+    assert_false(scene->is_wanted);
+    assert_non_null(second->refusal);
+    scene_close(scene);
+}
+
+static void an_operator_may_forget_who_is_down(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(3);
+    struct wish *forget = wish(scene, WISH_FORGET, 2, 1);
+    look(scene);
+    assert_non_null(forget->refusal); /* it is up */
+    set_standing(scene, 2, STANDING_DOWN);
+    look(scene);
+    assert_null(forget->refusal);
+    assert_int_equal(at(&scene->next, 2, 1)->role, ROLE_LEAVER);
+    assert_int_equal(at(&scene->next, 2, 1)->standing, STANDING_FORGOTTEN);
+    assert_int_equal(view_voter_count(&scene->next), 2);
+    adopt(scene);
+    opinion_of(scene, 2, 1)->state = OPINION_UP; /* whatever becomes of it */
+    look(scene);
+    assert_false(scene->is_wanted);
+    wish(scene, WISH_JOIN, 2, 1); /* it comes back, and asks: what it has is looked at */
+    look(scene);
+    assert_int_equal(at(&scene->next, 2, 1)->role, ROLE_JOINER);
+    scene->change.wish_count = 0;
+    forget = wish(scene, WISH_FORGET, 9, 1);
+    look(scene);
+    assert_non_null(forget->refusal);
+    scene_close(scene);
+}
+
+static void replaced_members_go_at_once_where_a_slot_has_no_quorum(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(5);
+    set_standing(scene, 2, STANDING_REPLACED);
+    look(scene);
+    assert_false(scene->is_wanted);
+    set_standing(scene, 4, STANDING_REPLACED); /* some groups have both */
+    *opinion_of(scene, 2, 1) = (struct opinion){.state = OPINION_GONE, .is_overdue = true};
+    *opinion_of(scene, 4, 1) = (struct opinion){.state = OPINION_GONE, .is_overdue = true};
+    look(scene);
+    assert_false(is_in(&scene->next, 2, 1));
+    assert_false(is_in(&scene->next, 4, 1));
+    scene_close(scene);
+}
+
+static void base_rises_with_the_next_view_if_all_is_active(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(3);
+    scene->view.epoch = 9;
+    opinion_of(scene, 2, 1)->state = OPINION_DOWN;
+    look(scene);
+    assert_int_equal(scene->next.base, 4);
+    scene->change.is_all_active = true;
+    look(scene);
+    assert_int_equal(scene->next.base, 9);
+    scene_close(scene);
+}
+
+static void when_too_many_views_are_kept_only_what_adds_up_members_follows(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(4);
+    set_standing(scene, 1, STANDING_DOWN);
+    scene->change.is_crowded = true;
+    opinion_of(scene, 2, 1)->state = OPINION_DOWN;
+    wish(scene, WISH_JOIN, 7, 1);
+    look(scene);
+    assert_false(scene->is_wanted);
+    opinion_of(scene, 1, 1)->state = OPINION_UP;
+    look(scene);
+    assert_int_equal(at(&scene->next, 1, 1)->standing, STANDING_UP);
+    assert_int_equal(at(&scene->next, 2, 1)->standing, STANDING_UP);
+    scene_close(scene);
+}
+
+static void after_the_highest_epoch_there_is_none(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(3);
+    scene->view.epoch = VIEW_EPOCH_MAX;
+    opinion_of(scene, 2, 1)->state = OPINION_DOWN;
+    look(scene);
+    assert_false(scene->is_wanted);
+    scene->view.epoch--;
+    look(scene);
+    assert_true(scene->is_wanted);
+    scene_close(scene);
+}
+
+static void a_view_may_be_wanted_for_itself(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(3);
+    wish(scene, WISH_NEXT, 2, 1);
+    look(scene);
+    assert_true(scene->is_wanted);
+    assert_int_equal(scene->next.member_count, 3);
+    scene_close(scene);
+}
+
+static void what_changes_is_said_in_words(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(3);
+    char text[128], little[24];
+    opinion_of(scene, 2, 1)->state = OPINION_DOWN;
+    wish(scene, WISH_JOIN, 9, 1);
+    look(scene);
+    change_say(&scene->view, &scene->next, text, sizeof(text));
+    assert_string_equal(text, "n2:1 down, n9:1 in as joiner");
+    change_say(&scene->view, &scene->next, little, sizeof(little));
+    assert_string_equal(little, "n2:1 down ...");
+    scene_close(scene);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(where_nothing_has_changed_there_is_no_next_view),
+        cmocka_unit_test(suspected_members_go_down_and_come_up_again),
+        cmocka_unit_test(a_superseded_generation_is_down_for_good),
+        cmocka_unit_test(a_group_never_shrinks_to_its_survivors_by_itself),
+        cmocka_unit_test(the_placement_comes_when_all_is_synced_as_a_whole),
+        cmocka_unit_test(a_placement_does_not_come_together_with_another_change),
+        cmocka_unit_test(a_restarted_member_comes_in_beside_its_lost_generation),
+        cmocka_unit_test(a_joiner_that_is_gone_or_late_goes_out),
+        cmocka_unit_test(when_all_is_lost_whoever_is_there_begins_anew),
+        cmocka_unit_test(a_leave_needs_a_majority_of_each_group_to_be),
+        cmocka_unit_test(groups_may_become_smaller_by_leaves),
+        cmocka_unit_test(a_leaver_goes_out_when_base_has_passed_it),
+        cmocka_unit_test(a_stop_keeps_place_and_seat),
+        cmocka_unit_test(an_operator_may_forget_who_is_down),
+        cmocka_unit_test(replaced_members_go_at_once_where_a_slot_has_no_quorum),
+        cmocka_unit_test(base_rises_with_the_next_view_if_all_is_active),
+        cmocka_unit_test(when_too_many_views_are_kept_only_what_adds_up_members_follows),
+        cmocka_unit_test(after_the_highest_epoch_there_is_none),
+        cmocka_unit_test(a_view_may_be_wanted_for_itself),
+        cmocka_unit_test(what_changes_is_said_in_words),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
