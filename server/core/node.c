@@ -210,6 +210,11 @@ size_t node_forward_count(const struct node *node)
     return node->coord.count;
 }
 
+uint64_t node_boot(const struct node *node)
+{
+    return node->links.identity.boot;
+}
+
 struct views *node_views(struct node *node)
 {
     return node->views;

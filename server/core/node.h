@@ -98,6 +98,8 @@ bool node_has_link(const struct node *node, struct conn_id conn);
 /* Requests forwarded and not answered yet. */
 size_t node_forward_count(const struct node *node);
 struct stats *node_stats(struct node *node);
+/* The boot it goes by: a later one than it was started with, if the others held it for gone. */
+uint64_t node_boot(const struct node *node);
 /* The agreed views, as it has them. */
 struct views *node_views(struct node *node);
 /* What it knows of the members: for the simulator's checks. */

@@ -204,17 +204,17 @@ static void on_turn(struct vtimer *timer)
     set_timer(host);
 }
 
-/* The boot that the state file holds: a node may have taken a later one while it ran. */
-static uint64_t kept_boot(const struct host *host)
+/* A node of another cluster has a state directory of its own: what it finds there is not its. */
+static void drop_other_state(struct host *host, const char *cluster)
 {
     struct state state;
     const char *why;
     if (buf_len(&host->state_text) == 0)
-        return host->boot;
+        return;
     CHECK(state_parse(buf_span(&host->state_text), &state, &why) == ERR_OK);
-    uint64_t boot = state.boot > host->boot ? state.boot : host->boot;
+    if (strcmp(state.cluster, cluster) != 0)
+        buf_close(&host->state_text);
     state_close(&state);
-    return boot;
 }
 
 void host_start(struct host *host, const struct host_options *options)
@@ -235,7 +235,8 @@ void host_start(struct host *host, const struct host_options *options)
         host->store = store_open(&store_options);
         host->generation = generation;
     }
-    host->boot = state_next_boot(kept_boot(host), host_now(host).unix_ms);
+    drop_other_state(host, options->cluster);
+    host->boot = state_next_boot(host->boot, host_now(host).unix_ms);
     const struct node_options node_options = {.name = host->name,
                                               .cluster = options->cluster,
                                               .gossip = options->gossip,

@@ -224,6 +224,7 @@ static bool env_keep_state(void *arg, struct span text)
         return false;
     buf_consume(&host->state_text, buf_len(&host->state_text));
     buf_append(&host->state_text, text.data, text.len);
+    host->boot = host->node ? node_boot(host->node) : host->boot;
     return true;
 }
 
