@@ -49,7 +49,7 @@ static void print_member(const struct cli *cli, const struct town *town,
     cli_up_format(entry->boot, up);
     cli_age_format(entry->age_ms, seen);
     role_format(entry, role, sizeof(role));
-    if (index == UINT32_MAX)
+    if (index == UINT32_MAX || town->leads[index] == 0)
         snprintf(owns, sizeof(owns), "-");
     else
         snprintf(owns, sizeof(owns), "%.1f%%", cli_share(town->leads[index]));

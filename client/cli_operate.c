@@ -23,13 +23,13 @@ struct cost {
     uint32_t given_count;
 };
 
-/* Whether a member is one of names; none: whether it is down. */
+/* Whether a member is one of names; none: whether it is a full one that is down. */
 static bool is_given(const struct member *member, char **names, int name_count)
 {
     for (int i = 0; i < name_count; i++)
         if (strcmp(names[i], member->name) == 0)
             return true;
-    return name_count == 0 && !member_is_up(member);
+    return name_count == 0 && member_is_full(member) && !member_is_up(member);
 }
 
 static void count_slots(const struct view *view, const bool *given, struct cost *cost)
@@ -180,7 +180,7 @@ int cli_accept_loss(struct cli *cli, const struct cli_options *options, int argc
         exit_code = CLI_NEGATIVE;
     } else {
         tell_cost(&cost);
-        fputs("They must be off, and stay off until this is done.\n", stderr);
+        fputs("They must be off, and stay off until a view without them says so.\n", stderr);
         if (is_agreed(cli, options, "accept-loss"))
             exit_code = operate(cli, options, DHT_OP_ACCEPT_LOSS, argc > 1 ? words.data : NULL,
                                 "accept-loss");

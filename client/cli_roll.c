@@ -26,6 +26,15 @@ static bool is_full(const struct status_member *member)
     return is_word(member->role, member_role_word(ROLE_FULL));
 }
 
+/* Whether it is on its way out: nothing of the cluster's health hangs on it. */
+static bool is_going(const struct status_member *member)
+{
+    return is_word(member->role, member_role_word(ROLE_LEAVER)) ||
+           is_word(member->standing, member_standing_word(STANDING_SUPERSEDED)) ||
+           is_word(member->standing, member_standing_word(STANDING_REPLACED)) ||
+           is_word(member->standing, member_standing_word(STANDING_FORGOTTEN));
+}
+
 /* Whether a process may answer for this member: not for a generation that is gone for good, nor
  * where nobody has heard of one. */
 static bool may_answer(const struct status_member *member)
@@ -130,14 +139,14 @@ void roll_close(struct roll *roll)
 void roll_judge(struct roll *roll)
 {
     count_leads(roll);
-    uint32_t up_count = 0;
+    uint32_t missing_count = 0;
     for (uint32_t i = 0; i < roll->first.member_count; i++) {
         const struct roll_row *row = &roll->rows[i];
         const struct node_status *status = &row->status;
         roll->full_count += is_full(row->member);
+        missing_count += !is_going(row->member) && !(row->is_heard && is_up(row->member));
         if (!row->is_heard)
             continue;
-        up_count += is_up(row->member);
         roll->losses += status->losses;
         roll->tombstones += status->tombstones;
         if (status->epoch != roll->first.epoch)
@@ -149,19 +158,17 @@ void roll_judge(struct roll *roll)
         return;
     uint32_t served = roll->whole + roll->under_replicated;
     roll->unavailable = served < SLOT_COUNT ? SLOT_COUNT - served : 0;
-    roll->is_well = roll->whole == SLOT_COUNT && up_count == roll->first.member_count;
+    roll->is_well = roll->whole == SLOT_COUNT && missing_count == 0;
 }
 
 void roll_letters(const struct roll_row *row, char letters[3])
 {
     const struct status_member *member = row->member;
-    bool is_going = is_word(member->standing, member_standing_word(STANDING_SUPERSEDED)) ||
-                    is_word(member->standing, member_standing_word(STANDING_REPLACED));
     letters[0] = !is_up(member)                      ? 'D'
                  : is_word(member->state, "SUSPECT") ? 'S'
                  : !row->is_heard                    ? '?'
                                                      : 'U';
-    letters[1] = is_going                                               ? 'X'
+    letters[1] = is_going(member) && !is_up(member)                     ? 'X'
                  : is_word(member->role, member_role_word(ROLE_JOINER)) ? 'J'
                  : member->is_leaving || !is_full(member)               ? 'L'
                                                                         : 'N';

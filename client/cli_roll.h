@@ -24,7 +24,7 @@ struct roll {
     uint32_t unavailable;      /* not served, or nobody tells */
     uint64_t losses;
     uint64_t tombstones;
-    bool is_well; /* all of them whole, all members up and heard */
+    bool is_well; /* all of them whole, and all members up and heard, but those on their way out */
 };
 
 /* Asks any server for its view, then every member of it. roll: to be closed on CLI_DONE; else what

@@ -67,6 +67,9 @@ static void print_place(const struct cli *cli, const struct place *place, int wi
     printf("  %-*s  %-9s  %-9s  %-12s  act %u, to %s, %s%s%s\n", width, copy->name, copy->state,
            version, copy->role, (unsigned)copy->act, ver, copy->is_clean ? "clean" : "not clean",
            copy->phase[0] ? ", " : "", copy->phase);
+    if (copy->awaits[0])
+        printf("  %-*s  %s%s%s\n", width, "", cli_color(cli->has_color_out, CLI_RED), copy->awaits,
+               cli_color(cli->has_color_out, CLI_PLAIN));
 }
 
 static void print_places(const struct cli *cli, const struct town *town, const char *key,
@@ -98,6 +101,8 @@ static json_t *json_place(const struct place *place)
     cli_json_set(object, "epoch", json_integer(copy->epoch));
     cli_json_set(object, "role", json_string(copy->role));
     cli_json_set(object, "phase", json_string(copy->phase));
+    if (copy->awaits[0])
+        cli_json_set(object, "awaits", json_string(copy->awaits));
     cli_json_set(object, "state", json_string(copy->state));
     cli_json_set(object, "version", json_integer((json_int_t)copy->version));
     cli_json_set(object, "bytes", json_integer((json_int_t)copy->bytes));

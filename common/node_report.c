@@ -91,6 +91,7 @@ static const struct field copy_fields[] = {
     {"slot", AT(struct node_copy, slot, U32)},
     {"role", AT(struct node_copy, role, TEXT)},
     {"phase", AT(struct node_copy, phase, TEXT)},
+    {"awaits", AT(struct node_copy, awaits, TEXT)},
     {"state", AT(struct node_copy, state, TEXT)},
     {"version", AT(struct node_copy, version, U64)},
     {"bytes", AT(struct node_copy, bytes, U64)},

@@ -20,7 +20,7 @@ struct status_member {
     uint64_t boot;
     uint32_t weight;
     char role[MEMBER_STATE_BYTES_MAX];     /* "full", "joiner", "leaver" */
-    char standing[MEMBER_STATE_BYTES_MAX]; /* "up", "down", "superseded", "replaced" */
+    char standing[MEMBER_STATE_BYTES_MAX]; /* "up", "down", … */
     char state[MEMBER_STATE_BYTES_MAX];    /* as gossip has it: "ALIVE", …; "" if it knows none */
     bool is_leaving;
     bool is_voter;
@@ -81,6 +81,7 @@ struct node_copy {
     uint32_t slot;
     char role[MEMBER_STATE_BYTES_MAX];  /* "primary", "backup", "learner", "none" */
     char phase[MEMBER_STATE_BYTES_MAX]; /* "active", "collecting", "synced", "behind", … */
+    char awaits[REPORT_TEXT_BYTES_MAX]; /* what a primary that is not active waits for; or "" */
     char state[MEMBER_STATE_BYTES_MAX]; /* "item", "tombstone", "expired", "flushed", "absent" */
     uint64_t version;                   /* of the item or tombstone; 0: absent */
     uint64_t bytes;                     /* of an item's value */

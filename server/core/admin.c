@@ -22,14 +22,20 @@ static void config_member(struct buf *list, const char *name)
     buf_printf(list, "%.*s|%.*s|%s", host_len, name, host_len, name, colon + 1);
 }
 
+/* Whether it leads slots, so that clients may ask it. */
+static bool is_leading(const struct member *member)
+{
+    return member_is_full(member) && member_is_up(member);
+}
+
 /* The value of the item that auto discovery reads. */
 static void config_value(struct buf *list, const struct admin_ring *ring)
 {
     buf_printf(list, "%" PRIu64 "\n", ring->changes);
     const char *space = "";
     for (uint32_t i = 0; ring->members && i < ring->members->member_count; i++) {
-        if (!member_is_up(&ring->members->members[i]))
-            continue; /* nobody answers there */
+        if (!is_leading(&ring->members->members[i]))
+            continue;
         buf_printf(list, "%s", space);
         config_member(list, ring->members->members[i].name);
         space = " ";
@@ -57,7 +63,9 @@ void admin_config(struct reply *out, const struct admin_ring *ring, struct span 
 
 void admin_ring(struct reply *out, const struct admin_ring *ring)
 {
-    uint32_t count = ring->members ? ring->members->member_count : 0;
+    uint32_t count = 0;
+    for (uint32_t i = 0; ring->members && i < ring->members->member_count; i++)
+        count += is_leading(&ring->members->members[i]);
     reply_printf(out, "RING %016" PRIx64 " %" PRIu32 "\r\n", ring->hash, count);
 }
 

@@ -16,7 +16,7 @@ struct admin_ring {
 
 /* `config …`: words is what follows it on the line. */
 void admin_config(struct reply *out, const struct admin_ring *ring, struct span words);
-/* `ring`: "RING <hash> <members>". */
+/* `ring`: "RING <hash> <members>", those that lead slots: full and up. `config` lists the same. */
 void admin_ring(struct reply *out, const struct admin_ring *ring);
 /* "RING <hash>": told to a client that follows the ring, before the answer of a forwarded request.
  */

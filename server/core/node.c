@@ -69,6 +69,7 @@ struct node *node_open(const struct node_options *options, struct store *store,
     node->views = views_open(&views_setup);
     node->executor = (struct executor){
         .store = store, .stats = &node->stats, .value_bytes_max = options->value_bytes_max};
+    operator_init(&node->operators, node->views, env);
     return node;
 }
 
@@ -143,9 +144,13 @@ uint64_t node_deadline(const struct node *node)
 {
     if (node->is_ring_due)
         return node->now.mono_ms;
-    const uint64_t deadlines[] = {node->store_tick_ms,          coord_deadline(&node->coord),
-                                  links_deadline(&node->links), gossip_deadline(&node->gossip),
-                                  views_deadline(node->views),  direct_deadline(&node->direct)};
+    const uint64_t deadlines[] = {node->store_tick_ms,
+                                  coord_deadline(&node->coord),
+                                  links_deadline(&node->links),
+                                  gossip_deadline(&node->gossip),
+                                  views_deadline(node->views),
+                                  direct_deadline(&node->direct),
+                                  operator_deadline(&node->operators)};
     uint64_t earliest = UINT64_MAX;
     for (size_t i = 0; i < ARRAY_COUNT(deadlines); i++)
         earliest = deadlines[i] < earliest ? deadlines[i] : earliest;
@@ -176,6 +181,7 @@ void node_tick(struct node *node)
     gossip_tick(&node->gossip, node->now);
     node_tell_news(node);
     views_tick(node->views, node->now);
+    operator_tick(&node->operators, node->now);
     node_tell_news(node);
     direct_tick(&node->direct, node->now);
     node_tell_direct(node);

@@ -114,11 +114,6 @@ static void run_admin(struct node *node, const struct op *op, struct reply *out)
     case CMD_COPY:
         node_run_copy(node, op, out);
         break;
-    case CMD_FORGET:
-    case CMD_ACCEPT_LOSS:
-    case CMD_FORM:
-        reply_append(out, SPAN_LITERAL("SERVER_ERROR not done: there are no views yet\r\n"));
-        break;
     case CMD_LEAVE:
         reply_append(out, SPAN_LITERAL("OK\r\n"));
         node->is_leave_due = true;
@@ -184,14 +179,16 @@ void node_run_command(struct node *node, const struct op *op)
     case CMD_STATUS:
     case CMD_TRANSFERS:
     case CMD_COPY:
-    case CMD_FORGET:
-    case CMD_ACCEPT_LOSS:
-    case CMD_FORM:
     case CMD_SHUTDOWN:
     case CMD_LEAVE:
     case CMD_RETURN_PORT:
         run_admin(node, op, out);
         break;
+    case CMD_FORGET:
+    case CMD_ACCEPT_LOSS:
+    case CMD_FORM:
+        operator_take(&node->operators, &op->asker, request, node->now);
+        return;
     case CMD_FLUSH_ALL:
         node_run_flush(node, &op->asker, request, NULL);
         return;

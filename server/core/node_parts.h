@@ -17,6 +17,7 @@
 #include "server/core/executor.h"
 #include "server/core/gossip.h"
 #include "server/core/node.h"
+#include "server/core/operator.h"
 
 /* Requests carried out together. From 32 on there is nothing more to hide. */
 #define BATCH_COUNT 64u
@@ -51,6 +52,7 @@ struct node {
     struct views *views; /* owned */
     struct coord coord;
     struct direct direct;
+    struct operator_waits operators;
     struct moment now;
     uint64_t start_ms;      /* when the first turn began */
     uint32_t start_s;       /* what the store's clock said then */

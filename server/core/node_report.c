@@ -10,26 +10,48 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void fill_members(const struct node *node, struct node_status *status)
+/* What gossip says of a member, in a word; empty: it knows of none. */
+static const char *gossip_state(const struct member_list *list, const struct member *member)
 {
+    for (uint32_t i = 0; i < list->count; i++)
+        if (list->entries[i].generation == member->generation &&
+            strcmp(list->entries[i].name, member->name) == 0)
+            return list->entries[i].state;
+    return "";
+}
+
+static void fill_member(struct status_member *to, const struct member *from, const char *state)
+{
+    memcpy(to->name, from->name, sizeof(to->name));
+    to->generation = from->generation;
+    to->boot = from->boot;
+    to->weight = from->weight;
+    to->is_leaving = from->is_leaving;
+    to->is_voter = from->is_voter;
+    snprintf(to->role, sizeof(to->role), "%s", member_role_word(from->role));
+    snprintf(to->standing, sizeof(to->standing), "%s", member_standing_word(from->standing));
+    snprintf(to->state, sizeof(to->state), "%s", state);
+}
+
+static void fill_view(const struct node *node, struct node_status *status)
+{
+    const struct view *view = views_current(node->views);
     struct member_list list;
-    gossip_list(&node->gossip, &list, node->now);
-    status->members = calloc(list.count + 1, sizeof(*status->members));
+    char awaits[VIEWS_WHY_BYTES_MAX];
+    views_awaits(node->views, awaits);
+    snprintf(status->awaits, sizeof(status->awaits), "%s", awaits);
+    if (!view)
+        return;
+    status->epoch = view->epoch;
+    status->base = view->base;
+    status->copies = view->copies;
+    status->cluster_id = view->cluster_id;
+    status->members = calloc(view->member_count + 1, sizeof(*status->members));
     CHECK(status->members != NULL);
-    for (uint32_t i = 0; i < list.count; i++) {
-        const struct member_list_entry *entry = &list.entries[i];
-        struct status_member *member = &status->members[status->member_count];
-        if (!entry->is_on_ring)
-            continue;
-        status->member_count++;
-        memcpy(member->name, entry->name, sizeof(member->name));
-        memcpy(member->state, entry->state, sizeof(member->state));
-        member->generation = entry->generation;
-        member->boot = entry->boot;
-        member->weight = entry->weight;
-        snprintf(member->role, sizeof(member->role), "%s", member_role_word(ROLE_FULL));
-        snprintf(member->standing, sizeof(member->standing), "%s",
-                 member_standing_word(STANDING_UP));
+    gossip_list(&node->gossip, &list, node->now);
+    for (; status->member_count < view->member_count; status->member_count++) {
+        const struct member *member = &view->members[status->member_count];
+        fill_member(&status->members[status->member_count], member, gossip_state(&list, member));
     }
     member_list_close(&list);
 }
@@ -49,9 +71,7 @@ void node_run_status(const struct node *node, struct reply *out)
     struct node_status status = {.generation = node->options.generation,
                                  .boot = node->options.boot,
                                  .uptime_s = (node->now.mono_ms - node->start_ms) / 1000,
-                                 .epoch = node->route.view.member_count > 0,
-                                 .base = node->route.view.member_count > 0,
-                                 .copies = 1,
+                                 .copies = VIEW_COPIES,
                                  .items = store->items,
                                  .tombstones = store->tombstones,
                                  .request_ids = store->ids,
@@ -62,8 +82,9 @@ void node_run_status(const struct node *node, struct reply *out)
     snprintf(status.cluster, sizeof(status.cluster), "%s", node->options.cluster);
     snprintf(status.name, sizeof(status.name), "%s", node->options.name);
     snprintf(status.version, sizeof(status.version), "%s", DHT_VERSION);
-    snprintf(status.on_loss, sizeof(status.on_loss), "recover");
-    fill_members(node, &status);
+    snprintf(status.on_loss, sizeof(status.on_loss), "%s",
+             node->options.views.on_loss == VIEWS_ON_LOSS_WAIT ? "wait" : "recover");
+    fill_view(node, &status);
     fill_slots(node, &status);
     node_status_format(&status, &json);
     admin_report(out, buf_span(&json));
@@ -74,7 +95,7 @@ void node_run_status(const struct node *node, struct reply *out)
 void node_run_transfers(const struct node *node, struct reply *out)
 {
     struct buf json = {0};
-    struct node_transfers transfers = {.epoch = node->route.view.member_count > 0};
+    struct node_transfers transfers = {.epoch = views_epoch(node->views)};
     snprintf(transfers.name, sizeof(transfers.name), "%s", node->options.name);
     node_transfers_format(&transfers, &json);
     admin_report(out, buf_span(&json));
@@ -119,9 +140,8 @@ void node_run_copy(struct node *node, const struct op *op, struct reply *out)
     struct store_key key = {.bytes = op->request.key, .position = digest_position(&digest)};
     uint32_t slot = position_slot(key.position);
     bool is_led = node->route.leader[slot] == PEER_SELF;
-    struct node_copy copy = {.generation = node->options.generation,
-                             .epoch = node->route.view.member_count > 0,
-                             .slot = slot};
+    struct node_copy copy = {
+        .generation = node->options.generation, .epoch = views_epoch(node->views), .slot = slot};
     snprintf(copy.name, sizeof(copy.name), "%s", node->options.name);
     snprintf(copy.role, sizeof(copy.role), "%s", is_led ? "primary" : "none");
     snprintf(copy.phase, sizeof(copy.phase), "%s", is_led ? "active" : "");

@@ -38,6 +38,12 @@ static void config_lists_the_ring_for_auto_discovery(void **state)
                       "12\n"
                       "10.0.0.2|10.0.0.2|1 ::1|::1|2 cache.example|cache.example|3\n"
                       "\r\nEND\r\n");
+    view.members[0].standing = STANDING_DOWN; /* who leads nothing is not listed */
+    admin_config(&out, &ring, SPAN_LITERAL("get cluster"));
+    struct span text = buf_span(&out.bytes);
+    assert_null(memmem(text.data, text.len, view.members[0].name, 5));
+    reply_close(&out);
+    view.members[0].standing = STANDING_UP;
     admin_config(&out, &ring, SPAN_LITERAL("get  cluster"));
     assert_true(reply_len(&out) > 5);
     reply_close(&out);

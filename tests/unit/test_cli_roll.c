@@ -102,6 +102,21 @@ static void a_member_that_is_down_is_not_well(void **state)
     assert_false(scene.roll.is_well);
 }
 
+static void who_is_on_its_way_out_does_not_count(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_init(&scene);
+    snprintf(scene.members[2].role, sizeof(scene.members[2].role), "leaver");
+    snprintf(scene.members[2].standing, sizeof(scene.members[2].standing), "down");
+    scene.rows[2].is_heard = false;
+    scene.rows[0].status.slots_whole = SLOTS;
+    scene.rows[1].status.slots_whole = 0;
+    roll_judge(&scene.roll);
+    assert_int_equal(scene.roll.full_count, 2);
+    assert_true(scene.roll.is_well);
+}
+
 static void without_a_view_nothing_is_well(void **state)
 {
     (void)state;
@@ -126,11 +141,13 @@ static void two_letters_say_how_a_member_is(void **state)
         {"full", "up", "ALIVE", false, false, "?N"},
         {"full", "down", "DEAD", false, false, "DN"},
         {"full", "down", "ALIVE", false, true, "DN"},
+        {"full", "stopping", "ALIVE", false, true, "DN"},
         {"full", "replaced", "", false, false, "DX"},
         {"full", "superseded", "ALIVE", false, false, "DX"},
         {"full", "up", "ALIVE", true, true, "UL"},
         {"joiner", "up", "ALIVE", false, true, "UJ"},
         {"leaver", "up", "ALIVE", false, true, "UL"},
+        {"leaver", "forgotten", "", false, false, "DX"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         struct status_member member = {.is_leaving = cases[i].is_leaving};
@@ -218,6 +235,7 @@ int main(void)
         cmocka_unit_test(one_slot_that_is_not_whole_is_not_well),
         cmocka_unit_test(slots_that_nobody_answers_for_are_unavailable),
         cmocka_unit_test(a_member_that_is_down_is_not_well),
+        cmocka_unit_test(who_is_on_its_way_out_does_not_count),
         cmocka_unit_test(without_a_view_nothing_is_well),
         cmocka_unit_test(two_letters_say_how_a_member_is),
         cmocka_unit_test(what_a_person_should_know_is_noted),

@@ -101,7 +101,7 @@ static void each_verb_is_one_request_and_one_answer(void **state)
         {{.verb = DHT_OP_ACCEPT_LOSS}, "accept_loss\r\n", "OK\r\n", DHT_OK},
         {{.verb = DHT_OP_ACCEPT_LOSS, .key = "a:1 b:1"},
          "accept_loss a:1 b:1\r\n",
-         "CLIENT_ERROR refused: b:1 is alive\r\n",
+         "CLIENT_ERROR not done: b:1 is alive\r\n",
          DHT_CLIENT_ERROR},
         {{.verb = DHT_OP_FORM}, "form\r\n", "OK\r\n", DHT_OK},
         {{.verb = DHT_OP_VERSION}, "version\r\n", "VERSION 1.6.19 x\r\n", DHT_OK},
