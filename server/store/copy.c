@@ -174,13 +174,13 @@ void copy_raise_floor(struct store *store, uint32_t number, uint64_t floor)
 {
     struct slot *slot = slot_at(store, number);
     struct copy *copy = settle(store, number);
-    uint64_t before = copy->floor;
+    bool passes_flush = slot->flushed > copy->floor && slot->flushed <= floor;
+    if (MUTANT(tombstone_takes_ids) && floor > copy->floor)
+        id_log_drop(store, number);
     CHECK(floor <= store_ver(store, number));
     slots_raise_floor(store, slot, floor);
-    if (copy->tombstone_count > 0 || (slot->flushed > before && slot->flushed <= copy->floor))
+    if (copy->tombstone_count > 0 || passes_flush)
         slots_note_due(store, slot);
-    if (MUTANT(tombstone_takes_ids) && floor > before)
-        id_log_drop(store, number);
 }
 
 /* Being synced */
@@ -226,12 +226,11 @@ void copy_empty(struct store *store, uint32_t number)
 {
     struct copy *copy = synced_copy(store, number);
     /* replication.md "Sync", 2: the empty copy is recorded first. */
-    uint32_t act = copy->act;
+    uint32_t act = MUTANT(act_kept) ? copy->act : 0;
     uint32_t tombstone_count = copy->tombstone_count; /* until they are dropped */
     slots_close_copy(store, copy);
     copy->tombstone_count = tombstone_count;
-    if (MUTANT(act_kept))
-        copy->act = act;
+    copy->act = act;
     store->slots[number].version = 0;
     store->slots[number].flushed = 0;
     store_drop(store, number);

@@ -1,6 +1,7 @@
-/* The store's contract (server/store/store.h) for slots that are led alone, sentence by sentence, and
- * a comparison with an obvious model under seeded random operations. Keys are placed by the tests
- * themselves, since hashing is the caller's. What copies add is in test_copy.c and test_ids.c. */
+/* The store's contract (server/store/store.h) for slots that are led alone, sentence by sentence,
+ * and a comparison with an obvious model under seeded random operations. Keys are placed by the
+ * tests themselves, since hashing is the caller's. What copies add is in test_copy.c and
+ * test_ids.c. */
 #include "server/store/store.h"
 
 #include "common/reply.h"
