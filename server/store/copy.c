@@ -76,11 +76,19 @@ bool copy_lineage_is_valid(const uint64_t *lineage, uint32_t count)
 
 bool copy_is_next(const struct store *store, uint32_t number, uint64_t version)
 {
+    CHECK(number < SLOT_COUNT);
+    uint64_t last = store->slots[number].version; /* of the epoch act */
+    return version == last + 1 && store_version_epoch(version) == store_version_epoch(last);
+}
+
+/* Records act, and the lineage's end as the slot has it. */
+static void record_act(struct store *store, uint32_t number, uint32_t act)
+{
+    struct copy *copy = settle(store, number);
     uint64_t ver = store_ver(store, number);
-    uint32_t epoch = store_version_epoch(version);
-    if (epoch != store->copies[number].act)
-        return false;
-    return version == (epoch == store_version_epoch(ver) ? ver + 1 : store_version(epoch, 1));
+    CHECK(act >= store_version_epoch(ver));
+    copy->act = act;
+    store->slots[number].version = act == store_version_epoch(ver) ? ver : store_version(act, 0);
 }
 
 /* Leading */
@@ -89,15 +97,12 @@ void copy_lead(struct store *store, uint32_t number, uint32_t epoch)
 {
     struct slot *slot = slot_at(store, number);
     struct copy *copy = settle(store, number);
-    uint64_t ver = store_ver(store, number);
     CHECK(epoch > 0);
     CHECK(epoch <= STORE_EPOCH_MAX);
     CHECK(epoch >= copy->act);
-    CHECK(epoch >= store_version_epoch(ver));
     /* replication.md "Becoming primary", 3: record act = e', clean. */
-    copy->act = epoch;
+    record_act(store, number, epoch);
     copy->is_clean = true;
-    slot->version = epoch == store_version_epoch(ver) ? ver : store_version(epoch, 0);
     slot->is_led = true;
     slot->is_alone = false;
     slots_note_due(store, slot); /* expiries have not been noted while it was not led */
@@ -207,6 +212,7 @@ static void cut_lineage(struct store *store, uint32_t number, uint64_t common)
         copy->lineage[copy->lineage_count - 1] = common;
     }
     store->slots[number].version = common;
+    record_act(store, number, copy->act);
 }
 
 bool copy_cut(struct store *store, uint32_t number, uint64_t common)
@@ -230,9 +236,9 @@ void copy_empty(struct store *store, uint32_t number)
     uint32_t tombstone_count = copy->tombstone_count; /* until they are dropped */
     slots_close_copy(store, copy);
     copy->tombstone_count = tombstone_count;
-    copy->act = act;
     store->slots[number].version = 0;
     store->slots[number].flushed = 0;
+    record_act(store, number, act);
     store_drop(store, number);
     CHECK(copy->tombstone_count == 0);
 }
@@ -252,7 +258,7 @@ void copy_end(struct store *store, uint32_t number, const uint64_t *lineage, uin
     copy->lineage_count = 0;
     for (uint32_t i = 0; i < count; i++)
         slots_lengthen(store, slot, lineage[i]);
-    copy->act = act;
+    record_act(store, number, act);
     copy->is_clean = is_clean;
     /* replication.md "Sync", 5: the higher of both floors. */
     copy_raise_floor(store, number, floor);
@@ -264,5 +270,5 @@ void copy_advance(struct store *store, uint32_t number, uint32_t epoch)
     struct copy *copy = synced_copy(store, number);
     CHECK(copy->is_clean || MUTANT(cut_is_clean));
     CHECK(epoch >= copy->act);
-    copy->act = epoch;
+    record_act(store, number, epoch);
 }

@@ -10,9 +10,10 @@
  *  - due_s of a slot is a lower bound of the second at which the crawl has something to do in it:
  * an item of a led slot expires, or (0) something is gone; due_s of the store one of all slots',
  * save those that the crawl has to visit.
- *  - What a look-up or a write of an item needs of a copy lies in struct slot, the rest, rarely
- *    looked at, in copies: there flush and the last entry of the lineage are older than the slot's,
- *    until copy.c looks at them. */
+ *  - What a look-up or a write of an item needs of a copy lies in struct slot: the version of the
+ * next write, a leader's or a synced session's, is the one after the slot's. The rest, rarely
+ * looked at, lies in copies: there flush and the last entry of the lineage are older than the
+ * slot's, until copy.c looks at them. */
 #ifndef DHT_SERVER_STORE_SLOTS_H
 #define DHT_SERVER_STORE_SLOTS_H
 
@@ -32,7 +33,7 @@ enum { KIND_ITEM, KIND_TABLE };
 
 struct slot {
     struct table *table;    /* NULL: no items */
-    uint64_t version;       /* ver; or (epoch, 0): led, and nothing written in that epoch yet */
+    uint64_t version;       /* ver, if it is of the epoch act; else (act, 0) */
     uint64_t flushed;       /* items up to this version are dead */
     uint32_t capacity : 30; /* of table; 0 if NULL */
     uint32_t is_led : 1;

@@ -37,13 +37,13 @@ static void copy_check(const struct store *store, uint32_t number)
         CHECK(store_version_epoch(copy->lineage[copy->lineage_count - 1]) ==
               store_version_epoch(ver));
     CHECK(copy->floor <= ver);
-    CHECK(copy->act >= store_version_epoch(ver));
+    CHECK(copy->act == store_version_epoch(slot->version));
+    CHECK(slot->version == ver || (store_version_seq(slot->version) == 0 && slot->version > ver));
     CHECK((copy->flush_due == 0) <= (copy->flush_due_s == 0));
     CHECK(slot->is_led || !slot->is_alone);
     if (!slot->is_led)
         return;
     CHECK(copy->is_clean);
-    CHECK(store_version_epoch(slot->version) == copy->act);
     CHECK(slot->flushed <= slot->version);
     CHECK(copy->flush_due <= slot->version);
     CHECK(copy->flush_due == 0 || store->flushes.due_s <= copy->flush_due_s ||

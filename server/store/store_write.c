@@ -365,7 +365,7 @@ enum err store_apply(struct store *store, const struct store_key *key, uint64_t 
     else if (!write_item(store, slot, key, &fields))
         return ERR_FULL;
     applied(store, slot, version, moves_ver);
-    if (version <= slot_copy(store, slot)->floor)
+    if (!moves_ver && version <= slot_copy(store, slot)->floor)
         slots_note_due(store, slot); /* a named key's: it may be gone as it comes */
     return ERR_OK;
 }
