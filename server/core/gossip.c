@@ -239,6 +239,7 @@ static enum err take_answer(struct gossip *gossip, uint32_t peer, const struct m
     struct account *record = wire_record(gossip, peer);
     struct telling telling = {.peer = peer, .least_ms = lateness(gossip, peer, answer->hb, now)};
     if (record && record->asked_number == answer->number && record->asked_ms != 0) {
+        telling.is_delta = record->asked_since != 0;
         telling.is_timed = true; /* it cannot have left before it was asked for */
         telling.most_ms = now.mono_ms - record->asked_ms;
     }

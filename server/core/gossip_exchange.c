@@ -5,6 +5,7 @@
 
 #define LIST_BYTES_MAX  (FRAME_BODY_BYTES_MAX - 4096u) /* a line and the heartbeats fit behind */
 #define HEARTBEATS      4u
+#define NEWEST          8u /* changes told to one that asks only where this node stands */
 #define WHOLE_MS_MIN    5000u /* between whole lists asked for because of a mismatch: so long, */
 #define WHOLE_MS_MEMBER 50u   /* or so long for every member */
 
@@ -144,6 +145,8 @@ void exchange_answer(struct gossip *gossip, uint32_t peer,
                          : 0;
     uint64_t version = members->version;
     struct buf *body = wire_body(gossip);
+    if (since == SINCE_NEWEST && !is_same)
+        since = version > NEWEST ? version - NEWEST : 0;
     if ((!is_same || MUTANT(whole_lists)) && since != SINCE_NEWEST)
         version = append_changes(gossip, since, now, body);
     else

@@ -291,8 +291,24 @@ static uint64_t later(uint64_t ms, uint64_t by_ms)
     return ms < UINT64_MAX - by_ms ? ms + by_ms : UINT64_MAX;
 }
 
-static void hear_account(struct gossip *gossip, struct span from, struct news *news, bool is_news,
-                         struct moment now)
+/* Whoever comes or goes for good: each node passes it on once, however it has heard, since the next
+ * one in the order of names may hear it from nobody else. */
+static bool is_lasting(enum hearing hearing)
+{
+    switch (hearing) {
+    case HEARD_NEW:
+    case HEARD_RESTARTED:
+    case HEARD_RENEWED:
+    case HEARD_DEAD:
+    case HEARD_LEFT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void hear_account(struct gossip *gossip, const struct telling *telling, struct span from,
+                         struct news *news, struct moment now)
 {
     struct account *record;
     uint32_t delay_ms;
@@ -303,7 +319,8 @@ static void hear_account(struct gossip *gossip, struct span from, struct news *n
         hear_self(gossip, news, now);
         return;
     }
-    if (!react(gossip, hearing, record, news, &delay_ms, now) || !(is_news || is_direct))
+    bool is_told = telling->is_news || is_direct || (telling->is_delta && is_lasting(hearing));
+    if (!react(gossip, hearing, record, news, &delay_ms, now) || !is_told)
         return;
     news->hops++;
     spread(gossip, record, news, is_direct ? delay_ms : 0, now);
@@ -325,7 +342,7 @@ static void hear_line(struct gossip *gossip, const struct telling *telling, stru
     if (!telling->is_timed && !span_equal(news->name, from))
         news->hb = 0; /* proves nothing */
     if (!news->is_heartbeat)
-        hear_account(gossip, from, news, telling->is_news, now);
+        hear_account(gossip, telling, from, news, now);
     else if (telling->is_timed)
         hear_heartbeat(gossip, news, now);
 }
@@ -361,7 +378,7 @@ static void hear_own_word(struct gossip *gossip, struct account *record, uint32_
     news.inc = inc;
     news.hb = hb > record->hb ? hb : record->hb;
     news.age_ms = 0;
-    hear_account(gossip, news.name, &news, false, now);
+    hear_account(gossip, &(struct telling){0}, news.name, &news, now);
 }
 
 /* It has said that it leaves, and takes leave. */

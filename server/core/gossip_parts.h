@@ -43,6 +43,7 @@ struct buf *wire_body(struct gossip *gossip);
 struct telling {
     uint32_t peer;     /* who says it */
     bool is_news;      /* pushed, or told along: what is new is passed on */
+    bool is_delta;     /* a list's changes: those for good are passed on, too */
     bool is_timed;     /* it was under way for at most most_ms; else nobody knows for how long */
     uint64_t least_ms; /* under way for at least so long, as far as is known */
     uint64_t most_ms;

@@ -801,6 +801,82 @@ static void answer_with_heartbeat(struct world *world, uint64_t number, uint64_t
     buf_close(&body);
 }
 
+/* Node 1 answers node 0's question about the changes after since: somebody new. Returns how many
+ * rumors node 0 is to push then. */
+static uint32_t pushes_after_answer(struct world *world, uint64_t since, const char *name)
+{
+    struct account *from = seen(world, 0, 1);
+    struct gossip *gossip = &world->places[0].gossip;
+    const struct news news = {.state = MEMBER_ALIVE,
+                              .name = span_of_string(name),
+                              .boot = (uint64_t)world->now.unix_ms,
+                              .generation = 1,
+                              .weight = 1,
+                              .by = SPAN_LITERAL("-")};
+    struct buf body = {0};
+    news_append(&body, &news);
+    from->asked_number = gossip->number;
+    from->asked_since = since;
+    from->asked_ms = world->now.mono_ms;
+    struct message message = {.kind = MESSAGE_MEMBERS,
+                              .MEMBERS = {.number = gossip->number,
+                                          .boot = from->boot,
+                                          .hb = from->hb + 1,
+                                          .version = 9,
+                                          .newest = 9},
+                              .body = buf_span(&body)};
+    assert_int_equal(hear(world, 0, from->peer, &message), ERR_OK);
+    buf_close(&body);
+    return gossip->rumors.unpushed;
+}
+
+/* The next one in the order of names may hear it from nobody else; but a whole list is no news. */
+static void who_learns_of_a_join_from_an_answer_passes_it_on(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(3);
+    assert_int_equal(world->places[0].gossip.rumors.unpushed, 0);
+    assert_int_equal(pushes_after_answer(world, 0, "10.0.1.1:1"), 0);
+    assert_int_equal(pushes_after_answer(world, 5, "10.0.1.2:1"), 1);
+    world_close_all(world);
+}
+
+/* A node that news has missed and that has asked few so far hears it when it asks anybody. */
+static void who_asks_only_where_another_stands_is_told_the_newest(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(20);
+    struct place *place = &world->places[0];
+    struct account *from = seen(world, 0, 1);
+    struct reply out = {0};
+    struct message question = {
+        .kind = MESSAGE_GET_MEMBERSHIP_LIST,
+        .GET_MEMBERSHIP_LIST = {
+            .number = 1, .boot = from->boot, .hb = from->hb + 1, .since = UINT64_MAX}};
+    for (int is_same = 0; is_same <= 1; is_same++) {
+        if (is_same)
+            question.GET_MEMBERSHIP_LIST.viewhash = place->gossip.members.viewhash;
+        assert_int_equal(gossip_message(&place->gossip, from->peer, &question, &out, world->now),
+                         ERR_OK);
+        reply_own(&out);
+        struct frame frame;
+        struct message answer;
+        size_t consumed, need;
+        struct span bytes = buf_span(&out.bytes);
+        assert_int_equal(frame_parse(bytes.data, bytes.len, &frame, &consumed, &need), FRAME_DONE);
+        assert_int_equal(message_parse(&frame, &answer), ERR_OK);
+        struct span body = answer.body;
+        struct news news;
+        unsigned told = 0;
+        while (news_parse(&body, &news) == NEWS_DONE)
+            told += !news.is_heartbeat;
+        assert_in_range(told, is_same ? 0 : 1, is_same ? 0 : 8);
+        reply_close(&out);
+        out = (struct reply){0};
+    }
+    world_close_all(world);
+}
+
 /* On a lossy path an answer is under way for seconds; at each hop a heartbeat would seem younger
  * than it is, and hide a death. */
 static void a_heartbeat_is_as_old_as_the_question_may_make_it(void **state)
@@ -1116,6 +1192,8 @@ int main(void)
         cmocka_unit_test(few_connections_are_kept_and_watchers_still_see_an_end),
         cmocka_unit_test(a_long_list_is_told_in_several_frames),
         cmocka_unit_test(who_always_has_more_to_tell_is_left_until_the_next_round),
+        cmocka_unit_test(who_learns_of_a_join_from_an_answer_passes_it_on),
+        cmocka_unit_test(who_asks_only_where_another_stands_is_told_the_newest),
         cmocka_unit_test(a_heartbeat_is_as_old_as_the_question_may_make_it),
         cmocka_unit_test(who_asks_for_a_probe_may_be_gone_before_its_end),
         cmocka_unit_test(a_heartbeat_that_no_line_can_tell_is_refused),
