@@ -40,6 +40,8 @@ enum answer_status {
     ANSWER_STATUS_REFUSED,    /* nothing was carried out; the body says why */
     ANSWER_STATUS_NOT_LEADER, /* the same, because another node leads the key: to be asked anew */
     ANSWER_STATUS_DIRECT,     /* the client has been answered directly */
+    ANSWER_STATUS_NOT_READY,  /* nothing was carried out, because too few copies can be reached */
+    ANSWER_STATUS_UNKNOWN,    /* it was carried out, and whether it stays is not known */
     ANSWER_STATUS_COUNT
 };
 

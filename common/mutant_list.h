@@ -79,7 +79,30 @@
     X(ends_untold, "copies", 0, "a leaver ends untold") \
     X(fence_past_accepted, "copies", 0, "who has accepted the next view answers for the present one") \
     X(fence_for_ever, "copies", 0, "the fence never falls") \
-    X(recovers_at_once, "copies", 0, "recover waits for no fence")
+    X(recovers_at_once, "copies", 0, "recover waits for no fence") \
+    X(collect_too_few, "replicas", "one answer is enough of three") \
+    X(collect_last_only, "replicas", "only the last epoch has to be covered") \
+    X(collect_lowest_only, "replicas", "only the lowest epoch has to be covered") \
+    X(collect_any, "replicas", "any member of a group is taken for its primary") \
+    X(collect_first, "replicas", "the first of a group is taken for its primary, though it was down") \
+    X(choose_by_ver, "replicas", "the copy of the greatest ver is chosen, whatever its act") \
+    X(choose_by_act, "replicas", "any copy of the greatest act is chosen") \
+    X(choose_own, "replicas", "a new primary goes on with its own copy") \
+    X(act_before_sync, "replicas", "act is recorded before the chosen copy is here") \
+    X(origin_unclean, "replicas", "a copy that is not clean counts as the same as another") \
+    X(active_few, "replicas", "a slot is active at once") \
+    X(active_learners, "replicas", "learners count for a quorum") \
+    X(floor_ignores_sessions, "replicas", "a floor does not wait for those being synced") \
+    X(floor_up_only, "replicas", "a floor does not wait for members that are away") \
+    X(floor_own, "replicas", "a floor is as high as the primary's own copy") \
+    X(drops_early, "replicas", "a leftover is dropped before the slot is active elsewhere") \
+    X(write_aside, "replicas", "a write is not put into the stream") \
+    X(write_unacked, "replicas", "a write is answered before a backup has it") \
+    X(read_unmarked, "replicas", "a read is answered without a marker") \
+    X(marker_before, "replicas", "an earlier record counts as a read's marker") \
+    X(unsynced_counts, "replicas", "a backup that is not synced counts") \
+    X(expiry_untold, "replicas", "an expired item is absent without a delete") \
+    X(no_fence, "replicas", "a result is given although the fence has fallen")
 /* clang-format on */
 
 #endif

@@ -191,6 +191,7 @@ static void open_node(struct server *server)
         .sync_rate_bytes_s = options->sync_rate_bytes_s,
         .can_shutdown = options->can_shutdown,
         .direct_answers = options->direct_answers,
+        .budget = &server->budget,
         .founders = &server->founders,
         .state = buf_span(&server->state_text),
         .has_state_file = server->has_state,

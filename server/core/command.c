@@ -217,9 +217,9 @@ void command_execute(struct executor *executor, const struct request *request,
     }
 }
 
-void command_flush(struct executor *executor, const struct request *request)
+uint32_t command_flush_delay(struct executor *executor, const struct request *request)
 {
     uint32_t fires_s = request->has_delay ? executor_expiry(executor, request->exptime) : 0;
     executor->stats->cmd_flush++;
-    store_flush(executor->store, fires_s > executor->now_s ? fires_s - executor->now_s : 0);
+    return fires_s > executor->now_s ? fires_s - executor->now_s : 0;
 }

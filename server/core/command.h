@@ -21,7 +21,7 @@
 void command_execute(struct executor *executor, const struct request *request,
                      const struct store_key *key, struct reply *out);
 
-/* Carries out flush_all in this store, now or after its delay; an answer is the caller's. */
-void command_flush(struct executor *executor, const struct request *request);
+/* After how many seconds a flush_all is to be carried out; 0: now. Counts it. */
+uint32_t command_flush_delay(struct executor *executor, const struct request *request);
 
 #endif

@@ -11,11 +11,12 @@
 #define FAILURE_BYTES_MAX (ADDRESS_TEXT_BYTES_MAX + 160)
 
 void coord_init(struct coord *coord, struct links *links, const struct route *route,
-                uint32_t op_timeout_ms)
+                const uint8_t *serving, uint32_t op_timeout_ms)
 {
     *coord = (struct coord){
         .links = links,
         .route = route,
+        .serving = serving,
         .env = links->env,
         .stats = links->stats,
         .op_timeout_ms = op_timeout_ms,
@@ -111,11 +112,6 @@ static void wait_for_retry(struct coord *coord, struct forward *forward, struct 
         coord->retry_ms = waiting->retry_ms;
 }
 
-static bool is_slot_waiting(const struct coord *coord, uint32_t slot)
-{
-    return list_is_linked(&coord->waits[slot].in_active);
-}
-
 /* --- beginning and end of a forward ----------------------------------------------------------- */
 
 /* Takes a forward off every list; what becomes of its asker is the caller's to say. */
@@ -145,8 +141,8 @@ void coord_close(struct coord *coord)
     while (coord->places && (link = list_first(&coord->by_deadline))) {
         struct forward *forward = CONTAINER_OF(link, struct forward, by_deadline);
         forward_remove(coord, forward);
-        if (forward->gather && --forward->gather->open == 0)
-            free(forward->gather);
+        if (forward->gather)
+            coord_flushed(coord, forward->gather, NULL);
         coord_free(coord, forward);
     }
     free(coord->places);
@@ -217,23 +213,42 @@ void asker_answer(const struct env *env, const struct asker *asker, struct span 
         session_fail(session, asker->seq, asker->part, text);
 }
 
-/* One member of a flush_all has answered or failed; the last one answers the client. */
-static void gather_count(struct coord *coord, struct gather *gather, bool done)
+static uint32_t count_flushed(const struct gather *gather)
 {
-    gather->done += done;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < FLUSHED_BYTES; i++)
+        count += (uint32_t)__builtin_popcount(gather->flushed[i]);
+    return count;
+}
+
+/* One part of a flush_all is over; the last one answers the client. flushed: NULL: nothing of the
+ * part is known. */
+static void gather_count(struct coord *coord, struct gather *gather, const uint8_t *flushed)
+{
+    for (uint32_t i = 0; flushed && i < FLUSHED_BYTES; i++)
+        gather->flushed[i] |= flushed[i];
     if (--gather->open > 0)
         return;
-    if (gather->done == gather->members) {
+    uint32_t count = count_flushed(gather);
+    if (count == SLOT_COUNT) {
         asker_answer(coord->env, &gather->asker, SPAN_LITERAL("OK\r\n"));
     } else {
         char text[FAILURE_BYTES_MAX];
         int len = snprintf(text, sizeof(text),
-                           "SERVER_ERROR outcome unknown: flush_all done on %u of %u nodes\r\n",
-                           gather->done, gather->members);
+                           "SERVER_ERROR outcome unknown: flush_all done in %u of %u slots\r\n",
+                           count, SLOT_COUNT);
         coord->stats->unknown_outcomes++;
         asker_answer(coord->env, &gather->asker, span_of(text, (size_t)len));
     }
     free(gather);
+}
+
+void coord_flushed(struct coord *coord, struct gather *gather, const uint8_t *flushed)
+{
+    if (flushed)
+        gather_count(coord, gather, flushed);
+    else if (--gather->open == 0)
+        free(gather);
 }
 
 /* What a forward could not be done for. */
@@ -242,7 +257,10 @@ static void failure_text(const struct coord *coord, const struct forward *forwar
 {
     bool is_unknown = forward->is_write && forward->state == FORWARD_LEFT;
     const char *outcome = is_unknown ? "outcome unknown" : "not done";
-    if (forward->peer == PEER_NONE)
+    if (forward->is_unready)
+        snprintf(text, FAILURE_BYTES_MAX,
+                 "SERVER_ERROR %s: too few copies of it can be reached\r\n", outcome);
+    else if (forward->peer == PEER_NONE)
         snprintf(text, FAILURE_BYTES_MAX, "SERVER_ERROR %s: %s\r\n", outcome,
                  coord->awaits[0] != '\0' ? coord->awaits : "no node leads this key now");
     else if (forward->was_refused)
@@ -263,7 +281,7 @@ static void forward_fail(struct coord *coord, struct forward *forward)
         !forward->gather && forward->is_write && forward->state == FORWARD_LEFT;
     forward_remove(coord, forward);
     if (forward->gather)
-        gather_count(coord, forward->gather, false);
+        gather_count(coord, forward->gather, NULL);
     else
         asker_answer(coord->env, &forward->asker, span_of_string(text));
     coord_free(coord, forward);
@@ -271,9 +289,7 @@ static void forward_fail(struct coord *coord, struct forward *forward)
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-/* The request as its coordinator is to parse it: the client's own bytes, or one key's of its line.
- */
-static struct span forward_text(struct coord *coord, const struct request *request)
+struct span coord_text(struct coord *coord, const struct request *request)
 {
     if (request->part == PART_WHOLE)
         return request->line;
@@ -331,11 +347,15 @@ static bool forward_try(struct coord *coord, struct forward *forward, struct mom
     if (now.mono_ms >= forward->deadline_ms)
         return false;
     uint32_t peer = forward->gather ? forward->peer : PEER_SELF;
+    if (forward->slot == WAIT_RING && coord->route->view.member_count == 0)
+        return false;
     if (forward->slot < SLOT_COUNT)
         peer = coord->route->leader[forward->slot];
-    else if (forward->slot == WAIT_RING && coord->route->view.member_count == 0)
-        return false;
     if (peer == ROUTE_NOBODY)
+        return false;
+    forward->is_unready = peer == PEER_SELF && forward->slot < SLOT_COUNT && coord->serving &&
+                          !coord->serving[forward->slot];
+    if (forward->is_unready)
         return false;
     if (peer == PEER_SELF) {
         forward->state = FORWARD_OWN;
@@ -373,36 +393,47 @@ static bool is_busy(const struct coord *coord, const struct asker *asker, uint32
     return out && reply_len(out) > LINK_BACKLOG_BYTES_MAX;
 }
 
-static void asker_busy(struct coord *coord, const struct asker *asker)
+void coord_busy(struct coord *coord, const struct asker *asker)
 {
     char text[64];
     int len = snprintf(text, sizeof(text), "SERVER_ERROR busy, retry in %u ms\r\n", BUSY_RETRY_MS);
     asker_answer(coord->env, asker, span_of(text, (size_t)len));
 }
 
-void coord_forward(struct coord *coord, const struct asker *asker, const struct request *request,
-                   const struct digest *digest, struct moment now)
+void coord_again(struct coord *coord, const struct asker *asker, struct span text,
+                 const struct digest *digest, bool is_write, uint64_t deadline_ms,
+                 struct moment now)
 {
     uint32_t slot = position_slot(digest_position(digest));
-    struct span text = forward_text(coord, request);
-    if (UNLIKELY(
-            is_busy(coord, asker, coord->route->leader[slot], sizeof(struct forward) + text.len))) {
-        asker_busy(coord, asker);
+    uint32_t leader = coord->route->leader[slot];
+    if (UNLIKELY(is_busy(coord, asker, leader, sizeof(struct forward) + text.len))) {
+        coord_busy(coord, asker);
         return;
     }
-    struct forward *forward =
-        forward_add(coord, asker, slot, text, now.mono_ms + coord->op_timeout_ms);
+    struct forward *forward = forward_add(coord, asker, slot, text, deadline_ms);
     forward->digest = *digest;
-    forward->is_write = request_is_write(request);
-    if (UNLIKELY(is_slot_waiting(coord, slot)) || !forward_try(coord, forward, now))
+    forward->is_write = is_write;
+    forward->is_unready = leader == PEER_SELF;
+    /* What could not be served here a moment ago is not tried again within it. */
+    if (UNLIKELY(coord_is_slot_waiting(coord, slot)) || leader == PEER_SELF ||
+        !forward_try(coord, forward, now))
         wait_for_retry(coord, forward, now);
+}
+
+void coord_forward(struct coord *coord, const struct asker *asker, const struct request *request,
+                   const struct digest *digest, uint64_t deadline_ms, struct moment now)
+{
+    if (deadline_ms == 0)
+        deadline_ms = now.mono_ms + coord->op_timeout_ms;
+    coord_again(coord, asker, coord_text(coord, request), digest, request_is_write(request),
+                deadline_ms, now);
 }
 
 void coord_keep_flush(struct coord *coord, const struct asker *asker, const struct request *request,
                       struct moment now)
 {
     if (is_busy(coord, asker, ROUTE_NOBODY, sizeof(struct forward) + request->line.len)) {
-        asker_busy(coord, asker);
+        coord_busy(coord, asker);
         return;
     }
     struct forward *forward =
@@ -411,37 +442,49 @@ void coord_keep_flush(struct coord *coord, const struct asker *asker, const stru
     wait_for_retry(coord, forward, now);
 }
 
-void coord_flush_all(struct coord *coord, const struct asker *asker, const struct request *request,
-                     const struct forward *kept, struct moment now)
+/* One forward of a flush_all. Above the bounds there is none, and its slots are not done. */
+static void flush_peer(struct coord *coord, struct gather *gather, uint32_t peer,
+                       const struct request *request, const struct forward *kept,
+                       uint64_t deadline_ms, struct moment now)
+{
+    if (is_busy(coord, &gather->asker, peer, sizeof(struct forward) + request->line.len))
+        return;
+    struct forward *forward =
+        forward_add(coord, &gather->asker, WAIT_MEMBERS, request->line, deadline_ms);
+    forward->gather = gather;
+    if (kept)
+        forward->order = kept->order;
+    forward_aim(coord, forward, peer);
+    forward->is_write = true;
+    gather->open++;
+    if (!forward_try(coord, forward, now))
+        wait_for_retry(coord, forward, now);
+}
+
+struct gather *coord_flush_all(struct coord *coord, const struct asker *asker,
+                               const struct request *request, const struct forward *kept,
+                               uint64_t *deadline_ms, struct moment now)
 {
     const struct route *route = coord->route;
+    uint64_t seen[PEERS_MAX / 64] = {0};
     CHECK(route->view.member_count > 0);
-    uint64_t deadline_ms = kept ? kept->deadline_ms : now.mono_ms + coord->op_timeout_ms;
+    *deadline_ms = kept ? kept->deadline_ms : now.mono_ms + coord->op_timeout_ms;
     struct gather *gather = malloc(sizeof(*gather));
     CHECK(gather != NULL);
-    /* One more is open than there are members, so that failures at once don't end it early. */
-    *gather = (struct gather){.asker = *asker, .members = route->view.member_count, .open = 1};
-    for (uint32_t i = 0; i < route->view.member_count; i++) {
-        uint32_t peer = route->peers[i];
-        if (peer == PEER_SELF) {
-            gather->done++;
+    /* One part is this node's: so failures at once don't end it early. */
+    *gather = (struct gather){.asker = *asker, .open = 1};
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        uint32_t peer = route->leader[slot];
+        if (peer == ROUTE_NOBODY || (seen[peer / 64] & 1ull << peer % 64))
             continue;
-        }
-        if (peer == PEER_NONE ||
-            is_busy(coord, asker, peer, sizeof(struct forward) + request->line.len))
-            continue; /* counted as not done */
-        struct forward *forward =
-            forward_add(coord, asker, WAIT_MEMBERS, request->line, deadline_ms);
-        forward->gather = gather;
-        if (kept)
-            forward->order = kept->order;
-        forward_aim(coord, forward, peer);
-        forward->is_write = true;
-        gather->open++;
-        if (!forward_try(coord, forward, now))
-            wait_for_retry(coord, forward, now);
+        seen[peer / 64] |= 1ull << peer % 64;
+        if (peer != PEER_SELF)
+            flush_peer(coord, gather, peer, request, kept, *deadline_ms, now);
     }
-    gather_count(coord, gather, false);
+    if (seen[0] & 1ull << PEER_SELF)
+        return gather;
+    gather_count(coord, gather, NULL);
+    return NULL;
 }
 
 /* --- what comes back -------------------------------------------------------------------------- */
@@ -484,6 +527,17 @@ static void relay_refusal(struct coord *coord, const struct forward *forward, st
     asker_answer(coord->env, &forward->asker, span_of(text, (size_t)len));
 }
 
+/* The coordinator has executed it, and cannot say whether it stays. */
+static void relay_unknown(struct coord *coord, const struct forward *forward)
+{
+    char text[FAILURE_BYTES_MAX];
+    int len = snprintf(text, sizeof(text),
+                       "SERVER_ERROR outcome unknown: too few copies confirmed it to %s\r\n",
+                       links_name(coord->links, forward->peer));
+    coord->stats->unknown_outcomes++;
+    asker_answer(coord->env, &forward->asker, span_of(text, (size_t)len));
+}
+
 static void retry_later(struct coord *coord, struct forward *forward, struct moment now)
 {
     unlist(coord, forward);
@@ -499,8 +553,10 @@ void coord_answered(struct coord *coord, const struct link *link, const struct m
         !conn_id_equal(forward->conn, link->conn))
         return; /* it came after its deadline */
     uint32_t status = answer->ANSWER.status;
-    if (status == ANSWER_STATUS_NOT_LEADER && !forward->gather) {
-        forward->was_refused = true;
+    bool is_unready = status == ANSWER_STATUS_NOT_READY;
+    if ((status == ANSWER_STATUS_NOT_LEADER || is_unready) && !forward->gather) {
+        forward->was_refused = !is_unready;
+        forward->is_unready = is_unready;
         retry_later(coord, forward, now);
         return;
     }
@@ -509,9 +565,13 @@ void coord_answered(struct coord *coord, const struct link *link, const struct m
         forward_fail(coord, forward); /* nobody has asked for that */
         return;
     }
+    bool is_flushed = status == ANSWER_STATUS_DONE && answer->body.len == FLUSHED_BYTES;
     forward_remove(coord, forward);
     if (forward->gather)
-        gather_count(coord, forward->gather, status == ANSWER_STATUS_DONE);
+        gather_count(coord, forward->gather,
+                     is_flushed ? (const uint8_t *)answer->body.data : NULL);
+    else if (status == ANSWER_STATUS_UNKNOWN)
+        relay_unknown(coord, forward);
     else if (status == ANSWER_STATUS_DIRECT)
         note_direct(coord, forward);
     else if (status == ANSWER_STATUS_DONE)
@@ -595,6 +655,12 @@ static void retry_active(struct coord *coord, bool is_anew, struct moment now)
     }
 }
 
+void coord_ready(struct coord *coord, uint32_t slot, struct moment now)
+{
+    if (coord_is_slot_waiting(coord, slot))
+        retry_waiting(coord, &coord->waits[slot], true, now);
+}
+
 void coord_retry(struct coord *coord, struct moment now)
 {
     if (now.mono_ms >= coord->retry_ms)
@@ -659,7 +725,7 @@ void coord_check(const struct coord *coord)
         CHECK(coord->places[forward->number % FORWARDS_MAX] == forward);
         CHECK(forward->deadline_ms >= deadline_ms);
         CHECK(list_is_linked(&forward->in_state));
-        CHECK(forward->state != FORWARD_WAITING || is_slot_waiting(coord, forward->slot));
+        CHECK(forward->state != FORWARD_WAITING || coord_is_slot_waiting(coord, forward->slot));
         deadline_ms = forward->deadline_ms;
         bytes += forward_bytes(forward);
         count++;

@@ -15,7 +15,9 @@
  *
  * A forward is answered exactly once. Those of one slot that have not left yet leave in the order
  * in which they came. Answers come in any order; the client's session puts them right. A flush of
- * the whole cluster is one request with one forward a member.
+ * the whole cluster is one request with one forward for each node that leads slots.
+ *
+ * What this node leads itself comes here too while it cannot be served (primary.h), and waits.
  *
  * Bounds: FORWARDS_MAX requests under way, FORWARD_BYTES_MAX bytes of their copies, which count
  * against the memory bound, and LINK_BACKLOG_BYTES_MAX unsent bytes a link; above them the answer
@@ -44,19 +46,20 @@ struct asker {
     struct span opaque; /* of one aside: borrowed from the request, or from the forward's text */
 };
 
-/* A flush_all that waits for the other members. */
+#define FLUSHED_BYTES (SLOT_COUNT / 8) /* a bit a slot, the lowest of a byte first */
+
+/* A flush_all that waits for the primaries of all slots. */
 struct gather {
     struct asker asker;
-    uint32_t members; /* asked, this node included */
-    uint32_t open;    /* not answered yet */
-    uint32_t done;    /* answered OK */
+    uint32_t open;                  /* parts not answered yet */
+    uint8_t flushed[FLUSHED_BYTES]; /* slots for which it is done */
 };
 
 enum forward_state {
     FORWARD_WAITING, /* to be tried anew; in its slot's list */
     FORWARD_QUEUED,  /* its leader's link is not up yet; in the peer's list */
     FORWARD_LEFT,    /* it may have been executed; in the peer's list */
-    FORWARD_OWN      /* this node has become its leader; in coord->own */
+    FORWARD_OWN      /* this node leads it, and can serve it now; in coord->own */
 };
 
 struct forward {
@@ -72,6 +75,7 @@ struct forward {
     struct conn_id conn; /* LEFT: the connection it left by */
     bool is_write;
     bool was_refused;                   /* by peer: it does not lead the key */
+    bool is_unready;                    /* its primary cannot serve the slot now, as last tried */
     struct digest digest;               /* of its key */
     struct asker asker;                 /* of a flush_all, gather's */
     struct gather *gather;              /* owned by its last open forward */
@@ -95,6 +99,7 @@ struct waiting {
 struct coord {
     struct links *links;       /* borrowed */
     const struct route *route; /* borrowed */
+    const uint8_t *serving;    /* borrowed: by slot, not 0: what this node leads it can serve */
     const struct env *env;
     struct stats *stats;
     uint32_t op_timeout_ms;
@@ -115,18 +120,42 @@ struct coord {
                                           */
 };
 
+/* serving  a byte a slot (primary.h); NULL: what this node leads it serves. */
 void coord_init(struct coord *coord, struct links *links, const struct route *route,
-                uint32_t op_timeout_ms);
+                const uint8_t *serving, uint32_t op_timeout_ms);
 void coord_close(struct coord *coord);
 
-/* Takes a client's request on a key that this node does not lead: sends it to whom the route says,
- * now or later; answers at once only if it is too busy. */
+/* Takes a client's request on a key that this node does not lead, or cannot serve now: sends it to
+ * whom the route says, now or later; answers at once only if it is too busy.
+ * deadline_ms  0: from now on as long as a request may take. */
 void coord_forward(struct coord *coord, const struct asker *asker, const struct request *request,
-                   const struct digest *digest, struct moment now);
-/* Sends a flush_all to all other members of the ring; this node has carried it out already. The
- * route must have members. kept: what coord_take_own gave for it, NULL if it has only just come. */
-void coord_flush_all(struct coord *coord, const struct asker *asker, const struct request *request,
-                     const struct forward *kept, struct moment now);
+                   const struct digest *digest, uint64_t deadline_ms, struct moment now);
+/* The same of one of which nothing has been done although it was begun here.
+ * text  as coord_text gave it; asker's opaque lies in it. */
+void coord_again(struct coord *coord, const struct asker *asker, struct span text,
+                 const struct digest *digest, bool is_write, uint64_t deadline_ms,
+                 struct moment now);
+/* A request as its coordinator is to parse it: the client's own bytes, or one key's of its line.
+ * Borrowed until the next call. */
+struct span coord_text(struct coord *coord, const struct request *request);
+/* Answers that there is too much under way. */
+void coord_busy(struct coord *coord, const struct asker *asker);
+/* Whether requests of the slot wait to be tried anew: later ones wait behind them. */
+static inline bool coord_is_slot_waiting(const struct coord *coord, uint32_t slot)
+{
+    return coord->count > 0 && list_is_linked(&coord->waits[slot].in_active);
+}
+/* This node can serve the slot now: what waits for that is among coord_take_own's. */
+void coord_ready(struct coord *coord, uint32_t slot, struct moment now);
+/* Sends a flush_all to all who lead slots. The route must have members. Returns what the own part
+ * is to be told to, by coord_flushed: NULL if this node leads nothing.
+ * kept  what coord_take_own gave for it, NULL if it has only just come.
+ * deadline_ms  out. */
+struct gather *coord_flush_all(struct coord *coord, const struct asker *asker,
+                               const struct request *request, const struct forward *kept,
+                               uint64_t *deadline_ms, struct moment now);
+/* This node's part is over. flushed: FLUSHED_BYTES; NULL: the node closes, nobody is answered. */
+void coord_flushed(struct coord *coord, struct gather *gather, const uint8_t *flushed);
 /* Keeps a flush_all until there is a ring; then it is among coord_take_own's. */
 void coord_keep_flush(struct coord *coord, const struct asker *asker, const struct request *request,
                       struct moment now);

@@ -52,6 +52,19 @@ static void count_hit(struct stats *stats, bool touches)
     }
 }
 
+/* Notes a read. Who is to recache an item is told to one client alone, so that is a write: the other
+ * copies have to know it too. Where there is no memory for one it is noted here alone: after a
+ * failover a second client may be told. */
+static void note_read(struct executor *executor, const struct store_key *key,
+                      struct store_item *item, uint8_t marks)
+{
+    store_note(executor->store, item, marks & STORE_MARK_FETCHED);
+    bool has_won = marks & STORE_MARK_WON;
+    if (has_won && store_mark(executor->store, key, item->cas, item->marks | marks) != ERR_OK &&
+        store_get(executor->store, key, item))
+        store_note(executor->store, item, marks);
+}
+
 static void get_hit(struct executor *executor, const struct request *request,
                     const struct store_key *key, struct store_item *item, struct reply *out)
 {
@@ -66,7 +79,7 @@ static void get_hit(struct executor *executor, const struct request *request,
     if (meta_has_flag(request, 'T'))
         outcome = executor_touch(executor, key, shown.expires_s, marks);
     else if (marks != 0)
-        store_note(executor->store, item, marks);
+        note_read(executor, key, item, marks);
     if (outcome == OUTCOME_DONE)
         get_claim(out, request, start, end, item);
     else

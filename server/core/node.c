@@ -11,18 +11,8 @@
 #define STORE_TICK_ITEMS   2000u
 #define SWEEP_MS           1000u
 
-/* The one epoch there is while each slot has one copy. */
-#define EPOCH 1u
-
-/* Every slot is led alone: whoever is its leader by the ring has the only copy. */
-static void lead_alone(struct store *store)
-{
-    copy_unlead_all(store);
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
-        copy_lead(store, slot, EPOCH);
-        copy_set_alone(store, slot, true);
-    }
-}
+/* At the end of a turn what one round makes ready the next carries out, so often. */
+#define FINISH_ROUNDS 3u
 
 struct node *node_open(const struct node_options *options, struct store *store,
                        const struct env *env, struct log *log)
@@ -32,7 +22,7 @@ struct node *node_open(const struct node_options *options, struct store *store,
     node->options = *options;
     node->store = store;
     node->start_s = store_now_s(store); /* another process may have left it: time never falls */
-    lead_alone(store);
+    copy_unlead_all(store);
     node->env = env;
     node->log = log;
     const struct links_identity identity = {.name = options->name,
@@ -42,7 +32,6 @@ struct node *node_open(const struct node_options *options, struct store *store,
                                             .boot = options->boot};
     links_init(&node->links, &identity, options->op_timeout_ms, env, log, &node->stats);
     route_init(&node->route);
-    coord_init(&node->coord, &node->links, &node->route, options->op_timeout_ms);
     direct_init(&node->direct, env, &node->stats, log);
     struct gossip_setup setup = {.strategy = options->gossip,
                                  .seeds = options->seeds,
@@ -67,6 +56,36 @@ struct node *node_open(const struct node_options *options, struct store *store,
                                       .has_state_file = options->has_state_file};
     env->entropy(env->shell, &views_setup.seed, sizeof(views_setup.seed));
     node->views = views_open(&views_setup);
+    struct sync_setup sync = {.store = store,
+                              .links = &node->links,
+                              .env = env,
+                              .log = log,
+                              .stats = &node->stats,
+                              .budget = options->budget,
+                              .window_bytes = options->sync_window_bytes,
+                              .rate_bytes_s = options->sync_rate_bytes_s};
+    if (sync.window_bytes == 0)
+        sync.window_bytes = SYNC_WINDOW_BYTES;
+    node->sync = sync_open(&sync);
+    const struct primary_setup primary = {.store = store,
+                                          .links = &node->links,
+                                          .views = node->views,
+                                          .sync = node->sync,
+                                          .env = env,
+                                          .log = log,
+                                          .stats = &node->stats};
+    primary_init(&node->primary, &primary);
+    coord_init(&node->coord, &node->links, &node->route, node->primary.serving,
+               options->op_timeout_ms);
+    const struct serve_setup serve = {.store = store,
+                                      .executor = &node->executor,
+                                      .primary = &node->primary,
+                                      .sync = node->sync,
+                                      .views = node->views,
+                                      .links = &node->links,
+                                      .coord = &node->coord,
+                                      .stats = &node->stats};
+    serve_init(&node->serve, &serve);
     node->executor = (struct executor){
         .store = store, .stats = &node->stats, .value_bytes_max = options->value_bytes_max};
     operator_init(&node->operators, node->views, env);
@@ -78,7 +97,10 @@ void node_close(struct node *node)
     if (!node)
         return;
     direct_close(&node->direct);
+    serve_close(&node->serve);
     coord_close(&node->coord);
+    primary_close(&node->primary);
+    sync_close(node->sync);
     views_close(node->views);
     gossip_close(&node->gossip);
     route_close(&node->route, &node->links);
@@ -97,13 +119,38 @@ void node_turn(struct node *node, struct moment now)
         node->executor.now_s = now_s;
         node->executor.unix_s_at_zero = now.unix_ms / 1000 - now_s;
         store_tell_time(node->store, now_s);
-        uint32_t slot;
-        while (store_take_flush_due(node->store, &slot))
-            ;
+        serve_expired(&node->serve);
     }
     node_look_at_gossip(node);
-    if (UNLIKELY(node->is_ring_due))
-        node_take_ring(node);
+}
+
+/* The fence stands again: what waited for it is tried at once. */
+static void look_at_fence(struct node *node)
+{
+    if (UNLIKELY(node->serve.hope_ms != 0 || serve_awaits_fence(&node->serve)))
+        views_want_fence(node->views, node->now);
+    if (UNLIKELY(node->serve.hope_ms != 0) && views_has_fence(node->views, node->now)) {
+        node->serve.hope_ms = 0;
+        coord_rerouted(&node->coord, node->now);
+    }
+}
+
+void node_finish(struct node *node, struct moment now)
+{
+    node->now = now;
+    node_flush(node);
+    look_at_fence(node);
+    for (uint32_t round = 0; round < FINISH_ROUNDS; round++) {
+        bool is_more = node_tell_sync(node);
+        node_run_own(node);
+        primary_flush(&node->primary, node->now);
+        serve_mark(&node->serve);
+        sync_flush(node->sync, node->now);
+        if (!is_more && round > 0)
+            break;
+    }
+    node_answer_over(node);
+    node_tell_news(node);
 }
 
 void node_sent(struct node *node)
@@ -142,15 +189,16 @@ void node_client_line(struct node *node, struct conn_id conn, struct span line)
 
 uint64_t node_deadline(const struct node *node)
 {
-    if (node->is_ring_due)
-        return node->now.mono_ms;
     const uint64_t deadlines[] = {node->store_tick_ms,
                                   coord_deadline(&node->coord),
                                   links_deadline(&node->links),
                                   gossip_deadline(&node->gossip),
                                   views_deadline(node->views),
                                   direct_deadline(&node->direct),
-                                  operator_deadline(&node->operators)};
+                                  operator_deadline(&node->operators),
+                                  sync_deadline(node->sync),
+                                  primary_deadline(&node->primary),
+                                  serve_deadline(&node->serve)};
     uint64_t earliest = UINT64_MAX;
     for (size_t i = 0; i < ARRAY_COUNT(deadlines); i++)
         earliest = deadlines[i] < earliest ? deadlines[i] : earliest;
@@ -164,14 +212,14 @@ void node_tick(struct node *node)
         links_end(&node->links, late, links_lateness(&node->links, late), "no answer in time",
                   node->now);
     node_tell_news(node);
-    /* Answers come in the order of the forwards, so all behind a late one are late too. Ending the
-     * link makes the other end drop what nobody waits for any more, instead of carrying it out
-     * first. */
+    /* Where nothing at all has come meanwhile, ending the link makes the other end drop what nobody
+     * waits for any more, instead of carrying it out first. */
     uint32_t peer;
     views_awaits(node->views, node->coord.awaits);
     while (coord_late(&node->coord, node->now, &peer)) {
         struct link *link = peer == PEER_NONE ? NULL : links_dialled(&node->links, peer, LANE_DATA);
-        if (link && link->state == LINK_UP)
+        if (link && link->state == LINK_UP &&
+            link->heard_ms + node->options.op_timeout_ms <= node->now.mono_ms)
             links_end(&node->links, link, DISCONNECT_TIMEOUT, "an answer did not come in time",
                       node->now);
         node_tell_news(node);
@@ -185,8 +233,10 @@ void node_tick(struct node *node)
     node_tell_news(node);
     direct_tick(&node->direct, node->now);
     node_tell_direct(node);
-    if (node->is_ring_due)
-        node_take_ring(node);
+    sync_tick(node->sync, node->now);
+    primary_tick(&node->primary, node->now);
+    serve_tick(&node->serve, node->now);
+    node_tell_sync(node);
     if (node->now.mono_ms >= node->sweep_ms) {
         links_sweep(&node->links, node->now);
         node_tell_news(node);
@@ -194,6 +244,7 @@ void node_tick(struct node *node)
     }
     if (node->now.mono_ms >= node->store_tick_ms) {
         bool has_more = store_tick(node->store, STORE_TICK_ITEMS);
+        serve_expired(&node->serve);
         node->store_tick_ms =
             node->now.mono_ms + (has_more ? STORE_TICK_BUSY_MS : STORE_TICK_IDLE_MS);
     }
@@ -224,6 +275,21 @@ uint64_t node_boot(const struct node *node)
 struct views *node_views(struct node *node)
 {
     return node->views;
+}
+
+const struct primary *node_primary(const struct node *node)
+{
+    return &node->primary;
+}
+
+const struct serve *node_serve_of(const struct node *node)
+{
+    return &node->serve;
+}
+
+const struct sync *node_sync(const struct node *node)
+{
+    return node->sync;
 }
 
 const struct gossip *node_gossip(const struct node *node)

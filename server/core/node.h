@@ -6,7 +6,7 @@
  * of all its keys prefetched. Nothing here waits or recurses; env's functions only queue.
  *
  *     node_turn(now) { node_request, node_submit | node_frame | node_connected | node_disconnected
- * }* node_flush  then the shell sends  then node_sent
+ * }* node_flush node_finish  then the shell sends  then node_sent
  *
  * Bytes a submitted request or frame borrows must stay until node_flush. */
 #ifndef DHT_SERVER_CORE_NODE_H
@@ -21,7 +21,11 @@
 #include "server/store/store.h"
 
 struct node;
+struct primary;
 struct route;
+struct serve;
+struct sync;
+struct views;
 
 struct node_options {
     const char *name;            /* this node's, host:port in normal form */
@@ -41,8 +45,9 @@ struct node_options {
     uint32_t sync_window_bytes; /* of a copy on their way to one node; 0: SYNC_WINDOW_BYTES */
     uint32_t sync_rate_bytes_s; /* of copies to all nodes together; 0: no bound */
     bool can_shutdown;          /* -A: clients may end the node by the shutdown command */
-    struct log *audit;   /* borrowed; a line for every request carried out here; NULL: none */
-    bool direct_answers; /* other nodes' clients may be answered on connections to them */
+    struct log *audit;     /* borrowed; a line for every request carried out here; NULL: none */
+    bool direct_answers;   /* other nodes' clients may be answered on connections to them */
+    struct budget *budget; /* borrowed: where what waits for other nodes counts; may be NULL */
     const struct stats_setting *settings; /* for `stats settings`; borrowed for the node's life */
     size_t settings_count;
 };
@@ -64,6 +69,10 @@ struct request *node_request(struct node *node);
 void node_submit(struct node *node, struct conn_id conn, struct session *session);
 /* Carries out the batch. */
 void node_flush(struct node *node);
+/* Everything of the turn has been read and carried out: what other nodes are to have is put into
+ * their connections, and what can be answered now is. Before the turn's sends, once or more.
+ * now  read after all that. */
+void node_finish(struct node *node, struct moment now);
 /* The turn's sends are done: memory kept for them may go. */
 void node_sent(struct node *node);
 
@@ -104,6 +113,10 @@ uint64_t node_boot(const struct node *node);
 struct views *node_views(struct node *node);
 /* What it knows of the members: for the simulator's checks. */
 const struct gossip *node_gossip(const struct node *node);
+/* Which slots it leads and how far they are, what waits for copies: for the simulator's checks. */
+const struct primary *node_primary(const struct node *node);
+const struct serve *node_serve_of(const struct node *node);
+const struct sync *node_sync(const struct node *node);
 /* The ring as the node has it. */
 const struct route *node_route(const struct node *node);
 /* Appends the answer to `stats` (words empty) for the log; see stats.h. */

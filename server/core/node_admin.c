@@ -135,8 +135,11 @@ void node_run_flush(struct node *node, const struct asker *asker, const struct r
         coord_keep_flush(&node->coord, asker, request, node->now);
         return;
     }
-    command_flush(&node->executor, request);
-    coord_flush_all(&node->coord, asker, request, kept, node->now);
+    uint64_t deadline_ms;
+    struct gather *gather =
+        coord_flush_all(&node->coord, asker, request, kept, &deadline_ms, node->now);
+    if (gather)
+        serve_flush_all(&node->serve, request, deadline_ms)->gather = gather;
 }
 
 void node_stats_append(struct node *node, struct span words, struct reply *out)

@@ -8,16 +8,12 @@
 #include "server/core/node_parts.h"
 #include "server/core/opaque.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 /* How many requests before its use a key's place and its item are asked for. */
 #define PREFETCH_TABLE_AHEAD 24u
 #define PREFETCH_ITEM_AHEAD  12u
 #define PREFETCH_GROUP       8u
-/* The scratch answer's buffer is kept between forwards up to here. */
-#define ANSWER_KEPT_BYTES_MAX (64u * 1024)
 
 struct request *node_request(struct node *node)
 {
@@ -72,6 +68,7 @@ void node_submit(struct node *node, struct conn_id conn, struct session *session
 {
     struct op *op = &node->batch[node->batch_count++];
     op->session = session;
+    op->deadline_ms = 0;
     if (command_has_key(op->request.command))
         digest_of(op->request.key, &op->digest);
     node_place(node, op);
@@ -89,33 +86,6 @@ void node_submit(struct node *node, struct conn_id conn, struct session *session
     }
 }
 
-/* A touching retrieval can fail for lack of memory: that stands in the place of the line's END. */
-static bool touch_has_failed(const struct op *op, const struct reply *answer)
-{
-    const struct span error = SPAN_LITERAL("SERVER_ERROR ");
-    struct span text = buf_span(&answer->bytes);
-    return (op->request.command == CMD_GAT || op->request.command == CMD_GATS) &&
-           text.len > error.len && memcmp(text.data, error.data, error.len) == 0;
-}
-
-/* Who asked for what, and what became of it: never a whole key, never a value. answer: of which
- * the first word tells. */
-static void audit(struct node *node, const struct op *op, struct span client, uint64_t number,
-                  uint32_t entry, struct span answer)
-{
-    char key[2 * sizeof(uint64_t) + 1] = "-";
-    if (command_has_key(op->request.command))
-        snprintf(key, sizeof(key), "%016" PRIx64, op->key.position);
-    size_t len = 0;
-    while (len < answer.len && answer.data[len] > ' ')
-        len++;
-    log_line(node->options.audit, node->now, LOG_INFO, "request",
-             "client=%.*s number=%" PRIu64 " entry=%s command=%s key=%s outcome=%.*s",
-             (int)client.len, client.data, number, links_name(&node->links, entry),
-             command_word(op->request.command), key, len > 0 ? (int)len : 4,
-             len > 0 ? answer.data : "none");
-}
-
 /* Carries out a client's request on the store; its answer is appended to where it belongs. */
 static void execute_local(struct node *node, struct op *op, struct reply *out)
 {
@@ -128,8 +98,12 @@ static void execute_local(struct node *node, struct op *op, struct reply *out)
     char client[CLIENT_TEXT_BYTES_MAX];
     node->env->client_text(node->env->shell, op->asker.conn, client);
     struct span bytes = buf_span(&out->bytes);
-    audit(node, op, span_of_string(client), op->asker.seq, PEER_SELF,
-          span_of(bytes.data + before, bytes.len - before));
+    const struct audited audited = {.client = span_of_string(client),
+                                    .number = op->asker.seq,
+                                    .entry = PEER_SELF,
+                                    .command = op->request.command,
+                                    .position = op->key.position};
+    node_audit(node, &audited, span_of(bytes.data + before, bytes.len - before));
 }
 
 /* As run_local, of a request whose answer leaves the order. */
@@ -151,7 +125,7 @@ static void run_local(struct node *node, struct op *op)
     if (UNLIKELY(op->request.command == CMD_GAT || op->request.command == CMD_GATS)) {
         struct reply *answer = &node->answer;
         execute_local(node, op, answer);
-        if (touch_has_failed(op, answer)) {
+        if (node_touch_has_failed(op->request.command, buf_span(&answer->bytes))) {
             asker_answer(node->env, &op->asker, buf_span(&answer->bytes));
             reply_consume(answer, reply_len(answer));
             return;
@@ -163,14 +137,49 @@ static void run_local(struct node *node, struct op *op)
     session_done(op->session, op->asker.seq, op->asker.part);
 }
 
+/* Keeps a client's request until its slot can be served. */
+static void keep(struct node *node, const struct op *op)
+{
+    coord_forward(&node->coord, &op->asker, &op->request, &op->digest, op->deadline_ms, node->now);
+}
+
+/* A client's request on a key that this node leads. */
+static void run_led(struct node *node, struct op *op)
+{
+    uint32_t slot = position_slot(op->key.position);
+    if (UNLIKELY(coord_is_slot_waiting(&node->coord, slot))) {
+        keep(node, op); /* behind what came before it */
+        return;
+    }
+    switch (serve_how(&node->serve, &op->request, slot, node->now)) {
+    case SERVE_ALONE:
+        run_local(node, op);
+        serve_told_alone(&node->serve, slot);
+        return;
+    case SERVE_PENDING:
+        node_serve(node, op);
+        return;
+    case SERVE_LATER:
+        keep(node, op);
+        return;
+    case SERVE_NO_MEMORY:
+        node->stats.store_no_memory++;
+        asker_answer(node->env, &op->asker, outcome_error(OUTCOME_FULL));
+        return;
+    case SERVE_BUSY:
+        coord_busy(&node->coord, &op->asker);
+        return;
+    }
+}
+
 static void run_client(struct node *node, struct op *op)
 {
     if (!command_has_key(op->request.command)) {
         node_run_command(node, op);
     } else if (LIKELY(op->leader == PEER_SELF)) {
-        run_local(node, op);
+        run_led(node, op);
     } else {
-        coord_forward(&node->coord, &op->asker, &op->request, &op->digest, node->now);
+        keep(node, op);
     }
 }
 
@@ -194,69 +203,40 @@ static const char *forwarded_refusal(const struct node *node, const struct op *o
     return "it does not lead this key";
 }
 
-/* Sends what is in body, and empties it; borrowed pieces stay borrowed if one frame holds all. */
-static void answer_forward(struct node *node, struct conn_id conn, uint64_t number,
-                           enum answer_status status, struct reply *body)
+/* Executes a forwarded request on a slot that is served alone. */
+static void run_forwarded_alone(struct node *node, struct op *op)
 {
-    struct session *session = node->env->session(node->env->shell, conn);
-    struct message answer = {
-        .kind = MESSAGE_ANSWER,
-        .ANSWER = {.number = number, .status = status, .total = (uint32_t)reply_len(body)}};
-    if (session && body->piece_count > 0 && reply_len(body) <= FRAME_BODY_BYTES_MAX) {
-        message_append_reply(&session->out, &answer, body);
+    struct reply *answer = &node->answer;
+    command_execute(&node->executor, &op->request, &op->key, answer);
+    serve_told_alone(&node->serve, position_slot(op->key.position));
+    node->stats.forwards_served++;
+    const struct audited audited = {.client = op->client,
+                                    .number = op->number,
+                                    .entry = op->entry,
+                                    .command = op->request.command,
+                                    .position = op->key.position};
+    if (UNLIKELY(node->options.audit != NULL))
+        node_audit(node, &audited, buf_span(&answer->bytes));
+    struct direct_wish wish = {.conn = op->asker.conn,
+                               .number = op->number,
+                               .client = op->client,
+                               .where = op->direct,
+                               .opaque = op->request.opaque,
+                               .patience_ms = op->patience_ms};
+    bool has_failed = node_touch_has_failed(op->request.command, buf_span(&answer->bytes));
+    if (UNLIKELY(!span_equal(op->direct, SPAN_LITERAL("-"))) &&
+        node_answer_directly(node, &wish, answer))
         return;
-    }
-    reply_own(body);
-    if (session)
-        link_append(&session->out, &answer, buf_span(&body->bytes));
-    reply_consume(body, reply_len(body));
-    if (body->bytes.capacity > ANSWER_KEPT_BYTES_MAX)
-        reply_close(body);
+    node_answer_forward(node, op->asker.conn, op->number,
+                        has_failed ? ANSWER_STATUS_REFUSED : ANSWER_STATUS_DONE, answer);
 }
 
-void node_refuse_forward(struct node *node, struct conn_id conn, uint64_t number,
-                         enum answer_status status, const char *reason)
+/* Refuses a forward for now, or for good. */
+static void refuse(struct node *node, const struct op *op, enum answer_status status,
+                   const char *reason)
 {
-    reply_append(&node->answer, span_of_string(reason));
-    answer_forward(node, conn, number, status, &node->answer);
-}
-
-/* Where the client of a forwarded request takes answers; empty if nowhere. */
-static struct span direct_where(const struct op *op)
-{
-    return span_equal(op->direct, SPAN_LITERAL("-")) ? span_of(NULL, 0) : op->direct;
-}
-
-/* Answers the client itself, and then tells the entry node so. Returns false if that can't be; then
- * the entry node is to have the answer. */
-static bool answer_directly(struct node *node, const struct op *op, struct reply *answer)
-{
-    opaque_mark(answer, op->request.opaque);
-    if (!node->options.direct_answers || reply_len(answer) == 0)
-        return false;
-    switch (direct_answer(&node->direct, op->client, direct_where(op), &node->route.view,
-                          op->asker.conn, op->number, op->patience_ms / 2, answer, node->now)) {
-    case DIRECT_SENT:
-        answer_forward(node, op->asker.conn, op->number, ANSWER_STATUS_DIRECT, answer);
-        return true;
-    case DIRECT_KEPT:
-        return true;
-    case DIRECT_NOT:
-        return false;
-    }
-    CHECK(false);
-}
-
-void node_tell_direct(struct node *node)
-{
-    struct direct_kept *kept;
-    while ((kept = direct_take_done(&node->direct))) {
-        answer_forward(node, kept->entry, kept->number,
-                       kept->is_sent || MUTANT(never_relays) ? ANSWER_STATUS_DIRECT
-                                                             : ANSWER_STATUS_DONE,
-                       &kept->body);
-        direct_kept_free(kept);
-    }
+    node->stats.forwards_refused++;
+    node_refuse_forward(node, op->asker.conn, op->number, status, reason);
 }
 
 static void run_forwarded(struct node *node, struct op *op)
@@ -264,25 +244,32 @@ static void run_forwarded(struct node *node, struct op *op)
     enum answer_status status;
     const char *refusal = forwarded_refusal(node, op, &status);
     if (refusal) {
-        node->stats.forwards_refused++;
-        node_refuse_forward(node, op->asker.conn, op->number, status, refusal);
+        refuse(node, op, status, refusal);
         return;
     }
-    struct reply *answer = &node->answer;
     if (op->request.command == CMD_FLUSH_ALL) {
-        command_flush(&node->executor, &op->request);
-        reply_append(answer, SPAN_LITERAL("OK\r\n"));
-    } else {
-        command_execute(&node->executor, &op->request, &op->key, answer);
-    }
-    node->stats.forwards_served++;
-    if (UNLIKELY(node->options.audit != NULL))
-        audit(node, op, op->client, op->number, op->entry, buf_span(&answer->bytes));
-    if (UNLIKELY(direct_where(op).len > 0) && answer_directly(node, op, answer))
+        node_serve_flush(node, op);
         return;
-    answer_forward(node, op->asker.conn, op->number,
-                   touch_has_failed(op, answer) ? ANSWER_STATUS_REFUSED : ANSWER_STATUS_DONE,
-                   answer);
+    }
+    switch (serve_how(&node->serve, &op->request, position_slot(op->key.position), node->now)) {
+    case SERVE_ALONE:
+        run_forwarded_alone(node, op);
+        return;
+    case SERVE_PENDING:
+        node_serve(node, op);
+        return;
+    case SERVE_LATER:
+        refuse(node, op, ANSWER_STATUS_NOT_READY, "");
+        return;
+    case SERVE_NO_MEMORY:
+        node->stats.store_no_memory++;
+        reply_append(&node->answer, outcome_error(OUTCOME_FULL));
+        node_answer_forward(node, op->asker.conn, op->number, ANSWER_STATUS_DONE, &node->answer);
+        return;
+    case SERVE_BUSY:
+        refuse(node, op, ANSWER_STATUS_REFUSED, "it is busy");
+        return;
+    }
 }
 
 static bool is_local(const struct op *op)
@@ -326,6 +313,8 @@ void node_flush(struct node *node)
 {
     CHECK(!node->is_flushing);
     node->is_flushing = true;
+    if (node->batch_count > 0)
+        views_want_fence(node->views, node->now);
     for (uint32_t i = 0; i < node->batch_count; i++) {
         struct op *op = &node->batch[i];
         prefetch_ahead(node, i);

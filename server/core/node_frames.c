@@ -1,4 +1,5 @@
 /* What other nodes say: frames of links that are up, and of those that want to be. */
+#include "common/check.h"
 #include "server/core/node_parts.h"
 
 /* A value at the largest limit a node may have, with its command or answer line: another node's
@@ -72,11 +73,58 @@ static enum err take_part(struct node *node, struct link *link, const struct mes
     return ERR_OK;
 }
 
+/* The epoch that a message between copies carries. */
+static uint32_t copy_epoch(const struct message *message)
+{
+    switch (message->kind) {
+    case MESSAGE_STREAM:
+        return message->STREAM.epoch;
+    case MESSAGE_STREAMED:
+        return message->STREAMED.epoch;
+    case MESSAGE_COLLECT:
+        return message->COLLECT.epoch;
+    case MESSAGE_COPIES:
+        return message->COPIES.epoch;
+    case MESSAGE_HOLDING:
+        return message->HOLDING.epoch;
+    case MESSAGE_ACTIVE:
+        return message->ACTIVE.epoch;
+    default:
+        CHECK(message->kind == MESSAGE_STALE);
+        return message->STALE.epoch;
+    }
+}
+
+/* "A node that sees a higher one fetches and adopts that view first; a message of a lower one is
+ * refused with the receiver's epoch." */
+static enum err take_copies(struct node *node, struct link *link, const struct message *message)
+{
+    uint32_t epoch = copy_epoch(message);
+    struct reply *out = link_out(&node->links, link);
+    bool is_question = message->kind == MESSAGE_STREAM || message->kind == MESSAGE_COLLECT ||
+                       message->kind == MESSAGE_HOLDING;
+    if (message->kind != MESSAGE_STALE && is_question == link->is_dialled)
+        return ERR_SYNTAX; /* questions come over links others dialled, answers over our own */
+    views_see_epoch(node->views, link->peer, epoch, node->now);
+    if (!out || message->kind == MESSAGE_STALE)
+        return ERR_OK;
+    if (message->kind == MESSAGE_STREAM || message->kind == MESSAGE_STREAMED)
+        return sync_message(node->sync, link, message, node->now);
+    if (!views_refuses(node->views, epoch))
+        return primary_message(&node->primary, link, message, out, node->now);
+    if (epoch < views_epoch(node->views))
+        message_append(out, &(struct message){.kind = MESSAGE_STALE,
+                                              .STALE = {.epoch = views_epoch(node->views)}});
+    return ERR_OK;
+}
+
 /* A message on a data link. FORWARDs come over links others dialled, ANSWERs over our own. */
 static enum err take_message(struct node *node, struct link *link, const struct message *message)
 {
     if (message->kind == MESSAGE_PART)
         return take_part(node, link, message);
+    if (message->kind >= MESSAGE_STREAM && message->kind <= MESSAGE_STALE)
+        return take_copies(node, link, message);
     if (message->kind != (link->is_dialled ? MESSAGE_ANSWER : MESSAGE_FORWARD))
         return ERR_SYNTAX;
     uint32_t total = link->is_dialled ? message->ANSWER.total : message->FORWARD.total;
@@ -159,6 +207,7 @@ static enum err take_control(struct node *node, struct link *link, const struct 
 /* A message on a link that is up. */
 static void take_linked(struct node *node, struct link *link, const struct message *message)
 {
+    link->heard_ms = node->now.mono_ms;
     enum err err = link->lane == LANE_DATA ? take_message(node, link, message)
                                            : take_control(node, link, message);
     if (err && link->state == LINK_UP)

@@ -1,16 +1,21 @@
 /* What links and gossip tell, and who is to know; leaving. */
 #include "server/core/node_parts.h"
 
-static void tell_one(struct node *node, const struct link_news *news)
+static void tell_data(struct node *node, const struct link_news *news)
 {
-    if (news->lane != LANE_DATA) {
-        gossip_link(&node->gossip, news, node->now);
-        views_link(node->views, news, node->now);
-    } else if (news->is_dialled && news->change == LINK_CAME_UP) {
+    if (news->change == LINK_ENDED)
+        sync_lost(node->sync, news->peer, news->is_dialled, node->now);
+    primary_link(&node->primary, news, node->now);
+    if (news->is_dialled && news->change == LINK_CAME_UP)
         coord_came_up(&node->coord, news->peer, node->now);
-    } else if (news->is_dialled) {
+    else if (news->is_dialled)
         coord_lost(&node->coord, news->peer, node->now);
-    }
+}
+
+static void tell_control(struct node *node, const struct link_news *news)
+{
+    gossip_link(&node->gossip, news, node->now);
+    views_link(node->views, news, node->now);
     /* Who answers again is to be asked at once, not when its rest is over. */
     if (news->lane == LANE_CONTROL && news->change == LINK_CAME_UP)
         links_wake(&node->links, news->peer, LANE_DATA);
@@ -38,8 +43,8 @@ static bool has_gone(struct node *node)
 
 void node_look_at_gossip(struct node *node)
 {
-    if (views_take_adopted(node->views))
-        node->is_ring_due = true;
+    while (views_take_adopted(node->views))
+        node_take_ring(node);
     if (node->has_ended)
         return;
     bool is_duplicate = gossip_is_duplicate(&node->gossip);
@@ -53,7 +58,10 @@ void node_tell_news(struct node *node)
 {
     struct link_news news;
     while (links_take_news(&node->links, &news))
-        tell_one(node, &news);
+        if (news.lane == LANE_DATA)
+            tell_data(node, &news);
+        else
+            tell_control(node, &news);
     node_look_at_gossip(node);
 }
 

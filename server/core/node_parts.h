@@ -6,6 +6,8 @@
  *     node_batch    requests, together: placed, prefetched, carried out or forwarded
  *     node_admin    the commands that a node answers itself
  *     node_report   what the node says of itself
+ *     node_serve    requests whose answers wait for copies
+ *     node_answer   answers to other nodes and their clients, audit lines
  *     node_news     what links and gossip tell; leaving
  *
  * Each calls only those below it. */
@@ -18,6 +20,10 @@
 #include "server/core/gossip.h"
 #include "server/core/node.h"
 #include "server/core/operator.h"
+#include "server/core/primary.h"
+#include "server/core/serve.h"
+#include "server/core/sync.h"
+#include "server/core/views.h"
 
 /* Requests carried out together. From 32 on there is nothing more to hide. */
 #define BATCH_COUNT 64u
@@ -30,6 +36,7 @@ struct op {
     uint32_t leader;         /* peer index of the key's primary */
     struct session *session; /* a client's; NULL for a request another node has forwarded */
     struct asker asker;      /* a client's; of a forwarded one only conn */
+    uint64_t deadline_ms;    /* a client's: of one that has waited already; 0: it has just come */
     /* A forwarded one's: */
     uint64_t number;
     uint32_t entry;       /* the peer that forwarded it */
@@ -50,7 +57,10 @@ struct node {
     struct links links;
     struct gossip gossip;
     struct views *views; /* owned */
+    struct sync *sync;   /* owned */
+    struct primary primary;
     struct coord coord;
+    struct serve serve;
     struct direct direct;
     struct operator_waits operators;
     struct moment now;
@@ -59,7 +69,6 @@ struct node {
     uint64_t sweep_ms;      /* when peers that nobody uses are to be forgotten next */
     uint64_t store_tick_ms; /* when the store is to be ticked next */
     struct reply answer;    /* scratch: the answer to a forwarded request */
-    bool is_ring_due;       /* a view has been adopted: take_ring before anything else */
     bool is_leave_due;      /* a client has asked for it in this batch */
     bool is_leaving;
     bool has_ended; /* env's end has been called */
@@ -70,8 +79,9 @@ struct node {
 
 /* --- node_ring -------------------------------------------------------------------------------- */
 
-/* A view has been adopted: places the slots anew, and sends what waits to whom they
- * belong now. Outside a batch: what was submitted has been placed by the old ring. */
+/* A view has been adopted: all of lower epochs is sealed, the slots are placed anew, and what waits
+ * goes to whom they belong now. What the batch holds was placed by the old ring: it is carried out
+ * only where that still serves. */
 void node_take_ring(struct node *node);
 /* Carries out what clients asked before this node led their keys. */
 void node_run_own(struct node *node);
@@ -82,11 +92,6 @@ void node_run_own(struct node *node);
 bool node_parse(const struct node *node, struct span text, struct request *request);
 /* Finds out where the op's key lies; begins to bring its place in memory near. */
 void node_place(struct node *node, struct op *op);
-/* Answers a forward that is not carried out. */
-void node_refuse_forward(struct node *node, struct conn_id conn, uint64_t number,
-                         enum answer_status status, const char *reason);
-/* Tells the entry nodes of the answers that waited: they went out, or are to be relayed. */
-void node_tell_direct(struct node *node);
 
 /* --- node_admin ------------------------------------------------------------------------------- */
 
@@ -103,6 +108,54 @@ void node_run_flush(struct node *node, const struct asker *asker, const struct r
 void node_run_status(const struct node *node, struct reply *out);
 void node_run_transfers(const struct node *node, struct reply *out);
 void node_run_copy(struct node *node, const struct op *op, struct reply *out);
+
+/* --- node_serve ------------------------------------------------------------------------------- */
+
+/* Executes a request on a key of a slot that has copies elsewhere; it is answered later. */
+void node_serve(struct node *node, struct op *op);
+/* Carries out another node's flush_all here. */
+void node_serve_flush(struct node *node, const struct op *op);
+/* What sync and primary have to tell: to primary, serve and coord. */
+/* Returns whether there was anything. */
+bool node_tell_sync(struct node *node);
+/* Answers what can be answered now. */
+void node_answer_over(struct node *node);
+
+/* --- node_answer ------------------------------------------------------------------------------ */
+
+/* The answer to a forward: sends what is in body, and empties it; borrowed pieces stay borrowed if
+ * one frame holds all. */
+void node_answer_forward(struct node *node, struct conn_id conn, uint64_t number,
+                         enum answer_status status, struct reply *body);
+/* Answers a forward that is not carried out. */
+void node_refuse_forward(struct node *node, struct conn_id conn, uint64_t number,
+                         enum answer_status status, const char *reason);
+/* A forwarded request whose client takes answers elsewhere. */
+struct direct_wish {
+    struct conn_id conn; /* it came by */
+    uint64_t number;
+    struct span client; /* the client's address */
+    struct span where;  /* empty: nowhere */
+    struct span opaque;
+    uint32_t patience_ms;
+};
+/* Answers the client itself, and then tells the entry node so. Returns false if that can't be; then
+ * the entry node is to have the answer. */
+bool node_answer_directly(struct node *node, const struct direct_wish *wish, struct reply *answer);
+/* Tells the entry nodes of the answers that waited: they went out, or are to be relayed. */
+void node_tell_direct(struct node *node);
+/* A touching retrieval can fail for lack of memory: that stands in the place of the line's END. */
+bool node_touch_has_failed(enum command command, struct span answer);
+/* Who asked for what, and what became of it. */
+struct audited {
+    struct span client;
+    uint64_t number;
+    uint32_t entry; /* the peer it came from; PEER_SELF: from the client */
+    enum command command;
+    uint64_t position; /* of the key, if it has one */
+};
+/* Writes a line: never a whole key, never a value. answer: of which the first word tells. */
+void node_audit(struct node *node, const struct audited *audited, struct span answer);
 
 /* --- node_news -------------------------------------------------------------------------------- */
 

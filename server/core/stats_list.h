@@ -54,6 +54,7 @@ COUNTED(direct_dials, "connections", "Connections begun to clients for direct an
 COUNTED(direct_failures, "connections", "Of them, not had, or ended for what the client said")
 COUNTED(forward_failures, "requests", "Forwards answered 'not done'")
 COUNTED(unknown_outcomes, "requests", "Forwards answered 'outcome unknown'")
+COUNTED(slots_lost_quorum, "slots", "Gone on with although a quorum of copies was lost for good")
 COUNTED(frames_malformed, "frames", "Frames between nodes that did not parse")
 COUNTED(frames_bad_crc, "frames", "Frames between nodes with a wrong checksum")
 COUNTED(peers_refused, "connections", "Nodes refused in the handshake")

@@ -435,7 +435,7 @@ void conns_settle(struct turn *turn)
     for (uint32_t first = 0; first < turn->reading_count;)
         first += read_some(turn, first);
     turn->reading_count = 0;
-    node_flush(turn->node);
+    node_finish(turn->node, turn_clock());
     conns_send(turn);
     node_sent(turn->node);
 }

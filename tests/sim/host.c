@@ -132,7 +132,7 @@ static void read_all(struct host *host)
 static void settle(struct host *host)
 {
     struct list *link;
-    node_flush(host->node);
+    node_finish(host->node, host_now(host));
     while ((link = list_first(&host->dirty))) {
         list_remove(link);
         host_conn_settle(CONTAINER_OF(link, struct host_conn, in_dirty));

@@ -427,7 +427,7 @@ static inline bool end_take_lines(struct place *place, struct end *end)
         size_t len = (size_t)(stop - in.data);
         struct span line = span_of(in.data, len > 0 && stop[-1] == '\r' ? len - 1 : len);
         node_client_line(place->node, id, line);
-        node_flush(place->node);
+        node_finish(place->node, place->cluster->now);
         has_done = true;
         if (end_find(place, id) == end)
             buf_consume(&end->in, len + 1);
@@ -464,7 +464,7 @@ static inline bool end_take(struct place *place, struct end *end)
                 node_frame_bad(place->node, id, result == FRAME_BAD_CRC);
             place->goes_mute = place->frames_left > 0 && --place->frames_left == 0;
         }
-        node_flush(place->node);
+        node_finish(place->node, place->cluster->now);
         if (consumed == 0 || end_find(place, id) != end)
             return has_done;
         buf_consume(&end->in, consumed);
@@ -546,7 +546,7 @@ static inline void cluster_settle(struct cluster *cluster)
                     struct conn_id id = end->id;
                     end_close(place, end);
                     node_disconnected(place->node, id, DISCONNECT_CLOSED);
-                    node_flush(place->node);
+                    node_finish(place->node, place->cluster->now);
                     has_moved = true;
                 }
             }
@@ -568,6 +568,7 @@ static inline void cluster_pass_ms(struct cluster *cluster, uint64_t ms)
         node_turn(place->node, cluster->now);
         if (node_deadline(place->node) <= cluster->now.mono_ms)
             node_tick(place->node);
+        node_finish(place->node, cluster->now);
     }
     cluster_settle(cluster);
 }

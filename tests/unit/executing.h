@@ -77,7 +77,7 @@ static inline void execute(struct stage *stage, const struct request *request, s
             reply_append(out, SPAN_LITERAL("END\r\n"));
     } else {
         assert_int_equal(request->command, CMD_FLUSH_ALL);
-        command_flush(&stage->executor, request);
+        store_flush(stage->executor.store, command_flush_delay(&stage->executor, request));
         reply_append(out, SPAN_LITERAL("OK\r\n"));
     }
 }

@@ -1,0 +1,286 @@
+/* Rules 3 and 4: leading a slot, bringing backups and learners, when it is active. */
+#include "common/check.h"
+#include "common/mutant.h"
+#include "server/core/primary_parts.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Between two tries to have a session that has been refused; that found no memory. */
+#define RETRY_MS      200u
+#define RETRY_FULL_MS 10000u
+/* ADVANCEs to one member at a turn: origins of more epochs are synced instead. */
+#define ADVANCES_MAX 4u
+
+static uint32_t backups_synced(const struct run *run)
+{
+    uint32_t mask = (1u << run->backup_count) - 1;
+    if (MUTANT(active_learners))
+        mask = UINT32_MAX;
+    return (uint32_t)__builtin_popcount(run->synced & mask);
+}
+
+/* "A primary that has given seq 2^40-1 stops writing and proposes the next view." It stops a little
+ * earlier, because one command may take several versions. */
+static bool is_exhausted(const struct primary *primary, const struct run *run)
+{
+    uint64_t ver = store_ver(primary->setup.store, run->slot);
+    return store_version_epoch(ver) == primary->epoch && store_version_seq(ver) >= PRIMARY_SEQ_LAST;
+}
+
+static enum serving serving_of(const struct primary *primary, const struct run *run)
+{
+    if (run->state != RUN_ACTIVE || is_exhausted(primary, run))
+        return SERVING_NOT;
+    if (run->member_count == 0)
+        return SERVING_ALONE;
+    /* "while fewer than W-1 backups are synced nothing is executed" */
+    if (backups_synced(run) >= run_acks(run))
+        return SERVING_COPIED;
+    uint32_t full = (uint32_t)__builtin_popcount(run->full & ((1u << run->backup_count) - 1));
+    return run->group_size - full < quorum_majority(run->group_size) ? SERVING_FULL : SERVING_NOT;
+}
+
+static void activate(struct primary *primary, struct run *run)
+{
+    run->state = RUN_ACTIVE;
+    copy_set_alone(primary->setup.store, run->slot, run->member_count == 0);
+    views_report_active(primary->setup.views, run->slot, true);
+}
+
+void primary_judge(struct primary *primary, struct run *run)
+{
+    /* "The slot is active, and served, when W members of group(e',s) have recorded act = e'." */
+    uint32_t recorded = 1 + backups_synced(run);
+    if (run->state == RUN_LEADING &&
+        (recorded >= quorum_majority(run->group_size) || MUTANT(active_few)))
+        activate(primary, run);
+    enum serving serving = serving_of(primary, run);
+    if (is_exhausted(primary, run))
+        primary->is_next_wanted = true;
+    if (serving == primary->serving[run->slot])
+        return;
+    primary->serving[run->slot] = (uint8_t)serving;
+    if (serving == SERVING_NOT || primary->is_ready[run->slot])
+        return;
+    CHECK(primary->ready_count < SLOT_COUNT);
+    primary->ready[primary->ready_count++] = run->slot;
+    primary->is_ready[run->slot] = true;
+}
+
+/* "Record act = e', clean; keep origin = (act, ver) of the chosen copy if that was clean." */
+void primary_lead(struct primary *primary, struct run *run, const struct collect_answer *origin,
+                  struct moment now)
+{
+    CHECK(run->state == RUN_COLLECTING || run->state == RUN_PULLING);
+    CHECK(store_ver(primary->setup.store, run->slot) == origin->ver);
+    run->state = RUN_LEADING;
+    run->has_origin = origin->is_clean || MUTANT(origin_unclean);
+    run->origin_act = origin->act;
+    run->origin_ver = origin->ver;
+    copy_lead(primary->setup.store, run->slot, primary->epoch);
+    primary->is_bring_due = true;
+    log_line(primary->setup.log, now, LOG_DEBUG, "slot-led",
+             "slot=%u epoch=%" PRIu32 " act=%" PRIu32 " ver=%" PRIx64 " clean=%d", run->slot,
+             primary->epoch, origin->act, origin->ver, origin->is_clean);
+    primary_judge(primary, run);
+}
+
+/* ---- sessions ---- */
+
+static void note_open(struct run *run, uint32_t k, uint64_t sid)
+{
+    run->open |= (uint8_t)(1u << k);
+    run->sid[k] = sid;
+}
+
+static enum sync_rank rank_of(const struct run *run, uint32_t k)
+{
+    if (k >= run->backup_count)
+        return SYNC_FOR_LEARNER;
+    return backups_synced(run) < run_acks(run) ? SYNC_FOR_QUORUM : SYNC_FOR_GROUP;
+}
+
+/* "A backup whose (act, ver) equals origin, clean, has the primary's copy already: as long as the
+ * primary has written nothing in e', ADVANCE(origin) instead of a sync makes it record act = e'".
+ */
+static bool may_advance(const struct primary *primary, const struct run *run, uint32_t k)
+{
+    return run->has_origin && k < run->backup_count && !(run->unfit & 1u << k) &&
+           store_ver(primary->setup.store, run->slot) >> STORE_SEQ_BITS != primary->epoch;
+}
+
+static bool is_missing(const struct primary *primary, const struct run *run, uint32_t k)
+{
+    const struct ally *ally = &primary->allies[run->members[k]];
+    return run->state >= RUN_LEADING && !(run->open & 1u << k) && !(run->paused & 1u << k) &&
+           !ally->is_barred && !ally->is_stranger;
+}
+
+/* The place of a member among a run's, or -1. */
+static int place_of(const struct run *run, uint32_t member)
+{
+    for (uint32_t k = 0; k < run->member_count; k++)
+        if (run->members[k] == member)
+            return (int)k;
+    return -1;
+}
+
+/* One ADVANCE: all slots of one origin's epoch that the member backs and that can go that way. The
+ * slots are marked in scratch. Returns how many. */
+static uint32_t gather(struct primary *primary, uint32_t member, struct sync_advance *advance,
+                       struct sync_check *checks)
+{
+    uint32_t count = 0;
+    memset(primary->scratch, 0, SLOT_COUNT * sizeof(bool));
+    for (uint32_t i = 0; i < primary->run_count; i++) {
+        const struct run *run = &primary->runs[i];
+        int k = place_of(run, member);
+        if (k < 0 || !is_missing(primary, run, (uint32_t)k) ||
+            !may_advance(primary, run, (uint32_t)k) ||
+            (count > 0 && run->origin_act != advance->act))
+            continue;
+        if (count++ == 0)
+            advance->act = run->origin_act;
+        primary->scratch[run->slot] = true;
+        if (!(run->known & 1u << k))
+            checks[advance->check_count++] =
+                (struct sync_check){.slot = run->slot, .ver = run->origin_ver};
+    }
+    return count;
+}
+
+static void note_advanced(struct primary *primary, uint32_t member, uint64_t sid)
+{
+    for (uint32_t i = 0; i < primary->run_count; i++) {
+        struct run *run = &primary->runs[i];
+        if (primary->scratch[run->slot])
+            note_open(run, (uint32_t)place_of(run, member), sid);
+    }
+}
+
+/* Advances what can be, to a member that can be reached. */
+static void advance_all(struct primary *primary, uint32_t member, struct moment now)
+{
+    const struct ally *ally = &primary->allies[member];
+    struct sync_check *checks = malloc(SLOT_COUNT * sizeof(*checks));
+    CHECK(checks != NULL);
+    for (uint32_t i = 0; i < ADVANCES_MAX; i++) {
+        struct sync_advance advance = {.slots = primary->scratch, .checks = checks};
+        if (gather(primary, member, &advance, checks) == 0)
+            break;
+        uint64_t sid =
+            sync_advance(primary->setup.sync, ally->peer, ally->generation, &advance, now);
+        if (sid == 0)
+            break;
+        note_advanced(primary, member, sid);
+    }
+    free(checks);
+}
+
+static void offer(struct primary *primary, struct run *run, uint32_t k, struct moment now)
+{
+    const struct ally *ally = &primary->allies[run->members[k]];
+    run->unfit |= (uint8_t)(1u << k);
+    note_open(run, k,
+              sync_offer(primary->setup.sync, run->slot, ally->peer, ally->generation,
+                         rank_of(run, k), now));
+}
+
+void primary_bring(struct primary *primary, struct moment now)
+{
+    bool is_waiting = false;
+    primary->is_bring_due = false;
+    for (uint32_t i = 0; i < primary->view->member_count; i++)
+        primary->allies[i].is_listed = false;
+    for (uint32_t i = 0; i < primary->run_count; i++) {
+        struct run *run = &primary->runs[i];
+        for (uint32_t k = 0; k < run->member_count; k++) {
+            struct ally *ally = &primary->allies[run->members[k]];
+            if (!is_missing(primary, run, k) || ally->is_listed || !may_advance(primary, run, k))
+                continue;
+            ally->is_listed = true;
+            if (sync_is_up(primary->setup.sync, ally->peer, ally->generation, now))
+                advance_all(primary, run->members[k], now);
+            else
+                is_waiting = true;
+        }
+    }
+    for (uint32_t i = 0; i < primary->run_count; i++) {
+        struct run *run = &primary->runs[i];
+        for (uint32_t k = 0; k < run->member_count; k++) {
+            const struct ally *ally = &primary->allies[run->members[k]];
+            bool waits = may_advance(primary, run, k) && is_waiting &&
+                         !sync_is_up(primary->setup.sync, ally->peer, ally->generation, now);
+            if (is_missing(primary, run, k) && !waits)
+                offer(primary, run, k, now);
+        }
+    }
+    if (is_waiting && primary->bring_ms > now.mono_ms + RETRY_MS)
+        primary->bring_ms = now.mono_ms + RETRY_MS; /* dialling is sync's; it is asked again */
+}
+
+/* The place of the session that an event is about, or -1 if that is no more. */
+static int session_of(const struct primary *primary, const struct run *run,
+                      const struct sync_event *event)
+{
+    for (uint32_t k = 0; k < run->member_count; k++)
+        if ((run->open & 1u << k) && run->sid[k] == event->sid &&
+            primary->allies[run->members[k]].peer == event->peer)
+            return (int)k;
+    return -1;
+}
+
+void primary_became(struct primary *primary, struct run *run, const struct sync_event *event)
+{
+    int k = session_of(primary, run, event);
+    if (k < 0)
+        return;
+    run->synced |= (uint8_t)(1u << k);
+    run->full &= (uint8_t) ~(1u << k);
+    primary_judge(primary, run);
+}
+
+static void pause_until(struct primary *primary, struct run *run, uint32_t k, uint64_t ms)
+{
+    run->paused |= (uint8_t)(1u << k);
+    if (run->retry_ms > ms)
+        run->retry_ms = ms;
+    if (primary->bring_ms > ms)
+        primary->bring_ms = ms;
+}
+
+void primary_ended(struct primary *primary, struct run *run, const struct sync_event *event,
+                   struct moment now)
+{
+    int place = session_of(primary, run, event);
+    if (place < 0)
+        return;
+    uint32_t k = (uint32_t)place;
+    bool was_offered = run->unfit & 1u << k;
+    run->open &= (uint8_t) ~(1u << k);
+    run->synced &= (uint8_t) ~(1u << k);
+    primary->is_bring_due = true;
+    switch (event->why) {
+    case SYNC_ENDED_NOSYNC:
+        run->unfit |= (uint8_t)(1u << k);
+        if (was_offered)
+            pause_until(primary, run, k, now.mono_ms + RETRY_MS);
+        break;
+    case SYNC_ENDED_FULL:
+        /* "the primary tries anew every 10 s" */
+        run->full |= (uint8_t)(1u << k);
+        pause_until(primary, run, k, now.mono_ms + RETRY_FULL_MS);
+        break;
+    case SYNC_ENDED_STRANGER:
+        primary->allies[run->members[k]].is_stranger = true;
+        break;
+    case SYNC_ENDED_SLOW:
+        pause_until(primary, run, k, now.mono_ms + RETRY_MS);
+        break;
+    default:
+        break;
+    }
+    primary_judge(primary, run);
+}
