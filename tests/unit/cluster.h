@@ -17,8 +17,8 @@
 
 #include <cmocka.h>
 
-#define CLUSTER_NODES_MAX  5
-#define CLUSTER_CONNS_MAX  96
+#define CLUSTER_NODES_MAX  6
+#define CLUSTER_CONNS_MAX  128
 #define CLUSTER_VALUE_MAX  (1024u * 1024)
 #define CLUSTER_TIMEOUT_MS 1000u
 
@@ -357,8 +357,8 @@ static inline void cluster_await_ring(struct cluster *cluster, uint32_t members)
     assert_true(cluster_has_ring(cluster, members));
 }
 
-/* So many nodes of one list that know each other. */
-static inline struct cluster *cluster_open_with(int count, const struct gossip_options *timers)
+/* So many places for nodes, none of which runs. */
+static inline struct cluster *cluster_make(int count, const struct gossip_options *timers)
 {
     struct cluster *cluster = calloc(1, sizeof(*cluster));
     CHECK(cluster != NULL);
@@ -372,8 +372,17 @@ static inline struct cluster *cluster_open_with(int count, const struct gossip_o
     for (int i = 0; i < count; i++) {
         cluster->places[i].cluster = cluster;
         cluster->places[i].number = i;
-        place_start_listed(&cluster->places[i]);
+        cluster->places[i].is_absent = true;
     }
+    return cluster;
+}
+
+/* So many nodes of one list that know each other. */
+static inline struct cluster *cluster_open_with(int count, const struct gossip_options *timers)
+{
+    struct cluster *cluster = cluster_make(count, timers);
+    for (int i = 0; i < count; i++)
+        place_start_listed(&cluster->places[i]);
     cluster_await_ring(cluster, (uint32_t)count);
     return cluster;
 }

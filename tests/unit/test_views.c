@@ -1,0 +1,519 @@
+/* Views: whole nodes that agree, in one process (cluster.h). */
+#include "server/core/views.h"
+
+#include "server/core/state.h"
+#include "tests/unit/cluster.h"
+
+/* ---- scenes ---- */
+
+static struct cluster *make_quick(int count)
+{
+    struct gossip_options timers;
+    CHECK(gossip_profile(SPAN_LITERAL("fast"), &timers));
+    return cluster_make(count, &timers);
+}
+
+static const struct view *view_at(const struct cluster *cluster, int node)
+{
+    return views_current(node_views(cluster->places[node].node));
+}
+
+static uint32_t epoch_at(const struct cluster *cluster, int node)
+{
+    return views_epoch(node_views(cluster->places[node].node));
+}
+
+static void pass(struct cluster *cluster, uint64_t ms)
+{
+    for (uint64_t passed = 0; passed < ms; passed += 5)
+        cluster_pass_ms(cluster, 5);
+}
+
+/* How a name stands in a node's view: its last generation. NULL: it is not there. */
+static const struct member *stands(const struct cluster *cluster, int node, int subject)
+{
+    const struct view *view = view_at(cluster, node);
+    const struct member *found = NULL;
+    for (uint32_t i = 0; view && i < view->member_count; i++)
+        if (strcmp(view->members[i].name, cluster->names[subject]) == 0)
+            found = &view->members[i];
+    return found;
+}
+
+static uint64_t list_start(struct cluster *cluster, int node, const char *list)
+{
+    place_start(&cluster->places[node], list);
+    return cluster->places[node].boot;
+}
+
+static enum views_outcome await(struct cluster *cluster, int node, uint64_t number,
+                                char why[VIEWS_WHY_BYTES_MAX])
+{
+    enum views_outcome outcome = VIEWS_UNDER_WAY;
+    for (int i = 0; i < 4000 && outcome == VIEWS_UNDER_WAY; i++) {
+        cluster_pass_ms(cluster, 5);
+        outcome = views_asked(node_views(cluster->places[node].node), number, why);
+    }
+    return outcome;
+}
+
+static void check_all(const struct cluster *cluster)
+{
+    for (int i = 0; i < cluster->count; i++)
+        if (cluster->places[i].node)
+            views_check(node_views(cluster->places[i].node));
+}
+
+/* ---- birth ---- */
+
+static void view_1_names_all_who_are_there(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make_quick(3);
+    for (int i = 0; i < 3; i++)
+        place_start_listed(&cluster->places[i]);
+    pass(cluster, 300); /* nobody is waited for */
+    for (int i = 0; i < 3; i++) {
+        const struct view *view = view_at(cluster, i);
+        assert_non_null(view);
+        assert_int_equal(view->epoch, 1);
+        assert_int_equal(view->member_count, 3);
+        assert_int_equal(view_voter_count(view), 3);
+        assert_true(view->cluster_id == view_at(cluster, 0)->cluster_id);
+        assert_true(views_may_lead(node_views(cluster->places[i].node)));
+    }
+    check_all(cluster);
+    cluster_close(cluster);
+}
+
+static void a_majority_of_the_lines_founds_and_the_rest_joins(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make_quick(5);
+    char text[VIEWS_WHY_BYTES_MAX];
+    place_start_listed(&cluster->places[1]);
+    place_start_listed(&cluster->places[4]);
+    pass(cluster, 5000);
+    assert_null(view_at(cluster, 1));
+    assert_true(views_awaits(node_views(cluster->places[1].node), text));
+    assert_string_equal(text, "waiting for 3 of 5 peers (2 here)");
+    assert_int_equal(place_logged(&cluster->places[1], " founding-awaits "), 1);
+    place_start_listed(&cluster->places[2]);
+    pass(cluster, 3000);
+    assert_non_null(view_at(cluster, 1));
+    assert_int_equal(view_at(cluster, 1)->member_count, 3);
+    assert_false(views_awaits(node_views(cluster->places[1].node), text));
+    uint64_t id = view_at(cluster, 1)->cluster_id;
+    place_start_listed(&cluster->places[0]);
+    place_start_listed(&cluster->places[3]);
+    cluster_await_ring(cluster, 5);
+    assert_true(view_at(cluster, 0)->cluster_id == id);
+    check_all(cluster);
+    cluster_close(cluster);
+}
+
+static void who_is_no_line_of_its_file_joins_and_never_founds(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make_quick(2);
+    list_start(cluster, 1, "10.0.0.1:11211\n");
+    pass(cluster, 3000);
+    assert_null(view_at(cluster, 1));
+    list_start(cluster, 0, "10.0.0.1:11211\n");
+    cluster_await_ring(cluster, 2);
+    assert_int_equal(stands(cluster, 0, 1)->role, ROLE_FULL);
+    cluster_close(cluster);
+}
+
+static void nothing_is_founded_while_two_files_differ(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make_quick(3);
+    list_start(cluster, 0, "10.0.0.1:11211\n10.0.0.2:11211\n10.0.0.3:11211\n");
+    list_start(cluster, 1, "10.0.0.1:11211\n10.0.0.2:11211\n");
+    pass(cluster, 5000);
+    assert_null(view_at(cluster, 0));
+    assert_null(view_at(cluster, 1));
+    assert_int_equal(place_logged(&cluster->places[0], " founding-refused "), 1);
+    assert_int_equal(place_logged(&cluster->places[1], " founding-refused "), 1);
+    struct view right;
+    struct peers_error error;
+    assert_int_equal(peers_parse(SPAN_LITERAL("10.0.0.1:11211\n10.0.0.2:11211\n10.0.0.3:11211\n"),
+                                 &right, &error),
+                     ERR_OK);
+    node_seed(cluster->places[1].node, &right, &right);
+    pass(cluster, 4000);
+    assert_non_null(view_at(cluster, 1));
+    assert_int_equal(epoch_at(cluster, 0), 1);
+    cluster_close(cluster);
+    view_close(&right);
+}
+
+static void without_a_state_file_nothing_is_founded_but_by_an_operators_word(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make_quick(1);
+    cluster->places[0].has_no_state = true;
+    place_start_listed(&cluster->places[0]);
+    pass(cluster, 3000);
+    assert_null(view_at(cluster, 0));
+    place_stop(&cluster->places[0]);
+    cluster->views.is_forming = true;
+    place_start_listed(&cluster->places[0]);
+    pass(cluster, 1500);
+    assert_non_null(view_at(cluster, 0));
+    cluster_close(cluster);
+}
+
+static void form_founds_with_those_that_answer(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make_quick(5);
+    place_start_listed(&cluster->places[2]);
+    cluster->views.is_forming = true;
+    place_start_listed(&cluster->places[3]);
+    pass(cluster, 4000);
+    assert_non_null(view_at(cluster, 3));
+    assert_int_equal(view_at(cluster, 3)->member_count, 2);
+    assert_int_equal(epoch_at(cluster, 2), 1);
+    cluster_close(cluster);
+}
+
+/* A's file lists A alone; B and C joined through it; A starts again and has lost its data. */
+static void a_state_file_that_names_a_cluster_never_founds(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make_quick(3);
+    list_start(cluster, 0, "10.0.0.1:11211\n");
+    pass(cluster, 200);
+    list_start(cluster, 1, "10.0.0.1:11211\n");
+    list_start(cluster, 2, "10.0.0.1:11211\n");
+    cluster_await_ring(cluster, 3);
+    uint64_t id = view_at(cluster, 1)->cluster_id;
+    place_stop(&cluster->places[0]);
+    list_start(cluster, 0, "10.0.0.1:11211\n");
+    cluster_await_ring(cluster, 3);
+    assert_true(view_at(cluster, 0)->cluster_id == id);
+    assert_true(epoch_at(cluster, 0) > 1);
+    assert_int_equal(stands(cluster, 1, 0)->generation, 2000);
+    cluster_close(cluster);
+}
+
+/* ---- members come and go ---- */
+
+static void a_killed_member_is_down_at_once(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    place_stop(&cluster->places[0]);
+    pass(cluster, 150);
+    for (int i = 1; i < 3; i++) {
+        assert_int_equal(epoch_at(cluster, i), 2);
+        assert_int_equal(stands(cluster, i, 0)->standing, STANDING_DOWN);
+        assert_int_equal(place_logged(&cluster->places[i], "10.0.0.1:11211 down"), 1);
+    }
+    pass(cluster, 5000); /* three hold the copies: nobody can take its place */
+    assert_int_equal(stands(cluster, 1, 0)->standing, STANDING_DOWN);
+    assert_int_equal(epoch_at(cluster, 1), 2);
+    check_all(cluster);
+    cluster_close(cluster);
+}
+
+static void a_dead_member_is_replaced_where_others_can_take_its_place(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(5);
+    place_stop(&cluster->places[3]);
+    pass(cluster, 1500);
+    assert_int_equal(stands(cluster, 0, 3)->standing, STANDING_DOWN);
+    pass(cluster, 2500);
+    assert_null(stands(cluster, 0, 3)); /* what it held is held elsewhere */
+    for (int i = 0; i < 5; i++)
+        assert_true(i == 3 || epoch_at(cluster, i) == epoch_at(cluster, 0));
+    check_all(cluster);
+    cluster_close(cluster);
+}
+
+static void a_minority_makes_no_view(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    place_stop(&cluster->places[0]);
+    place_stop(&cluster->places[1]);
+    pass(cluster, 8000);
+    assert_int_equal(epoch_at(cluster, 2), 1);
+    assert_int_equal(stands(cluster, 2, 0)->standing, STANDING_UP);
+    place_start_listed(&cluster->places[1]); /* its seat votes, whatever it has lost */
+    cluster_await_ring(cluster, 2);
+    place_start_listed(&cluster->places[0]);
+    cluster_await_ring(cluster, 3);
+    cluster_close(cluster);
+}
+
+static void when_all_start_again_together_the_cluster_goes_on(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    uint64_t id = view_at(cluster, 0)->cluster_id;
+    for (int i = 0; i < 3; i++)
+        place_stop(&cluster->places[i]);
+    for (int i = 0; i < 3; i++)
+        place_start_listed(&cluster->places[i]);
+    cluster_await_ring(cluster, 3);
+    assert_true(view_at(cluster, 2)->cluster_id == id);
+    assert_true(epoch_at(cluster, 2) > 1);
+    check_all(cluster);
+    cluster_close(cluster);
+}
+
+static void who_was_cut_off_takes_the_view_that_was_made_without_it(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    cluster->places[1].is_mute = true;
+    for (int i = 0; i < 8000 && epoch_at(cluster, 0) == 1; i++)
+        cluster_pass_ms(cluster, 5);
+    assert_int_equal(stands(cluster, 0, 1)->standing, STANDING_DOWN);
+    assert_int_equal(epoch_at(cluster, 1), 1);
+    cluster->places[1].is_mute = false;
+    cluster_await_ring(cluster, 3); /* the same generation: it has lost nothing */
+    assert_int_equal(stands(cluster, 0, 1)->generation, 1001);
+    cluster_close(cluster);
+}
+
+/* ---- state ---- */
+
+static void what_is_said_is_kept_before(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    for (int i = 0; i < 3; i++) {
+        struct state kept;
+        const char *why;
+        assert_int_equal(state_parse(buf_span(&cluster->places[i].state), &kept, &why), ERR_OK);
+        assert_int_equal(kept.view_count, 1);
+        assert_true(kept.cluster_id == view_at(cluster, i)->cluster_id);
+        state_close(&kept);
+    }
+    /* Of three one is dead and one cannot keep what it says: no majority. */
+    cluster->places[1].is_disk_full = true;
+    place_stop(&cluster->places[0]);
+    pass(cluster, 5000);
+    assert_int_equal(epoch_at(cluster, 2), 1);
+    assert_int_equal(place_logged(&cluster->places[1], " votes-no-more "), 1);
+    cluster_close(cluster);
+}
+
+/* ---- what people ask for ---- */
+
+static void a_leave_hands_over_before_it_ends(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(5);
+    node_leave(cluster->places[2].node);
+    for (int i = 0; i < 2000 && !cluster->places[2].has_ended; i++)
+        cluster_pass_ms(cluster, 5);
+    assert_true(cluster->places[2].has_ended);
+    assert_int_equal(cluster->places[2].end, NODE_END_LEFT);
+    assert_null(stands(cluster, 0, 2));
+    assert_null(stands(cluster, 2, 2)); /* it knows */
+    assert_int_equal(view_at(cluster, 0)->member_count, 4);
+    assert_true(place_logged(&cluster->places[0], "10.0.0.3:11211 leaving") == 1);
+    assert_true(place_logged(&cluster->places[0], "10.0.0.3:11211 leaver") == 1);
+    assert_int_equal(place_logged(&cluster->places[0], " member-left "), 1);
+    cluster_close(cluster);
+}
+
+static void where_too_few_would_remain_a_signal_stops(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    uint64_t begun_ms = cluster->now.mono_ms;
+    node_leave(cluster->places[0].node);
+    while (!cluster->places[0].has_ended && cluster->now.mono_ms < begun_ms + 5000)
+        cluster_pass_ms(cluster, 5);
+    assert_true(cluster->places[0].has_ended);
+    assert_true(cluster->now.mono_ms < begun_ms + 1000);
+    assert_int_equal(stands(cluster, 1, 0)->standing, STANDING_STOPPING);
+    assert_int_equal(stands(cluster, 1, 0)->role, ROLE_FULL); /* its place is kept */
+    pass(cluster, 4000);
+    assert_int_equal(stands(cluster, 1, 0)->standing, STANDING_STOPPING);
+    cluster_close(cluster);
+}
+
+static void those_that_all_stop_end_at_once(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    uint64_t begun_ms = cluster->now.mono_ms;
+    for (int i = 0; i < 3; i++)
+        node_leave(cluster->places[i].node);
+    for (int i = 0; i < 3; i++)
+        while (!cluster->places[i].has_ended && cluster->now.mono_ms < begun_ms + 5000)
+            cluster_pass_ms(cluster, 5);
+    assert_true(cluster->now.mono_ms < begun_ms + 1500);
+    cluster_close(cluster);
+}
+
+static void a_stop_that_would_cost_a_majority_waits_three_seconds(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(2);
+    uint64_t begun_ms = cluster->now.mono_ms;
+    node_leave(cluster->places[0].node);
+    while (!cluster->places[0].has_ended && cluster->now.mono_ms < begun_ms + 8000)
+        cluster_pass_ms(cluster, 5);
+    assert_in_range(cluster->now.mono_ms - begun_ms, 3000, 4000);
+    assert_int_equal(stands(cluster, 1, 0)->standing, STANDING_UP);
+    cluster_close(cluster);
+}
+
+static void an_operator_forgets_who_will_not_come_back(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    char why[VIEWS_WHY_BYTES_MAX];
+    uint64_t number;
+    struct views *views = node_views(cluster->places[2].node);
+    views_forget(views, SPAN_LITERAL("10.0.0.9:11211"), &number, cluster->now);
+    assert_int_equal(await(cluster, 2, number, why), VIEWS_REFUSED);
+    views_forget(views, span_of_string(cluster->names[0]), &number, cluster->now);
+    assert_int_equal(await(cluster, 2, number, why), VIEWS_REFUSED);
+    assert_non_null(strstr(why, "it is up"));
+    place_stop(&cluster->places[0]);
+    pass(cluster, 1000);
+    struct member lost = *stands(cluster, 2, 0);
+    assert_false(views_is_gone(views, &lost, cluster->now));
+    views_forget(views, span_of_string(cluster->names[0]), &number, cluster->now);
+    assert_int_equal(await(cluster, 2, number, why), VIEWS_DONE);
+    assert_true(!stands(cluster, 2, 0) || stands(cluster, 2, 0)->standing == STANDING_FORGOTTEN);
+    assert_int_equal(view_voter_count(view_at(cluster, 2)), 2);
+    pass(cluster, 2500);
+    assert_int_equal(count_up(view_at(cluster, 2)), 2);
+    cluster_close(cluster);
+}
+
+static void form_goes_on_with_the_members_that_answer(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(5);
+    char why[VIEWS_WHY_BYTES_MAX];
+    uint64_t number, id = view_at(cluster, 3)->cluster_id;
+    for (int i = 0; i < 3; i++)
+        place_stop(&cluster->places[i]);
+    pass(cluster, 6000);
+    assert_int_equal(epoch_at(cluster, 3), 1); /* no majority is left */
+    struct member lost = *stands(cluster, 3, 0);
+    views_form(node_views(cluster->places[3].node), &number, cluster->now);
+    assert_int_equal(await(cluster, 3, number, why), VIEWS_DONE);
+    assert_int_equal(place_logged(&cluster->places[3], "10.0.0.1:11211 forgotten"), 1);
+    assert_true(!stands(cluster, 3, 0) || stands(cluster, 3, 0)->standing == STANDING_FORGOTTEN);
+    pass(cluster, 2500);
+    for (int i = 3; i < 5; i++) {
+        assert_int_equal(epoch_at(cluster, i), epoch_at(cluster, 3));
+        assert_int_equal(stands(cluster, i, 4)->role, ROLE_FULL);
+        assert_int_equal(view_voter_count(view_at(cluster, i)), 2);
+        assert_true(view_at(cluster, i)->cluster_id == id);
+    }
+    assert_true(views_is_gone(node_views(cluster->places[3].node), &lost, cluster->now));
+    place_start_listed(&cluster->places[0]); /* it comes back, as a new member */
+    cluster_await_ring(cluster, 3);
+    check_all(cluster);
+    cluster_close(cluster);
+}
+
+/* ---- loss ---- */
+
+static void results_need_a_majority_heard_of_lately(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    struct views *views = node_views(cluster->places[0].node);
+    assert_false(views_has_fence(views, cluster->now));
+    views_want_fence(views, cluster->now);
+    cluster_settle(cluster);
+    assert_true(views_has_fence(views, cluster->now));
+    cluster->places[1].is_mute = cluster->places[2].is_mute = true;
+    cluster_pass_ms(cluster, 1990);
+    views_want_fence(views, cluster->now);
+    assert_true(views_has_fence(views, cluster->now));
+    cluster_pass_ms(cluster, 10);
+    assert_false(views_has_fence(views, cluster->now));
+    cluster->places[2].is_mute = false;
+    cluster_settle(cluster); /* the question of 10 ms ago is answered by one, and the own seat */
+    assert_true(views_has_fence(views, cluster->now));
+    cluster_close(cluster);
+}
+
+static void who_is_dead_for_a_majority_long_enough_is_gone(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    struct views *views = node_views(cluster->places[1].node);
+    place_stop(&cluster->places[2]);
+    cluster_await_ring(cluster, 2);
+    struct member lost = *stands(cluster, 1, 2);
+    uint64_t begun_ms = cluster->now.mono_ms;
+    while (!views_is_gone(views, &lost, cluster->now) && cluster->now.mono_ms < begun_ms + 20000)
+        cluster_pass_ms(cluster, 5);
+    assert_in_range(cluster->now.mono_ms - begun_ms, 5000, 6000);
+    struct member here = *stands(cluster, 1, 0);
+    assert_false(views_is_gone(views, &here, cluster->now));
+    cluster_close(cluster);
+}
+
+static void what_waits_goes_on_when_an_operator_gives_the_lost_up(void **state)
+{
+    (void)state;
+    struct gossip_options timers;
+    CHECK(gossip_profile(SPAN_LITERAL("fast"), &timers));
+    struct cluster *cluster = cluster_make(3, &timers);
+    cluster->views.on_loss = VIEWS_ON_LOSS_WAIT;
+    for (int i = 0; i < 3; i++)
+        place_start_listed(&cluster->places[i]);
+    cluster_await_ring(cluster, 3);
+    struct views *views = node_views(cluster->places[1].node);
+    char why[VIEWS_WHY_BYTES_MAX];
+    uint64_t number;
+    assert_true(views_has_fence(views, cluster->now)); /* there is none */
+    struct member lost = *stands(cluster, 1, 2);
+    views_accept_loss(views, span_of_string(cluster->names[2]), &number, cluster->now);
+    assert_int_equal(views_asked(views, number, why), VIEWS_REFUSED); /* it is alive */
+    place_stop(&cluster->places[2]);
+    pass(cluster, 9000);
+    assert_false(views_is_gone(views, &lost, cluster->now));
+    views_accept_loss(node_views(cluster->places[0].node), SPAN_LITERAL(""), &number, cluster->now);
+    cluster_settle(cluster);
+    assert_int_equal(views_asked(node_views(cluster->places[0].node), number, why), VIEWS_DONE);
+    assert_true(views_is_gone(views, &lost, cluster->now)); /* every member was told */
+    cluster_close(cluster);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(view_1_names_all_who_are_there),
+        cmocka_unit_test(a_majority_of_the_lines_founds_and_the_rest_joins),
+        cmocka_unit_test(who_is_no_line_of_its_file_joins_and_never_founds),
+        cmocka_unit_test(nothing_is_founded_while_two_files_differ),
+        cmocka_unit_test(without_a_state_file_nothing_is_founded_but_by_an_operators_word),
+        cmocka_unit_test(form_founds_with_those_that_answer),
+        cmocka_unit_test(a_state_file_that_names_a_cluster_never_founds),
+        cmocka_unit_test(a_killed_member_is_down_at_once),
+        cmocka_unit_test(a_dead_member_is_replaced_where_others_can_take_its_place),
+        cmocka_unit_test(a_minority_makes_no_view),
+        cmocka_unit_test(when_all_start_again_together_the_cluster_goes_on),
+        cmocka_unit_test(who_was_cut_off_takes_the_view_that_was_made_without_it),
+        cmocka_unit_test(what_is_said_is_kept_before),
+        cmocka_unit_test(a_leave_hands_over_before_it_ends),
+        cmocka_unit_test(where_too_few_would_remain_a_signal_stops),
+        cmocka_unit_test(those_that_all_stop_end_at_once),
+        cmocka_unit_test(a_stop_that_would_cost_a_majority_waits_three_seconds),
+        cmocka_unit_test(an_operator_forgets_who_will_not_come_back),
+        cmocka_unit_test(form_goes_on_with_the_members_that_answer),
+        cmocka_unit_test(results_need_a_majority_heard_of_lately),
+        cmocka_unit_test(who_is_dead_for_a_majority_long_enough_is_gone),
+        cmocka_unit_test(what_waits_goes_on_when_an_operator_gives_the_lost_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
