@@ -124,15 +124,27 @@ static void stream_in_open(struct sync *sync, struct sync_peer *peer, const stru
     peer->member = member_of(sync, link);
 }
 
-/* Takes what has come of this epoch before it was adopted.
+/* "a message of a lower one is refused with the receiver's epoch." */
+static void refuse_stale(struct sync *sync, struct link *link)
+{
+    struct reply *out = link_out(sync->links, link);
+    if (out)
+        message_append(out,
+                       &(struct message){.kind = MESSAGE_STALE, .STALE = {.epoch = sync->epoch}});
+}
+
+/* Takes what has come of this epoch before it was adopted; of one that was passed over, the sender
+ * is told.
  * errors  ERR_SYNTAX. */
 static enum err take_held(struct sync *sync, struct sync_peer *peer)
 {
     if (LIKELY(peer->held_epoch == 0) || peer->held_epoch > sync->epoch)
         return ERR_OK;
     enum err err = ERR_OK;
-    const struct link *link = links_find(sync->links, peer->held_conn);
-    if (peer->held_epoch == sync->epoch && link) {
+    struct link *link = links_find(sync->links, peer->held_conn);
+    if (link && peer->held_epoch < sync->epoch) {
+        refuse_stale(sync, link);
+    } else if (link) {
         stream_in_open(sync, peer, link);
         err = sync_receive(sync, peer, buf_span(&peer->held));
     }
@@ -180,15 +192,6 @@ static enum err take_streamed(struct sync *sync, const struct link *link,
         return ERR_OK; /* of a stream that is no more */
     peer->heard_ms = sync->now.mono_ms;
     return sync_source_answered(sync, peer, message);
-}
-
-/* "a message of a lower one is refused with the receiver's epoch." */
-static void refuse_stale(struct sync *sync, struct link *link)
-{
-    struct reply *out = link_out(sync->links, link);
-    if (out)
-        message_append(out,
-                       &(struct message){.kind = MESSAGE_STALE, .STALE = {.epoch = sync->epoch}});
 }
 
 enum err sync_message(struct sync *sync, struct link *link, const struct message *message,

@@ -37,6 +37,7 @@ struct side {
     struct store *store;
     struct links links;
     struct sync *sync;
+    uint32_t stale_epoch; /* of the last STALE that it was told; 0: none */
 };
 
 /* A connection: end 0 is who dialled. */
@@ -305,7 +306,9 @@ static inline void take_message(struct side *side, struct conn_id conn,
     if (message->kind == MESSAGE_STREAM || message->kind == MESSAGE_STREAMED) {
         assert_non_null(link);
         assert_int_equal(sync_message(side->sync, link, message, now), ERR_OK);
-    } else if (message->kind != MESSAGE_STALE) {
+    } else if (message->kind == MESSAGE_STALE) {
+        side->stale_epoch = message->STALE.epoch;
+    } else {
         links_handshake(&side->links, link, conn, message, 0, now);
     }
     tell_news(side);

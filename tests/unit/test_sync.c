@@ -438,6 +438,29 @@ static void a_stream_of_a_lower_epoch_is_stale(void **state)
     settle(scene);
     assert_true(acked_of(source, SLOT, 1) < version);
     assert_true(store_ver(backup->store, SLOT) == 0);
+    assert_int_equal(source->stale_epoch, scene->epoch + 1);
+    scene_close(scene);
+}
+
+static void a_stream_of_an_epoch_that_is_passed_over_is_stale(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(26);
+    struct side *source = led_scene(scene), *backup = &scene->sides[1];
+    scene_place(scene, 0);
+    scene->epoch++;
+    side_seal(source, scene->epoch);
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    assert_int_equal(source->stale_epoch, 0);
+    scene->epoch++;
+    scene_place(scene, 0);
+    scene->rings[scene->epoch % 2] = scene->rings[(scene->epoch + 1) % 2];
+    side_seal(backup, scene->epoch);
+    settle(scene);
+    assert_int_equal(source->stale_epoch, scene->epoch);
+    assert_int_equal(state_of(source, SLOT, 1), SYNC_OFFERED);
+    assert_false(sync_is_received(backup->sync, SLOT));
     scene_close(scene);
 }
 
@@ -1073,6 +1096,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(who_refuses_takes_no_session),
         cmocka_unit_test(a_stream_of_a_view_not_adopted_yet_waits_for_it),
         cmocka_unit_test(a_stream_of_a_lower_epoch_is_stale),
+        cmocka_unit_test(a_stream_of_an_epoch_that_is_passed_over_is_stale),
         cmocka_unit_test(sealing_ends_everything_without_a_word),
         cmocka_unit_test(advance_means_every_slot_that_is_the_same_and_no_other),
         cmocka_unit_test(one_advance_and_one_acknowledgement_whatever_the_number_of_slots),
