@@ -41,8 +41,10 @@ void node_place(struct node *node, struct op *op)
     op->key.bytes = op->request.key;
     op->key.position = digest_position(&op->digest);
     op->leader = route_leader(&node->route, op->key.position);
-    if (op->leader == PEER_SELF)
-        store_prefetch_slot(node->store, &op->key);
+    if (op->leader != PEER_SELF)
+        return;
+    store_prefetch_slot(node->store, &op->key);
+    sync_prefetch_slot(node->sync, position_slot(op->key.position));
 }
 
 /* A client that follows the ring has asked a node that does not lead the key: if the ring is not
@@ -280,16 +282,22 @@ static bool is_local(const struct op *op)
 /* Asks for the places in their tables of the keys of ops from … to - 1. */
 static void prefetch_tables(const struct node *node, uint32_t from, uint32_t to)
 {
-    for (uint32_t i = from; i < to && i < node->batch_count; i++)
-        if (is_local(&node->batch[i]))
-            store_prefetch_table(node->store, &node->batch[i].key);
+    for (uint32_t i = from; i < to && i < node->batch_count; i++) {
+        if (!is_local(&node->batch[i]))
+            continue;
+        store_prefetch_table(node->store, &node->batch[i].key);
+        sync_prefetch_first(node->sync, position_slot(node->batch[i].key.position));
+    }
 }
 
 static void prefetch_items(const struct node *node, uint32_t from, uint32_t to)
 {
-    for (uint32_t i = from; i < to && i < node->batch_count; i++)
-        if (is_local(&node->batch[i]))
-            store_prefetch_item(node->store, &node->batch[i].key);
+    for (uint32_t i = from; i < to && i < node->batch_count; i++) {
+        if (!is_local(&node->batch[i]))
+            continue;
+        store_prefetch_item(node->store, &node->batch[i].key);
+        sync_prefetch_rest(node->sync, position_slot(node->batch[i].key.position));
+    }
 }
 
 /* Brings the memory of the keys behind op i near, in stages: a table's line so many requests before
