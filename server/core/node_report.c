@@ -56,11 +56,39 @@ static void fill_view(const struct node *node, struct node_status *status)
     member_list_close(&list);
 }
 
+/* Each slot led is one of three: not served, served with every copy there is to be, served without.
+ */
 static void fill_slots(const struct node *node, struct node_status *status)
 {
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-        status->slots_led += node->route.leader[slot] == PEER_SELF;
-    status->slots_whole = status->slots_led;
+    struct primary_counts counts;
+    primary_count(&node->primary, &counts);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        const struct run *run = primary_run(&node->primary, slot);
+        if (!run)
+            continue;
+        enum serving serving = primary_serving(&node->primary, slot);
+        uint8_t backups = (uint8_t)((1u << run->backup_count) - 1);
+        status->slots_led++;
+        if (serving == SERVING_NOT || serving == SERVING_FULL)
+            status->slots_unavailable++;
+        else if ((run->synced & backups) == backups)
+            status->slots_whole++;
+        else
+            status->slots_under_replicated++;
+    }
+    status->slots_full = counts.full;
+    status->losses = node->primary.loss_count;
+}
+
+static void fill_progress(const struct node *node, struct node_status *status)
+{
+    struct sync_progress progress;
+    sync_progress_sum(node->sync, &progress);
+    status->transfers_in = progress.receiving;
+    status->transfers_out = progress.queued + progress.sending;
+    status->items_left = progress.items_left;
+    status->bytes_left = progress.bytes_left;
+    status->eta_ms = progress.eta_ms;
 }
 
 void node_run_status(const struct node *node, struct reply *out)
@@ -86,10 +114,29 @@ void node_run_status(const struct node *node, struct reply *out)
              node->options.views.on_loss == VIEWS_ON_LOSS_WAIT ? "wait" : "recover");
     fill_view(node, &status);
     fill_slots(node, &status);
+    fill_progress(node, &status);
     node_status_format(&status, &json);
     admin_report(out, buf_span(&json));
     node_status_close(&status);
     buf_close(&json);
+}
+
+static void fill_transfer(const struct node *node, uint32_t peer, struct node_transfer *transfer)
+{
+    struct sync_progress progress;
+    sync_progress(node->sync, peer, &progress);
+    *transfer = (struct node_transfer){.queued = progress.queued,
+                                       .sending = progress.sending,
+                                       .synced = progress.synced,
+                                       .receiving = progress.receiving,
+                                       .received = progress.received,
+                                       .items_sent = progress.items_sent,
+                                       .bytes_sent = progress.bytes_sent,
+                                       .items_left = progress.items_left,
+                                       .bytes_left = progress.bytes_left,
+                                       .bytes_s = progress.bytes_s,
+                                       .eta_ms = progress.eta_ms};
+    snprintf(transfer->peer, sizeof(transfer->peer), "%s", links_name(&node->links, peer));
 }
 
 void node_run_transfers(const struct node *node, struct reply *out)
@@ -97,8 +144,16 @@ void node_run_transfers(const struct node *node, struct reply *out)
     struct buf json = {0};
     struct node_transfers transfers = {.epoch = views_epoch(node->views)};
     snprintf(transfers.name, sizeof(transfers.name), "%s", node->options.name);
+    uint32_t peer = 0, count = 0;
+    while ((peer = sync_next_peer(node->sync, peer)) != PEER_NONE)
+        count++;
+    transfers.peers = calloc(count + 1, sizeof(*transfers.peers));
+    CHECK(transfers.peers != NULL);
+    for (peer = 0; (peer = sync_next_peer(node->sync, peer)) != PEER_NONE;)
+        fill_transfer(node, peer, &transfers.peers[transfers.count++]);
     node_transfers_format(&transfers, &json);
     admin_report(out, buf_span(&json));
+    node_transfers_close(&transfers);
     buf_close(&json);
 }
 
@@ -132,19 +187,51 @@ static void fill_copy(const struct node *node, const struct store_key *key, stru
     copy->bytes = found == STORE_ITEM ? item.value.len : 0;
 }
 
+static bool is_in_group(const struct ring *ring, uint32_t slot, uint32_t member)
+{
+    for (uint32_t i = 0; ring && member != VIEW_NOBODY && i < ring->group_size; i++)
+        if (ring->group[slot][i] == member)
+            return true;
+    return false;
+}
+
+/* What this node is to a slot, and how far it is with it. */
+static void fill_role(const struct node *node, struct node_copy *copy)
+{
+    static const char *const phases[] = {[RUN_COLLECTING] = "collecting",
+                                         [RUN_PULLING] = "pulling",
+                                         [RUN_LEADING] = "leading",
+                                         [RUN_ACTIVE] = "active"};
+    const struct run *run = primary_run(&node->primary, copy->slot);
+    uint32_t self = views_self(node->views);
+    const char *role = "none", *phase = "";
+    bool is_synced = sync_is_received_synced(node->sync, copy->slot);
+    if (run)
+        role = "primary";
+    else if (is_in_group(views_ring(node->views, copy->epoch), copy->slot, self))
+        role = "backup";
+    else if (is_in_group(views_next_ring(node->views), copy->slot, self))
+        role = "learner";
+    if (run)
+        phase = phases[run->state];
+    else if (strcmp(role, "none") != 0)
+        phase = is_synced ? "synced" : "behind";
+    snprintf(copy->role, sizeof(copy->role), "%s", role);
+    snprintf(copy->phase, sizeof(copy->phase), "%s", phase);
+    primary_awaits(&node->primary, copy->slot, copy->awaits, sizeof(copy->awaits));
+}
+
 void node_run_copy(struct node *node, const struct op *op, struct reply *out)
 {
     struct digest digest;
     struct buf json = {0};
     digest_of(op->request.key, &digest);
     struct store_key key = {.bytes = op->request.key, .position = digest_position(&digest)};
-    uint32_t slot = position_slot(key.position);
-    bool is_led = node->route.leader[slot] == PEER_SELF;
-    struct node_copy copy = {
-        .generation = node->options.generation, .epoch = views_epoch(node->views), .slot = slot};
+    struct node_copy copy = {.generation = node->options.generation,
+                             .epoch = views_epoch(node->views),
+                             .slot = position_slot(key.position)};
     snprintf(copy.name, sizeof(copy.name), "%s", node->options.name);
-    snprintf(copy.role, sizeof(copy.role), "%s", is_led ? "primary" : "none");
-    snprintf(copy.phase, sizeof(copy.phase), "%s", is_led ? "active" : "");
+    fill_role(node, &copy);
     fill_copy(node, &key, &copy);
     node_copy_format(&copy, &json);
     admin_report(out, buf_span(&json));
