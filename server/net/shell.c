@@ -262,26 +262,29 @@ static void env_end(void *arg, enum node_end why)
     shell->end = why;
 }
 
-/* The first step of a stop: clients are served what they have asked for, and no more. Other nodes
- * notice nothing yet. */
-static void drain(struct shell *shell, int signal_number)
+/* The first step of a stop: the node leaves the cluster, and serves everybody as before meanwhile,
+ * by what the others lead; env_end follows. */
+static void leave(struct shell *shell, int signal_number)
 {
     struct turn *turn = &shell->turn;
-    log_line(turn->log, turn->now, LOG_INFO, "draining", "signal=%d connections=%u", signal_number,
+    log_line(turn->log, turn->now, LOG_INFO, "leaving", "signal=%d connections=%u", signal_number,
              turn->client_count);
-    turn->is_draining = true;
-    shell->step_by_ms = turn->now.mono_ms + shell->options.drain_timeout_ms;
-    conns_finish(turn, true);
-}
-
-/* The second: the node leaves the cluster; env_end follows. */
-static void leave(struct shell *shell)
-{
-    struct turn *turn = &shell->turn;
-    turn_begin(turn);
     shell->is_leaving = true;
     shell->step_by_ms = turn->now.mono_ms + shell->options.leave_timeout_ms;
     node_leave(turn->node);
+}
+
+/* The second: nobody new is taken, clients are served what they have asked for, and no more. */
+static void drain(struct shell *shell)
+{
+    struct turn *turn = &shell->turn;
+    turn_begin(turn);
+    log_line(turn->log, turn->now, LOG_INFO, "draining", "connections=%u", turn->client_count);
+    turn->is_draining = true;
+    shell->step_by_ms = turn->now.mono_ms + shell->options.drain_timeout_ms;
+    listener_close(shell->listener);
+    shell->listener = NULL;
+    conns_finish(turn, true);
 }
 
 /* The last: the node has left or will not. What other nodes have asked for is answered, then
@@ -300,7 +303,8 @@ static void stop(struct shell *shell)
              "reason=\"%s\" connections=%u", reason, turn->client_count);
     turn->is_draining = turn->is_stopping = true;
     shell->step_by_ms = turn->now.mono_ms + shell->options.drain_timeout_ms;
-    listener_close(shell->listener);
+    if (shell->listener)
+        listener_close(shell->listener);
     shell->listener = NULL;
     conns_finish(turn, false);
 }
@@ -312,10 +316,11 @@ static bool step(struct shell *shell)
     bool is_late = turn->now.mono_ms >= shell->step_by_ms;
     if (turn->is_stopping)
         return false;
-    if (shell->has_ended || (shell->is_leaving && is_late))
+    bool is_duplicate = shell->has_ended && shell->end == NODE_END_DUPLICATE;
+    if (is_duplicate || (turn->is_draining && (turn->client_count == 0 || is_late)))
         stop(shell);
-    else if (turn->is_draining && !shell->is_leaving && (turn->client_count == 0 || is_late))
-        leave(shell);
+    else if (!turn->is_draining && (shell->has_ended || (shell->is_leaving && is_late)))
+        drain(shell);
     else
         return false;
     return true;
@@ -331,11 +336,11 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
         log_stats(shell);
     } else if (number == SIGHUP) {
         shell->options.reload(shell->options.arg);
-    } else if (turn->is_draining) {
+    } else if (shell->is_leaving || turn->is_draining) {
         log_line(turn->log, turn->now, LOG_WARN, "stopped", "reason=\"second signal\"");
         _exit(128 + (int)number);
     } else {
-        drain(shell, (int)number);
+        leave(shell, (int)number);
     }
 }
 

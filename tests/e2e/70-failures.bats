@@ -157,7 +157,7 @@ refused_often() {
     pids+=("$!")
     wait_until 5 in_flight "${ports[0]}"
     kill -TERM "${members[0]}"
-    wait_until 5 grep -qE ' (draining|stopping) ' "$BATS_TEST_TMPDIR/member0.log"
+    wait_until 5 grep -qE ' (leaving|draining|stopping) ' "$BATS_TEST_TMPDIR/member0.log"
     kill -TERM "${members[0]}"
     ended_within 5 "${members[0]}"
     [ "$status" -eq 143 ]
