@@ -103,12 +103,13 @@ class Server:
 
 
 def start_dht(folder, port=None, peers=None, is_pinned=True):
+    """One of several, if there are peers: then nobody is waited for (wait_founded does)."""
     port = port or free_port()
     path = pathlib.Path(folder, f"peers-{port}.txt")
     path.write_text("".join(f"127.0.0.1:{peer}\n" for peer in peers or [port]))
     return Server("dht", [DHT_SERVER, str(path), str(port), "-m", MEMORY_MIB, "-c", CONNECTIONS_MAX,
                           "--state-dir", str(pathlib.Path(folder, f"state-{port}"))], port, folder,
-                  is_pinned=is_pinned, is_killed=peers is not None)
+                  None if peers else MEMCACHED_ASK, is_pinned=is_pinned, is_killed=peers is not None)
 
 
 def wait_founded(servers, limit_s=START_LIMIT_S):
@@ -118,7 +119,7 @@ def wait_founded(servers, limit_s=START_LIMIT_S):
     while time.monotonic() < deadline:
         told = subprocess.run([KVCLI, "-s", names, "--json", "status"], stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL, check=False)
-        if told.returncode == 0 and len(json.loads(told.stdout)["members"]) == len(servers):
+        if told.returncode == 0 and len(json.loads(told.stdout)["nodes"]) == len(servers):
             return
         time.sleep(0.05)
     raise RuntimeError(f"no cluster of {len(servers)} nodes after {limit_s} s")

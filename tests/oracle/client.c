@@ -340,6 +340,22 @@ static void attempt_end(struct client *client, enum outcome outcome, enum attemp
     }
 }
 
+static void count_wording(struct totals *totals, const char *answer)
+{
+    char text[WORDING_BYTES_MAX];
+    answer += strlen("SERVER_ERROR ");
+    size_t bytes = strcspn(answer, "0123456789\r\n\"\\");
+    snprintf(text, sizeof(text), "%.*s", (int)bytes, answer);
+    for (size_t at = 0; at < WORDINGS_MAX; at++) {
+        struct wording *wording = &totals->wordings[at];
+        if (wording->count > 0 && strcmp(wording->text, text) != 0)
+            continue;
+        memcpy(wording->text, text, sizeof(text));
+        wording->count++;
+        return;
+    }
+}
+
 static void complain(struct client *client, const char *what)
 {
     struct totals *totals = &client->shared->totals;
@@ -382,8 +398,8 @@ static enum outcome read_answer(struct client *client)
     for (size_t at = 0; at < ARRAY_COUNT(ANSWERS); at++)
         if (strcmp(answer, ANSWERS[at].text) == 0)
             return ANSWERS[at].outcome;
-    if (strncmp(answer, "SERVER_ERROR", 12) == 0) {
-        complain(client, answer);
+    if (strncmp(answer, "SERVER_ERROR ", 13) == 0) {
+        count_wording(&client->shared->totals, answer);
         return strncmp(answer, "SERVER_ERROR outcome unknown", 28) == 0 ? OUTCOME_UNKNOWN
                                                                         : OUTCOME_NOT_DONE;
     }
@@ -474,7 +490,8 @@ void client_tick(struct client *client, uint64_t now)
         unreached(client, now);
         break;
     case CLIENT_PAUSING:
-        if (now > client->operation.begin_ns + RETRY_LIMIT_NS || client->shared->is_ending) {
+        if (now > client->operation.begin_ns + RETRY_LIMIT_NS ||
+            (client->shared->is_ending && !client->was_unknown)) {
             /* Nobody can be had: this attempt never left. */
             operation_end(client, client->was_unknown ? OUTCOME_UNKNOWN : OUTCOME_NOT_DONE, now);
         } else {

@@ -23,12 +23,20 @@
 #define RETRY_LIMIT_NS    20000000000ull /* of an operation with a request id */
 #define ANSWER_BYTES_MAX  16384u
 #define REQUEST_BYTES_MAX 1024u
+#define WORDING_BYTES_MAX 64u
+#define WORDINGS_MAX      16u
 #define LIST_BYTES_MAX    4000u /* a list that long is only read */
 
 struct node {
     const char *name; /* host:port */
     struct sockaddr_in address;
     uint64_t avoided_until_ns;
+};
+
+/* How often a refusal was worded so, up to its first digit. */
+struct wording {
+    char text[WORDING_BYTES_MAX];
+    uint64_t count;
 };
 
 /* What came of first attempts and of their retries. */
@@ -48,7 +56,8 @@ struct totals {
     uint64_t repeated_ids;       /* attempts with a request id that had been sent before */
     uint64_t wrong;              /* answers that are no answer to what was asked */
     uint64_t refused_slowest_ns; /* of answers that are no success: from the request to them */
-    char complaint[160];         /* the last answer that was a refusal, or wrong */
+    char complaint[160];         /* the last answer that was none to what was asked */
+    struct wording wordings[WORDINGS_MAX];
 };
 
 struct load_options {

@@ -285,7 +285,11 @@ static void print_totals(struct load *load)
     printf(", \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"p999_ms\": %.3f, \"max_ms\": %.3f",
            latency_ms(shared, 0.5), latency_ms(shared, 0.99), latency_ms(shared, 0.999),
            latency_ms(shared, 1));
-    printf(", \"complaint\": \"");
+    printf(", \"refusals\": {");
+    for (size_t at = 0; at < WORDINGS_MAX && totals->wordings[at].count > 0; at++)
+        printf("%s\"%s\": %" PRIu64, at > 0 ? ", " : "", totals->wordings[at].text,
+               totals->wordings[at].count);
+    printf("}, \"complaint\": \"");
     for (const char *at = totals->complaint; *at != '\0'; at++)
         if (*at >= ' ' && *at < 127 && *at != '"' && *at != '\\')
             putchar(*at);

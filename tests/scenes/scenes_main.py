@@ -4,6 +4,7 @@
 import argparse
 import os
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -44,7 +45,7 @@ def play(on, name, number):
         return True
     except stage.Wrong as text:
         verdict, wrong = "not ok", str(text)
-    except (RuntimeError, OSError, KeyError, TypeError, ValueError) as text:
+    except (RuntimeError, OSError, LookupError, TypeError, ValueError, subprocess.SubprocessError) as text:
         verdict, wrong = "not ok", f"{type(text).__name__}: {text}"
         traceback.print_exc()
     print(f"{verdict} {number} - {name}: {sentence(name)}")

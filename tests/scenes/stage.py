@@ -184,11 +184,11 @@ class Stage:
 
     def holders(self, key):
         """Numbers of the nodes that hold an item of the key."""
-        return sorted(self.number(copy["node"]) for copy in self.where(key) if copy["state"] == "item")
+        return sorted(self.number(copy["node"]) for copy in self.where(key) if copy.get("state") == "item")
 
     def group(self, key):
         """Numbers of the nodes of the key's group, its primary first."""
-        copies = sorted(self.where(key), key=lambda copy: not copy["is_primary"])
+        copies = sorted(self.where(key), key=lambda copy: copy.get("role") != "primary")
         return [self.number(copy["node"]) for copy in copies]
 
     def wait(self, limit, condition, what):
@@ -201,12 +201,14 @@ class Stage:
         return time.monotonic() - began
 
     def is_replicated(self, members):
-        """Whether every slot has all its copies, on so many full members that are up."""
+        """Whether every slot has all its copies, on so many full members that are up, and nothing moves."""
         status = self.status(check=False)
-        if status is None or status["slots_under_replicated"] or status["slots_unavailable"]:
+        if status is None or status["under_replicated"] or status["unavailable"]:
             return False
-        up = [member for member in status["members"] if member["role"] == "full" and member["standing"] == "up"]
-        return len(up) == members and len(status["members"]) == members
+        settled = [node for node in status["nodes"]
+                   if node["role"] == "full" and node["standing"] == "up" and not node["leaving"]]
+        return len(settled) == members and len(status["nodes"]) == members and \
+            sum(node.get("led") or 0 for node in settled) == 16384
 
     def wait_well(self, members=None, limit=WELL_LIMIT_S):
         members = members or len(self.numbers())
@@ -214,9 +216,13 @@ class Stage:
             return self.wait(limit, lambda: self.is_replicated(members), f"{members} members, fully replicated")
         except Wrong as wrong:
             status = self.status(check=False) or {}
-            brief = {key: value for key, value in status.items() if key != "members"}
-            raise Wrong(f"{wrong}: {json.dumps(brief)[:400]} members "
-                        f"{[(m['name'], m['role'], m['standing']) for m in status.get('members', [])]}") from None
+            brief = {key: value for key, value in status.items() if key != "nodes"}
+            nodes = [(node["name"], node["role"], node["standing"]) for node in status.get("nodes", [])]
+            raise Wrong(f"{wrong}: {json.dumps(brief)[:600]} nodes {nodes}") from None
+
+    def items(self):
+        """Held in all copies together."""
+        return sum(node["items"] for node in self.status()["nodes"])
 
     # ---- asking ----------------------------------------------------------------------------------
 
@@ -257,7 +263,7 @@ class Stage:
 
     def groups_of(self, keys):
         """Of each key the numbers of the nodes of its group, as the view has them now."""
-        members = [member["name"] for member in self.status()["members"] if member["role"] == "full"]
+        members = [node["name"] for node in self.status()["nodes"] if node["role"] == "full"]
         peers = os.path.join(self.folder, "members.txt")
         with open(peers, "w", encoding="utf-8") as file:
             file.write("".join(f"{name}\n" for name in members))
@@ -313,7 +319,7 @@ class Stage:
         sweep = self.load(f"sweep{len(self.loads)}", "--sweep", "--clients", "32", *keys, nodes=self.numbers())
         sweep.process.wait(timeout=120)
         totals = sweep.stop()
-        expect(totals["NOT_DONE"] == 0, f"{totals['NOT_DONE']} keys cannot be read: {totals['complaint']}")
+        expect(totals["NOT_DONE"] == 0, f"{totals['NOT_DONE']} keys cannot be read: {totals['refusals']}")
         return totals
 
     def judge(self):
