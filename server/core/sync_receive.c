@@ -467,34 +467,31 @@ static void take_skipped(struct sync *sync, struct sync_peer *peer,
         give_up(sync, peer, change->slot, true);
 }
 
-/* Records looked at together: the memory of all their keys is asked for, in stages, before the
- * first is applied. Beyond 32 there is nothing more to hide. */
-#define GROUP_MAX 32u
+/* Records looked at together, so that the memory of their keys is asked for in stages ahead of its
+ * use: slots, then tables, then items, these a few at a time: more would wait for each other. */
+#define GROUP_MAX   32u
+#define ITEMS_AHEAD 8u
 
 struct group {
     struct record records[GROUP_MAX];
     uint32_t count;
 };
 
-static struct store_key key_of(const struct record *record)
-{
-    return (struct store_key){.bytes = record->CHANGE.key, .position = record->CHANGE.position};
-}
+typedef void prefetch_fn(const struct store *store, const struct store_key *key);
 
-static void prefetch(const struct sync *sync, const struct group *group,
-                     void (*stage)(const struct store *store, const struct store_key *key))
+static void prefetch(const struct sync *sync, const struct group *group, uint32_t from, uint32_t to,
+                     prefetch_fn *stage)
 {
-    for (uint32_t i = 0; i < group->count; i++) {
-        struct store_key key = key_of(&group->records[i]);
-        if (group->records[i].kind == RECORD_CHANGE)
-            stage(sync->store, &key);
+    for (uint32_t i = from; i < to && i < group->count; i++) {
+        if (group->records[i].kind != RECORD_CHANGE)
+            continue;
+        const struct record_CHANGE *change = &group->records[i].CHANGE;
+        stage(sync->store, &(struct store_key){.bytes = change->key, .position = change->position});
     }
 }
 
-static void prefetch_all(const struct sync *sync, const struct group *group)
+static void prefetch_slots(const struct sync *sync, const struct group *group)
 {
-    if (group->count < 2)
-        return;
     for (uint32_t i = 0; i < group->count; i++) {
         if (group->records[i].kind != RECORD_CHANGE)
             continue;
@@ -502,15 +499,19 @@ static void prefetch_all(const struct sync *sync, const struct group *group)
         __builtin_prefetch(&sync->receiving[slot]);
         copy_prefetch(sync->store, slot);
     }
-    prefetch(sync, group, store_prefetch_slot);
-    prefetch(sync, group, store_prefetch_table);
-    prefetch(sync, group, store_prefetch_item);
+    prefetch(sync, group, 0, group->count, store_prefetch_slot);
 }
 
 static enum err apply_group(struct sync *sync, struct sync_peer *peer, struct group *group)
 {
-    prefetch_all(sync, group);
+    if (group->count > 1) {
+        prefetch_slots(sync, group);
+        prefetch(sync, group, 0, group->count, store_prefetch_table);
+        prefetch(sync, group, 0, ITEMS_AHEAD, store_prefetch_item);
+    }
     for (uint32_t i = 0; i < group->count; i++) {
+        if (i % ITEMS_AHEAD == 0)
+            prefetch(sync, group, i + ITEMS_AHEAD, i + 2 * ITEMS_AHEAD, store_prefetch_item);
         enum err err = take_record(sync, peer, &group->records[i]);
         if (err)
             return err;
