@@ -492,13 +492,9 @@ static void prefetch(const struct sync *sync, const struct group *group, uint32_
 
 static void prefetch_slots(const struct sync *sync, const struct group *group)
 {
-    for (uint32_t i = 0; i < group->count; i++) {
-        if (group->records[i].kind != RECORD_CHANGE)
-            continue;
-        uint32_t slot = group->records[i].CHANGE.slot % SLOT_COUNT;
-        __builtin_prefetch(&sync->receiving[slot]);
-        copy_prefetch(sync->store, slot);
-    }
+    for (uint32_t i = 0; i < group->count; i++)
+        if (group->records[i].kind == RECORD_CHANGE)
+            __builtin_prefetch(&sync->receiving[group->records[i].CHANGE.slot % SLOT_COUNT]);
     prefetch(sync, group, 0, group->count, store_prefetch_slot);
 }
 

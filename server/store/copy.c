@@ -28,11 +28,6 @@ const struct copy *store_copy(struct store *store, uint32_t number)
     return settle(store, number);
 }
 
-void copy_prefetch(const struct store *store, uint32_t number)
-{
-    __builtin_prefetch(&store->copies[number]);
-}
-
 uint64_t store_ver(const struct store *store, uint32_t number)
 {
     CHECK(number < SLOT_COUNT);

@@ -34,8 +34,6 @@ struct copy {
 
 /* The copy of a slot. borrows: until the next call that may change the store. */
 const struct copy *store_copy(struct store *store, uint32_t slot);
-/* Brings near what copy_is_next and the writes of a synced backup look at. A hint only. */
-void copy_prefetch(const struct store *store, uint32_t slot);
 /* The end of the copy's lineage as a version; 0 for none. */
 uint64_t store_ver(const struct store *store, uint32_t slot);
 
