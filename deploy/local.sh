@@ -11,7 +11,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || exit 1
 . "$here/process.sh"
 
 readonly nodes_max=1000
-readonly listen_limit_ms=15000 leave_limit_ms=35000 kill_limit_ms=10000
+readonly listen_limit_ms=15000 serve_limit_ms=5000 leave_limit_ms=35000 kill_limit_ms=10000
 
 usage() {
     cat <<'TEXT'
@@ -21,7 +21,9 @@ Nodes are numbered from 1; N… may be numbers and ranges like 3-7.
 
   up [COUNT]         run nodes 1 to COUNT; those that run already are left alone. The
                      first up writes peers.txt with all its nodes; a later one with a
-                     higher COUNT starts nodes that join and stand in no peers.txt
+                     higher COUNT starts nodes that join and stand in no peers.txt.
+                     Waits until those it started serve, some seconds at most: without a
+                     majority they wait on (kvcli status says for whom)
   prepare COUNT      make the machines of nodes 1 to COUNT, and start none
   down               end all nodes, remove their namespaces; the logs are kept
   status             a line a node; exit code 0 if all run, 1 if not, 3 if there is no cluster
@@ -281,9 +283,10 @@ wait_launched() {
     process_signal "$dir/$1/process" KILL
 }
 
-# launch_all N…: those of them that do not run.
+# launch_all N…: those of them that do not run; sets started.
 launch_all() {
-    local node started=()
+    local node
+    started=()
     declare -gA log_offset=()
     for node in "$@"; do
         process_find "$dir/$node/process" && continue
@@ -292,6 +295,16 @@ launch_all() {
     done
     for node in "${started[@]}"; do
         wait_launched "$node"
+    done
+}
+
+# Until those that were started are full members of the cluster.
+wait_serving() {
+    local node end=$(($(date +%s%3N) + serve_limit_ms)) left
+    for node in "${started[@]}"; do
+        left=$((end - $(date +%s%3N)))
+        process_wait_line "$dir/$node/process" "$dir/$node/log" "${log_offset[$node]}" ' view-adopted .* stands=full ' "$left" ||
+            return 0
     done
 }
 
@@ -458,6 +471,7 @@ open_cluster() {
 command_up() {
     open_cluster "$@"
     launch_all "${nodes[@]}"
+    wait_serving
 }
 
 command_prepare() {

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SHUTDOWN_MS 4000u /* after that it ends, whatever has become of its leave */
-
 static struct admin_ring ring_now(const struct node *node)
 {
     const struct route *route = &node->route;
@@ -73,7 +71,6 @@ static void run_shutdown(struct node *node, const struct op *op, struct reply *o
     if (refusal.len > 0)
         return;
     node->is_leave_due = true;
-    node->leave_until_ms = node->now.mono_ms + SHUTDOWN_MS;
     node->env->close(node->env->shell, op->asker.conn, true);
 }
 
@@ -116,6 +113,10 @@ static void run_admin(struct node *node, const struct op *op, struct reply *out)
         break;
     case CMD_COPY:
         node_run_copy(node, op, out);
+        break;
+    case CMD_LEAVE:
+        reply_append(out, SPAN_LITERAL("OK\r\n"));
+        node->is_leave_due = true;
         break;
     case CMD_RETURN_PORT:
         run_return_port(node, op, out);
@@ -182,13 +183,10 @@ void node_run_command(struct node *node, const struct op *op)
     case CMD_TRANSFERS:
     case CMD_COPY:
     case CMD_SHUTDOWN:
+    case CMD_LEAVE:
     case CMD_RETURN_PORT:
         run_admin(node, op, out);
         break;
-    case CMD_LEAVE:
-        node->is_leaving = true;
-        operator_take(&node->operators, &op->asker, request, node->now);
-        return;
     case CMD_FORGET:
     case CMD_ACCEPT_LOSS:
     case CMD_FORM:

@@ -28,8 +28,6 @@ static bool has_gone(struct node *node)
     char why[VIEWS_WHY_BYTES_MAX];
     if (!node->is_leaving)
         return false;
-    if (node->leave_until_ms != 0 && node->now.mono_ms >= node->leave_until_ms)
-        return true;
     switch (views_going(node->views, node->now, why)) {
     case VIEWS_UNDER_WAY:
         return false;

@@ -71,7 +71,6 @@ struct node {
     struct reply answer;    /* scratch: the answer to a forwarded request */
     bool is_leave_due;      /* a client has asked for it in this batch */
     bool is_leaving;
-    uint64_t leave_until_ms; /* it ends then, whatever has become of it; 0: no such time */
     bool has_ended; /* env's end has been called */
     bool is_flushing;
     uint32_t batch_count;

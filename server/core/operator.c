@@ -20,9 +20,6 @@ void operator_take(struct operator_waits *operators, const struct asker *asker,
     struct operator_wait *wait = &operators->waits[operators->count++];
     *wait = (struct operator_wait){.asker = *asker, .deadline_ms = now.mono_ms + OPERATOR_WAIT_MS};
     switch (request->command) {
-    case CMD_LEAVE:
-        views_leave(operators->views, &wait->number, now);
-        break;
     case CMD_FORGET:
         views_forget(operators->views, request->words, &wait->number, now);
         break;

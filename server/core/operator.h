@@ -1,5 +1,5 @@
-/* Operator: what a person asks of the views (leave, forget, accept_loss, form), until there is an
- * answer. Knows nothing of how views are agreed upon. */
+/* Operator: what a person asks of the views (forget, accept_loss, form), until there is an answer.
+ * Knows nothing of how views are agreed upon. */
 #ifndef DHT_SERVER_CORE_OPERATOR_H
 #define DHT_SERVER_CORE_OPERATOR_H
 
@@ -25,8 +25,8 @@ struct operator_waits {
 };
 
 void operator_init(struct operator_waits *operators, struct views *views, const struct env *env);
-/* Takes a client's request (CMD_LEAVE, CMD_FORGET, CMD_ACCEPT_LOSS, CMD_FORM): it is answered by
- * operator_tick later, or at once if there are too many. */
+/* Takes a client's request (CMD_FORGET, CMD_ACCEPT_LOSS, CMD_FORM): it is answered by operator_tick
+ * later, or at once if there are too many. */
 void operator_take(struct operator_waits *operators, const struct asker *asker,
                    const struct request *request, struct moment now);
 /* Answers what has an answer. */

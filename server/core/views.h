@@ -145,10 +145,10 @@ enum views_outcome {
     VIEWS_REFUSED /* why says it */
 };
 
-/* This node is to go: leave hands its slots over first, and may be refused; stop keeps place and
- * seat. A second call of one kind changes nothing; one of another kind ends the first.
- * number: out, to ask views_asked with whether a view says so. */
-void views_leave(struct views *views, uint64_t *number, struct moment now);
+/* This node is to go: leave hands its slots over first, stop keeps place and seat. Which of both is
+ * right for SIGTERM: views_goes. A second call changes nothing; nobody is told of the first any
+ * more if the kind is another. */
+void views_leave(struct views *views, struct moment now);
 void views_stop(struct views *views, struct moment now);
 /* SIGTERM: leaves if so many full members remain as a slot has copies, else stops. */
 void views_go(struct views *views, struct moment now);
@@ -172,8 +172,8 @@ void views_form(struct views *views, uint64_t *number, struct moment now);
 /* Gives up members (of which quorums are missing); names: separated by spaces; empty: all that are
  * not up. Refused if gossip holds one ALIVE. */
 void views_accept_loss(struct views *views, struct span names, uint64_t *number, struct moment now);
-/* How the request of that number stands; it is forgotten once it is over and was asked about, but
- * for a leave. why: out: what was done, or why not, for people. */
+/* How the request of that number stands; it is forgotten once it is over and was asked about.
+ * why: out: what was done, or why not, for people. */
 enum views_outcome views_asked(struct views *views, uint64_t number, char why[VIEWS_WHY_BYTES_MAX]);
 
 /* Asserts what holds between turns: for tests and the simulator. */

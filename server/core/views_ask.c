@@ -196,7 +196,7 @@ enum views_outcome views_asked(struct views *views, uint64_t number, char why[VI
     if (!ask)
         return VIEWS_REFUSED;
     enum views_outcome outcome = ask->outcome;
-    if (outcome != VIEWS_UNDER_WAY && number != views->going_number)
+    if (outcome != VIEWS_UNDER_WAY)
         ask->number = 0;
     return outcome;
 }
@@ -341,6 +341,12 @@ static void go(struct views *views, enum going going, struct moment now)
         new_ask(views, going == GOING_LEAVE ? WISH_LEAVE : WISH_STOP, now)->number;
 }
 
+void views_leave(struct views *views, struct moment now)
+{
+    views->is_stop_second = false;
+    go(views, GOING_LEAVE, now);
+}
+
 void views_stop(struct views *views, struct moment now)
 {
     go(views, GOING_STOP, now);
@@ -363,28 +369,6 @@ bool views_is_stopping(const struct views *views)
     return views->self != VIEW_NOBODY &&
            keep_current(views)->members[views->self].standing == STANDING_STOPPING &&
            !MUTANT(stop_takes_sessions);
-}
-
-/* Whether no other full member is up. */
-static bool is_last(const struct views *views)
-{
-    const struct view *view = keep_current(views);
-    for (uint32_t i = 0; i < view->member_count; i++)
-        if (i != views->self && member_is_full(&view->members[i]) &&
-            member_is_up(&view->members[i]))
-            return false;
-    return member_is_full(&view->members[views->self]);
-}
-
-void views_leave(struct views *views, uint64_t *number, struct moment now)
-{
-    const struct view *view = keep_current(views);
-    views->is_stop_second = false;
-    go(views, GOING_LEAVE, now);
-    *number = views->going_number;
-    struct ask *ask = ask_find(views, views->going_number);
-    if (ask && (!view || views->self == VIEW_NOBODY || is_last(views)))
-        ask_end(ask, VIEWS_DONE, "nobody depends on it");
 }
 
 /* Asks those who vote in the view in which this node is out whether they have adopted it. */
@@ -425,6 +409,17 @@ static bool may_end_out(struct views *views, struct moment now)
     ask_out(views, now);
     return quorum_state(&views->out_quorum) == QUORUM_WON || MUTANT(ends_untold) ||
            now.mono_ms >= views->out_ms + REMOVED_MS;
+}
+
+/* Whether no other full member is up. */
+static bool is_last(const struct views *views)
+{
+    const struct view *view = keep_current(views);
+    for (uint32_t i = 0; i < view->member_count; i++)
+        if (i != views->self && member_is_full(&view->members[i]) &&
+            member_is_up(&view->members[i]))
+            return false;
+    return member_is_full(&view->members[views->self]);
 }
 
 static bool may_end_stopped(struct views *views, struct moment now)

@@ -42,12 +42,14 @@ is_in_state() { [ "$(state_of "$1" "$2")" = "$3" ]; }
     [ "$(kvcli ring --json | jq '[.members[].leads] | add')" = 16384 ]
 }
 
-@test "where names the node that holds the key" {
-    local key leader
+@test "where names the node that carries out what is asked of the key, and the copies" {
+    local key leader served
     for key in k{1..12}; do
-        kvcli put "$key" v
-        leader=$(kvcli where "$key" --json | jq -r .leader)
-        [ "$(wire owners "${ports[@]}" -- "$key")" = "$key ${leader#*:}" ]
+        leader=$(leader_of "$key")
+        served=$(stat_of "$leader" cmd_set)
+        answers "$port" "set $key 0 0 1\r\nv\r\n" 'STORED\r\n'
+        [ "$(stat_of "$leader" cmd_set)" -eq $((served + 1)) ]
+        [ "$(kvcli --json where "$key" | jq -c '[.copies[].state] | unique')" = '["item"]' ]
     done
 }
 

@@ -118,7 +118,19 @@ all_have_ring() {
     done
 }
 
-# start_cluster [OPTION…]: three nodes of one peers.txt that know each other; sets ports and members.
+# is_whole PORT COUNT: the cluster of that node has so many members, and every slot all its copies.
+is_whole() {
+    in_net "$BIN/kvcli" -s "127.0.0.1:$1" --json status >"$BATS_TEST_TMPDIR/status" 2>/dev/null
+    jq -e ".under_replicated == 0 and .unavailable == 0 and (.nodes | length) == $2 and
+        (.nodes | all(.role == \"full\" and .standing == \"up\"))" <"$BATS_TEST_TMPDIR/status" >/dev/null
+}
+
+# leader_of KEY: the port of the node that leads it, as the node on $port has it.
+leader_of() {
+    kvcli --json where "$1" | jq -r .leader | sed 's/.*://'
+}
+
+# start_cluster [OPTION…]: three nodes of one peers.txt, fully replicated; sets ports and members.
 start_cluster() {
     members=()
     make_net
@@ -127,8 +139,9 @@ start_cluster() {
     for index in 0 1 2; do
         start_member "$index" "$@"
     done
-    all_have_ring 3 "${ports[@]}"
     port=${ports[0]}
+    wait_until 20 is_whole "$port" 3
+    all_have_ring 3 "${ports[@]}"
 }
 
 # end_all: for teardown. Ends what this test started; shows the logs if it failed.
