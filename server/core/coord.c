@@ -257,18 +257,21 @@ static void failure_text(const struct coord *coord, const struct forward *forwar
 {
     bool is_unknown = forward->is_write && forward->state == FORWARD_LEFT;
     const char *outcome = is_unknown ? "outcome unknown" : "not done";
-    if (forward->is_unready)
+    uint32_t peer = forward->peer;
+    if (peer == PEER_NONE && forward->slot < SLOT_COUNT) /* it stood behind one of its slot */
+        peer = coord->route->leader[forward->slot];
+    if (forward->is_unready || peer == PEER_SELF)
         snprintf(text, FAILURE_BYTES_MAX,
                  "SERVER_ERROR %s: too few copies of it can be reached\r\n", outcome);
-    else if (forward->peer == PEER_NONE)
+    else if (peer == PEER_NONE)
         snprintf(text, FAILURE_BYTES_MAX, "SERVER_ERROR %s: %s\r\n", outcome,
                  coord->awaits[0] != '\0' ? coord->awaits : "no node leads this key now");
     else if (forward->was_refused)
         snprintf(text, FAILURE_BYTES_MAX, "SERVER_ERROR %s: %s does not lead this key\r\n", outcome,
-                 links_name(coord->links, forward->peer));
+                 links_name(coord->links, peer));
     else
         snprintf(text, FAILURE_BYTES_MAX, "SERVER_ERROR %s: no answer from %s\r\n", outcome,
-                 links_name(coord->links, forward->peer));
+                 links_name(coord->links, peer));
 }
 
 /* Ends a forward without an answer of its coordinator. */
@@ -667,8 +670,30 @@ void coord_retry(struct coord *coord, struct moment now)
         retry_active(coord, false, now);
 }
 
-void coord_rerouted(struct coord *coord, struct moment now)
+/* Tries what waits in the order it came, until a flush_all is to be carried out. */
+static void retry_to_flush(struct coord *coord, struct moment now)
 {
+    struct list *at = coord->by_deadline.next;
+    while (at != &coord->by_deadline) {
+        struct forward *forward = CONTAINER_OF(at, struct forward, by_deadline);
+        at = at->next;
+        if (forward->state != FORWARD_WAITING)
+            continue;
+        unlist(coord, forward);
+        if (!forward_try(coord, forward, now))
+            wait_for_retry(coord, forward, now);
+        else if (forward->slot == WAIT_RING)
+            return;
+    }
+}
+
+bool coord_rerouted(struct coord *coord, struct moment now)
+{
+    if (UNLIKELY(coord_is_slot_waiting(coord, WAIT_RING))) {
+        retry_to_flush(coord, now);
+        if (!list_is_empty(&coord->own))
+            return true;
+    }
     struct list *at = coord->by_deadline.next;
     while (at != &coord->by_deadline) {
         struct forward *forward = CONTAINER_OF(at, struct forward, by_deadline);
@@ -678,6 +703,7 @@ void coord_rerouted(struct coord *coord, struct moment now)
             retry_later(coord, forward, now);
     }
     retry_active(coord, true, now);
+    return false;
 }
 
 struct forward *coord_take_own(struct coord *coord)

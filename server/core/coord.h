@@ -166,8 +166,9 @@ void coord_answered(struct coord *coord, const struct link *link, const struct m
 void coord_came_up(struct coord *coord, uint32_t peer, struct moment now);
 /* The peer's data link has ended: its writes that left fail, the rest waits to be tried anew. */
 void coord_lost(struct coord *coord, uint32_t peer, struct moment now);
-/* The route has changed: what has not left goes where it says now. */
-void coord_rerouted(struct coord *coord, struct moment now);
+/* The route has changed: what has not left goes where it says now. Returns whether coord_take_own's
+ * are to be carried out first (a flush_all that waited is among them), and this called again. */
+bool coord_rerouted(struct coord *coord, struct moment now);
 /* Tries anew what is due. */
 void coord_retry(struct coord *coord, struct moment now);
 /* Takes a request that this node itself leads by now, in the order they came, or NULL. It is open

@@ -39,5 +39,6 @@ void node_take_ring(struct node *node)
     primary_adopted(&node->primary, node->now);
     serve_adopted(&node->serve);
     node_tell_sync(node);
-    coord_rerouted(&node->coord, node->now);
+    while (coord_rerouted(&node->coord, node->now))
+        node_run_own(node);
 }

@@ -1,7 +1,7 @@
 /* Whole nodes: any node takes any command; answers keep their order; nothing is silently lost. */
 #include "tests/unit/cluster.h"
 
-static void every_key_is_reached_through_every_node_and_stored_once(void **state)
+static void every_key_is_reached_through_every_node_and_stored_on_three(void **state)
 {
     (void)state;
     struct cluster *cluster = cluster_open(3);
@@ -13,11 +13,8 @@ static void every_key_is_reached_through_every_node_and_stored_once(void **state
         client_hears(client, "STORED\r\n");
         end_close(&cluster->places[i % 3], client);
     }
-    uint64_t items = 0;
     for (int n = 0; n < 3; n++) {
-        uint64_t here = store_counters(cluster->places[n].store)->items;
-        assert_true(here > 0);
-        items += here;
+        assert_int_equal(store_counters(cluster->places[n].store)->items, 60);
         struct end *client = client_open(cluster, n);
         for (int i = 0; i < 60; i++) {
             char answer[64];
@@ -27,7 +24,6 @@ static void every_key_is_reached_through_every_node_and_stored_once(void **state
             client_hears(client, answer);
         }
     }
-    assert_int_equal(items, 60);
     cluster_close(cluster);
 }
 
@@ -158,7 +154,15 @@ static void flush_all_reaches_every_node_or_says_how_many(void **state)
     place_stop(&cluster->places[2]);
     client_say(cluster, client, "flush_all\r\nflush_all noreply\r\nmn\r\n");
     cluster_pass_ms(cluster, CLUSTER_TIMEOUT_MS);
-    client_hears(client, "SERVER_ERROR outcome unknown: flush_all done on 2 of 3 nodes\r\nMN\r\n");
+    char answer[128];
+    uint32_t count = 0;
+    const struct route *route = node_route(cluster->places[1].node);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) /* the others two have copies of all */
+        count += strcmp(route->view.members[0].name, cluster->names[0]) == 0 &&
+                 route->leader[slot] != route->peers[2];
+    snprintf(answer, sizeof(answer),
+             "SERVER_ERROR outcome unknown: flush_all done in %u of 16384 slots\r\nMN\r\n", count);
+    client_hears(client, answer);
     cluster_close(cluster);
 }
 
@@ -417,20 +421,16 @@ static uint64_t hits_of(struct cluster *cluster, struct end *client, int count)
     return hits;
 }
 
-static void a_dead_node_s_keys_are_misses_at_others(void **state)
+static void a_dead_node_s_keys_are_there_at_the_others(void **state)
 {
     (void)state;
     struct cluster *cluster = cluster_open_quick(3);
     struct end *client = client_open(cluster, 0);
     say_sets(cluster, client, 300);
-    uint64_t lost = store_counters(cluster->places[2].store)->items;
-    assert_in_range(lost, 50, 150);
+    assert_int_equal(items_of(cluster), 900);
     place_stop(&cluster->places[2]);
     cluster_await_ring(cluster, 2);
-    uint64_t hits = hits_of(cluster, client, 300);
-    assert_int_equal(items_of(cluster), hits);
-    /* Beside the dead node's keys a few change places between the others. */
-    assert_in_range(hits, 300 - lost - 12, 300 - lost);
+    assert_int_equal(hits_of(cluster, client, 300), 300);
     char key[32], text[64];
     key_led_by(cluster, 2, key); /* before */
     snprintf(text, sizeof(text), "set %s 0 0 1\r\ny\r\n", key);
@@ -439,7 +439,9 @@ static void a_dead_node_s_keys_are_misses_at_others(void **state)
     cluster_close(cluster);
 }
 
-static void a_key_whose_leader_changes_is_dropped_by_the_old_one(void **state)
+/* Three copies of each key, wherever that is: who leads or backs a slot no longer drops it, once
+ * those that do have it. */
+static void copies_move_to_a_node_that_comes_and_are_dropped_where_they_were(void **state)
 {
     (void)state;
     struct cluster *cluster = cluster_open_quick(4);
@@ -447,14 +449,15 @@ static void a_key_whose_leader_changes_is_dropped_by_the_old_one(void **state)
     cluster_await_ring(cluster, 3);
     struct end *client = client_open(cluster, 0);
     say_sets(cluster, client, 400);
-    assert_int_equal(items_of(cluster), 400);
     /* It stands in nobody's list that has not forgotten it, and knows only one of them. */
     place_start(&cluster->places[3], "10.0.0.2:11211\n");
     cluster_await_ring(cluster, 4);
-    uint64_t hits = hits_of(cluster, client, 400);
-    assert_int_equal(items_of(cluster), hits);
-    assert_in_range(hits, 240, 360); /* a quarter goes to the newcomer, some between others */
-    assert_int_equal(store_counters(cluster->places[3].store)->items, 0);
+    assert_int_equal(hits_of(cluster, client, 400), 400);
+    for (int i = 0; i < 3000 && items_of(cluster) != 1200; i++)
+        cluster_pass_ms(cluster, 5);
+    assert_int_equal(items_of(cluster), 1200);
+    assert_in_range(store_counters(cluster->places[3].store)->items, 200, 400);
+    assert_int_equal(hits_of(cluster, client, 400), 400);
     cluster_close(cluster);
 }
 
@@ -479,12 +482,12 @@ static void what_waits_for_a_dead_node_is_answered_by_its_successor(void **state
             memcmp(out.data + at, "STORED\r\n", 8) == 0 && (at == 0 || out.data[at - 1] == '\n');
         refused += out.len - at >= 10 && memcmp(out.data + at, "NOT_STORED", 10) == 0;
     }
-    /* Those of the dead node are stored anew, by the others or by this node itself. */
-    assert_int_equal(stored + refused, 60);
-    assert_in_range(stored, 5, 35);
+    /* Those of the dead node are there at its successor. */
+    assert_int_equal(stored, 0);
+    assert_int_equal(refused, 60);
     reply_consume(&client->session.out, out.len);
     assert_int_equal(node_forward_count(cluster->places[0].node), 0);
-    assert_in_range(items_of(cluster), 54, 60); /* a few change places between the others */
+    assert_int_equal(items_of(cluster), 120);
     cluster_close(cluster);
 }
 
@@ -497,6 +500,8 @@ static void a_node_just_started_answers_when_it_knows_the_ring(void **state)
     cluster_await_ring(cluster, 2);
     struct end *client = client_open(cluster, 0);
     say_sets(cluster, client, 50);
+    for (int i = 0; i < 100; i++) /* the view is new: what is asked of it waits a little */
+        cluster_pass_ms(cluster, 5);
     place_start_listed(&cluster->places[1]);
     struct end *early = client_open(cluster, 1);
     assert_int_equal(node_route(cluster->places[1].node)->view.member_count, 0);
@@ -511,18 +516,20 @@ static void a_node_just_started_answers_when_it_knows_the_ring(void **state)
     cluster_close(cluster);
 }
 
-static void a_node_that_leaves_is_off_the_ring_at_once(void **state)
+static void a_node_that_leaves_is_off_the_ring_soon(void **state)
 {
     (void)state;
     struct cluster *cluster = cluster_open_quick(3);
     struct end *client = client_open(cluster, 0);
     client_say(cluster, client, "leave\r\n");
     client_hears(client, "OK\r\n");
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 400 && !cluster->places[0].has_ended; i++)
         cluster_pass_ms(cluster, 5);
     assert_true(cluster->places[0].has_ended);
     assert_int_equal(cluster->places[0].end, NODE_END_LEFT);
     assert_true(cluster_has_ring(cluster, 2));
+    for (int i = 0; i < 20; i++)
+        cluster_pass_ms(cluster, 5);
     assert_int_equal(place_logged(&cluster->places[1], " member-left "), 1);
     /* What is still asked of it goes to the others. */
     say_sets(cluster, client, 20);
@@ -619,7 +626,7 @@ static void a_client_that_follows_the_ring_is_told_of_a_new_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_key_is_reached_through_every_node_and_stored_once),
+        cmocka_unit_test(every_key_is_reached_through_every_node_and_stored_on_three),
         cmocka_unit_test(a_line_of_keys_is_merged_in_the_order_asked),
         cmocka_unit_test(local_answers_wait_for_forwarded_ones_before_them),
         cmocka_unit_test(an_absent_line_costs_only_its_own_keys),
@@ -633,11 +640,11 @@ int main(void)
         cmocka_unit_test(an_audit_is_complete_at_any_rate),
         cmocka_unit_test(leave_is_answered_then_the_node_ends),
         cmocka_unit_test(shutdown_has_to_be_allowed),
-        cmocka_unit_test(a_dead_node_s_keys_are_misses_at_others),
-        cmocka_unit_test(a_key_whose_leader_changes_is_dropped_by_the_old_one),
+        cmocka_unit_test(a_dead_node_s_keys_are_there_at_the_others),
+        cmocka_unit_test(copies_move_to_a_node_that_comes_and_are_dropped_where_they_were),
         cmocka_unit_test(what_waits_for_a_dead_node_is_answered_by_its_successor),
         cmocka_unit_test(a_node_just_started_answers_when_it_knows_the_ring),
-        cmocka_unit_test(a_node_that_leaves_is_off_the_ring_at_once),
+        cmocka_unit_test(a_node_that_leaves_is_off_the_ring_soon),
         cmocka_unit_test(what_comes_back_to_its_new_leader_is_carried_out),
         cmocka_unit_test(who_finds_another_process_under_its_name_ends),
         cmocka_unit_test(the_ring_s_number_counts_real_changes_only),
