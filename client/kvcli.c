@@ -274,8 +274,9 @@ static const struct cli_command commands[] = {
      .group = "Cluster",
      .summary = "Make a node leave the cluster and stop",
      .detail =
-         "The node named by --server, and no other. On a terminal it asks before, unless --yes\n"
-         "is given. The node's keys are lost.",
+         "The node named by --server, and no other: it hands over what it holds, and stops. On a\n"
+         "terminal it asks before, unless --yes is given. Refused where the others would be too\n"
+         "few for a quorum of some slot.",
      .examples = "kvcli -s 10.0.0.2:11211 leave",
      .options = CLI_BIT(YES),
      .run = cli_leave},

@@ -48,6 +48,7 @@ const char *disconnect_text(enum disconnect why);
 /* Why a node ends itself. */
 enum node_end {
     NODE_END_LEFT,     /* it was told to leave, and has left */
+    NODE_END_LATE,     /* it was told to shut down, and the cluster has not let it go in time */
     NODE_END_DUPLICATE /* another process answers under its name, or has been started later */
 };
 

@@ -88,6 +88,7 @@ struct node *node_open(const struct node_options *options, struct store *store,
     serve_init(&node->serve, &serve);
     node->executor = (struct executor){
         .store = store, .stats = &node->stats, .value_bytes_max = options->value_bytes_max};
+    node->end_by_ms = UINT64_MAX;
     operator_init(&node->operators, node->views, env);
     return node;
 }
@@ -196,6 +197,7 @@ uint64_t node_deadline(const struct node *node)
                                   views_deadline(node->views),
                                   direct_deadline(&node->direct),
                                   operator_deadline(&node->operators),
+                                  node->has_ended ? UINT64_MAX : node->end_by_ms,
                                   sync_deadline(node->sync),
                                   primary_deadline(&node->primary),
                                   serve_deadline(&node->serve)};

@@ -70,7 +70,7 @@ static void run_shutdown(struct node *node, const struct op *op, struct reply *o
     reply_append(out, refusal);
     if (refusal.len > 0)
         return;
-    node->is_leave_due = true;
+    node->is_shutdown_due = true;
     node->env->close(node->env->shell, op->asker.conn, true);
 }
 
@@ -113,10 +113,6 @@ static void run_admin(struct node *node, const struct op *op, struct reply *out)
         break;
     case CMD_COPY:
         node_run_copy(node, op, out);
-        break;
-    case CMD_LEAVE:
-        reply_append(out, SPAN_LITERAL("OK\r\n"));
-        node->is_leave_due = true;
         break;
     case CMD_RETURN_PORT:
         run_return_port(node, op, out);
@@ -183,10 +179,13 @@ void node_run_command(struct node *node, const struct op *op)
     case CMD_TRANSFERS:
     case CMD_COPY:
     case CMD_SHUTDOWN:
-    case CMD_LEAVE:
     case CMD_RETURN_PORT:
         run_admin(node, op, out);
         break;
+    case CMD_LEAVE:
+        node->is_leaving = true;
+        operator_take(&node->operators, &op->asker, request, node->now);
+        return;
     case CMD_FORGET:
     case CMD_ACCEPT_LOSS:
     case CMD_FORM:

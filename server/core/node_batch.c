@@ -334,6 +334,6 @@ void node_flush(struct node *node)
     node->batch_count = 0;
     node->is_flushing = false;
     node_tell_news(node);
-    if (UNLIKELY(node->is_leave_due))
-        node_leave(node);
+    if (UNLIKELY(node->is_shutdown_due))
+        node_shut_down(node);
 }

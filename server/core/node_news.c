@@ -48,10 +48,14 @@ void node_look_at_gossip(struct node *node)
     if (node->has_ended)
         return;
     bool is_duplicate = gossip_is_duplicate(&node->gossip);
-    if (is_duplicate || has_gone(node)) {
-        node->has_ended = true;
-        node->env->end(node->env->shell, is_duplicate ? NODE_END_DUPLICATE : NODE_END_LEFT);
-    }
+    bool is_gone = !is_duplicate && has_gone(node);
+    if (!is_duplicate && !is_gone && node->now.mono_ms < node->end_by_ms)
+        return;
+    node->has_ended = true;
+    operator_left(&node->operators);
+    node->env->end(node->env->shell, is_duplicate ? NODE_END_DUPLICATE
+                                     : is_gone    ? NODE_END_LEFT
+                                                  : NODE_END_LATE);
 }
 
 void node_tell_news(struct node *node)
@@ -67,10 +71,18 @@ void node_tell_news(struct node *node)
 
 void node_leave(struct node *node)
 {
-    node->is_leave_due = false;
     if (node->is_leaving)
         return;
     node->is_leaving = true;
     views_go(node->views, node->now);
+    node_tell_news(node);
+}
+
+void node_shut_down(struct node *node)
+{
+    node->is_shutdown_due = false;
+    node->is_leaving = true;
+    node->end_by_ms = node->now.mono_ms + SHUTDOWN_MS;
+    views_leave(node->views, node->now);
     node_tell_news(node);
 }

@@ -69,7 +69,8 @@ struct node {
     uint64_t sweep_ms;      /* when peers that nobody uses are to be forgotten next */
     uint64_t store_tick_ms; /* when the store is to be ticked next */
     struct reply answer;    /* scratch: the answer to a forwarded request */
-    bool is_leave_due;      /* a client has asked for it in this batch */
+    uint64_t end_by_ms;   /* told to shut down, it ends then all the same; UINT64_MAX: it is not */
+    bool is_shutdown_due; /* a client has asked for it in this batch */
     bool is_leaving;
     bool has_ended; /* env's end has been called */
     bool is_flushing;
@@ -161,6 +162,9 @@ void node_audit(struct node *node, const struct audited *audited, struct span an
 
 /* Tells every module what has happened to the links, and notes what the membership has decided. */
 void node_tell_news(struct node *node);
+/* The shutdown command: leaves the cluster, and ends within SHUTDOWN_MS whatever that says. */
+void node_shut_down(struct node *node);
+#define SHUTDOWN_MS 4000u
 /* Notes what the membership and the views have decided: acted upon when the turn allows it. */
 void node_look_at_gossip(struct node *node);
 

@@ -23,6 +23,11 @@ void operator_take(struct operator_waits *operators, const struct asker *asker,
     case CMD_FORGET:
         views_forget(operators->views, request->words, &wait->number, now);
         break;
+    case CMD_LEAVE:
+        wait->is_leave = true;
+        wait->deadline_ms = now.mono_ms + OPERATOR_LEAVE_MS;
+        views_leave(operators->views, now);
+        break;
     case CMD_ACCEPT_LOSS:
         views_accept_loss(operators->views, request->words, &wait->number, now);
         break;
@@ -34,12 +39,32 @@ void operator_take(struct operator_waits *operators, const struct asker *asker,
     operators->look_ms = now.mono_ms;
 }
 
+/* Whether a view says that this node goes out, or is out. */
+static bool is_leaving(const struct views *views)
+{
+    const struct view *view = views_current(views);
+    uint32_t self = views_self(views);
+    return !view || self == VIEW_NOBODY || view->members[self].is_leaving ||
+           !member_is_full(&view->members[self]);
+}
+
+static enum views_outcome outcome(struct operator_waits *operators,
+                                  const struct operator_wait *wait, struct moment now,
+                                  char why[VIEWS_WHY_BYTES_MAX])
+{
+    if (!wait->is_leave)
+        return views_asked(operators->views, wait->number, why);
+    if (is_leaving(operators->views) || now.mono_ms >= wait->deadline_ms)
+        return VIEWS_DONE;
+    return views_going(operators->views, now, why);
+}
+
 /* Answers a request, if it has an answer or its time is over. Returns whether it was answered. */
 static bool answer(struct operator_waits *operators, const struct operator_wait *wait,
                    struct moment now)
 {
     char why[VIEWS_WHY_BYTES_MAX], text[VIEWS_WHY_BYTES_MAX + 64];
-    switch (views_asked(operators->views, wait->number, why)) {
+    switch (outcome(operators, wait, now, why)) {
     case VIEWS_DONE:
         snprintf(text, sizeof(text), "OK\r\n");
         break;
@@ -64,6 +89,17 @@ void operator_tick(struct operator_waits *operators, struct moment now)
     uint32_t kept = 0;
     for (uint32_t i = 0; i < operators->count; i++)
         if (!answer(operators, &operators->waits[i], now))
+            operators->waits[kept++] = operators->waits[i];
+    operators->count = kept;
+}
+
+void operator_left(struct operator_waits *operators)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < operators->count; i++)
+        if (operators->waits[i].is_leave)
+            asker_answer(operators->env, &operators->waits[i].asker, SPAN_LITERAL("OK\r\n"));
+        else
             operators->waits[kept++] = operators->waits[i];
     operators->count = kept;
 }

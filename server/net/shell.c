@@ -296,6 +296,8 @@ static void stop(struct shell *shell)
     const char *reason = "left the cluster";
     if (is_duplicate)
         reason = "another process is the node of this name, or was started under it later";
+    else if (shell->has_ended && shell->end == NODE_END_LATE)
+        reason = "told to shut down, and the others have not let it go in time";
     else if (!shell->has_ended)
         reason = "the others have not heard in time that it leaves";
     turn_begin(turn);

@@ -195,7 +195,7 @@ static void on_turn(struct vtimer *timer)
         clock->now_us + (uint64_t)(HOST_TURN_US + HOST_MESSAGE_US * host->messages) * host->slow;
     if (host->is_ending && end_on(host)) {
         trace_say(&host->world->trace, "exit", "node=%s why=%s", host->name,
-                  host->end == NODE_END_LEFT ? "left" : "duplicate");
+                  host->end == NODE_END_DUPLICATE ? "duplicate" : "left");
         host_kill(host);
         return;
     }

@@ -157,6 +157,39 @@ static void a_dead_member_is_forgotten(void **state)
     cluster_close(cluster);
 }
 
+static void a_leave_is_told_to_be_under_way(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(3);
+    struct end *client = client_open(cluster, 2);
+    client_say(cluster, client, "leave\r\n");
+    for (int i = 0; i < 500 && reply_len(&client->session.out) == 0; i++)
+        cluster_pass_ms(cluster, 20);
+    client_hears(client, "OK\r\n");
+    for (int i = 0; i < 1000 && !cluster->places[2].has_ended; i++)
+        cluster_pass_ms(cluster, 20);
+    assert_int_equal(cluster->places[2].end, NODE_END_LEFT);
+    cluster_close(cluster);
+}
+
+/* One of three is dead: of the two others none may go. */
+static void a_leave_that_would_cost_a_quorum_is_refused(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(3);
+    place_stop(&cluster->places[2]);
+    cluster->places[2].is_absent = true;
+    cluster_await_ring(cluster, 2);
+    struct end *client = client_open(cluster, 1);
+    client_say(cluster, client, "leave\r\n");
+    pass(cluster, 1500);
+    struct span answer = buf_span(&client->session.out.bytes);
+    if (answer.len < 22 || memcmp(answer.data, "CLIENT_ERROR not done:", 22) != 0)
+        fail_msg("%.*s", (int)answer.len, answer.data);
+    assert_false(cluster->places[1].has_ended);
+    cluster_close(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +198,8 @@ int main(void)
         cmocka_unit_test(copy_tells_of_the_nodes_own_copy),
         cmocka_unit_test(who_is_alive_is_not_given_up),
         cmocka_unit_test(a_dead_member_is_forgotten),
+        cmocka_unit_test(a_leave_is_told_to_be_under_way),
+        cmocka_unit_test(a_leave_that_would_cost_a_quorum_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
