@@ -72,3 +72,48 @@ is_well() { kvcli status >/dev/null; }
     [ "$status" -eq 2 ]
     [[ $output == *'fewer active connections than the 3 nodes' ]]
 }
+
+@test "a write repeated under its id is answered as the first, on any node and after a failover" {
+    wait_until 10 is_well
+    local leader i p
+    kvcli put n 5
+    answers "${ports[0]}" 'once first-1 incr n 1\r\n' '6\r\n'
+    for p in "${ports[@]}"; do
+        answers "$p" 'once first-1 incr n 1\r\nonce first-2 add n 0 0 1\r\n7\r\n' '6\r\nNOT_STORED\r\n'
+    done
+    answers "${ports[1]}" 'once first-1 incr n 2\r\n' 'CLIENT_ERROR request id used for another command\r\n'
+    leader=$(kvcli where n --json | jq -r .leader)
+    for i in 0 1 2; do
+        [ "127.0.0.1:${ports[i]}" = "$leader" ] || port=${ports[i]}
+    done
+    for i in 0 1 2; do
+        [ "127.0.0.1:${ports[i]}" != "$leader" ] || kill -KILL "${members[i]}"
+    done
+    # kvcli asks for as long as it takes, under an id of its own.
+    [ "$(kvcli --timeout 10s incr n)" = 7 ]
+    answers "$port" 'once first-1 incr n 1\r\nget n\r\n' '6\r\nVALUE n 0 1\r\n7\r\nEND\r\n'
+}
+
+@test "status says that copies are missing while a node is down, and where it is told what is awaited" {
+    wait_until 10 is_well
+    kill -KILL "${members[2]}"
+    under_replicated() { kvcli status --json | jq -e '.unavailable == 0 and .under_replicated == 16384 and (.well | not)'; }
+    wait_until 10 under_replicated
+    run kvcli status
+    [ "$status" -eq 1 ]
+    grep -Eq "^DN  127.0.0.1:${ports[2]} .* down$" <<<"$output"
+    run kvcli forget --yes "127.0.0.1:${ports[2]}"
+    [ "$status" -eq 0 ]
+    wait_until 10 is_well
+    run kvcli status
+    [[ $output == *'two nodes: when one ends nothing is served until it is back and synced' ]]
+    end_all
+    pids=()
+    make_net
+    printf '127.0.0.1:%s\n' "${ports[@]}" >"$BATS_TEST_TMPDIR/peers.txt"
+    start_member 0 --state-dir "$BATS_TEST_TMPDIR/new.state"
+    port=${ports[0]}
+    run kvcli status
+    [ "$status" -eq 1 ]
+    [ "$output" = "127.0.0.1:$port: waiting for 2 of 3 peers (1 here)" ]
+}
