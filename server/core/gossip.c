@@ -570,6 +570,18 @@ void gossip_try(struct gossip *gossip, const char *name, struct moment now)
         exchange_ask_name(gossip, name, now);
 }
 
+void gossip_keep(struct gossip *gossip, const struct view *view)
+{
+    for (uint32_t i = 0; i < gossip->members.count; i++)
+        gossip->members.all[i]->is_kept = false;
+    for (uint32_t i = 0; i < view->member_count; i++) {
+        struct account *account =
+            members_find(&gossip->members, span_of_string(view->members[i].name));
+        if (account)
+            account->is_kept = true;
+    }
+}
+
 void gossip_expect(struct gossip *gossip, const char *name, uint64_t boot, uint64_t generation,
                    uint32_t weight, struct moment now)
 {
@@ -579,10 +591,10 @@ void gossip_expect(struct gossip *gossip, const char *name, uint64_t boot, uint6
                               .generation = generation,
                               .weight = weight,
                               .by = SPAN_LITERAL("-")};
-    struct account *account;
     if (gossip->leave_until_ms != 0 || gossip->is_duplicate)
         return;
-    if (members_hear(&gossip->members, &news, true, now.mono_ms, &account) == HEARD_NEW)
+    struct account *account = members_expect(&gossip->members, &news, now.mono_ms);
+    if (account)
         probe_check(gossip, account, now.mono_ms, now);
 }
 

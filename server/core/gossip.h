@@ -168,8 +168,11 @@ void gossip_ring_view(const struct gossip *gossip, struct view *view);
 bool gossip_has_begun(const struct gossip *gossip);
 /* Looks for a node that may be there: dials it, and asks for its list. */
 void gossip_try(struct gossip *gossip, const char *name, struct moment now);
-/* A member of the view that is unknown here: from now on it is ALIVE, though nobody has heard of it,
- * and is probed at once. */
+/* Nobody who stands in this view is forgotten from now on: else one that was removed long ago would
+ * be unknown again, and expected. */
+void gossip_keep(struct gossip *gossip, const struct view *view);
+/* A member of the view that is unknown here: from now on it is ALIVE, though nobody has heard of
+ * it, and is probed at once. */
 void gossip_expect(struct gossip *gossip, const char *name, uint64_t boot, uint64_t generation,
                    uint32_t weight, struct moment now);
 /* Whether the first attempt to join is over: a seed has answered with its list, or every seed has

@@ -5,7 +5,7 @@
 
 #define LIST_BYTES_MAX  (FRAME_BODY_BYTES_MAX - 4096u) /* a line and the heartbeats fit behind */
 #define HEARTBEATS      4u
-#define NEWEST          8u /* changes told to one that asks only where this node stands */
+#define NEWEST          8u    /* changes told to one that asks only where this node stands */
 #define WHOLE_MS_MIN    5000u /* between whole lists asked for because of a mismatch: so long, */
 #define WHOLE_MS_MEMBER 50u   /* or so long for every member */
 
@@ -122,12 +122,11 @@ static void append_heartbeats(const struct members *members, const struct accoun
         const struct account *record = CONTAINER_OF(link, struct account, by_proof);
         if (record == asker || record->state != MEMBER_ALIVE || record->hb == 0)
             continue;
-        const struct news news = {
-            .is_heartbeat = true,
-            .name = span_of_string(record->name),
-            .tag = (uint16_t)record->boot,
-            .hb = record->hb,
-            .age_ms = now.mono_ms > record->proof_ms ? now.mono_ms - record->proof_ms : 0};
+        const struct news news = {.is_heartbeat = true,
+                                  .name = span_of_string(record->name),
+                                  .tag = (uint16_t)record->boot,
+                                  .hb = record->hb,
+                                  .age_ms = news_age_ms(record->proof_ms, now.mono_ms)};
         news_append(out, &news);
         told++;
     }

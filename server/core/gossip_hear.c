@@ -525,6 +525,18 @@ static struct account *first_of(const struct list *list)
     return link ? CONTAINER_OF(link, struct account, in_state) : NULL;
 }
 
+/* The oldest tombstone that may be forgotten. */
+static struct account *first_tombstone(const struct members *members)
+{
+    const struct list *head = &members->tombstones;
+    for (struct list *link = head->next; link != head; link = link->next) {
+        struct account *record = CONTAINER_OF(link, struct account, in_state);
+        if (!record->is_kept)
+            return record;
+    }
+    return NULL;
+}
+
 void hear_expire(struct gossip *gossip, struct moment now)
 {
     struct members *members = &gossip->members;
@@ -537,7 +549,7 @@ void hear_expire(struct gossip *gossip, struct moment now)
         log_member(gossip, record, was_dead ? LOG_WARN : LOG_DEBUG, "member-removed", now);
         wire_release(gossip, record);
     }
-    while ((record = first_of(&members->tombstones)) &&
+    while ((record = first_tombstone(members)) &&
            (now.mono_ms >= record->state_ms + gossip->options.cleanup_ms || MUTANT(no_tombstones) ||
             members->in_state[MEMBER_REMOVED] > TOMBSTONES_MAX))
         hear_forget(gossip, record);

@@ -601,6 +601,17 @@ enum hearing members_hear(struct members *members, const struct news *news, bool
     return hear_same_life(members, *record, news, is_direct, now_ms);
 }
 
+struct account *members_expect(struct members *members, const struct news *news, uint64_t now_ms)
+{
+    struct account *account;
+    if (members_hear(members, news, true, now_ms, &account) != HEARD_NEW)
+        return NULL;
+    account->proof_ms = account->direct_ms = 0;
+    list_remove(&account->by_proof);
+    list_prepend(&members->by_proof, &account->by_proof);
+    return account;
+}
+
 /* --- this node's own verdicts ----------------------------------------------------------------- */
 
 enum hearing members_doubt(struct members *members, struct account *record, enum evidence evidence,
@@ -668,9 +679,7 @@ void members_tell(const struct members *members, const struct account *record, u
         .generation = record->generation,
         .inc = record->inc,
         .hb = record->hb,
-        .age_ms = is_self || now_ms < record->proof_ms || MUTANT(age_ignored)
-                      ? 0
-                      : now_ms - record->proof_ms,
+        .age_ms = is_self || MUTANT(age_ignored) ? 0 : news_age_ms(record->proof_ms, now_ms),
         .weight = record->weight,
         .by = SPAN_LITERAL("-"),
     };

@@ -63,6 +63,7 @@ struct account {
     uint8_t failures;           /* UNVERIFIED: failed dials */
     bool has_account;           /* it has this node's own account, over the link there is */
     bool is_watched;            /* this node holds a connection, to see it end */
+    bool is_kept;               /* it stands in the view: not forgotten */
 };
 
 /* What an account did. */
@@ -127,6 +128,10 @@ int account_compare(const struct news *a, const struct news *b);
  * record    out: the record it is about; NULL if there is none. */
 enum hearing members_hear(struct members *members, const struct news *news, bool is_direct,
                           uint64_t now_ms, struct account **record);
+/* Takes a member that is to be there, though nobody has heard of its life: if it is unknown it is
+ * ALIVE here, and what is told of it proves nothing to others. Returns its record then, else NULL.
+ */
+struct account *members_expect(struct members *members, const struct news *news, uint64_t now_ms);
 /* Takes an HB line. Returns the record if that cancelled its suspicion, else NULL. */
 struct account *members_hear_heartbeat(struct members *members, const struct news *news,
                                        uint64_t now_ms);

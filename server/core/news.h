@@ -60,6 +60,15 @@ enum news_parse {
     NEWS_BAD   /* the line is malformed */
 };
 
+/* The age told of a last proof of life: 0 as its moment is none that anybody knows. */
+#define NEWS_AGE_UNKNOWN_MS (1ull << 40)
+static inline uint64_t news_age_ms(uint64_t proof_ms, uint64_t now_ms)
+{
+    if (proof_ms == 0)
+        return NEWS_AGE_UNKNOWN_MS;
+    return now_ms > proof_ms ? now_ms - proof_ms : 0;
+}
+
 /* Takes the next line off the front of body. */
 enum news_parse news_parse(struct span *body, struct news *news);
 /* Appends the line. Fields must be within their bounds (CHECKed). */

@@ -123,7 +123,7 @@ static void append(const struct rumor *rumor, uint64_t now_ms, struct buf *out)
     struct news news = account_of(rumor);
     news.name = span_of_string(rumor->about->name);
     news.hb = rumor->hb;
-    news.age_ms = now_ms > rumor->proof_ms ? now_ms - rumor->proof_ms : 0;
+    news.age_ms = news_age_ms(rumor->proof_ms, now_ms);
     news.since_ms = now_ms > rumor->since_ms ? now_ms - rumor->since_ms : 0;
     news.evidence = rumor->evidence;
     news.hops = rumor->hops;

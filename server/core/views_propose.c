@@ -274,6 +274,7 @@ static void make_known(struct views *views, struct moment now)
             gossip_expect(views->gossip, member->name, member->boot, member->generation,
                           member->weight, now);
     }
+    gossip_keep(views->gossip, view);
 }
 
 static void look(struct views *views, struct moment now)

@@ -1038,6 +1038,27 @@ static void who_is_removed_and_returns_takes_a_higher_boot(void **state)
     world_close_all(world);
 }
 
+static void who_stands_in_the_view_is_not_forgotten(void **state)
+{
+    (void)state;
+    struct world *world = world_open(3);
+    world->options.accept_ms = 1000;
+    world->options.cleanup_ms = 4000;
+    for (int i = 0; i < 3; i++)
+        place_start(world, i, "10.0.0.1:11211\n");
+    pass_ms(world, 3000);
+    struct member member = {0};
+    snprintf(member.name, sizeof(member.name), "%s", world->places[2].name);
+    const struct view view = {.member_count = 1, .members = &member};
+    gossip_keep(&world->places[0].gossip, &view);
+    place_kill(&world->places[2]);
+    pass_ms(world, 15000);
+    assert_int_equal(state_of(world, 0, 2), MEMBER_REMOVED);
+    assert_non_null(seen(world, 0, 2));
+    assert_null(seen(world, 1, 2));
+    world_close_all(world);
+}
+
 static void the_older_of_two_processes_of_one_name_ends(void **state)
 {
     (void)state;
@@ -1202,6 +1223,7 @@ int main(void)
         cmocka_unit_test(who_returns_after_a_long_life_is_taken_in_at_once),
         cmocka_unit_test(a_boot_lower_than_that_of_the_dead_is_raised),
         cmocka_unit_test(who_is_removed_and_returns_takes_a_higher_boot),
+        cmocka_unit_test(who_stands_in_the_view_is_not_forgotten),
         cmocka_unit_test(the_older_of_two_processes_of_one_name_ends),
         cmocka_unit_test(who_leaves_is_left_and_never_suspected),
         cmocka_unit_test(who_leaves_a_mute_cluster_ends_in_time),

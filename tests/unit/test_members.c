@@ -233,6 +233,27 @@ static void an_unknown_member_is_accepted_only_while_its_proof_is_young(void **s
     members_close(&members);
 }
 
+/* Who stands in the view is looked for, but that is no proof of its life to anybody. */
+static void one_that_is_expected_is_alive_here_and_unverified_elsewhere(void **state)
+{
+    (void)state;
+    struct members here, there;
+    struct news news = account("a:1", 5, 0, MEMBER_ALIVE);
+    table_init(&here);
+    table_init(&there);
+    struct account *expected = members_expect(&here, &news, 1000);
+    members_check(&here);
+    assert_int_equal(expected->state, MEMBER_ALIVE);
+    assert_null(members_expect(&here, &news, 1000)); /* known already */
+    members_tell(&here, expected, 1000, &news);
+    assert_int_equal(hear(&there, &news, 1000), HEARD_UNVERIFIED);
+    /* The same by one whose clock began a moment ago. */
+    members_tell(&there, of_a(&there), 1000, &news);
+    assert_true(news.age_ms >= options.accept_ms);
+    members_close(&here);
+    members_close(&there);
+}
+
 static void a_higher_boot_is_a_restart_and_with_the_same_data_a_renewal(void **state)
 {
     (void)state;
@@ -530,6 +551,7 @@ int main(void)
         cmocka_unit_test(merging_gives_the_greatest_in_any_order),
         cmocka_unit_test(who_was_removed_or_has_left_never_rises),
         cmocka_unit_test(an_unknown_member_is_accepted_only_while_its_proof_is_young),
+        cmocka_unit_test(one_that_is_expected_is_alive_here_and_unverified_elsewhere),
         cmocka_unit_test(a_higher_boot_is_a_restart_and_with_the_same_data_a_renewal),
         cmocka_unit_test(a_suspicion_ends_by_a_higher_inc),
         cmocka_unit_test(a_suspicion_ends_by_an_own_exchange),
