@@ -2,9 +2,9 @@
 #
 # A source belongs to the program its folder says; dependencies on headers are generated (-MMD).
 # Output goes below build/, one tree for each way of compiling: obj (what ships), pic (the shared
-# library), mut (with planted bugs, for the simulator), san (address and undefined behaviour
-# sanitizers: unit tests and fuzz replay), fuzz (clang, libFuzzer). The two programs land in
-# this folder. V=1 shows the commands.
+# library), few (few slots, for the simulator), mut (likewise, with planted bugs), san (address and
+# undefined behaviour sanitizers: unit tests and fuzz replay), fuzz (clang, libFuzzer). The two
+# programs land in this folder. V=1 shows the commands.
 
 ifndef V
 .SILENT:
@@ -55,7 +55,7 @@ LIBDHT_LIBS := $(call pkg,jansson libcrypto libisal)
 KVCLI_LIBS  := -Wl,--as-needed $(call pkg,libedit jansson libcrypto libisal liburing) -lm
 TEST_LIBS   := -Wl,--as-needed $(call pkg,libevent_core jansson inih libcrypto libisal liburing) -lm
 
-.PHONY: all demo demo-stop demo-ten test test-long unit unit-programs e2e fuzz fuzz-replay replay-programs asan sim mutants oracle \
+.PHONY: all demo demo-stop demo-ten test test-long unit unit-programs e2e fuzz fuzz-replay replay-programs asan sim sim-few mutants oracle \
         lint tidy bench scenes forty install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -97,10 +97,18 @@ build/pic/%.o: %.c
 	echo "  CC    $@"
 	$(CC) $(LANGUAGE) $(WARNINGS) $(HARDEN) $(CFLAGS) -fPIC -MMD -MP -c -o $@ $<
 
+# 256 slots: what a simulated second costs is slots times nodes, and few have items.
+FEW_SLOTS := -DSLOT_BITS=8
+
 build/mut/%.o: %.c
 	mkdir -p $(@D)
 	echo "  CC    $@"
-	$(CC) $(LANGUAGE) $(WARNINGS) $(HARDEN) $(CFLAGS) -DMUTATIONS -MMD -MP -c -o $@ $<
+	$(CC) $(LANGUAGE) $(WARNINGS) $(HARDEN) $(CFLAGS) $(FEW_SLOTS) -DMUTATIONS -MMD -MP -c -o $@ $<
+
+build/few/%.o: %.c
+	mkdir -p $(@D)
+	echo "  CC    $@"
+	$(CC) $(LANGUAGE) $(WARNINGS) $(HARDEN) $(CFLAGS) $(FEW_SLOTS) -MMD -MP -c -o $@ $<
 
 build/san/%.o: %.c
 	mkdir -p $(@D)
@@ -149,6 +157,15 @@ else
 endif
 
 build/sim: $(COMMON:%.c=build/obj/%.o) $(CORE:%.c=build/obj/%.o) $(SIM:%.c=build/obj/%.o)
+	echo "  LD    $@"
+	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=ring_place -o $@ $^ $(TEST_LIBS)
+
+# The same with few slots, for many seeds.
+sim-few: build/sim-few ## likewise clusters of 256 slots, ten times as fast: CHECK=x SEED=n SEEDS=n
+	build/sim-few $(call given,CHECK,--check) $(call given,SEED,--seed) $(call given,SEEDS,--seeds) \
+	    $(call given,NODES,--nodes) $(call given,SECONDS,--seconds) $(if $(TRACE),--trace)
+
+build/sim-few: $(COMMON:%.c=build/few/%.o) $(CORE:%.c=build/few/%.o) $(SIM:%.c=build/few/%.o)
 	echo "  LD    $@"
 	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=ring_place -o $@ $^ $(TEST_LIBS)
 

@@ -56,53 +56,53 @@
     X(advance_soiled, "replicas", 0, "a copy that is not clean is advanced") \
     X(advance_any_ver, "replicas", 0, "a copy of another ver is advanced") \
     X(advance_any_act, "replicas", 0, "a copy of another act is advanced") \
-    X(forgets_promise, "copies", 0, "an acceptor forgets what it has promised") \
-    X(forgets_acceptance, "copies", 0, "an acceptor forgets what it has accepted") \
-    X(half_is_enough, "copies", 0, "half of those who vote decide") \
-    X(own_value, "copies", 0, "a proposer offers its own view though another was accepted") \
-    X(ballot_reused, "copies", 0, "a ballot is used again") \
-    X(promise_late, "copies", 0, "a proposer sends before its own promise is recorded") \
-    X(adoption_unrecorded, "copies", 0, "an adopted view is not recorded") \
-    X(no_seal, "copies", 0, "adopting a view seals nothing") \
-    X(votes_for_old, "copies", 0, "an acceptor whose view is a later one votes for an older") \
-    X(any_list, "copies", 0, "an accepted vote of a birth is not bound to its list") \
-    X(founds_without_file, "copies", 0, "a cluster is founded without a state file") \
-    X(shrinks, "copies", 0, "a dead member is taken out though nobody can take its place") \
-    X(leave_unchecked, "copies", 0, "a leave is not looked at again") \
-    X(dead_joiner_stays, "copies", 0, "a dead newcomer holds up the placement") \
-    X(base_early, "copies", 0, "base rises before every slot is active") \
-    X(base_past_nobody, "copies", 0, "base rises past a slot without a primary") \
-    X(any_active, "copies", 0, "whoever reports a slot active is believed") \
-    X(leads_old_view, "copies", 0, "a restarted primary leads a view from before its restart") \
-    X(stop_early, "copies", 0, "who stops ends before others have everything") \
-    X(stop_takes_sessions, "copies", 0, "who stops still takes sessions") \
-    X(ends_untold, "copies", 0, "a leaver ends untold") \
-    X(fence_past_accepted, "copies", 0, "who has accepted the next view answers for the present one") \
-    X(fence_for_ever, "copies", 0, "the fence never falls") \
-    X(recovers_at_once, "copies", 0, "recover waits for no fence") \
-    X(collect_too_few, "replicas", "one answer is enough of three") \
-    X(collect_last_only, "replicas", "only the last epoch has to be covered") \
-    X(collect_lowest_only, "replicas", "only the lowest epoch has to be covered") \
-    X(collect_any, "replicas", "any member of a group is taken for its primary") \
-    X(collect_first, "replicas", "the first of a group is taken for its primary, though it was down") \
-    X(choose_by_ver, "replicas", "the copy of the greatest ver is chosen, whatever its act") \
-    X(choose_by_act, "replicas", "any copy of the greatest act is chosen") \
-    X(choose_own, "replicas", "a new primary goes on with its own copy") \
-    X(act_before_sync, "replicas", "act is recorded before the chosen copy is here") \
-    X(origin_unclean, "replicas", "a copy that is not clean counts as the same as another") \
-    X(active_few, "replicas", "a slot is active at once") \
-    X(active_learners, "replicas", "learners count for a quorum") \
-    X(floor_ignores_sessions, "replicas", "a floor does not wait for those being synced") \
-    X(floor_up_only, "replicas", "a floor does not wait for members that are away") \
-    X(floor_own, "replicas", "a floor is as high as the primary's own copy") \
-    X(drops_early, "replicas", "a leftover is dropped before the slot is active elsewhere") \
-    X(write_aside, "replicas", "a write is not put into the stream") \
-    X(write_unacked, "replicas", "a write is answered before a backup has it") \
-    X(read_unmarked, "replicas", "a read is answered without a marker") \
-    X(marker_before, "replicas", "an earlier record counts as a read's marker") \
-    X(unsynced_counts, "replicas", "a backup that is not synced counts") \
-    X(expiry_untold, "replicas", "an expired item is absent without a delete") \
-    X(no_fence, "replicas", "a result is given although the fence has fallen")
+    X(forgets_promise, "replicas", 0, "an acceptor forgets what it has promised") \
+    X(forgets_acceptance, "replicas", 0, "an acceptor forgets what it has accepted") \
+    X(half_is_enough, "replicas", 0, "half of those who vote decide") \
+    X(own_value, "replicas", 0, "a proposer offers its own view though another was accepted") \
+    X(ballot_reused, "replicas", 0, "a ballot is used again") \
+    X(promise_late, "replicas", 0, "a proposer sends before its own promise is recorded") \
+    X(adoption_unrecorded, "replicas", 0, "an adopted view is not recorded") \
+    X(no_seal, "replicas", 0, "adopting a view seals nothing") \
+    X(votes_for_old, "replicas", 0, "an acceptor whose view is a later one votes for an older") \
+    X(any_list, "replicas", 0, "an accepted vote of a birth is not bound to its list") \
+    X(founds_without_file, "replicas", 0, "a cluster is founded without a state file") \
+    X(shrinks, "replicas", 0, "a dead member is taken out though nobody can take its place") \
+    X(leave_unchecked, "replicas", 0, "a leave is not looked at again") \
+    X(dead_joiner_stays, "replicas", 0, "a dead newcomer holds up the placement") \
+    X(base_early, "replicas", 0, "base rises before every slot is active") \
+    X(base_past_nobody, "replicas", 0, "base rises past a slot without a primary") \
+    X(any_active, "replicas", 0, "whoever reports a slot active is believed") \
+    X(leads_old_view, "replicas", 0, "a restarted primary leads a view from before its restart") \
+    X(stop_early, "replicas", 0, "who stops ends before others have everything") \
+    X(stop_takes_sessions, "replicas", 0, "who stops still takes sessions") \
+    X(ends_untold, "replicas", 0, "a leaver ends untold") \
+    X(fence_past_accepted, "replicas", 0, "who has accepted the next view answers for the present one") \
+    X(fence_for_ever, "replicas", 0, "the fence never falls") \
+    X(recovers_at_once, "replicas", 0, "recover waits for no fence") \
+    X(collect_too_few, "replicas", 0, "one answer is enough of three") \
+    X(collect_last_only, "replicas", 0, "only the last epoch has to be covered") \
+    X(collect_lowest_only, "replicas", 0, "only the lowest epoch has to be covered") \
+    X(collect_any, "replicas", 0, "any member of a group is taken for its primary") \
+    X(collect_first, "replicas", 0, "the first of a group is taken for its primary, though it was down") \
+    X(choose_by_ver, "replicas", 0, "the copy of the greatest ver is chosen, whatever its act") \
+    X(choose_by_act, "replicas", 0, "any copy of the greatest act is chosen") \
+    X(choose_own, "replicas", 0, "a new primary goes on with its own copy") \
+    X(act_before_sync, "replicas", 0, "act is recorded before the chosen copy is here") \
+    X(origin_unclean, "replicas", 0, "a copy that is not clean counts as the same as another") \
+    X(active_few, "replicas", 0, "a slot is active at once") \
+    X(active_learners, "replicas", 0, "learners count for a quorum") \
+    X(floor_ignores_sessions, "replicas", 0, "a floor does not wait for those being synced") \
+    X(floor_up_only, "replicas", 0, "a floor does not wait for members that are away") \
+    X(floor_own, "replicas", 0, "a floor is as high as the primary's own copy") \
+    X(drops_early, "replicas", 0, "a leftover is dropped before the slot is active elsewhere") \
+    X(write_aside, "replicas", 0, "a write is not put into the stream") \
+    X(write_unacked, "replicas", 0, "a write is answered before a backup has it") \
+    X(read_unmarked, "replicas", 0, "a read is answered without a marker") \
+    X(marker_before, "replicas", 0, "an earlier record counts as a read's marker") \
+    X(unsynced_counts, "replicas", 0, "a backup that is not synced counts") \
+    X(expiry_untold, "replicas", 0, "an expired item is absent without a delete") \
+    X(no_fence, "replicas", 0, "a result is given although the fence has fallen")
 /* clang-format on */
 
 #endif

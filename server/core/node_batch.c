@@ -44,7 +44,7 @@ void node_place(struct node *node, struct op *op)
     if (op->leader != PEER_SELF)
         return;
     store_prefetch_slot(node->store, &op->key);
-    sync_prefetch_slot(node->sync, position_slot(op->key.position));
+    serve_prefetch_slot(&node->serve, position_slot(op->key.position));
 }
 
 /* A client that follows the ring has asked a node that does not lead the key: if the ring is not
@@ -286,7 +286,7 @@ static void prefetch_tables(const struct node *node, uint32_t from, uint32_t to)
         if (!is_local(&node->batch[i]))
             continue;
         store_prefetch_table(node->store, &node->batch[i].key);
-        sync_prefetch_first(node->sync, position_slot(node->batch[i].key.position));
+        serve_prefetch_run(&node->serve, position_slot(node->batch[i].key.position));
     }
 }
 

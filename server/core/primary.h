@@ -174,6 +174,13 @@ static inline struct run *primary_run(const struct primary *primary, uint32_t sl
     uint16_t index = primary->run_of[slot];
     return index == RING_NOBODY ? NULL : &primary->runs[index];
 }
+/* Prefetches what primary_run finds; the slot's index must have been asked for before. A hint. */
+static inline void primary_prefetch(const struct primary *primary, uint32_t slot)
+{
+    const struct run *run = primary_run(primary, slot);
+    if (run)
+        __builtin_prefetch(run);
+}
 /* How many backups must acknowledge: W - 1. */
 static inline uint32_t run_acks(const struct run *run)
 {

@@ -191,4 +191,17 @@ void serve_free(struct serve *serve, struct pending *pending);
 /* Walks the whole structure and CHECKs every invariant; for tests. */
 void serve_check(const struct serve *serve);
 
+/* Prefetches what a request on a slot that is led looks at, in two stages. Hints only. */
+static inline void serve_prefetch_slot(const struct serve *serve, uint32_t slot)
+{
+    __builtin_prefetch(&serve->slots[slot]);
+    __builtin_prefetch(&serve->setup.primary->run_of[slot]);
+    sync_prefetch_slot(serve->setup.sync, slot);
+}
+static inline void serve_prefetch_run(const struct serve *serve, uint32_t slot)
+{
+    primary_prefetch(serve->setup.primary, slot);
+    sync_prefetch_first(serve->setup.sync, slot);
+}
+
 #endif

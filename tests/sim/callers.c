@@ -134,7 +134,7 @@ static uint64_t draw_version(struct caller *caller, uint32_t key)
 static void note_version(struct callers *callers, uint32_t key, uint64_t version)
 {
     uint64_t *seen = callers->seen[key];
-    if (version == 0 || seen[0] == version)
+    if (seen[0] == version)
         return;
     memmove(seen + 1, seen, 3 * sizeof(*seen));
     seen[0] = version;
@@ -385,8 +385,11 @@ static void ask_end(struct caller *caller, struct ask *ask, enum linear_outcome 
         uint32_t until = op->kind == LINEAR_FLUSH ? callers->history.key_count : ask->key + 1;
         for (uint32_t key = from; key < until; key++)
             history_add(&callers->history, key, op);
-        if (op->outcome == LINEAR_DONE)
+        if (op->outcome == LINEAR_DONE && op->version > 0) {
             note_version(callers, ask->key, op->version);
+            if (callers->told)
+                callers->told(callers->arg, callers->history.keys[ask->key].slot, op->version);
+        }
     }
     trace_mix(&callers->world->trace, (uint64_t)op->kind << 8 | outcome);
     trace_mix(&callers->world->trace, clock_of(caller)->now_us ^ op->version);

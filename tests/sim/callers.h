@@ -47,6 +47,9 @@ struct callers {
     uint64_t retries_ended; /* of them, those that had a definite answer then */
     uint64_t repeats;       /* repeated although the answer was known, and answered the same */
     uint64_t full;          /* refused for want of memory */
+    /* Told of every version that an answer showed or made; NULL: nobody. */
+    void (*told)(void *arg, uint32_t slot, uint64_t version);
+    void *arg;
 };
 
 /* Callers that begin at once. gives: callers_close. */

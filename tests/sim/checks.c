@@ -1,5 +1,15 @@
 #include "tests/sim/checks.h"
 
+#include "tests/sim/schedule.h"
+
+/* Of check_replicas.c, in the order of its counts. */
+#define FAULT_NAME(id, weight) "fault " #id,
+#define REPLICAS_COUNTED                                                                           \
+    FAULT_LIST(FAULT_NAME)                                                                         \
+    "done", "absent", "present", "not done", "unknown", "out of memory", "retries with an answer", \
+        "repeats answered alike", "views", "runs", "activations", "syncs", "cuts", "floors",       \
+        "copies compared", "recoveries", "seconds they took"
+
 const struct check checks[] = {
     {.name = "same-trace",
      .sentence = "two runs of a seed tell the same",
@@ -223,6 +233,21 @@ const struct check checks[] = {
      .seeds_quick = 5,
      .seeds_long = 300,
      .counted = {"done", "not done", "unknown", "faults", "tries"}},
+    {.name = "replicas",
+     .sentence =
+         "whatever fails, nothing told is lost or stale, and every slot has its copies again",
+     .run = check_replicas,
+     .seconds = 400,
+     .seeds_quick = 40,
+     .seeds_long = 10000,
+     .counted = {REPLICAS_COUNTED}},
+    {.name = "replicas-recover",
+     .sentence = "likewise from each declared loss on, where slots go on without their quorum",
+     .run = check_replicas_recover,
+     .seconds = 400,
+     .seeds_quick = 20,
+     .seeds_long = 2000,
+     .counted = {REPLICAS_COUNTED, "losses"}},
 };
 const size_t check_count = ARRAY_COUNT(checks);
 

@@ -69,5 +69,7 @@ void check_unfair_flips(struct trial *trial);
 void check_overload(struct trial *trial);
 void check_linear_quiet(struct trial *trial);
 void check_linear_once(struct trial *trial);
+void check_replicas(struct trial *trial);
+void check_replicas_recover(struct trial *trial);
 
 #endif

@@ -338,7 +338,9 @@ static void begin_one(struct schedule *schedule)
     uint32_t other = (uint32_t)prng_below(&schedule->prng, world->host_count);
     if (has_fault(schedule, node) || world->hosts[node].state != HOST_UP ||
         (kind == FAULT_ONE_WAY && node == other) ||
-        (kind == FAULT_SPLIT && has_kind(schedule, kind)))
+        (kind == FAULT_SPLIT && has_kind(schedule, kind)) ||
+        (schedule->options.may_begin &&
+         !schedule->options.may_begin(schedule->options.arg, kind, node)))
         return;
     uint64_t until_us = world->clock.now_us + draw_length_ms(schedule, kind) * US_PER_MS;
     fault->kind = kind;

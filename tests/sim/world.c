@@ -162,6 +162,8 @@ void world_forget(struct world *world, uint32_t node)
 {
     say(world, "forget", node);
     host_of(world, node)->boot = 0;
+    if (world->state_lost)
+        world->state_lost(world->watcher, host_of(world, node));
     buf_close(&host_of(world, node)->state_text);
 }
 

@@ -31,10 +31,11 @@ struct world {
     uint32_t *machine_of; /* by node: where its name leads to */
     struct host_options host_options;
     uint32_t loss_ppm; /* of every path between nodes */
-    /* Called at the end of every turn of a node, and when the data of one are lost; NULL: nobody.
-     */
+    /* Called at the end of every turn of a node, and when the data or the state file of one are
+     * lost; NULL: nobody. */
     void (*after_turn)(void *watcher, struct host *host);
     void (*data_lost)(void *watcher, struct host *host);
+    void (*state_lost)(void *watcher, struct host *host);
     void *watcher;
     bool has_failed; /* something that must hold does not: time stands still */
     char failure[300];

@@ -1,0 +1,293 @@
+/* Copies under faults: what callers are told can be true, every invariant of replication.md holds
+ * after every event, and once the faults are over every slot has its copies again.
+ *
+ * What a run is made of is drawn from its seed: nodes, which of them keep their data, delays, how
+ * many faults at a time, how many callers and how many of their writes carry an id. */
+#include "common/check.h"
+#include "server/core/views.h"
+#include "tests/sim/callers.h"
+#include "tests/sim/checks.h"
+#include "tests/sim/ghost.h"
+#include "tests/sim/names.h"
+#include "tests/sim/quiet.h"
+#include "tests/sim/schedule.h"
+
+#include <stdio.h>
+
+#define NODES_MIN      3u
+#define NODES_MAX      10u
+#define MACHINES       4u
+#define KEYS           8u
+#define SLOTS          4u
+#define OPS            2500u
+#define FAULTS_MIN     20u
+#define VIEWS_MIN      5u
+#define FORM_MS        20000u
+#define STEP_MS        250u
+#define FORGET_US      (40ull * US_PER_S)
+#define QUIET_MS       60000u /* until all is well again after the last fault */
+#define LAST_S         3u     /* callers go on for so long then */
+#define LOSS_OPERATORS 3u     /* times an operator looks whether something is stuck */
+
+/* Times to live: what is left is handed on in whole seconds, now and then, and a message that is
+ * held makes it later. */
+static const struct linear_options patient = {.early_us = 4 * US_PER_S, .late_us = 200 * US_PER_S};
+
+enum {
+    COUNT_DONE = FAULT_KINDS,
+    COUNT_ABSENT,
+    COUNT_PRESENT,
+    COUNT_NOT_DONE,
+    COUNT_UNKNOWN,
+    COUNT_FULL,
+    COUNT_RETRIES,
+    COUNT_REPEATS,
+    COUNT_VIEWS,
+    COUNT_RUNS,
+    COUNT_ACTIVATIONS,
+    COUNT_SYNCS,
+    COUNT_CUTS,
+    COUNT_FLOORS,
+    COUNT_EQUALS,
+    COUNT_RECOVERED, /* runs that were quiet again; what it took in seconds is next */
+    COUNT_SECONDS,
+    COUNT_LOSSES,
+    COUNT_ENDED
+};
+_Static_assert(COUNT_ENDED <= CHECK_COUNTS_MAX, "all counts have a place");
+
+/* One run. */
+struct run_of {
+    struct trial *trial;
+    struct world *world;
+    struct callers *callers;
+    struct ghost *ghost;
+    struct schedule *schedule;
+    struct prng prng;
+    uint32_t unstarted;    /* nodes from this one on have never been started */
+    uint64_t forgotten_us; /* when a state file was last lost; 0: never */
+};
+
+static uint64_t draw(struct run_of *run, uint64_t low, uint64_t high)
+{
+    return low + prng_below(&run->prng, high - low + 1);
+}
+
+static void on_told(void *arg, uint32_t slot, uint64_t version)
+{
+    struct run_of *run = arg;
+    ghost_told(run->ghost, slot, version);
+}
+
+static void on_lost(void *arg, uint32_t slot)
+{
+    struct run_of *run = arg;
+    callers_lose(run->callers, slot);
+}
+
+/* Nodes are 3 to 10, the last of which join later. */
+static void begin_world(struct run_of *run, bool recovers)
+{
+    struct trial *trial = run->trial;
+    uint32_t drawn = trial->node_count;
+    if (drawn == 0)
+        trial->node_count = (uint32_t)draw(run, NODES_MIN, NODES_MAX);
+    uint32_t late = (uint32_t)draw(run, 0, trial->node_count - NODES_MIN);
+    trial->seed_count = trial->node_count - (late > 3 ? 3 : late);
+    run->world = trial_begin(trial, MACHINES);
+    run->unstarted = trial->seed_count;
+    trial->node_count = drawn;
+    if (draw(run, 0, 2) == 0)
+        world_delay(run->world, (uint32_t)draw(run, 100, 8000), (uint32_t)draw(run, 100, 10000));
+    uint64_t durable_of_4 = recovers ? draw(run, 0, 2) : draw(run, 2, 4);
+    for (uint32_t i = 0; i < run->world->host_count; i++)
+        run->world->hosts[i].is_durable = draw(run, 0, 3) < durable_of_4;
+    run->world->host_options.views.on_loss = recovers ? VIEWS_ON_LOSS_RECOVER : VIEWS_ON_LOSS_WAIT;
+    for (uint32_t i = 0; i < run->unstarted; i++)
+        world_start(run->world, i);
+}
+
+static void begin_callers(struct run_of *run)
+{
+    const struct callers_options options = {.count = (uint32_t)draw(run, 4, 10),
+                                            .key_count = KEYS,
+                                            .slot_count = SLOTS,
+                                            .ops = OPS,
+                                            .think_ms = (uint32_t)draw(run, 40, 250),
+                                            .ids_of_10 = (uint32_t)draw(run, 3, 9),
+                                            .has_flushes = true,
+                                            .has_ttl = true};
+    run->callers = callers_open(run->world, &options);
+    uint32_t slots[SLOTS], count = 0;
+    for (uint32_t i = 0; i < KEYS; i++) {
+        bool is_new = true;
+        for (uint32_t k = 0; k < count; k++)
+            is_new &= slots[k] != run->callers->history.keys[i].slot;
+        if (is_new)
+            slots[count++] = run->callers->history.keys[i].slot;
+    }
+    run->ghost = ghost_open(run->world, slots, count);
+    run->callers->told = on_told;
+    run->callers->arg = run;
+    ghost_listen(run->ghost, on_lost, run);
+}
+
+/* A majority of state files lost would end views for good: the next is lost only when a view has
+ * taken the new seat in, and nothing else is in the way of that. */
+static bool may_begin(void *arg, enum fault_kind kind, uint32_t node)
+{
+    struct run_of *run = arg;
+    uint64_t now_us = run->world->clock.now_us;
+    if (kind != FAULT_FORGET)
+        return true;
+    if (run->schedule->on_count > 0 ||
+        (run->forgotten_us > 0 && now_us < run->forgotten_us + FORGET_US))
+        return false;
+    for (uint32_t i = 0; i < run->unstarted; i++)
+        if (run->world->hosts[i].state != HOST_UP)
+            return false;
+    run->forgotten_us = now_us;
+    (void)node;
+    return true;
+}
+
+/* Mostly a minority has a fault at a time, sometimes more. */
+static uint32_t draw_down_max(struct run_of *run)
+{
+    uint32_t minority = (run->world->host_count - 1) / 2;
+    return draw(run, 0, 3) > 0 ? (uint32_t)draw(run, 1, minority) : minority + 1;
+}
+
+/* Data that are lost at too many nodes at once an operator gives up. */
+static void begin_faults(struct run_of *run)
+{
+    const struct schedule_options options = {.kinds = UINT32_MAX,
+                                             .pause_ms = (uint32_t)draw(run, 500, 3000),
+                                             .last_ms_min = 20,
+                                             .last_ms_max = (uint32_t)draw(run, 500, 12000),
+                                             .down_max = draw_down_max(run),
+                                             .count_max = (uint32_t)draw(run, FAULTS_MIN, 60),
+                                             .may_begin = may_begin,
+                                             .arg = run};
+    run->schedule = schedule_open(run->world, &options);
+}
+
+static bool is_enough(const struct run_of *run)
+{
+    return run->callers->begun >= OPS && schedule_begun(run->schedule) >= FAULTS_MIN &&
+           ghost_counts(run->ghost)->views >= VIEWS_MIN;
+}
+
+/* A node that has never run joins. */
+static void join_one(struct run_of *run)
+{
+    if (run->unstarted == run->world->host_count || draw(run, 0, 60) > 0)
+        return;
+    world_start(run->world, run->unstarted++);
+}
+
+static void stop_faults(struct run_of *run)
+{
+    schedule_heal(run->schedule);
+    for (uint32_t i = 0; i < run->world->host_count; i++)
+        if (run->world->hosts[i].state == HOST_DOWN)
+            world_start(run->world, i);
+}
+
+/* An operator who knows that no more nodes come back gives up what is missing. */
+static void accept_loss(struct run_of *run)
+{
+    for (uint32_t i = 0; i < run->world->host_count; i++) {
+        struct host *host = &run->world->hosts[i];
+        uint64_t number;
+        if (host->state == HOST_UP)
+            views_accept_loss(node_views(host->node), SPAN_LITERAL(""), &number, host_now(host));
+        if (host->state == HOST_UP)
+            host_wake(host);
+    }
+}
+
+static void await_quiet(struct run_of *run)
+{
+    char why[QUIET_WHY_BYTES];
+    uint64_t took_ms = quiet_wait(run->world, QUIET_MS, why);
+    for (uint32_t i = 0; took_ms > QUIET_MS && i < LOSS_OPERATORS && quiet_is_stuck(run->world);
+         i++) {
+        trace_say(&run->world->trace, "accept-loss", "because=\"%s\"", why);
+        accept_loss(run);
+        took_ms = quiet_wait(run->world, QUIET_MS, why);
+    }
+    if (took_ms > QUIET_MS)
+        world_fail(run->world, "invariant 9: not well %u s after the last fault: %s",
+                   QUIET_MS / 1000, why);
+    run->trial->counts[COUNT_RECOVERED]++;
+    run->trial->counts[COUNT_SECONDS] += took_ms / 1000 + 1;
+}
+
+static void count(struct run_of *run)
+{
+    uint64_t *counts = run->trial->counts;
+    const struct ghost_counts *seen = ghost_counts(run->ghost);
+    for (int kind = 0; kind < FAULT_KINDS; kind++)
+        counts[kind] += run->schedule->begun[kind];
+    counts[COUNT_DONE] += callers_total(run->callers, LINEAR_DONE);
+    counts[COUNT_ABSENT] += callers_total(run->callers, LINEAR_ABSENT);
+    counts[COUNT_PRESENT] += callers_total(run->callers, LINEAR_PRESENT);
+    counts[COUNT_NOT_DONE] += callers_total(run->callers, LINEAR_NOT_DONE);
+    counts[COUNT_UNKNOWN] += callers_total(run->callers, LINEAR_UNKNOWN);
+    counts[COUNT_FULL] += run->callers->full;
+    counts[COUNT_RETRIES] += run->callers->retries_ended;
+    counts[COUNT_REPEATS] += run->callers->repeats;
+    counts[COUNT_VIEWS] += seen->views;
+    counts[COUNT_RUNS] += seen->runs;
+    counts[COUNT_ACTIVATIONS] += seen->activations;
+    counts[COUNT_SYNCS] += seen->syncs;
+    counts[COUNT_CUTS] += seen->cuts;
+    counts[COUNT_FLOORS] += seen->floors;
+    counts[COUNT_EQUALS] += seen->equals;
+    counts[COUNT_LOSSES] += seen->losses;
+}
+
+static void run_replicas(struct trial *trial, bool recovers)
+{
+    struct run_of run = {.trial = trial};
+    prng_init(&run.prng, trial->seed ^ 0x5ca1ab1e);
+    begin_world(&run, recovers);
+    struct world *world = run.world;
+    begin_callers(&run);
+    if (draw(&run, 0, 3) > 0)
+        quiet_await(world, FORM_MS, "the cluster forms");
+    begin_faults(&run);
+    for (uint64_t passed_ms = 0;
+         !world->has_failed && !is_enough(&run) && passed_ms < trial->seconds * 1000ull;
+         passed_ms += STEP_MS) {
+        world_run_ms(world, STEP_MS);
+        join_one(&run);
+    }
+    if (!is_enough(&run))
+        world_fail(world, "too little has happened: %llu operations, %llu faults, %llu views",
+                   (unsigned long long)run.callers->begun,
+                   (unsigned long long)schedule_begun(run.schedule),
+                   (unsigned long long)ghost_counts(run.ghost)->views);
+    stop_faults(&run);
+    await_quiet(&run);
+    run.callers->options.ops += KEYS * 10;
+    callers_resume(run.callers);
+    world_run_s(world, LAST_S);
+    callers_give_up(run.callers);
+    history_judge(&run.callers->history, world, &patient);
+    count(&run);
+    ghost_close(run.ghost);
+    schedule_close(run.schedule);
+    callers_close(run.callers);
+}
+
+void check_replicas(struct trial *trial)
+{
+    run_replicas(trial, false);
+}
+
+void check_replicas_recover(struct trial *trial)
+{
+    run_replicas(trial, true);
+}

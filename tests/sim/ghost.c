@@ -1,0 +1,608 @@
+#include "tests/sim/ghost.h"
+
+#include "common/check.h"
+#include "server/core/primary.h"
+#include "server/core/views.h"
+#include "server/store/copy.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define KEYS_MAX 64u /* that a slot watched may have */
+
+/* A write, as it was first seen in some store. */
+struct write {
+    uint64_t version;
+    uint64_t key; /* hash of its bytes */
+    bool is_tombstone;
+    uint64_t content; /* hash of value, flags and cas unique */
+};
+
+/* The run that leads a slot in an epoch. */
+struct reign {
+    uint32_t epoch;
+    uint32_t node;
+    uint32_t starts;
+    bool is_active;
+};
+
+struct slot_ghost {
+    uint32_t slot;
+    struct write *writes; /* ascending */
+    size_t write_count, write_capacity;
+    uint64_t *flushes; /* versions that some copy had as its last flush */
+    size_t flush_count, flush_capacity;
+    struct reign *reigns; /* ascending */
+    size_t reign_count, reign_capacity;
+    uint64_t *told; /* the highest version told of each epoch, ascending */
+    size_t told_count, told_capacity;
+    uint32_t active_epoch; /* the highest in which it became active */
+    uint32_t lost_epoch;   /* what was told in lower ones counts no more */
+};
+
+/* What a node's copy was when last looked at. */
+struct copy_ghost {
+    uint32_t act;
+    bool is_clean;
+    uint64_t ver;
+    uint64_t floor;
+    uint64_t digest; /* of its live items */
+    uint64_t lineage_digest;
+};
+
+struct node_ghost {
+    uint32_t epoch;
+    bool
+        is_unkept; /* its disk was full when it came to that: it votes no more, and may forget it */
+    bool is_lost[GHOST_SLOTS_MAX]; /* the run goes on without a quorum, and that was told */
+    struct copy_ghost copies[GHOST_SLOTS_MAX];
+};
+
+/* A view that some node has had. */
+struct seen_view {
+    uint32_t epoch;
+    uint64_t hash; /* of its text */
+};
+
+struct ghost {
+    struct world *world;
+    uint32_t slot_count;
+    struct slot_ghost slots[GHOST_SLOTS_MAX];
+    struct node_ghost *nodes;
+    struct seen_view *views; /* ascending */
+    size_t view_count, view_capacity;
+    void (*lost)(void *arg, uint32_t slot);
+    void *arg;
+    struct ghost_counts counts;
+};
+
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
+    return hash ^ hash >> 29;
+}
+
+static uint64_t bytes_hash(struct span bytes)
+{
+    uint64_t hash = 14695981039346656037ull;
+    for (size_t i = 0; i < bytes.len; i++)
+        hash = (hash ^ (uint8_t)bytes.data[i]) * 1099511628211ull;
+    return mix(hash, bytes.len);
+}
+
+/* Room for one more element of size bytes. */
+static void *grown(void *list, size_t count, size_t *capacity, size_t size)
+{
+    if (count < *capacity)
+        return list;
+    *capacity = *capacity ? *capacity * 2 : 16;
+    list = realloc(list, *capacity * size);
+    CHECK(list != NULL);
+    return list;
+}
+
+/* --- what is known ---------------------------------------------------------------------------- */
+
+/* The first write that is not below version. */
+static size_t write_place(const struct slot_ghost *slot, uint64_t version)
+{
+    size_t low = 0, high = slot->write_count;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (slot->writes[mid].version < version)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+/* 2: a version names one write for ever. */
+static void note_write(struct ghost *ghost, struct slot_ghost *slot, uint32_t node,
+                       const struct write *write)
+{
+    size_t place = write_place(slot, write->version);
+    if (place < slot->write_count && slot->writes[place].version == write->version) {
+        const struct write *known = &slot->writes[place];
+        if (known->key != write->key || known->is_tombstone != write->is_tombstone ||
+            known->content != write->content)
+            world_fail(ghost->world,
+                       "invariant 2: version %" PRIx64 " of slot %" PRIu32
+                       " names another write at n%" PRIu32 " than before",
+                       write->version, slot->slot, node + 1);
+        return;
+    }
+    slot->writes =
+        grown(slot->writes, slot->write_count, &slot->write_capacity, sizeof(*slot->writes));
+    memmove(slot->writes + place + 1, slot->writes + place,
+            (slot->write_count - place) * sizeof(*slot->writes));
+    slot->writes[place] = *write;
+    slot->write_count++;
+    ghost->counts.writes++;
+}
+
+static struct slot_ghost *find_slot(struct ghost *ghost, uint32_t number)
+{
+    for (uint32_t i = 0; i < ghost->slot_count; i++)
+        if (ghost->slots[i].slot == number)
+            return &ghost->slots[i];
+    return NULL;
+}
+
+void ghost_told(struct ghost *ghost, uint32_t number, uint64_t version)
+{
+    struct slot_ghost *slot = find_slot(ghost, number);
+    uint32_t epoch = store_version_epoch(version);
+    if (!slot || epoch < slot->lost_epoch)
+        return;
+    size_t place = slot->told_count;
+    while (place > 0 && store_version_epoch(slot->told[place - 1]) >= epoch)
+        place--;
+    if (place < slot->told_count && store_version_epoch(slot->told[place]) == epoch) {
+        if (version > slot->told[place])
+            slot->told[place] = version;
+        return;
+    }
+    slot->told = grown(slot->told, slot->told_count, &slot->told_capacity, sizeof(*slot->told));
+    memmove(slot->told + place + 1, slot->told + place,
+            (slot->told_count - place) * sizeof(*slot->told));
+    slot->told[place] = version;
+    slot->told_count++;
+}
+
+static void lose(struct ghost *ghost, struct slot_ghost *slot, uint32_t epoch)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < slot->told_count; i++)
+        if (store_version_epoch(slot->told[i]) >= epoch)
+            slot->told[kept++] = slot->told[i];
+    slot->told_count = kept;
+    if (epoch > slot->lost_epoch)
+        slot->lost_epoch = epoch;
+    ghost->counts.losses++;
+    trace_say(&ghost->world->trace, "slot-lost", "slot=%" PRIu32 " epoch=%" PRIu32, slot->slot,
+              epoch);
+    if (ghost->lost)
+        ghost->lost(ghost->arg, slot->slot);
+}
+
+void ghost_listen(struct ghost *ghost, void (*lost)(void *arg, uint32_t slot), void *arg)
+{
+    ghost->lost = lost;
+    ghost->arg = arg;
+}
+
+/* --- copies ----------------------------------------------------------------------------------- */
+
+/* The last version of an epoch in the lineage; 0: none. */
+static uint64_t lineage_of(const struct copy *copy, uint32_t epoch)
+{
+    for (uint32_t i = 0; i < copy->lineage_count; i++)
+        if (store_version_epoch(copy->lineage[i]) == epoch)
+            return copy->lineage[i];
+    return 0;
+}
+
+/* Whether the lineage covers a version; what ends below the floor may be forgotten. */
+static bool covers(const struct copy *copy, uint64_t version)
+{
+    return version <= copy->floor || lineage_of(copy, store_version_epoch(version)) >= version;
+}
+
+/* One item or tombstone of a slot. */
+struct thing {
+    uint64_t key;
+    uint64_t version;
+};
+
+/* What a look at a copy finds. */
+struct look {
+    struct ghost *ghost;
+    struct slot_ghost *slot;
+    uint32_t node;
+    const struct copy *copy;
+    struct thing things[KEYS_MAX];
+    uint32_t count;
+    uint64_t digest;
+};
+
+static bool visit(void *arg, const struct store_key *key, const struct store_item *item)
+{
+    struct look *look = arg;
+    struct write write = {.version = item->version,
+                          .key = bytes_hash(key->bytes),
+                          .is_tombstone = item->is_tombstone};
+    if (!item->is_tombstone)
+        write.content = mix(mix(bytes_hash(item->value), item->flags), item->cas);
+    note_write(look->ghost, look->slot, look->node, &write);
+    CHECK(look->count < KEYS_MAX);
+    look->things[look->count++] = (struct thing){write.key, write.version};
+    if (!item->is_tombstone && item->version > look->copy->flush)
+        look->digest += mix(mix(write.key, write.version), write.content);
+    return true;
+}
+
+static uint64_t version_of(const struct look *look, uint64_t key)
+{
+    for (uint32_t i = 0; i < look->count; i++)
+        if (look->things[i].key == key)
+            return look->things[i].version;
+    return 0;
+}
+
+/* What is known of a slot, for whoever looks for the reason of a failure. */
+static void say_slot(struct ghost *ghost, const struct slot_ghost *slot)
+{
+    struct trace *trace = &ghost->world->trace;
+    for (size_t i = 0; i < slot->write_count; i++)
+        trace_say(trace, "ghost-write", "slot=%" PRIu32 " version=%" PRIx64 " key=%" PRIx64 "%s",
+                  slot->slot, slot->writes[i].version, slot->writes[i].key,
+                  slot->writes[i].is_tombstone ? " tombstone=1" : "");
+    for (size_t i = 0; i < slot->told_count; i++)
+        trace_say(trace, "ghost-told", "version=%" PRIx64, slot->told[i]);
+    for (uint32_t i = 0; i < ghost->world->host_count; i++) {
+        struct store *store = ghost->world->hosts[i].store;
+        struct buf lineage = {0};
+        if (!store)
+            continue;
+        const struct copy *copy = store_copy(store, slot->slot);
+        for (uint32_t k = 0; k < copy->lineage_count; k++)
+            buf_printf(&lineage, "%s%" PRIx64, k > 0 ? "," : "", copy->lineage[k]);
+        trace_say(trace, "ghost-copy",
+                  "node=n%" PRIu32 " act=%" PRIu32 " clean=%d floor=%" PRIx64 " flush=%" PRIx64
+                  " due=%" PRIx64 " lineage=%.*s",
+                  i + 1, copy->act, copy->is_clean, copy->floor, copy->flush, copy->flush_due,
+                  (int)buf_len(&lineage), buf_span(&lineage).data ? buf_span(&lineage).data : "");
+        buf_close(&lineage);
+    }
+}
+
+static void note_flush(struct slot_ghost *slot, uint64_t version)
+{
+    for (size_t i = 0; i < slot->flush_count; i++)
+        if (slot->flushes[i] == version)
+            return;
+    slot->flushes =
+        grown(slot->flushes, slot->flush_count, &slot->flush_capacity, sizeof(*slot->flushes));
+    slot->flushes[slot->flush_count++] = version;
+}
+
+/* Whether a flush that the floor has passed has made an item dead. */
+static bool is_flushed(const struct slot_ghost *slot, uint64_t version, uint64_t floor)
+{
+    for (size_t i = 0; i < slot->flush_count; i++)
+        if (version < slot->flushes[i] && slot->flushes[i] <= floor)
+            return true;
+    return false;
+}
+
+/* 4: of the newest write of each key that the lineage covers, the copy has that or a newer one. */
+static void check_covered(const struct look *look)
+{
+    const struct copy *copy = look->copy;
+    uint64_t seen[KEYS_MAX];
+    uint32_t seen_count = 0;
+    for (size_t i = look->slot->write_count; i-- > 0;) {
+        const struct write *write = &look->slot->writes[i];
+        bool is_seen = false;
+        for (uint32_t k = 0; k < seen_count; k++)
+            is_seen |= seen[k] == write->key;
+        if (is_seen || !covers(copy, write->version))
+            continue;
+        CHECK(seen_count < KEYS_MAX);
+        seen[seen_count++] = write->key;
+        bool may_be_gone = write->is_tombstone
+                               ? write->version <= copy->floor
+                               : is_flushed(look->slot, write->version, copy->floor);
+        if (!may_be_gone && version_of(look, write->key) < write->version)
+            world_fail(look->ghost->world,
+                       "invariant 4: the lineage of slot %" PRIu32 " at n%" PRIu32
+                       " covers version %" PRIx64 ", but its copy has %" PRIx64 " of that key",
+                       look->slot->slot, look->node + 1, write->version,
+                       version_of(look, write->key));
+    }
+}
+
+/* 4, 6: a copy of act k has all that was told in epochs below k. */
+static void check_told(const struct look *look)
+{
+    for (size_t i = 0; i < look->slot->told_count; i++) {
+        uint64_t told = look->slot->told[i];
+        if (store_version_epoch(told) < look->copy->act && !covers(look->copy, told))
+            world_fail(look->ghost->world,
+                       "invariant 4: the copy of slot %" PRIu32 " at n%" PRIu32 " has act %" PRIu32
+                       ", but not version %" PRIx64 ", which was told",
+                       look->slot->slot, look->node + 1, look->copy->act, told);
+    }
+}
+
+/* 3: ver is the end of an ascending lineage. */
+static void check_lineage(const struct look *look)
+{
+    const struct copy *copy = look->copy;
+    const struct store *store = look->ghost->world->hosts[look->node].store;
+    uint64_t ver = store_ver(store, look->slot->slot);
+    bool is_good = ver == (copy->lineage_count > 0 ? copy->lineage[copy->lineage_count - 1] : 0);
+    for (uint32_t i = 1; i < copy->lineage_count; i++)
+        is_good &=
+            store_version_epoch(copy->lineage[i - 1]) < store_version_epoch(copy->lineage[i]);
+    if (!is_good)
+        world_fail(look->ghost->world,
+                   "invariant 3: the lineage of slot %" PRIu32 " at n%" PRIu32 " is malformed",
+                   look->slot->slot, look->node + 1);
+}
+
+/* 3: what a has below an epoch that both have, b has too, unless it has forgotten it. */
+static void check_agrees(const struct look *look, const struct copy *a, const struct copy *b,
+                         uint32_t other)
+{
+    uint32_t shared = 0;
+    for (uint32_t i = 0; i < a->lineage_count; i++)
+        if (lineage_of(b, store_version_epoch(a->lineage[i])) > 0)
+            shared = store_version_epoch(a->lineage[i]);
+    for (uint32_t i = 0; i < a->lineage_count; i++) {
+        uint64_t end = a->lineage[i];
+        if (store_version_epoch(end) >= shared)
+            break;
+        uint64_t theirs = lineage_of(b, store_version_epoch(end));
+        if (theirs != end && (theirs > 0 || end > b->floor))
+            world_fail(look->ghost->world,
+                       "invariant 3: the lineages of slot %" PRIu32 " at n%" PRIu32 " and n%" PRIu32
+                       " share epoch %" PRIu32 ", but not %" PRIx64,
+                       look->slot->slot, look->node + 1, other + 1, shared, end);
+    }
+}
+
+/* 7: the floor is covered by every copy synced in the highest active epoch. */
+static void check_floor(const struct look *look, const struct copy *copy, const struct copy *other,
+                        uint32_t node)
+{
+    uint32_t epoch = look->slot->active_epoch;
+    if (copy->act == epoch && other->act == epoch && !covers(other, copy->floor))
+        world_fail(look->ghost->world,
+                   "invariant 7: the floor %" PRIx64 " of slot %" PRIu32 " at n%" PRIu32
+                   " is not in the lineage of n%" PRIu32,
+                   copy->floor, look->slot->slot, look->node + 1, node + 1);
+}
+
+/* A copy against those of all other nodes that run, or whose data live on. */
+static void check_others(struct look *look, uint32_t index, const struct copy_ghost *now)
+{
+    struct ghost *ghost = look->ghost;
+    for (uint32_t i = 0; i < ghost->world->host_count; i++) {
+        struct store *store = ghost->world->hosts[i].store;
+        if (i == look->node || !store)
+            continue;
+        const struct copy *other = store_copy(store, look->slot->slot);
+        const struct copy_ghost *theirs = &ghost->nodes[i].copies[index];
+        check_agrees(look, look->copy, other, i);
+        check_agrees(look, other, look->copy, i);
+        check_floor(look, look->copy, other, i);
+        if (!now->is_clean || !theirs->is_clean || now->act == 0 || now->act != theirs->act ||
+            now->ver != theirs->ver)
+            continue;
+        ghost->counts.equals++;
+        if (now->digest != theirs->digest)
+            world_fail(ghost->world,
+                       "invariant 4: clean copies of slot %" PRIu32 " at n%" PRIu32 " and n%" PRIu32
+                       " of (%" PRIu32 ", %" PRIx64 ") differ",
+                       look->slot->slot, look->node + 1, i + 1, now->act, now->ver);
+    }
+}
+
+static void look_at_copy(struct ghost *ghost, uint32_t node, uint32_t index)
+{
+    struct slot_ghost *slot = &ghost->slots[index];
+    struct store *store = ghost->world->hosts[node].store;
+    struct copy_ghost *before = &ghost->nodes[node].copies[index];
+    struct look look = {
+        .ghost = ghost, .slot = slot, .node = node, .copy = store_copy(store, slot->slot)};
+    const struct copy *copy = look.copy;
+    check_lineage(&look);
+    if (copy->flush > 0)
+        note_flush(slot, copy->flush);
+    store_iterate(store, slot->slot, 0, visit, &look);
+    uint64_t lineage_digest = 1;
+    for (uint32_t i = 0; i < copy->lineage_count; i++)
+        lineage_digest = mix(lineage_digest, copy->lineage[i]);
+    struct copy_ghost now = {.act = copy->act,
+                             .is_clean = copy->is_clean,
+                             .ver = store_ver(store, slot->slot),
+                             .floor = copy->floor,
+                             .digest = mix(look.digest, copy->flush),
+                             .lineage_digest = lineage_digest};
+    ghost->counts.floors += now.floor > before->floor;
+    ghost->counts.cuts += now.ver < before->ver;
+    ghost->counts.syncs += now.act > before->act;
+    bool is_same = now.act == before->act && now.is_clean == before->is_clean &&
+                   now.ver == before->ver && now.floor == before->floor &&
+                   now.digest == before->digest && now.lineage_digest == before->lineage_digest;
+    *before = now;
+    check_told(&look);
+    if (is_same)
+        return;
+    check_covered(&look);
+    check_others(&look, index, &now);
+}
+
+/* --- leading ---------------------------------------------------------------------------------- */
+
+/* A run that goes on without a quorum: from here on all is judged anew. */
+static void look_at_loss(struct ghost *ghost, uint32_t node, uint32_t index)
+{
+    struct slot_ghost *slot = &ghost->slots[index];
+    const struct primary *primary = node_primary(ghost->world->hosts[node].node);
+    const struct run *run = primary_run(primary, slot->slot);
+    bool is_lost = run && run->is_loss;
+    if (is_lost && !ghost->nodes[node].is_lost[index])
+        lose(ghost, slot, primary->epoch);
+    ghost->nodes[node].is_lost[index] = is_lost;
+}
+
+/* 2: one run of one member leads a slot in an epoch. */
+static void look_at_run(struct ghost *ghost, uint32_t node, uint32_t index)
+{
+    struct slot_ghost *slot = &ghost->slots[index];
+    const struct host *host = &ghost->world->hosts[node];
+    const struct primary *primary = node_primary(host->node);
+    const struct run *run = primary_run(primary, slot->slot);
+    if (!run || run->state < RUN_LEADING)
+        return;
+    size_t place = slot->reign_count;
+    while (place > 0 && slot->reigns[place - 1].epoch >= primary->epoch)
+        place--;
+    if (place == slot->reign_count || slot->reigns[place].epoch != primary->epoch) {
+        slot->reigns =
+            grown(slot->reigns, slot->reign_count, &slot->reign_capacity, sizeof(*slot->reigns));
+        memmove(slot->reigns + place + 1, slot->reigns + place,
+                (slot->reign_count - place) * sizeof(*slot->reigns));
+        slot->reigns[place] = (struct reign){primary->epoch, node, host->starts, false};
+        slot->reign_count++;
+        ghost->counts.runs++;
+    }
+    struct reign *reign = &slot->reigns[place];
+    if (reign->node != node || reign->starts != host->starts)
+        world_fail(ghost->world,
+                   "invariant 2: n%" PRIu32 " and n%" PRIu32 " lead slot %" PRIu32
+                   " in epoch %" PRIu32,
+                   reign->node + 1, node + 1, slot->slot, primary->epoch);
+    if (run->state != RUN_ACTIVE || reign->is_active)
+        return;
+    reign->is_active = true;
+    ghost->counts.activations++;
+    if (primary->epoch > slot->active_epoch)
+        slot->active_epoch = primary->epoch;
+    if (store_copy(host->store, slot->slot)->act != primary->epoch)
+        world_fail(ghost->world, "slot %" PRIu32 " is active at n%" PRIu32 ", which has not led it",
+                   slot->slot, node + 1);
+}
+
+/* 1: one view per number; a member's never falls. */
+static void look_at_view(struct ghost *ghost, uint32_t node)
+{
+    const struct views *views = node_views(ghost->world->hosts[node].node);
+    uint32_t epoch = views_epoch(views);
+    if (epoch == ghost->nodes[node].epoch)
+        return;
+    if (epoch < ghost->nodes[node].epoch && !ghost->nodes[node].is_unkept)
+        world_fail(ghost->world,
+                   "invariant 1: the view of n%" PRIu32 " falls from %" PRIu32 " to %" PRIu32,
+                   node + 1, ghost->nodes[node].epoch, epoch);
+    ghost->nodes[node].epoch = epoch;
+    ghost->nodes[node].is_unkept = ghost->world->hosts[node].is_disk_full;
+    if (epoch == 0)
+        return;
+    struct buf text = {0};
+    view_format(views_current(views), NULL, &text);
+    uint64_t hash = bytes_hash(buf_span(&text)) | 1;
+    buf_close(&text);
+    size_t place = ghost->view_count;
+    while (place > 0 && ghost->views[place - 1].epoch >= epoch)
+        place--;
+    if (place < ghost->view_count && ghost->views[place].epoch == epoch) {
+        if (ghost->views[place].hash != hash)
+            world_fail(ghost->world, "invariant 1: n%" PRIu32 " has another view %" PRIu32,
+                       node + 1, epoch);
+        return;
+    }
+    ghost->views =
+        grown(ghost->views, ghost->view_count, &ghost->view_capacity, sizeof(*ghost->views));
+    memmove(ghost->views + place + 1, ghost->views + place,
+            (ghost->view_count - place) * sizeof(*ghost->views));
+    ghost->views[place] = (struct seen_view){epoch, hash};
+    ghost->view_count++;
+    ghost->counts.views++;
+}
+
+/* --- after every turn ------------------------------------------------------------------------- */
+
+static void look_at_host(void *arg, struct host *host)
+{
+    struct ghost *ghost = arg;
+    if (ghost->world->has_failed)
+        return;
+    ghost->counts.turns++;
+    look_at_view(ghost, host->number);
+    for (uint32_t i = 0; i < ghost->slot_count; i++) {
+        look_at_loss(ghost, host->number, i);
+        look_at_copy(ghost, host->number, i);
+        look_at_run(ghost, host->number, i);
+        if (ghost->world->has_failed) {
+            say_slot(ghost, &ghost->slots[i]);
+            return;
+        }
+    }
+}
+
+/* A host's data are gone: there is nothing to compare with any more. */
+static void forget_copies(void *arg, struct host *host)
+{
+    struct ghost *ghost = arg;
+    memset(ghost->nodes[host->number].copies, 0, sizeof(ghost->nodes[host->number].copies));
+}
+
+/* A new seat, which has had no view yet. */
+static void forget_view(void *arg, struct host *host)
+{
+    struct ghost *ghost = arg;
+    ghost->nodes[host->number].epoch = 0;
+}
+
+struct ghost *ghost_open(struct world *world, const uint32_t *slots, uint32_t count)
+{
+    struct ghost *ghost = calloc(1, sizeof(*ghost));
+    CHECK(ghost != NULL);
+    CHECK(count <= GHOST_SLOTS_MAX);
+    ghost->world = world;
+    ghost->nodes = calloc(world->host_count, sizeof(*ghost->nodes));
+    CHECK(ghost->nodes != NULL);
+    ghost->slot_count = count;
+    for (uint32_t i = 0; i < count; i++)
+        ghost->slots[i].slot = slots[i];
+    world->after_turn = look_at_host;
+    world->data_lost = forget_copies;
+    world->state_lost = forget_view;
+    world->watcher = ghost;
+    return ghost;
+}
+
+void ghost_close(struct ghost *ghost)
+{
+    ghost->world->after_turn = NULL;
+    ghost->world->data_lost = NULL;
+    ghost->world->state_lost = NULL;
+    for (uint32_t i = 0; i < ghost->slot_count; i++) {
+        free(ghost->slots[i].writes);
+        free(ghost->slots[i].flushes);
+        free(ghost->slots[i].reigns);
+        free(ghost->slots[i].told);
+    }
+    free(ghost->nodes);
+    free(ghost->views);
+    free(ghost);
+}
+
+const struct ghost_counts *ghost_counts(const struct ghost *ghost)
+{
+    return &ghost->counts;
+}
