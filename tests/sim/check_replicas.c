@@ -189,6 +189,8 @@ static void join_one(struct run_of *run)
 static void stop_faults(struct run_of *run)
 {
     schedule_heal(run->schedule);
+    while (!schedule_is_over(run->schedule) && !run->world->has_failed)
+        world_run_ms(run->world, STEP_MS);
     for (uint32_t i = 0; i < run->world->host_count; i++)
         if (run->world->hosts[i].state == HOST_DOWN)
             world_start(run->world, i);
@@ -217,6 +219,8 @@ static void await_quiet(struct run_of *run)
         accept_loss(run);
         took_ms = quiet_wait(run->world, QUIET_MS, why);
     }
+    if (took_ms > QUIET_MS)
+        quiet_explain(run->world);
     if (took_ms > QUIET_MS)
         world_fail(run->world, "invariant 9: not well %u s after the last fault: %s",
                    QUIET_MS / 1000, why);

@@ -145,8 +145,56 @@ uint64_t quiet_await(struct world *world, uint64_t limit_ms, const char *what)
     char why[QUIET_WHY_BYTES];
     uint64_t took_ms = quiet_wait(world, limit_ms, why);
     if (took_ms > limit_ms)
+        quiet_explain(world);
+    if (took_ms > limit_ms)
         world_fail(world, "%s: not quiet after %.1f s: %s", what, (double)limit_ms / 1000, why);
     return took_ms;
+}
+
+/* One slot, if it has sessions with nodes that run and are not synced. Returns whether it has. */
+static bool explain_run(struct world *world, const struct host *host, const struct run *run)
+{
+    static const char *const states[] = {"collecting", "pulling", "leading", "active"};
+    const struct view *view = views_current(views_of(host));
+    struct buf text = {0};
+    for (uint32_t i = 0; i < run->member_count; i++)
+        if (!(run->synced >> i & 1) && host_of(world, &view->members[run->members[i]]))
+            buf_printf(&text, " %s%s%s%s%s%s", view->members[run->members[i]].name,
+                       i < run->backup_count ? "" : ":learner", run->open >> i & 1 ? ":open" : "",
+                       run->full >> i & 1 ? ":full" : "", run->paused >> i & 1 ? ":paused" : "",
+                       run->unfit >> i & 1 ? ":unfit" : "");
+    bool is_any = buf_len(&text) > 0 || run->state != RUN_ACTIVE;
+    if (is_any)
+        trace_say(&world->trace, "not-synced",
+                  "node=n%" PRIu32 " slot=%" PRIu32 " state=%s with=\"%.*s\"", host->number + 1,
+                  run->slot, states[run->state], (int)buf_len(&text),
+                  buf_span(&text).data ? buf_span(&text).data : "");
+    buf_close(&text);
+    return is_any;
+}
+
+void quiet_explain(struct world *world)
+{
+    for (uint32_t i = 0; i < world->host_count; i++) {
+        const struct host *host = &world->hosts[i];
+        uint32_t shown = 0;
+        if (!runs(host)) {
+            trace_say(&world->trace, "not-running", "node=n%" PRIu32, i + 1);
+            continue;
+        }
+        trace_say(&world->trace, "stands",
+                  "node=n%" PRIu32 " generation=%" PRIx64 " epoch=%" PRIu32 " next=%d used=%" PRIu64
+                  " limit=%" PRIu64,
+                  i + 1, host->generation, views_epoch(views_of(host)),
+                  views_epoch(views_of(host)) > 0 && views_next_ring(views_of(host)) != NULL,
+                  host->budget.used_bytes, host->budget.limit_bytes);
+        for (uint32_t slot = 0; slot < SLOT_COUNT && shown < 4; slot++) {
+            const struct run *run = primary_run(node_primary(host->node), slot);
+            if (!run || (run->state == RUN_ACTIVE && run->synced == (1u << run->member_count) - 1))
+                continue;
+            shown += explain_run(world, host, run);
+        }
+    }
 }
 
 bool quiet_is_stuck(struct world *world)

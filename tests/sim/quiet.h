@@ -15,6 +15,8 @@ bool quiet_holds(struct world *world, char why[QUIET_WHY_BYTES]);
 uint64_t quiet_wait(struct world *world, uint64_t limit_ms, char why[QUIET_WHY_BYTES]);
 /* The same; fails the world, naming what was before, if it does not hold in time. */
 uint64_t quiet_await(struct world *world, uint64_t limit_ms, const char *what);
+/* Tells in the trace what is under way at each node: which sessions of its slots are not synced. */
+void quiet_explain(struct world *world);
 /* Whether some slot of a node that runs lacks what Collect needs, or waits for memory. */
 bool quiet_is_stuck(struct world *world);
 

@@ -240,6 +240,9 @@ static void undo(struct schedule *schedule, struct fault *fault)
         break;
     case FAULT_DISK:
         host->is_disk_full = false;
+        if (host->state != HOST_DOWN)
+            world_kill(world, fault->node);
+        world_start(world, fault->node);
         break;
     case FAULT_MUTE:
         cut_all(schedule, fault->node, true, false, false);
@@ -395,11 +398,16 @@ void schedule_heal(struct schedule *schedule)
     vclock_stop(&schedule->world->clock, &schedule->next);
     for (size_t i = 0; i < FAULTS_MAX; i++) {
         struct fault *fault = &schedule->faults[i];
-        if (!fault->is_on)
+        if (!fault->is_on || fault->kind == FAULT_HOLD || fault->kind == FAULT_LIMBO)
             continue;
         vclock_stop(&schedule->world->clock, &fault->end);
         fault_end(fault);
     }
+}
+
+bool schedule_is_over(const struct schedule *schedule)
+{
+    return schedule->on_count == 0;
 }
 
 void schedule_close(struct schedule *schedule)

@@ -31,7 +31,7 @@
     FAULT(SLEEP, 1)   /* as ISOLATE, for so long that it is removed meanwhile */                   \
     FAULT(LIMBO, 2)   /* as HOLD, for a minute or two, whatever becomes of the connection */       \
     FAULT(FULL, 2)    /* it has no memory for more items */                                        \
-    FAULT(DISK, 1)    /* its state file cannot be written */
+    FAULT(DISK, 1)    /* its state file cannot be written; afterwards it is started again */
 
 enum fault_kind {
 #define FAULT_ENUM(id, weight) FAULT_##id,
@@ -83,8 +83,10 @@ struct schedule {
 
 /* Begins at once. gives: schedule_close. */
 struct schedule *schedule_open(struct world *world, const struct schedule_options *options);
-/* No more faults; those there are end now. */
+/* No more faults; those there are end now, but for what is held (HOLD, LIMBO), which comes when it
+ * comes: schedule_is_over. */
 void schedule_heal(struct schedule *schedule);
+bool schedule_is_over(const struct schedule *schedule);
 /* Whether anything is wrong with a node now. */
 bool schedule_disturbs(const struct schedule *schedule, uint32_t node);
 /* Faults so far. */
