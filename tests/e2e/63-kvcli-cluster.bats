@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154 # ports: of helpers.bash
+# shellcheck disable=SC2034,SC2154 # ports, pids: of helpers.bash
 # What kvcli makes of a cluster: status, where, transfers, the ways out, bench by the ring.
 
 load helpers
