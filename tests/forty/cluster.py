@@ -237,6 +237,10 @@ class Cluster:
         if event.kind == "listening":
             self.view[event.observer] = {}
             self.listening[event.observer] = event.at
+        elif event.kind == "joined" and int(event.fields.get("members", 0)) >= len(self.pids):
+            # One that was a member before knows the others from its state file, and logs no news of them.
+            for name in self.numbers:
+                self.view.setdefault(event.observer, {}).setdefault(name, ("alive", event.at))
         elif event.kind in STATE_AFTER:
             self.view.setdefault(event.observer, {})[event.member] = (STATE_AFTER[event.kind], event.at)
             self.events.append(event)
