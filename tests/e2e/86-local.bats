@@ -112,7 +112,7 @@ at() {
     local port
     port=$(local_sh names 2)
     port=${port#*:}
-    nc -l 127.0.0.1 "$port" >/dev/null 3>&- &
+    nc -lk 127.0.0.1 "$port" >/dev/null 3>&- & # a node that dials it must not end it
     local holder=$!
     wait_until 5 bash -c "ss -Hltn | grep -q '127.0.0.1:$port '"
     run local_sh up

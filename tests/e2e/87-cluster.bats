@@ -147,7 +147,7 @@ at() {
     echo "root@$subnet.1:11212" >>"$hosts"
     run cluster "$hosts" install
     [ "$status" -eq 0 ]
-    ip netns exec "${spaces[0]}" nc -l "$subnet.1" 11211 >/dev/null 3>&- &
+    ip netns exec "${spaces[0]}" nc -lk "$subnet.1" 11211 >/dev/null 3>&- &
     wait_until 5 nc -z "$subnet.1" 22
     wait_until 5 bash -c "ip netns exec ${spaces[0]} ss -Hltn | grep -q ':11211 '"
     run cluster "$hosts" start

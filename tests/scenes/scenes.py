@@ -273,7 +273,7 @@ def rolling(s, count, which, rate):
     for number in s.numbers():
         s.restart(number, which)
         s.wait_well()
-    s.cluster.watch(1)
+        s.cluster.watch(2)
     totals = load.stop()
     s.say(summary(totals))
     s.sweep(*MIXED)
