@@ -78,6 +78,13 @@ static void two_words_are_the_whole_minimum(void **state)
     assert_string_equal(options.cluster, "dht");
     assert_int_equal(options.weight, 1);
     assert_string_equal(options.state_directory, "");
+    assert_int_equal(options.bootstrap_expect, 0);
+    assert_false(options.form);
+    assert_string_equal(options.on_quorum_loss, "recover");
+    assert_int_equal(options.fence_ms, 2000);
+    assert_int_equal(options.recover_after_ms, 5000);
+    assert_int_equal(options.replace_after_ms, 2000);
+    assert_int_equal(options.leave_timeout_ms, 30000);
     assert_string_equal(options.gossip, "random");
     assert_string_equal(options.profile, "lan");
     assert_true(options.direct_answers);
@@ -505,7 +512,9 @@ static void what_is_printed_reads_back_to_the_same(void **state)
         "p 1 -m 1025k -I 1025 --evict -c 5 -l ::1 --advertise [::1]:1 --idle-timeout 61 "
         "--op-timeout 1001 --plain-calls -vv",
         "p 1 --cluster c --weight 7 --state-dir /s --profile fast --t-gossip 1001 --fanout 3 "
-        "--direct-answers off -A --audit /a --stats-interval 90"};
+        "--direct-answers off -A --audit /a --stats-interval 90",
+        "p 1 --bootstrap-expect 3 --form --on-quorum-loss wait --fence 1s --recover-after 1501 "
+        "--rereplicate-after 60s --leave-timeout 5s"};
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(lines); i++) {
         struct options first;
@@ -531,6 +540,13 @@ static void what_is_printed_reads_back_to_the_same(void **state)
         assert_string_equal(options.cluster, first.cluster);
         assert_int_equal(options.weight, first.weight);
         assert_string_equal(options.state_directory, first.state_directory);
+        assert_int_equal(options.bootstrap_expect, first.bootstrap_expect);
+        assert_int_equal(options.form, first.form);
+        assert_string_equal(options.on_quorum_loss, first.on_quorum_loss);
+        assert_int_equal(options.fence_ms, first.fence_ms);
+        assert_int_equal(options.recover_after_ms, first.recover_after_ms);
+        assert_int_equal(options.replace_after_ms, first.replace_after_ms);
+        assert_int_equal(options.leave_timeout_ms, first.leave_timeout_ms);
         assert_string_equal(options.profile, first.profile);
         assert_memory_equal(&options.timers, &first.timers, sizeof(first.timers));
         assert_int_equal(options.direct_answers, first.direct_answers);

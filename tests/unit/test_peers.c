@@ -158,9 +158,27 @@ static void find_in_no_view_at_all(void **state)
     assert_int_equal(peers_find(&(struct view){0}, "a:1"), UINT32_MAX);
 }
 
+/* --bootstrap-expect: as they are written, whatever their order by name. */
+static void the_first_lines_alone_can_be_taken(void **state)
+{
+    (void)state;
+    struct view view;
+    struct peers_error error;
+    struct span text = SPAN_LITERAL("z:1\n# a comment\na:1\nm:1\n");
+    assert_int_equal(peers_parse_first(text, 2, &view, &error), ERR_OK);
+    assert_int_equal(view.member_count, 2);
+    assert_string_equal(view.members[0].name, "a:1");
+    assert_string_equal(view.members[1].name, "z:1");
+    view_close(&view);
+    assert_int_equal(peers_parse_first(text, 9, &view, &error), ERR_OK);
+    assert_int_equal(view.member_count, 3);
+    view_close(&view);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_lines_alone_can_be_taken),
         cmocka_unit_test(every_accepted_form_gives_names_in_order),
         cmocka_unit_test(every_refusal_names_line_and_reason),
         cmocka_unit_test(longest_texts_fit_the_error),
