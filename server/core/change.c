@@ -172,8 +172,10 @@ static struct member *wished_member(struct view *out, const struct wish *wish)
 static void join(struct view *out, struct wish *wish)
 {
     struct member *known = wished_member(out, wish);
-    if (known && known->standing != STANDING_FORGOTTEN)
+    if (known && known->standing != STANDING_FORGOTTEN) {
+        known->seat = wish->member.seat; /* its state file was lost: the new one votes from now on */
         return;
+    }
     for (uint32_t i = 0; i < out->member_count; i++) {
         struct member *member = &out->members[i];
         if (member == known || strcmp(member->name, wish->member.name) != 0)

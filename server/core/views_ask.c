@@ -290,13 +290,20 @@ void views_accept_loss(struct views *views, struct span names, uint64_t *number,
 
 /* --- joining ---------------------------------------------------------------------------------- */
 
-/* newcomers (who finds itself in no view, and is not leaving, asks) */
+/* Whether this node stands in the view, with its seat. */
+static bool is_in(const struct views *views)
+{
+    if (views->self == VIEW_NOBODY)
+        return false;
+    const struct member *self = &keep_current(views)->members[views->self];
+    return self->standing != STANDING_FORGOTTEN && self->seat == views->state.seat;
+}
+
+/* newcomers (who finds itself in no view, and is not leaving, asks); and a node whose state file is
+ * lost, while its data are not, for its new seat. */
 static void tick_join(struct views *views, struct moment now)
 {
-    const struct view *view = keep_current(views);
-    bool is_in =
-        views->self != VIEW_NOBODY && view->members[views->self].standing != STANDING_FORGOTTEN;
-    if (is_in || views->going != GOING_NOT) {
+    if (is_in(views) || views->going != GOING_NOT) {
         views->join_tries = 0;
         return;
     }
@@ -505,9 +512,7 @@ uint64_t ask_deadline(const struct views *views)
         if (views->asks[i].number != 0 && views->asks[i].outcome == VIEWS_UNDER_WAY &&
             views->asks[i].number != views->form_number && views->asks[i].next_ms < deadline_ms)
             deadline_ms = views->asks[i].next_ms;
-    bool is_in =
-        views->self != VIEW_NOBODY && view->members[views->self].standing != STANDING_FORGOTTEN;
-    if (!is_in && views->going == GOING_NOT && views->join_ms < deadline_ms)
+    if (!is_in(views) && views->going == GOING_NOT && views->join_ms < deadline_ms)
         deadline_ms = views->join_ms;
     if (views->going == GOING_STOP && views->going_ms + STOP_MS < deadline_ms)
         deadline_ms = views->going_ms + STOP_MS;

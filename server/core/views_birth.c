@@ -93,8 +93,8 @@ static bool has_other_list(const struct views *views)
 static bool may_found(const struct views *views)
 {
     return birth_line(views, PEER_SELF) != VIEW_NOBODY &&
-           (views->has_state_file || MUTANT(founds_without_file)) && !views->is_broken &&
-           !first_mismatch(views) && (!has_other_list(views) || MUTANT(any_list));
+           (views->has_state_file || MUTANT(founds_without_file)) && !first_mismatch(views) &&
+           (!has_other_list(views) || MUTANT(any_list));
 }
 
 bool views_awaits(const struct views *views, char text[VIEWS_WHY_BYTES_MAX])
@@ -176,6 +176,7 @@ static void begin(struct views *views, bool is_form, struct moment now)
         views->state.list = list_of(views);
     if (lines > 1 && !keep_state(views, now)) {
         proposer_end(proposer);
+        views->propose_ms = now.mono_ms + BROKEN_MS;
         return;
     }
     for (uint32_t line = 0; line < lines; line++)
@@ -264,6 +265,7 @@ static void offer_first(struct views *views, struct moment now)
     views->state.list = list_of(views);
     if (views->founders->member_count > 1 && !keep_state(views, now)) {
         proposer_end(proposer);
+        views->propose_ms = now.mono_ms + BROKEN_MS;
         return;
     }
     view_format(&proposer->view, NULL, &text);

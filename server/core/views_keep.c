@@ -85,6 +85,8 @@ void keep_init(struct views *views, struct span text)
     if (view) {
         look_up_members(views);
         views->watches = new_watches(view->member_count);
+        views->done = calloc((size_t)view->member_count + 1, sizeof(*views->done));
+        CHECK(views->done != NULL);
         views->has_adopted = true;
     }
     tell_identity(views);
@@ -112,6 +114,7 @@ void keep_close(struct views *views)
         close_watches(views->watches, view->member_count);
     }
     free(views->peers);
+    free(views->done);
     forget_next_ring(views);
     for (uint32_t i = 0; i < views->state.view_count; i++)
         free(views->rings[i]);
@@ -120,20 +123,28 @@ void keep_close(struct views *views)
 
 /* --- recording -------------------------------------------------------------------------------- */
 
-bool keep_state(struct views *views, struct moment now)
+/* A state on disk; what could not be written is tried again when there is something to say. */
+static bool record(struct views *views, const struct state *state, struct moment now)
 {
     struct buf text = {0};
-    views->state.boot = views->links->identity.boot;
     if (!views->has_state_file)
         return true; /* its seat is new at each start: nothing it has said binds another */
-    state_format(&views->state, &text);
+    state_format(state, &text);
     bool is_kept = views->env->keep_state(views->env->shell, buf_span(&text));
     buf_close(&text);
-    if (!is_kept && !views->is_broken)
-        log_line(views->log, now, LOG_ERROR, "votes-no-more",
-                 "reason=\"the state file cannot be written\"");
-    views->is_broken |= !is_kept;
+    if (is_kept == views->is_broken)
+        log_line(views->log, now, is_kept ? LOG_INFO : LOG_ERROR,
+                 is_kept ? "votes-again" : "votes-no-more",
+                 is_kept ? "reason=\"the state file is written\""
+                         : "reason=\"the state file cannot be written\"");
+    views->is_broken = !is_kept;
     return is_kept;
+}
+
+bool keep_state(struct views *views, struct moment now)
+{
+    views->state.boot = views->links->identity.boot;
+    return record(views, &views->state, now);
 }
 
 /* --- adopting --------------------------------------------------------------------------------- */
@@ -187,6 +198,35 @@ static void put_behind(struct views *views, struct view *adopted, uint32_t count
     drop_old(views, 0);
 }
 
+/* Records the state as it is to be: those that are kept, from the last base on, and nothing said
+ * about what follows them. */
+static bool record_adoption(struct views *views, const struct view *adopted, uint32_t count,
+                            struct moment now)
+{
+    const struct state *state = &views->state;
+    struct state next = *state;
+    const struct view *last = &adopted[count - 1];
+    uint32_t epoch = views_epoch(views), kept = 0;
+    next.boot = views->links->identity.boot;
+    next.cluster_id = last->cluster_id;
+    next.acceptor = (struct acceptor){0};
+    next.views = calloc(2 * STATE_VIEWS_MAX, sizeof(*next.views)); /* borrowed ones */
+    CHECK(next.views != NULL);
+    for (uint32_t i = 0; i < state->view_count && adopted[0].epoch <= epoch + 1; i++)
+        if (state->views[i].epoch >= last->base)
+            next.views[kept++] = state->views[i];
+    for (uint32_t i = 0; i < count; i++)
+        if (adopted[i].epoch > epoch && (adopted[i].epoch >= last->base || i + 1 == count))
+            next.views[kept++] = adopted[i];
+    uint32_t gone = kept > STATE_VIEWS_MAX ? kept - STATE_VIEWS_MAX : 0;
+    struct view *all = next.views;
+    next.views += gone;
+    next.view_count = kept - gone;
+    bool is_kept = record(views, &next, now);
+    free(all);
+    return is_kept;
+}
+
 static void log_adopted(struct views *views, const struct view *before, const char *why,
                         struct moment now)
 {
@@ -208,11 +248,18 @@ static void log_adopted(struct views *views, const struct view *before, const ch
 }
 
 /* Adopting a view is recorded and seals all lower epochs at this node. */
-void keep_adopt(struct views *views, struct view *adopted, uint32_t count, const char *why,
+bool keep_adopt(struct views *views, struct view *adopted, uint32_t count, const char *why,
                 struct moment now)
 {
     CHECK(count > 0);
     CHECK(adopted[count - 1].epoch > views_epoch(views));
+    if (!MUTANT(adoption_unrecorded) && !record_adoption(views, adopted, count, now)) {
+        proposer_end(&views->proposer);
+        for (uint32_t i = 0; i < count; i++)
+            view_close(&adopted[i]);
+        return false;
+    }
+    views->state.boot = views->links->identity.boot;
     struct view before = {0};
     struct watch *old = views->watches;
     const struct view *current = keep_current(views);
@@ -232,8 +279,6 @@ void keep_adopt(struct views *views, struct view *adopted, uint32_t count, const
     views->watches = new_watches(keep_current(views)->member_count);
     forget_next_ring(views);
     tell_identity(views);
-    if (!MUTANT(adoption_unrecorded))
-        (void)keep_state(views, now);
     views->has_adopted = !MUTANT(no_seal) || before.member_count == 0;
     views->adopted_ms = now.mono_ms;
     views->stats->views_adopted++;
@@ -243,13 +288,14 @@ void keep_adopt(struct views *views, struct view *adopted, uint32_t count, const
     propose_adopted(views, &before, old);
     close_watches(old, before.member_count);
     view_close(&before);
+    return true;
 }
 
 /* --- questions -------------------------------------------------------------------------------- */
 
 bool keep_may_vote(const struct views *views)
 {
-    return views->own_voter != VIEW_NOBODY && !views->is_broken;
+    return views->own_voter != VIEW_NOBODY;
 }
 
 uint32_t keep_voter_peer(const struct views *views, uint32_t voter)

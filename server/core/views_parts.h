@@ -24,6 +24,8 @@
 #define BACK_OFF_MS 200u
 /* A proposal that has not got its majority by then is given up. */
 #define ATTEMPT_MS 300u
+/* After the state file could not be written. */
+#define BROKEN_MS 1000u
 /* At a birth: so long for the rest, once a majority has promised. */
 #define BIRTH_WAIT_MS 1000u
 /* What is asked for is asked for again so often, and a voter remembers it for so long. */
@@ -99,7 +101,7 @@ struct views {
     struct stats *stats;
     uint32_t weight;
     bool has_state_file;
-    bool is_broken; /* the state file could not be written: this seat votes no more */
+    bool is_broken; /* the state file could not be written when this was last tried */
     struct prng prng;
     uint64_t founders_hash; /* of the list this node would found by */
 
@@ -173,9 +175,13 @@ struct views {
     struct quorum out_quorum;
 
     /* views_report */
-    struct slots own_active, own_synced; /* in the current view */
-    bool is_active_due, is_synced_due;   /* to be reported */
-    struct slots active;                 /* reported by the slots' primaries */
+    struct slots own_active, own_synced;   /* in the current view */
+    bool is_active_due, is_synced_due;     /* to be reported */
+    struct slots active;                   /* reported by the slots' primaries */
+    bool is_active_known, is_placed_known; /* the next three are as what was reported says */
+    bool is_all_active;
+    bool is_placed;
+    bool *done; /* by member: it lacks no slot of the next placement; owned */
 
     /* views_loss */
     uint64_t fence_number;   /* of the question under way */
@@ -196,12 +202,12 @@ static inline const struct view *keep_current(const struct views *views)
 
 void keep_init(struct views *views, struct span state);
 void keep_close(struct views *views);
-/* Has the state on disk before anything is said of it. false: it could not be, and this seat votes
- * no more. */
+/* Has the state on disk before anything is said of it. false: it could not be, and nothing may be.
+ */
 bool keep_state(struct views *views, struct moment now);
 /* Adopts views (taken), ascending without a gap, the last above the current one; seals what was
- * before. why: for the log, a static text. */
-void keep_adopt(struct views *views, struct view *adopted, uint32_t count, const char *why,
+ * before. why: for the log. Returns false, and nothing has changed, if that cannot be recorded. */
+bool keep_adopt(struct views *views, struct view *adopted, uint32_t count, const char *why,
                 struct moment now);
 /* Whether this seat is among the voters of the current view. */
 bool keep_may_vote(const struct views *views);
@@ -254,8 +260,8 @@ bool report_all_active(struct views *views);
 /* Whether every slot in whose group this node stands is reported active. */
 bool report_own_active(struct views *views);
 /* Whether the next placement may come: all up members who come into a group by it have reported
- * their new slots synced. done: out, if not NULL, by member: it lacks none. */
-bool report_is_placed(struct views *views, bool *done);
+ * their new slots synced. views->done then says who lacks none. */
+bool report_is_placed(struct views *views);
 
 /* --- views_vote ------------------------------------------------------------------------------- */
 

@@ -96,12 +96,11 @@ static bool do_others_wait(const struct view *view, uint32_t joiner)
 
 /* a joiner … not done 30 s after all others out again: here, one that makes no progress while
  * others wait */
-static void hold_late(struct views *views, struct opinion *opinions, const bool *done,
-                      struct moment now)
+static void hold_late(struct views *views, struct opinion *opinions, struct moment now)
 {
     const struct view *view = keep_current(views);
     for (uint32_t i = 0; i < view->member_count; i++) {
-        if (view->members[i].role != ROLE_JOINER || done[i] || !do_others_wait(view, i))
+        if (view->members[i].role != ROLE_JOINER || views->done[i] || !do_others_wait(view, i))
             continue;
         uint64_t late_ms = views->watches[i].progress_ms + LATE_MS;
         opinions[i].is_late = now.mono_ms >= late_ms;
@@ -224,10 +223,8 @@ static bool make_next(struct views *views, struct view *out, struct moment now)
     const struct view *view = keep_current(views);
     struct opinion *opinions = calloc(view->member_count, sizeof(*opinions));
     struct wish *wishes = calloc(WISHES_MAX, sizeof(*wishes));
-    bool *done = calloc(view->member_count, sizeof(*done));
     CHECK(opinions != NULL);
     CHECK(wishes != NULL);
-    CHECK(done != NULL);
     drop_old_wishes(views, now);
     views->look_ms = UINT64_MAX;
     for (uint32_t i = 0; i < views->wish_count; i++)
@@ -235,8 +232,8 @@ static bool make_next(struct views *views, struct view *out, struct moment now)
     for (uint32_t i = 0; i < view->member_count; i++)
         hold(views, i, &opinions[i], now);
     copy_wishes(views, wishes);
-    bool is_placed = report_is_placed(views, done);
-    hold_late(views, opinions, done, now);
+    bool is_placed = report_is_placed(views);
+    hold_late(views, opinions, now);
     struct change change = {
         .view = view,
         .ring = views_ring(views, view->epoch),
@@ -252,7 +249,6 @@ static bool make_next(struct views *views, struct view *out, struct moment now)
     take_refusals(views, wishes, now);
     free(opinions);
     free(wishes);
-    free(done);
     return is_wanted;
 }
 
@@ -319,6 +315,7 @@ void propose_begin(struct views *views, struct moment now)
     acceptor_prepare(acceptor, proposer->ballot);
     if (views->voter_count > 1 && !MUTANT(promise_late) && !keep_state(views, now)) {
         proposer_end(proposer);
+        views->propose_ms = now.mono_ms + BROKEN_MS;
         return;
     }
     for (uint32_t voter = 0; voter < views->voter_count; voter++)
@@ -355,8 +352,10 @@ void propose_chosen(struct views *views, const char *why, struct moment now)
     if (current)
         view_copy(current, &before);
     view_copy(&views->proposer.view, &chosen);
-    keep_adopt(views, &chosen, 1, why, now);
-    tell_chosen(views, before.member_count > 0 ? &before : NULL, now);
+    if (keep_adopt(views, &chosen, 1, why, now))
+        tell_chosen(views, before.member_count > 0 ? &before : NULL, now);
+    else
+        views->propose_ms = now.mono_ms + BROKEN_MS;
     view_close(&before);
 }
 
@@ -379,6 +378,7 @@ static void offer(struct views *views, struct moment now)
         acceptor_accept(acceptor, proposer->ballot, &proposer->view);
     if (views->voter_count > 1 && !keep_state(views, now)) {
         proposer_end(proposer);
+        views->propose_ms = now.mono_ms + BROKEN_MS;
         return;
     }
     send_accept(views, now);

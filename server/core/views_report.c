@@ -36,6 +36,10 @@ void report_adopted(struct views *views)
     memset(&views->own_synced, 0, sizeof(views->own_synced));
     memset(&views->active, 0, sizeof(views->active));
     views->is_active_due = views->is_synced_due = false;
+    views->is_active_known = views->is_placed_known = false;
+    free(views->done);
+    views->done = calloc((size_t)keep_current(views)->member_count + 1, sizeof(*views->done));
+    CHECK(views->done != NULL);
 }
 
 /* --- text ------------------------------------------------------------------------------------- */
@@ -122,6 +126,8 @@ static void take(struct views *views, uint32_t member, bool is_active, const str
         take_active(views, member, slots);
     else
         take_synced(views, member, slots, now);
+    views->is_active_known &= !is_active;
+    views->is_placed_known &= is_active;
     views->is_look_due = true;
 }
 
@@ -192,7 +198,7 @@ void report_tick(struct views *views, struct moment now)
 
 /* --- questions -------------------------------------------------------------------------------- */
 
-bool report_all_active(struct views *views)
+static bool are_all_active(struct views *views)
 {
     const struct ring *ring = views_ring(views, views_epoch(views));
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
@@ -200,6 +206,14 @@ bool report_all_active(struct views *views)
             (ring->primary[slot] != RING_NOBODY && !slots_has(&views->active, slot)))
             return false;
     return true;
+}
+
+bool report_all_active(struct views *views)
+{
+    if (!views->is_active_known)
+        views->is_all_active = are_all_active(views);
+    views->is_active_known = true;
+    return views->is_all_active;
 }
 
 static bool group_has(const struct ring *ring, uint32_t slot, uint32_t member)
@@ -230,25 +244,31 @@ static bool lacks(const struct views *views, const struct ring *ring, uint32_t s
            !(synced && slots_has(synced, slot));
 }
 
-bool report_is_placed(struct views *views, bool *done)
+/* Looks at every slot. */
+static bool look_at_placement(struct views *views, const struct ring *next)
 {
     const struct view *view = keep_current(views);
-    const struct ring *next = views_next_ring(views);
-    bool is_placed = next != NULL;
-    for (uint32_t i = 0; done && i < view->member_count; i++)
-        done[i] = true;
-    if (!next)
-        return false;
     const struct ring *ring = views_ring(views, view->epoch);
+    bool is_placed = true;
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
         for (uint32_t i = 0; i < next->group_size; i++) {
             uint32_t member = next->group[slot][i];
             if (!lacks(views, ring, slot, member))
                 continue;
             is_placed = false;
-            if (!done)
-                return false;
-            done[member] = false;
+            views->done[member] = false;
         }
     return is_placed;
+}
+
+bool report_is_placed(struct views *views)
+{
+    const struct ring *next = views_next_ring(views);
+    if (views->is_placed_known)
+        return views->is_placed;
+    views->is_placed_known = true;
+    for (uint32_t i = 0; i < keep_current(views)->member_count; i++)
+        views->done[i] = true;
+    views->is_placed = next && look_at_placement(views, next);
+    return views->is_placed;
 }

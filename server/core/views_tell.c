@@ -229,7 +229,7 @@ enum err tell_take(struct views *views, uint32_t peer, const struct message *mes
         close_views(list, count);
         return ERR_OK;
     }
-    keep_adopt(views, list, count, links_name(views->links, peer), now);
+    (void)keep_adopt(views, list, count, links_name(views->links, peer), now);
     free(list);
     return ERR_OK;
 }

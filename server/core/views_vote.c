@@ -95,8 +95,6 @@ static bool may_answer(struct views *views, uint32_t peer, uint32_t epoch, uint6
                        struct reply *out, struct moment now)
 {
     uint32_t own = views_epoch(views);
-    if (views->is_broken)
-        return false;
     if (epoch < own && !MUTANT(votes_for_old)) {
         tell_views(views, epoch, out);
         return false;

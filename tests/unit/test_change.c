@@ -258,6 +258,18 @@ static void a_restarted_member_comes_in_beside_its_lost_generation(void **state)
     scene_close(scene);
 }
 
+static void a_new_seat_of_a_member_votes_once_a_view_has_it(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(3);
+    wish(scene, WISH_JOIN, 2, 1)->member.seat = 77;
+    look(scene);
+    assert_true(at(&scene->next, 2, 1)->seat == 77);
+    assert_int_equal(at(&scene->next, 2, 1)->role, ROLE_FULL);
+    assert_true(at(&scene->next, 2, 1)->is_voter);
+    scene_close(scene);
+}
+
 static void a_joiner_that_is_gone_or_late_goes_out(void **state)
 {
     (void)state;
@@ -504,6 +516,7 @@ int main(void)
         cmocka_unit_test(the_placement_comes_when_all_is_synced_as_a_whole),
         cmocka_unit_test(a_placement_does_not_come_together_with_another_change),
         cmocka_unit_test(a_restarted_member_comes_in_beside_its_lost_generation),
+        cmocka_unit_test(a_new_seat_of_a_member_votes_once_a_view_has_it),
         cmocka_unit_test(a_joiner_that_is_gone_or_late_goes_out),
         cmocka_unit_test(when_all_is_lost_whoever_is_there_begins_anew),
         cmocka_unit_test(a_leave_needs_a_majority_of_each_group_to_be),
