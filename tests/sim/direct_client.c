@@ -352,7 +352,9 @@ static bool take_answer(struct direct_client *client, const struct heard *answer
 static bool take_announced(struct direct_client *client, const struct heard *answer)
 {
     bool is_on = answer->kind == HEARD_RETURN_PORT && answer->text.len < TOKEN_BYTES_MAX;
-    if ((!is_on && answer->kind != HEARD_OTHER) || (is_on && client->clients->is_off)) {
+    bool is_refused = answer->kind == HEARD_CLIENT_ERROR || answer->kind == HEARD_SERVER_ERROR ||
+                      answer->kind == HEARD_OTHER;
+    if ((!is_on && !is_refused) || (is_on && client->clients->is_off)) {
         fail(client, NULL, "an answer that does not fit return_port");
         return false;
     }
