@@ -71,5 +71,13 @@ void check_linear_quiet(struct trial *trial);
 void check_linear_once(struct trial *trial);
 void check_replicas(struct trial *trial);
 void check_replicas_recover(struct trial *trial);
+void check_scene_creates(struct trial *trial);
+void check_scene_dead_copies(struct trial *trial);
+void check_scene_neighbours(struct trial *trial);
+void check_scene_deleted(struct trial *trial);
+void check_scene_counters(struct trial *trial);
+void check_scene_rolling(struct trial *trial);
+void check_scene_growth(struct trial *trial);
+void check_scene_stop(struct trial *trial);
 
 #endif
