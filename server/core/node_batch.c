@@ -44,7 +44,9 @@ void node_place(struct node *node, struct op *op)
     if (op->leader != PEER_SELF)
         return;
     store_prefetch_slot(node->store, &op->key);
-    serve_prefetch_slot(&node->serve, position_slot(op->key.position));
+    uint32_t slot = position_slot(op->key.position);
+    if (primary_serving(&node->primary, slot) == SERVING_COPIED)
+        serve_prefetch_slot(&node->serve, slot);
 }
 
 /* A client that follows the ring has asked a node that does not lead the key: if the ring is not
@@ -286,7 +288,9 @@ static void prefetch_tables(const struct node *node, uint32_t from, uint32_t to)
         if (!is_local(&node->batch[i]))
             continue;
         store_prefetch_table(node->store, &node->batch[i].key);
-        serve_prefetch_run(&node->serve, position_slot(node->batch[i].key.position));
+        uint32_t slot = position_slot(node->batch[i].key.position);
+        if (primary_serving(&node->primary, slot) == SERVING_COPIED)
+            serve_prefetch_run(&node->serve, slot);
     }
 }
 
@@ -322,7 +326,7 @@ void node_flush(struct node *node)
     CHECK(!node->is_flushing);
     node->is_flushing = true;
     if (node->batch_count > 0)
-        views_want_fence(node->views, node->now);
+        serve_begin(&node->serve, node->now);
     for (uint32_t i = 0; i < node->batch_count; i++) {
         struct op *op = &node->batch[i];
         prefetch_ahead(node, i);

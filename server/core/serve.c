@@ -317,8 +317,14 @@ static uint64_t run_once(struct serve *serve, const struct request *request,
 
 /* ---- requests ---- */
 
-enum serve_how serve_how(struct serve *serve, const struct request *request, uint32_t slot,
-                         struct moment now)
+void serve_begin(struct serve *serve, struct moment now)
+{
+    views_want_fence(serve->setup.views, now);
+    serve->has_fence = views_has_fence(serve->setup.views, now);
+}
+
+enum serve_how serve_how_else(struct serve *serve, const struct request *request, uint32_t slot,
+                              struct moment now)
 {
     enum serving serving = primary_serving(serve->setup.primary, slot);
     if (UNLIKELY(serving == SERVING_NOT))
@@ -327,7 +333,7 @@ enum serve_how serve_how(struct serve *serve, const struct request *request, uin
      */
     if (UNLIKELY(serving == SERVING_FULL))
         return request_is_write(request) ? SERVE_NO_MEMORY : SERVE_LATER;
-    if (LIKELY(views_has_fence(serve->setup.views, now))) {
+    if (LIKELY(serve->has_fence)) {
         serve->hope_ms = 0;
     } else {
         if (serve->hope_ms == 0)

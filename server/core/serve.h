@@ -135,6 +135,7 @@ struct serve {
     struct list flushes;
     uint32_t count; /* pendings that are not over and taken */
     uint32_t free_count;
+    bool has_fence;   /* as serve_begin found it */
     uint64_t hope_ms; /* without a fence: requests are executed until then; 0: there is a fence */
 };
 
@@ -145,8 +146,18 @@ void serve_close(struct serve *serve);
  * ALONE: by command_execute, then serve_told_alone, and the answer is good at once. PENDING: by
  * serve_run. LATER: not now. NO_MEMORY: it is to be answered so. BUSY: the same. */
 enum serve_how { SERVE_ALONE, SERVE_PENDING, SERVE_LATER, SERVE_NO_MEMORY, SERVE_BUSY };
-enum serve_how serve_how(struct serve *serve, const struct request *request, uint32_t slot,
-                         struct moment now);
+enum serve_how serve_how_else(struct serve *serve, const struct request *request, uint32_t slot,
+                              struct moment now);
+static inline enum serve_how serve_how(struct serve *serve, const struct request *request,
+                                       uint32_t slot, struct moment now)
+{
+    if (LIKELY(primary_serving(serve->setup.primary, slot) == SERVING_ALONE && serve->has_fence &&
+               request->once.len == 0))
+        return SERVE_ALONE;
+    return serve_how_else(serve, request, slot, now);
+}
+/* Requests are about to be carried out, all at this moment: looks at the fence, and asks for it. */
+void serve_begin(struct serve *serve, struct moment now);
 
 /* Executes a request on a key whose slot serves (SERVE_PENDING). Returns its pending, for the
  * caller to note who has asked; it may be over already, but is not given out before
