@@ -419,6 +419,15 @@ static void look_for_isolation(struct gossip *gossip, struct moment now)
     }
 }
 
+/* Whether this node has not doubted it yet: a suspicion that it has only heard of wants to be
+ * confirmed, too. */
+static bool is_doubtful(const struct account *record, uint64_t fail_ms, struct moment now)
+{
+    if (record->state == MEMBER_SUSPECT)
+        return !record->suspicion->is_own;
+    return record->state == MEMBER_ALIVE && now.mono_ms >= record->state_ms + fail_ms;
+}
+
 /* The backstop: no proof of life for long, whatever probes have said. */
 static void doubt_stale(struct gossip *gossip, struct moment now)
 {
@@ -431,7 +440,7 @@ static void doubt_stale(struct gossip *gossip, struct moment now)
             return;
         if (now.mono_ms < record->proof_ms + fail_ms)
             probe_check(gossip, record, now.mono_ms, now);
-        else if (record->state == MEMBER_ALIVE && now.mono_ms >= record->state_ms + fail_ms)
+        else if (is_doubtful(record, fail_ms, now))
             hear_doubt(gossip, record, EVIDENCE_SILENT, now);
     }
 }
@@ -674,6 +683,12 @@ void gossip_check(const struct gossip *gossip)
         CHECK(probe->helper_count <= HELPERS);
     }
     CHECK(gossip->rumors.unpushed == 0 || gossip->push_ms != UINT64_MAX);
+}
+
+void gossip_cripple(struct gossip *gossip, bool no_pushes, bool no_doubts)
+{
+    gossip->no_pushes = no_pushes;
+    gossip->no_doubts = no_doubts;
 }
 
 /* --- leaving ---------------------------------------------------------------------------------- */

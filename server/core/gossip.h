@@ -130,6 +130,8 @@ struct gossip {
     uint32_t dialled_up; /* control links of this node's own that are up */
     uint8_t health;
     bool has_joined;
+    bool no_pushes; /* see gossip_cripple */
+    bool no_doubts;
     bool has_left;
     bool is_duplicate;
     struct buf body; /* scratch: lines under construction */
@@ -189,6 +191,10 @@ uint32_t gossip_count(const struct gossip *gossip, enum member_state state);
 void gossip_list(const struct gossip *gossip, struct member_list *list, struct moment now);
 /* Asserts what holds between ticks: for tests. */
 void gossip_check(const struct gossip *gossip);
+/* Takes a part away, to see what the others do alone: for tests.
+ * no_pushes  nothing is told but in answers to questions, and of itself
+ * no_doubts  a question without an answer is no reason to suspect anybody: T_fail is left */
+void gossip_cripple(struct gossip *gossip, bool no_pushes, bool no_doubts);
 
 /* --- leaving ---------------------------------------------------------------------------------- */
 

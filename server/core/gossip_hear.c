@@ -16,6 +16,8 @@
 static void spread(struct gossip *gossip, const struct account *record, const struct news *news,
                    uint32_t delay_ms, struct moment now)
 {
+    if (gossip->no_pushes)
+        return;
     rumors_add(&gossip->rumors, record, news, gossip->members.live_count, now.mono_ms);
     uint64_t at_ms = now.mono_ms + delay_ms;
     if (gossip->rumors.unpushed > 0 && at_ms < gossip->push_ms)

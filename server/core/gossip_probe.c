@@ -59,7 +59,7 @@ static void conclude(struct gossip *gossip, struct probe *probe, struct moment n
     struct account *target = probe->target;
     struct verdict verdict = verdict_of(probe->own, probe->findings, probe->helper_count);
     probe_free(probe);
-    if (verdict.is_alive)
+    if (verdict.is_alive || gossip->no_doubts)
         return;
     bool is_path = verdict.evidence != EVIDENCE_REFUSED;
     isolation_note(&gossip->isolation, target->name_hash, is_path, now.mono_ms);

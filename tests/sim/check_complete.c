@@ -88,3 +88,32 @@ void check_complete(struct trial *trial)
     free(is_victim);
     watch_close(watch);
 }
+
+/* Probes tell nothing: what is left is that nobody has heard of it for T_fail. */
+void check_complete_backstop(struct trial *trial)
+{
+    struct world *world = trial_begin(trial, 0);
+    const struct gossip_options *timers = &world->host_options.timers;
+    watch_form(world, WATCH_FORM_MS);
+    for (uint32_t i = 0; i < world->host_count; i++)
+        gossip_cripple(watch_gossip(world, i), false, true);
+    struct watch *watch = watch_open(world);
+    watch->forbids_deaths = true;
+    world_run_s(world, 60);
+    bool *is_victim = calloc(world->host_count, sizeof(*is_victim));
+    uint32_t victim = (uint32_t)prng_below(&world->prng, world->host_count);
+    bool is_off = prng_below(&world->prng, 2) == 0;
+    is_victim[victim] = true;
+    crash(world, victim, is_off);
+    uint64_t fail_ms = members_fail_ms(&watch_gossip(world, victim == 0)->members);
+    uint64_t took_ms =
+        watch_until(world, all_see_gone, is_victim, 10, fail_ms + bound_ms(world, 0, true, false),
+                    "the backstop does not tell in time");
+    trial->counts[is_off]++;
+    trial->counts[2] += took_ms;
+    if (took_ms < fail_ms / 2)
+        world_fail(world, "probes were to tell nothing, and all knew after %llu ms of %u",
+                   (unsigned long long)took_ms, timers->fail_ms);
+    free(is_victim);
+    watch_close(watch);
+}

@@ -7,6 +7,8 @@
 #define PUSH_MS      50u   /* the hops of pushed news */
 #define LOSSY_ROUNDS 2u    /* the same where a fifth of packets is lost */
 #define LOSS_MS      1000u /* once in a hundred: a lost SYN is sent again after a second */
+#define FACTS        50u
+#define FACTS_LATE   2u    /* of them, beyond the 99th percentile */
 #define HEAL_MS      3000u /* membership.md C.8; C.7.5 allows T_rejoin + 3 s */
 #define ONE_VIEW_MS  3000u /* after the last change all viewhashes are equal */
 
@@ -57,6 +59,56 @@ void check_converge_news(struct trial *trial)
     trial->counts[is_lossy ? 5 : 4] +=
         watch_until(world, is_gone_for_all, &last, 1, limit_ms, "news of a leave is slow");
     watch_until_one_view(world, ONE_VIEW_MS + (is_lossy ? LOSS_MS : 0), "after a leave");
+}
+
+/* A fact that one node has of itself: its incarnation. */
+struct fact {
+    uint32_t node;
+    uint32_t inc;
+};
+
+static bool is_known_to_all(struct world *world, const void *arg)
+{
+    const struct fact *fact = arg;
+    for (uint32_t i = 0; i < world->host_count; i++) {
+        const struct account *account = watch_record(world, i, fact->node);
+        if (!account || account->inc < fact->inc)
+            return false;
+    }
+    return true;
+}
+
+/* membership.md's 99th percentile of the rounds of random pull. */
+static uint32_t pull_rounds(uint32_t nodes)
+{
+    return nodes <= 40 ? 12 : nodes <= 400 ? 17 : 20;
+}
+
+/* Without pushes: a round asks one member, and what is new there comes with the answer. */
+void check_converge_pull(struct trial *trial)
+{
+    struct world *world = trial_begin(trial, 0);
+    uint32_t round_ms = world->host_options.timers.gossip_ms, late = 0;
+    watch_form(world, WATCH_FORM_MS);
+    for (uint32_t i = 0; i < world->host_count; i++)
+        gossip_cripple(watch_gossip(world, i), true, false);
+    world_run_ms(world, (uint64_t)world->host_count * round_ms * 2); /* all have asked all */
+    for (uint32_t i = 0; i < FACTS && !world->has_failed; i++) {
+        struct fact fact = {.node = (uint32_t)prng_below(&world->prng, world->host_count)};
+        struct members *members = &watch_gossip(world, fact.node)->members;
+        fact.inc = members->self->inc + 1;
+        members_raise_inc(members, fact.inc);
+        uint64_t limit_ms = 2 * (uint64_t)pull_rounds(world->host_count) * round_ms;
+        uint64_t took_ms =
+            watch_until(world, is_known_to_all, &fact, 10, limit_ms, "pulled news is slow");
+        late += took_ms > (uint64_t)pull_rounds(world->host_count) * round_ms;
+        trial->counts[0]++;
+        trial->counts[1] += took_ms / round_ms;
+        world_run_ms(world, prng_below(&world->prng, 1000));
+    }
+    if (late > FACTS_LATE)
+        world_fail(world, "%u of %u facts took more than %u rounds", late, FACTS,
+                   pull_rounds(world->host_count));
 }
 
 /* All at once: kills, starts and leaves of a third; then one view within 3 s of the last news. */

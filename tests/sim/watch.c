@@ -88,6 +88,12 @@ void watch_close(struct watch *watch)
     free(watch);
 }
 
+struct gossip *watch_gossip(struct world *world, uint32_t node)
+{
+    CHECK(world->hosts[node].node != NULL);
+    return (struct gossip *)(uintptr_t)node_gossip(world->hosts[node].node);
+}
+
 const struct account *watch_record(struct world *world, uint32_t observer, uint32_t subject)
 {
     const struct host *host = &world->hosts[observer];

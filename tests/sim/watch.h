@@ -26,6 +26,8 @@ struct watch {
 struct watch *watch_open(struct world *world);
 void watch_close(struct watch *watch);
 
+/* The gossip of a node that runs, to be crippled or given something to tell. */
+struct gossip *watch_gossip(struct world *world, uint32_t node);
 /* What observer knows of subject; NULL: nothing, or it does not run. */
 const struct account *watch_record(struct world *world, uint32_t observer, uint32_t subject);
 /* Whether it is taken for a member that may be asked: the process that runs under that name now. */
