@@ -455,7 +455,7 @@ def growth(s):
 def forty(s):
     """40 nodes, 40,000 keys, six batches of four stopped: right members, nothing lost but with all its copies, nothing stale"""
     s.needs_links()
-    count = max(12, round(40 * s.scale))
+    count = max(20, round(40 * s.scale)) # of fewer, eight stopped are a majority
     s.begin(count)
     values = {f"forty{number}": f"{number:08d}" + "v" * 492 for number in range(1000 * count)}
     s.set_many(values, limit=300)
