@@ -287,6 +287,23 @@ static bool has_late_pulls(const struct sync_peer *peer, uint64_t now_ms)
     return !list_is_empty(&peer->pulls) && now_ms >= peer->heard_ms + SYNC_PULL_TIMEOUT_MS;
 }
 
+/* When a receiver will have been silent for too long about what it was sent. */
+static uint64_t silence_deadline(const struct sync_peer *peer)
+{
+    if (!stream_is_open(&peer->out) || stream_may_send(&peer->out))
+        return UINT64_MAX;
+    uint64_t since_ms = peer->heard_ms > peer->sent_ms ? peer->heard_ms : peer->sent_ms;
+    return since_ms + SYNC_SILENCE_MS;
+}
+
+static void end_silent(struct sync *sync, struct sync_peer *peer)
+{
+    struct link *link = links_dialled(sync->links, peer->index, LANE_DATA);
+    if (sync->now.mono_ms >= silence_deadline(peer) && conn_id_equal(link->conn, peer->out.conn))
+        links_end(sync->links, link, DISCONNECT_MUTE, "it does not take what it is sent",
+                  sync->now);
+}
+
 void sync_tick(struct sync *sync, struct moment now)
 {
     sync->now = now;
@@ -296,6 +313,7 @@ void sync_tick(struct sync *sync, struct moment now)
             struct pull *pull = CONTAINER_OF(list_first(&peer->pulls), struct pull, in_peer);
             sync_pull_failed(sync, pull->slot, SYNC_ENDED_TIMEOUT);
         }
+        end_silent(sync, peer);
     }
 }
 
@@ -304,6 +322,8 @@ static uint64_t peer_deadline(const struct sync *sync, const struct sync_peer *p
     uint64_t deadline = sync_batches_deadline(peer);
     if (!list_is_empty(&peer->pulls) && peer->heard_ms + SYNC_PULL_TIMEOUT_MS < deadline)
         deadline = peer->heard_ms + SYNC_PULL_TIMEOUT_MS;
+    uint64_t silence = silence_deadline(peer);
+    deadline = silence < deadline ? silence : deadline;
     bool is_waiting = peer->queued_count > 0 || !list_is_empty(&peer->pulls) || peer->is_wanted;
     if (stream_is_open(&peer->out) || !is_waiting)
         return deadline;

@@ -43,6 +43,9 @@
 #define SYNC_BACKLOG_BYTES_MAX (256u * 1024 * 1024) /* two of the largest values */
 /* How long a pulled copy may say nothing at all. */
 #define SYNC_PULL_TIMEOUT_MS 3000u
+/* How long a receiver may not say that it has received what it was sent: then the link is ended,
+ * and with it all sessions. */
+#define SYNC_SILENCE_MS 5000u
 
 struct sync;
 
@@ -256,6 +259,7 @@ void sync_lost(struct sync *sync, uint32_t peer, bool is_dialled, struct moment 
 /* The end of a turn: what streams hold goes into the connections, one acknowledgement a peer. Call
  * once a turn, before the turn's sends. */
 void sync_flush(struct sync *sync, struct moment now);
+/* Ends links to receivers that are silent; links may have news then. */
 void sync_tick(struct sync *sync, struct moment now);
 /* When sync_tick is due; UINT64_MAX: not before something comes. */
 uint64_t sync_deadline(const struct sync *sync);

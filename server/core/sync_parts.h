@@ -90,6 +90,7 @@ struct sync_peer {
     uint64_t generation; /* of the process that out goes to */
     bool is_wanted;      /* somebody asked for the stream: SYNC_UP is awaited */
     uint64_t heard_ms;   /* when it last said anything */
+    uint64_t sent_ms;    /* when a batch was last sent to it */
     struct stream_in in;
     uint32_t member; /* the view's index of who in comes from; VIEW_NOBODY */
     struct buf held; /* bytes of a stream of a higher epoch, from its beginning */

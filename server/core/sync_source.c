@@ -301,8 +301,10 @@ void sync_source_flush(struct sync *sync, struct sync_peer *peer)
     send_items(sync, peer);
     peer->put_bytes = 0;
     struct reply *out = buf_len(&peer->out.queue) > 0 ? link_out(sync->links, link) : NULL;
-    if (out)
-        stream_send(&peer->out, out);
+    if (!out)
+        return;
+    stream_send(&peer->out, out);
+    peer->sent_ms = sync->now.mono_ms;
 }
 
 /* --- what the receiver answers ---------------------------------------------------------------- */

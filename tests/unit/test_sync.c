@@ -652,6 +652,32 @@ static void a_pull_of_which_nothing_comes_fails_in_time(void **state)
     scene_close(scene);
 }
 
+static void a_receiver_that_is_silent_loses_its_sessions(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(27);
+    struct side *source = led_scene(scene);
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    assert_true(has_event(source, SYNC_BECAME));
+    scene->now.mono_ms += 2 * SYNC_SILENCE_MS; /* nothing is to be said */
+    sync_tick(source->sync, scene->now);
+    tell_news(source);
+    assert_int_equal(state_of(source, SLOT, 1), SYNC_SYNCED);
+    write_one(source, SLOT, 0, WROTE_ITEM, false);
+    sync_flush(source->sync, scene->now);
+    assert_true(sync_deadline(source->sync) == scene->now.mono_ms + SYNC_SILENCE_MS);
+    scene->now.mono_ms += SYNC_SILENCE_MS - 1;
+    sync_tick(source->sync, scene->now);
+    tell_news(source);
+    assert_int_equal(state_of(source, SLOT, 1), SYNC_SYNCED);
+    scene->now.mono_ms++;
+    sync_tick(source->sync, scene->now);
+    tell_news(source);
+    assert_int_equal(await(source, SYNC_ENDED).why, SYNC_ENDED_LINK);
+    scene_close(scene);
+}
+
 /* --- bounds ----------------------------------------------------------------------------------- */
 
 static void many_sessions_take_turns(void **state)
@@ -1103,6 +1129,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_primary_pulls_the_copy_that_it_has_chosen),
         cmocka_unit_test(a_copy_that_has_moved_is_not_pulled),
         cmocka_unit_test(a_pull_of_which_nothing_comes_fails_in_time),
+        cmocka_unit_test(a_receiver_that_is_silent_loses_its_sessions),
         cmocka_unit_test(many_sessions_take_turns),
         cmocka_unit_test(no_more_than_a_window_of_items_is_under_way),
         cmocka_unit_test(a_rate_is_kept),
