@@ -80,6 +80,14 @@ static void take_past(struct primary *primary, struct past *past)
     primary->allies = NULL;
 }
 
+/* Whether a later process of the member's name stands in the view too, so that this one is no more:
+ * superseded, or replaced since. Members of a name stand in the order of their boots. */
+static bool is_outlived(const struct view *view, uint32_t member)
+{
+    return member + 1 < view->member_count &&
+           strcmp(view->members[member].name, view->members[member + 1].name) == 0;
+}
+
 static void make_allies(struct primary *primary)
 {
     const struct view *view = primary->view;
@@ -91,7 +99,7 @@ static void make_allies(struct primary *primary)
                           .generation = view->members[i].generation,
                           .is_barred = view->members[i].standing == STANDING_SUPERSEDED};
     for (uint32_t i = 0; i < view->member_count; i++)
-        if (primary->allies[i].peer == PEER_NONE)
+        if (primary->allies[i].peer == PEER_NONE || is_outlived(view, i))
             primary->allies[i].is_barred = true;
 }
 

@@ -91,8 +91,9 @@ enum sync_state {
 /* Who goes first where sessions wait for a place. */
 enum sync_rank { SYNC_FOR_QUORUM, SYNC_FOR_GROUP, SYNC_FOR_LEARNER, SYNC_RANK_COUNT };
 
-/* Begins a session of a slot to a member; one that it has already is ended, without an event. It
- * waits until the link to the member is up: dialling is done here, over and over.
+/* Begins a session of a slot to a member; one that it has already is ended, without an event, but
+ * with one (STRANGER) if that was for another process of the name. It waits until the link to the
+ * member is up: dialling is done here, over and over.
  *
  * peer        not PEER_SELF; its index stays held while it has a session.
  * generation  of the member: if another process answers, the session ends as STRANGER. Do not offer

@@ -40,6 +40,9 @@ uint64_t sync_offer(struct sync *sync, uint32_t slot, uint32_t peer, uint64_t ge
 {
     sync->now = now;
     CHECK(sync->view != NULL);
+    struct sync_session *older = sync_session_find(sync, slot, peer);
+    if (older && older->generation != generation)
+        end(sync, older, SYNC_ENDED_STRANGER);
     sync_session_drop(sync, slot, peer);
     struct sync_session *session =
         sync_session_add(sync, slot, sync_peer_get(sync, peer), generation, rank);
