@@ -322,6 +322,8 @@ static void draw_ask(struct caller *caller, struct ask *ask)
 {
     struct callers *callers = caller->callers;
     *ask = (struct ask){.key = (uint32_t)below(caller, callers->options.key_count)};
+    if (callers->options.has_cold_keys && below(caller, 10) > 0)
+        ask->key &= ~1u;
     ask->op.kind = draw_kind(caller, ask->key);
     ask->op.begun_us = clock_of(caller)->now_us;
     ask->manner = below(caller, 2) ? MANNER_META : MANNER_CLASSIC;

@@ -25,6 +25,7 @@ struct callers_options {
     uint32_t ops;       /* operations begun at most; 0: any number */
     uint32_t think_ms;  /* between two batches, at most */
     uint32_t ids_of_10; /* of ten writes, so many carry a request id; 0: none */
+    bool has_cold_keys; /* every second key is asked for a tenth as often as the others */
     bool has_flushes;   /* flush_all, now and then */
     bool has_delays;    /* of those some with a delay */
     bool has_ttl;       /* times to live, now and then */

@@ -98,7 +98,7 @@ static void begin_world(struct run_of *run, bool recovers)
     run->unstarted = trial->seed_count;
     trial->node_count = drawn;
     if (draw(run, 0, 2) == 0)
-        world_delay(run->world, (uint32_t)draw(run, 100, 8000), (uint32_t)draw(run, 100, 10000));
+        world_delay(run->world, (uint32_t)draw(run, 100, 40000), (uint32_t)draw(run, 100, 20000));
     uint64_t durable_of_4 = recovers ? draw(run, 0, 2) : draw(run, 2, 4);
     for (uint32_t i = 0; i < run->world->host_count; i++)
         run->world->hosts[i].is_durable = draw(run, 0, 3) < durable_of_4;
@@ -111,9 +111,10 @@ static void begin_callers(struct run_of *run)
 {
     const struct callers_options options = {.count = (uint32_t)draw(run, 4, 10),
                                             .key_count = KEYS,
-                                            .slot_count = SLOTS,
+                                            .slot_count = (uint32_t)draw(run, 1, SLOTS),
                                             .ops = OPS,
-                                            .think_ms = (uint32_t)draw(run, 40, 250),
+                                            .think_ms = (uint32_t)draw(run, 40, 400),
+                                            .has_cold_keys = draw(run, 0, 2) > 0,
                                             .ids_of_10 = (uint32_t)draw(run, 3, 9),
                                             .has_flushes = true,
                                             .has_ttl = true};
@@ -184,6 +185,17 @@ static void join_one(struct run_of *run)
     if (run->unstarted == run->world->host_count || draw(run, 0, 60) > 0)
         return;
     world_start(run->world, run->unstarted++);
+}
+
+/* Callers are silent now and then, so that what a copy has of its own is not written over. */
+static void lull(struct run_of *run)
+{
+    if (run->callers->is_paused ? draw(run, 0, 7) > 0 : draw(run, 0, 23) > 0)
+        return;
+    if (run->callers->is_paused)
+        callers_resume(run->callers);
+    else
+        callers_pause(run->callers);
 }
 
 static void stop_faults(struct run_of *run)
@@ -267,16 +279,17 @@ static void run_replicas(struct trial *trial, bool recovers)
          passed_ms += STEP_MS) {
         world_run_ms(world, STEP_MS);
         join_one(&run);
+        lull(&run);
     }
     if (!is_enough(&run))
         world_fail(world, "too little has happened: %llu operations, %llu faults, %llu views",
                    (unsigned long long)run.callers->begun,
                    (unsigned long long)schedule_begun(run.schedule),
                    (unsigned long long)ghost_counts(run.ghost)->views);
+    callers_resume(run.callers);
     stop_faults(&run);
     await_quiet(&run);
     run.callers->options.ops += KEYS * 10;
-    callers_resume(run.callers);
     world_run_s(world, LAST_S);
     callers_give_up(run.callers);
     history_judge(&run.callers->history, world, &patient);

@@ -4,8 +4,9 @@
 
 #include <stdlib.h>
 
-#define SLOW_TIMES   100u
-#define BYTES_WORST  10000u /* a second and node, in the worst minute */
+#define SLOW_TIMES 100u
+#define BYTES_WORST                                                                                \
+    60000u /* a second and node, in the worst minute: who proposes view 1 sends it to all */
 #define MINUTE_S     60u
 #define FLIP_MS      10000u /* longer than T_silent, shorter than twice that: what damping is for */
 #define DEATHS_FIRST 4u     /* until the flap score is up, they come at the pace of the detector */

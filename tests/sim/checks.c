@@ -2,6 +2,9 @@
 
 #include "tests/sim/schedule.h"
 
+/* With all slots a run of check_replicas.c takes ten times as long. */
+#define REPLICAS_SEEDS (SLOT_BITS < 14 ? 100u : 8u)
+
 /* Of check_replicas.c, in the order of its counts. */
 #define FAULT_NAME(id, weight) "fault " #id,
 #define REPLICAS_COUNTED                                                                           \
@@ -221,7 +224,7 @@ const struct check checks[] = {
      .sentence = "who comes and goes changes nobody's mind about others",
      .run = check_unfair_flips,
      .node_count = 20,
-     .seconds = 400,
+     .seconds = 900,
      .seeds_quick = 2,
      .seeds_long = 100,
      .counted = {"flips", "deaths at one observer at most"}},
@@ -253,15 +256,17 @@ const struct check checks[] = {
      .sentence =
          "whatever fails, nothing told is lost or stale, and every slot has its copies again",
      .run = check_replicas,
-     .seconds = 400,
-     .seeds_quick = 40,
+     .seconds = 900,
+     .seeds_quick = REPLICAS_SEEDS,
+     .seeds_counted = 40,
      .seeds_long = 10000,
      .counted = {REPLICAS_COUNTED}},
     {.name = "replicas-recover",
      .sentence = "likewise from each declared loss on, where slots go on without their quorum",
      .run = check_replicas_recover,
-     .seconds = 400,
-     .seeds_quick = 20,
+     .seconds = 900,
+     .seeds_quick = REPLICAS_SEEDS / 2,
+     .seeds_counted = 40,
      .seeds_long = 2000,
      .counted = {REPLICAS_COUNTED, "losses"}},
     {.name = "scene-creates",

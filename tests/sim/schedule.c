@@ -199,6 +199,7 @@ static void undo(struct schedule *schedule, struct fault *fault)
     switch (fault->kind) {
     case FAULT_FORGET:
         world_forget(world, fault->node);
+        host_wipe(host);
         world_start(world, fault->node);
         break;
     case FAULT_WIPE:

@@ -9,7 +9,7 @@
 /* FAULT(id, weight): how often each is drawn, against the others. */
 #define FAULT_LIST(FAULT)                                                                          \
     FAULT(KILL, 4)    /* the process is killed, and started again */                               \
-    FAULT(FORGET, 2)  /* likewise, its state file lost */                                          \
+    FAULT(FORGET, 2)  /* likewise, its state file and its data lost */                             \
     FAULT(LEAVE, 2)   /* it leaves, and is started again */                                        \
     FAULT(POWER, 3)   /* the machine is off, and comes back */                                     \
     FAULT(STOP, 3)    /* SIGSTOP, SIGCONT */                                                       \
