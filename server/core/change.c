@@ -171,6 +171,7 @@ static struct member *wished_member(struct view *out, const struct wish *wish)
 /* newcomers in as joiners */
 static void join(struct view *out, struct wish *wish)
 {
+    CHECK(out->members != NULL);
     struct member *known = wished_member(out, wish);
     if (known && known->standing != STANDING_FORGOTTEN) {
         known->seat = wish->member.seat; /* its state file was lost: the new one votes from now on */

@@ -184,6 +184,7 @@ static void put_behind(struct views *views, struct view *adopted, uint32_t count
 {
     struct state *state = &views->state;
     uint32_t epoch = views_epoch(views);
+    CHECK(state->views != NULL);
     if (adopted[0].epoch > epoch + 1)
         drop_all(views);
     for (uint32_t i = 0; i < count; i++) {
