@@ -54,6 +54,7 @@ struct sync_setup {
     struct links *links;
     const struct env *env;
     struct log *log;
+    struct log *audit; /* a line for each write and repair applied here; NULL: none */
     struct stats *stats;
     struct budget *budget; /* where what waits here counts; may be NULL */
     uint32_t window_bytes; /* of a session's items on their way to one peer; at least 4096 */

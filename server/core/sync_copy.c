@@ -4,6 +4,7 @@
 #include "common/request.h"
 #include "server/core/sync_parts.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 /* --- lineage ---------------------------------------------------------------------------------- */
@@ -222,6 +223,28 @@ static bool is_older(struct store *store, const struct store_key *key, uint64_t 
     return store_find(store, key, &item) != STORE_NONE && item.version > version;
 }
 
+static const char *what_word(uint8_t what)
+{
+    switch (what) {
+    case RECORD_ITEM:
+        return "item";
+    case RECORD_TOMBSTONE:
+        return "tombstone";
+    case RECORD_ABSENT:
+        return "absent";
+    default:
+        return "nothing";
+    }
+}
+
+/* What has become of a copy here: never a whole key, never a value. */
+static void audit(struct sync *sync, const struct record_CHANGE *change, bool is_synced)
+{
+    log_line(sync->setup.audit, sync->now, LOG_INFO, "applied",
+             "key=%016" PRIx64 " version=%" PRIx64 " what=%s as=%s", change->position,
+             change->version, what_word(change->what), is_synced ? "write" : "repair");
+}
+
 enum err copy_apply(struct sync *sync, const struct record_CHANGE *change, bool is_synced)
 {
     if (!change_is_good(change))
@@ -240,6 +263,8 @@ enum err copy_apply(struct sync *sync, const struct record_CHANGE *change, bool 
     } else if (change->what == RECORD_ABSENT && key.bytes.len > 0) {
         store_erase(store, &key);
     }
+    if (UNLIKELY(sync->setup.audit != NULL) && !err)
+        audit(sync, change, is_synced);
     return err ? err : apply_ids(sync, &key, change->ids, is_synced);
 }
 

@@ -522,6 +522,8 @@ static void a_node_that_leaves_is_off_the_ring_soon(void **state)
     struct cluster *cluster = cluster_open_quick(3);
     struct end *client = client_open(cluster, 0);
     client_say(cluster, client, "leave\r\n");
+    for (int i = 0; i < 200 && reply_len(&client->session.out) == 0; i++)
+        cluster_pass_ms(cluster, 5); /* a view has to say so */
     client_hears(client, "OK\r\n");
     for (int i = 0; i < 400 && !cluster->places[0].has_ended; i++)
         cluster_pass_ms(cluster, 5);
