@@ -174,7 +174,8 @@ static void join(struct view *out, struct wish *wish)
     CHECK(out->members != NULL);
     struct member *known = wished_member(out, wish);
     if (known && known->standing != STANDING_FORGOTTEN) {
-        known->seat = wish->member.seat; /* its state file was lost: the new one votes from now on */
+        known->seat =
+            wish->member.seat; /* its state file was lost: the new one votes from now on */
         return;
     }
     for (uint32_t i = 0; i < out->member_count; i++) {
