@@ -99,7 +99,8 @@ enum stream_next {
 };
 
 /* Takes the next record from the bytes that have come; bytes: what of them is left.
- * record  out; borrows from bytes, or from the stream until the next call: stream_in_is_gathered. */
+ * record  out; borrows from bytes, or from the stream until the next call: stream_in_is_gathered.
+ */
 enum stream_next stream_in_next(struct stream_in *stream, struct span *bytes,
                                 struct record *record);
 /* Whether the record just given out borrows from the stream: it had come in pieces. */
