@@ -100,7 +100,10 @@ stage_fuzz-replay() {
 # Simulated clusters: every check over a few seeds, some of them drawn anew.
 stage_sim() {
     build build/sim
-    run sim 600 build/sim
+    run sim 900 build/sim
+    build build/sim-few
+    run sim-few 600 build/sim-few --check replicas
+    run sim-few-recover 300 build/sim-few --check replicas-recover
     run sim-stories 120 build/sim --stories tests/sim/stories/*.story
 }
 

@@ -27,11 +27,12 @@ struct check {
     void (*run)(struct trial *trial);
     uint32_t node_count; /* unless told otherwise */
     uint32_t seconds;
-    uint32_t seconds_long; /* in `make test-long`; 0: the same */
-    uint32_t seeds_quick;  /* in `make test` */
-    uint32_t seeds_long;   /* in `make test-long` */
-    /* Names of the counts; a count that stays 0 over all seeds fails, in as many seeds as are run
-     * in `make test`. */
+    uint32_t seconds_long;  /* in `make test-long`; 0: the same */
+    uint32_t seeds_quick;   /* in `make test` */
+    uint32_t seeds_long;    /* in `make test-long` */
+    uint32_t seeds_counted; /* see counted */
+    /* Names of the counts; a count that stays 0 over all seeds fails, if they are not chosen by
+     * hand and at least seeds_counted. */
     const char *counted[CHECK_COUNTS_MAX];
 };
 
