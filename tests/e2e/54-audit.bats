@@ -5,31 +5,59 @@ load helpers
 
 teardown() { end_all; }
 
-@test "the node that carries a request out names the client, the entry node, the command and the outcome" {
+# audited_cluster: three nodes with an audit file each, fully replicated.
+audited_cluster() {
+    local index
     members=()
     make_net
     printf '127.0.0.1:%s\n' "${ports[@]}" >"$BATS_TEST_TMPDIR/peers.txt"
     for index in 0 1 2; do
         start_member "$index" --audit "$BATS_TEST_TMPDIR/audit$index"
     done
-    wait_until 10 answers "${ports[0]}" 'get warm1 warm2 warm3 warm4 warm5 warm6\r\n' 'END\r\n'
+    wait_until 20 is_whole "${ports[0]}" 3
+}
+
+# lines PATTERN: how many of all audit files are so.
+lines() { cat "$BATS_TEST_TMPDIR"/audit[012] | grep -cE "$1" || true; }
+
+@test "the node that carries a request out names the client, the entry node, the command and the outcome" {
+    audited_cluster
     local i before
-    before=$(cat "$BATS_TEST_TMPDIR"/audit[012] | wc -l)
+    before=$(lines ' request ')
     for i in {1..9}; do
         answers "${ports[0]}" "set secretkey$i 0 0 11\r\nsecretvalue\r\n" 'STORED\r\n'
     done
     answers "${ports[0]}" 'get secretkey1\r\n' 'VALUE secretkey1 0 11\r\nsecretvalue\r\nEND\r\n'
     answers "${ports[0]}" 'delete nothere\r\n' 'NOT_FOUND\r\n'
-    cat "$BATS_TEST_TMPDIR"/audit[012]
     # Each request once, at one node, whichever that is.
-    [ "$(cat "$BATS_TEST_TMPDIR"/audit[012] | wc -l)" -eq $((before + 11)) ]
-    [ "$(cat "$BATS_TEST_TMPDIR"/audit[012] | grep -c 'command=set .*outcome=STORED')" -eq 9 ]
-    [ "$(cat "$BATS_TEST_TMPDIR"/audit[012] | grep -c 'command=delete .*outcome=NOT_FOUND')" -eq 1 ]
-    [ "$(cat "$BATS_TEST_TMPDIR"/audit[012] | grep -vc "entry=127.0.0.1:${ports[0]} ")" -eq 0 ]
+    [ "$(lines ' request ')" -eq $((before + 11)) ]
+    [ "$(lines 'command=set .*outcome=STORED')" -eq 9 ]
+    [ "$(lines 'command=delete .*outcome=NOT_FOUND')" -eq 1 ]
+    [ "$(cat "$BATS_TEST_TMPDIR"/audit[012] | grep ' request ' | grep -vc "entry=127.0.0.1:${ports[0]} ")" -eq 0 ]
     grep -q 'client=127\.0\.0\.1:[0-9]* number=[0-9]* .*key=[0-9a-f]\{16\} ' "$BATS_TEST_TMPDIR"/audit[012]
-    [ "$(cat "$BATS_TEST_TMPDIR"/audit[012] | grep -cE 'secretkey|secretvalue|nothere')" -eq 0 ]
+    [ "$(lines 'secretkey|secretvalue|nothere')" -eq 0 ]
     # Also at another node than the one asked.
-    [ "$(cat "$BATS_TEST_TMPDIR"/audit[12] | wc -l)" -gt 0 ]
+    [ "$(cat "$BATS_TEST_TMPDIR"/audit[12] | grep -c ' request ')" -gt 0 ]
+}
+
+@test "each backup that has applied a write says so; what repair brings is told apart" {
+    audited_cluster
+    local i
+    for i in {1..9}; do
+        answers "${ports[0]}" "set k$i 0 0 1\r\nx\r\n" 'STORED\r\n'
+    done
+    applied() { [ "$(lines " applied .* as=$1")" -eq "$2" ]; }
+    wait_until 5 applied write 18
+    [ "$(cat "$BATS_TEST_TMPDIR"/audit[012] | sed -n 's/.* applied \(key=[^ ]* version=[^ ]*\) .*/\1/p' | sort | uniq -c | grep -c '^ *2 ')" -eq 9 ]
+    [ "$(lines ' applied .* as=repair')" -eq 0 ]
+    kill -KILL "${members[2]}"
+    ended_within 5 "${members[2]}"
+    # With a copy down: one fewer.
+    wait_until 10 answers "${ports[0]}" 'set late 0 0 1\r\nx\r\n' 'STORED\r\n'
+    wait_until 5 applied write 19
+    start_member 2 --audit "$BATS_TEST_TMPDIR/audit2"
+    wait_until 20 is_whole "${ports[0]}" 3
+    wait_until 5 applied repair 10
 }
 
 @test "a moved audit file is begun anew on SIGHUP, and nothing is lost in between" {
