@@ -410,6 +410,25 @@ static void check_others(struct look *look, uint32_t index, const struct copy_gh
     }
 }
 
+/* 4, 7: a copy that was cut is not clean; a floor falls only with the whole copy. Each takes a turn
+ * of its own: what ends a sync comes with a later message. */
+static void check_step(const struct look *look, const struct copy_ghost *before,
+                       const struct copy_ghost *now)
+{
+    if (now->ver == 0 || before->ver == 0)
+        return;
+    if (now->ver < before->ver && now->act == before->act && now->is_clean)
+        world_fail(look->ghost->world,
+                   "invariant 4: the copy of slot %" PRIu32 " at n%" PRIu32
+                   " is clean, but was cut from %" PRIx64 " to %" PRIx64,
+                   look->slot->slot, look->node + 1, before->ver, now->ver);
+    if (now->floor < before->floor)
+        world_fail(look->ghost->world,
+                   "invariant 7: the floor of slot %" PRIu32 " at n%" PRIu32 " falls from %" PRIx64
+                   " to %" PRIx64,
+                   look->slot->slot, look->node + 1, before->floor, now->floor);
+}
+
 static void look_at_copy(struct ghost *ghost, uint32_t node, uint32_t index)
 {
     struct slot_ghost *slot = &ghost->slots[index];
@@ -437,6 +456,7 @@ static void look_at_copy(struct ghost *ghost, uint32_t node, uint32_t index)
     bool is_same = now.act == before->act && now.is_clean == before->is_clean &&
                    now.ver == before->ver && now.floor == before->floor &&
                    now.digest == before->digest && now.lineage_digest == before->lineage_digest;
+    check_step(&look, before, &now);
     *before = now;
     check_told(&look);
     if (is_same)
