@@ -9,8 +9,8 @@
 #include "common/address.h"
 #include "common/err.h"
 #include "server/core/gossip_options.h"
-#include "server/options_list.h"
 #include "server/core/state.h"
+#include "server/options_list.h"
 
 #include <stdio.h>
 

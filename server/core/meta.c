@@ -52,9 +52,9 @@ static void count_hit(struct stats *stats, bool touches)
     }
 }
 
-/* Notes a read. Who is to recache an item is told to one client alone, so that is a write: the other
- * copies have to know it too. Where there is no memory for one it is noted here alone: after a
- * failover a second client may be told. */
+/* Notes a read. Who is to recache an item is told to one client alone, so that is a write: the
+ * other copies have to know it too. Where there is no memory for one it is noted here alone: after
+ * a failover a second client may be told. */
 static void note_read(struct executor *executor, const struct store_key *key,
                       struct store_item *item, uint8_t marks)
 {

@@ -261,7 +261,7 @@ static uint64_t seed_that_catches(size_t mutant, const struct settings *settings
     struct settings one = *settings;
     uint32_t seeds = settings->seeds ? settings->seeds : MUTANT_SEEDS;
     one.has_seed = true;
-    one.seed = mutant_lines[mutant].seed;
+    one.seed = mutant_lines[mutant].seed == MUTANT_OPEN ? 0 : mutant_lines[mutant].seed;
     if (one.seed > 0 && catches(check, mutant, &one, false))
         return one.seed;
     for (one.seed = 1; one.seed <= seeds; one.seed++)
@@ -301,9 +301,14 @@ static int run_mutants(const struct settings *settings)
     struct chosen chosen = {.settings = settings,
                             .places = calloc(mutant_count + 1, sizeof(*chosen.places))};
     CHECK(chosen.places != NULL);
-    for (size_t i = 0; i < mutant_count; i++)
-        if (!settings->mutant || strcmp(settings->mutant, mutant_lines[i].name) == 0)
+    for (size_t i = 0; i < mutant_count; i++) {
+        const struct mutant_line *line = &mutant_lines[i];
+        if (settings->mutant ? strcmp(settings->mutant, line->name) == 0
+                             : line->seed != MUTANT_OPEN)
             chosen.places[chosen.count++] = i;
+        else if (!settings->mutant)
+            printf("# not shown to be noticed yet: %s: %s\n", line->name, line->sentence);
+    }
     if (chosen.count == 0) {
         fprintf(stderr, "sim: there is no such planted bug in this build\n");
         return EXIT_USAGE;

@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* As a seed: none is known to show it yet, and it is run only when asked for by its name. */
+#define MUTANT_OPEN UINT64_MAX
+
 struct mutant_line {
     const char *name;
     const char *check;    /* that must notice */

@@ -10,29 +10,40 @@ run 2
      0.000 -    start node=n2
      0.000 -    start node=n3
      0.004 n1   joined members=1 seeds=0
-     0.005 n1   ring-changed members=1 ring=d7805f85e7f445f1 changes=1 slots_lost=0
+     0.005 n1   ring-changed members=1 ring=d7805f85e7f445f1 changes=1 epoch=1
      0.009 n1   member-joined member=n2 boot=1767225600000 inc=0
-     0.009 n1   ring-changed members=2 ring=7820382c7711ed29 changes=2 slots_lost=7783
      0.009 n1   member-joined member=n3 boot=1767225600000 inc=0
-     0.010 n1   ring-changed members=3 ring=333ee145cc329909 changes=3 slots_lost=2867
      0.010 n2   member-joined member=n1 boot=1767225600000 inc=0
      0.010 n2   joined members=2 seeds=1
+     0.010 n2   ring-changed members=1 ring=d7805f85e7f445f1 changes=1 epoch=1
      0.010 n3   member-joined member=n1 boot=1767225600000 inc=0
      0.010 n3   member-joined member=n2 boot=1767225600000 inc=0
      0.010 n3   joined members=3 seeds=1
-     0.010 n3   ring-changed members=3 ring=333ee145cc329909 changes=1 slots_lost=0
-     0.011 n2   ring-changed members=2 ring=7820382c7711ed29 changes=1 slots_lost=0
-     0.015 n2   member-joined member=n3 boot=1767225600000 inc=0
-     0.016 n2   ring-changed members=3 ring=333ee145cc329909 changes=2 slots_lost=2537
+     0.010 n3   ring-changed members=1 ring=d7805f85e7f445f1 changes=1 epoch=1
+     0.012 n1   ring-changed members=1 ring=d7805f85e7f445f1 changes=2 epoch=2
+     0.014 n2   ring-changed members=1 ring=d7805f85e7f445f1 changes=2 epoch=2
+     0.016 n2   member-joined member=n3 boot=1767225600000 inc=0
+     0.071 n3   ring-changed members=1 ring=d7805f85e7f445f1 changes=2 epoch=2
+     0.512 n1   ring-changed members=1 ring=d7805f85e7f445f1 changes=3 epoch=3
+     0.513 n2   ring-changed members=1 ring=d7805f85e7f445f1 changes=3 epoch=3
+     0.513 n3   ring-changed members=1 ring=d7805f85e7f445f1 changes=3 epoch=3
+     1.542 n1   ring-changed members=3 ring=333ee145cc329909 changes=4 epoch=4
+     1.543 n2   ring-changed members=3 ring=333ee145cc329909 changes=4 epoch=4
+     1.543 n3   ring-changed members=3 ring=333ee145cc329909 changes=4 epoch=4
      3.000 -    start node=n4
      3.009 n1   member-joined member=n4 boot=1767225603000 inc=0
-     3.010 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=4 slots_lost=1633
      3.010 n4   member-joined member=n1 boot=1767225600000 inc=0
      3.010 n4   member-joined member=n2 boot=1767225600000 inc=0
      3.010 n4   member-joined member=n3 boot=1767225600000 inc=0
      3.010 n4   joined members=4 seeds=1
-     3.011 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=1 slots_lost=0
+     3.010 n4   ring-changed members=3 ring=333ee145cc329909 changes=1 epoch=4
      3.016 n2   member-joined member=n4 boot=1767225603000 inc=0
      3.016 n3   member-joined member=n4 boot=1767225603000 inc=0
-     3.016 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=3 slots_lost=1427
-     3.016 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=2 slots_lost=1374
+     3.016 n1   ring-changed members=3 ring=333ee145cc329909 changes=5 epoch=5
+     3.017 n2   ring-changed members=3 ring=333ee145cc329909 changes=5 epoch=5
+     3.017 n3   ring-changed members=3 ring=333ee145cc329909 changes=5 epoch=5
+     3.017 n4   ring-changed members=3 ring=333ee145cc329909 changes=2 epoch=5
+     3.282 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+     3.283 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+     3.283 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+     3.283 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=6

@@ -16,21 +16,25 @@ say n1 get a
 run 0.1
 ---
      2.002 -    say to=n1 set a 0 0 2\r\nhi
-     2.010 -    answer from=n1 STORED
+     2.008 -    answer from=n1 STORED
      2.102 -    kill node=n2
      2.104 -    say to=n1 get a
      2.109 n1   member-suspect member=n2 boot=1767225600000 inc=0 class=refused reporters=1 own=1 minority=0
      2.109 n3   member-suspect member=n2 boot=1767225600000 inc=0 class=refused reporters=1 own=1 minority=0
-     2.309 n1   member-dead member=n2 boot=1767225600000 inc=0 class=refused reporters=2 own=1 minority=0
-     2.309 n1   ring-changed members=2 ring=9bae8dd03a5f5a90 changes=2 slots_lost=0
+     2.113 n1   ring-changed members=3 ring=7269b47f942b4af1 changes=2 epoch=2
+     2.114 n3   ring-changed members=3 ring=7269b47f942b4af1 changes=2 epoch=2
+     2.131 -    answer from=n1 VALUE a 0 2
+     2.131 -    answer from=n1 hi
+     2.131 -    answer from=n1 END
      2.309 n3   member-dead member=n2 boot=1767225600000 inc=0 class=refused reporters=2 own=1 minority=0
-     2.309 n3   ring-changed members=2 ring=9bae8dd03a5f5a90 changes=2 slots_lost=180
-     2.316 -    answer from=n1 END
+     2.309 n1   member-dead member=n2 boot=1767225600000 inc=0 class=refused reporters=2 own=1 minority=0
      2.606 -    say to=n3 get a
-     2.608 -    answer from=n3 END
+     2.610 -    answer from=n3 VALUE a 0 2
+     2.610 -    answer from=n3 hi
+     2.610 -    answer from=n3 END
      2.708 -    say to=n3 set a 0 0 3\r\nnew
-     2.710 -    answer from=n3 STORED
+     2.712 -    answer from=n3 STORED
      2.810 -    say to=n1 get a
-     2.814 -    answer from=n1 VALUE a 0 3
-     2.814 -    answer from=n1 new
-     2.814 -    answer from=n1 END
+     2.816 -    answer from=n1 VALUE a 0 3
+     2.816 -    answer from=n1 new
+     2.816 -    answer from=n1 END

@@ -9,15 +9,29 @@ start n2
 run 3
 ---
      2.000 -    kill node=n2
-     2.007 n3   member-suspect member=n2 boot=1767225600000 inc=0 class=refused reporters=1 own=1 minority=0
-     2.007 n1   member-suspect member=n2 boot=1767225600000 inc=0 class=refused reporters=1 own=1 minority=0
      2.007 n4   member-suspect member=n2 boot=1767225600000 inc=0 class=refused reporters=1 own=1 minority=0
+     2.007 n1   member-suspect member=n2 boot=1767225600000 inc=0 class=refused reporters=1 own=1 minority=0
+     2.007 n3   member-suspect member=n2 boot=1767225600000 inc=0 class=refused reporters=1 own=1 minority=0
+     2.011 n1   ring-changed members=4 ring=93a5e2e84057663a changes=2 epoch=2
+     2.012 n3   ring-changed members=4 ring=93a5e2e84057663a changes=2 epoch=2
+     2.012 n4   ring-changed members=4 ring=93a5e2e84057663a changes=2 epoch=2
      2.100 -    start node=n2
-     2.110 n3   member-restarted member=n2 boot=1767225602100 inc=0
-     2.110 n4   member-restarted member=n2 boot=1767225602100 inc=0
-     2.110 n1   member-restarted member=n2 boot=1767225602100 inc=0
-     2.111 n2   member-joined member=n3 boot=1767225600000 inc=0
-     2.111 n2   member-joined member=n4 boot=1767225600000 inc=0
-     2.111 n2   member-joined member=n1 boot=1767225600000 inc=0
-     2.111 n2   joined members=4 seeds=3
-     2.111 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=1 slots_lost=0
+     2.100 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=1 epoch=1
+     2.104 n2   member-joined member=n3 boot=1767225600000 inc=0
+     2.105 n3   member-restarted member=n2 boot=1767225602100 inc=0
+     2.107 n4   member-restarted member=n2 boot=1767225602100 inc=0
+     2.107 n1   member-restarted member=n2 boot=1767225602100 inc=0
+     2.108 n2   ring-changed members=4 ring=93a5e2e84057663a changes=2 epoch=2
+     2.108 n2   joined members=4 seeds=3
+     2.111 n1   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
+     2.112 n2   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
+     2.112 n4   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
+     2.112 n3   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
+     2.256 n2   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
+     2.257 n1   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
+     2.257 n3   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
+     2.257 n4   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
+     2.553 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+     2.554 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+     2.554 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+     2.554 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
