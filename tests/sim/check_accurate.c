@@ -8,9 +8,9 @@
 /* Each node's own, an hour, at most, at 10 and at 25 % loss. */
 #define SUSPICIONS_HOUR_10 1u
 #define SUSPICIONS_HOUR_25 13u
-#define JUMP_MS         (6ll * 3600 * 1000)
-#define NOTICE_MS       10000u
-#define FREEZE_LESS_MS  500u /* than T_silent */
+#define JUMP_MS            (6ll * 3600 * 1000)
+#define NOTICE_MS          10000u
+#define FREEZE_LESS_MS     500u /* than T_silent */
 
 static struct world *form(struct trial *trial, uint32_t loss_percent)
 {

@@ -104,8 +104,7 @@ struct heard console_get(struct console *console, uint32_t node, const char *key
     return console_ask(console, node, CONSOLE_LIMIT_MS, "get %s\r\n", key);
 }
 
-struct heard console_set(struct console *console, uint32_t node, const char *key,
-                         const char *value)
+struct heard console_set(struct console *console, uint32_t node, const char *key, const char *value)
 {
     return console_ask(console, node, CONSOLE_LIMIT_MS, "set %s 0 0 %zu\r\n%s\r\n", key,
                        strlen(value), value);

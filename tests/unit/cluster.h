@@ -247,8 +247,8 @@ static inline void place_start(struct place *place, const char *list)
     assert_int_equal(peers_parse(span_of_string(list), &place->view, &error), ERR_OK);
     prng_init(&place->entropy, (uint64_t)place->number + 1);
     place->budget = (struct budget){.limit_bytes = 64u << 20};
-    place->log = (struct log){
-        .level = LOG_DEBUG, .sink = cluster_sink, .arg = place, .is_complete = true};
+    place->log =
+        (struct log){.level = LOG_DEBUG, .sink = cluster_sink, .arg = place, .is_complete = true};
     place->env = (struct env){.shell = place,
                               .session = cluster_session,
                               .client_text = cluster_client_text,
