@@ -58,7 +58,8 @@ COUNTED(slots_lost_quorum, "slots", "Gone on with although a quorum of copies wa
 COUNTED(frames_malformed, "frames", "Frames between nodes that did not parse")
 COUNTED(frames_bad_crc, "frames", "Frames between nodes with a wrong checksum")
 COUNTED(peers_refused, "connections", "Nodes refused in the handshake")
-COUNTED(sync_offers, "sessions", "Sessions offered, each to bring another node's copy of a slot up to date")
+COUNTED(sync_offers, "sessions",
+        "Sessions offered, each to bring another node's copy of a slot up to date")
 COUNTED(sync_done, "sessions", "Of them, and of those advanced, brought to the end")
 COUNTED(sync_broken, "sessions", "Sessions from here that ended otherwise, synced or not")
 COUNTED(sync_items_sent, "items", "Items, tombstones and absences sent by sessions")
