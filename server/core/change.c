@@ -115,6 +115,14 @@ static void judge(struct view *out, struct member *member, const struct opinion 
         set_standing(out, member, STANDING_DOWN);
 }
 
+/* Whether a later generation of its name stands in the view: then it is superseded, for good,
+ * whatever this node has heard of the name. */
+static bool is_outlived(const struct view *view, const struct member *member)
+{
+    const struct member *after = member + 1;
+    return after < view->members + view->member_count && strcmp(after->name, member->name) == 0;
+}
+
 /* members DEAD (superseded ones too) for --rereplicate-after replaced, if a live full member can
  * take their place; else they stay down: a group never shrinks to its survivors by itself */
 static void replace(struct view *out, struct member *member, const struct opinion *opinion,
@@ -125,7 +133,9 @@ static void replace(struct view *out, struct member *member, const struct opinio
     if (opinion->is_overdue && (has_others || MUTANT(shrinks)))
         set_standing(out, member, STANDING_REPLACED);
     else if (member->standing == STANDING_REPLACED && !has_others)
-        set_standing(out, member, opinion->is_superseded ? STANDING_SUPERSEDED : STANDING_DOWN);
+        set_standing(out, member,
+                     opinion->is_superseded || is_outlived(out, member) ? STANDING_SUPERSEDED
+                                                                        : STANDING_DOWN);
 }
 
 /* a joiner that is DEAD, superseded, or not done 30 s after all others out again */

@@ -419,6 +419,26 @@ static void an_operator_may_forget_who_is_down(void **state)
     scene_close(scene);
 }
 
+static void who_is_replaced_beside_its_next_generation_is_never_merely_down(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(4);
+    struct member joiner = member_of(2, 2);
+    joiner.role = ROLE_JOINER;
+    set_standing(scene, 2, STANDING_REPLACED);
+    view_add(&scene->view, &joiner);
+    opinion_of(scene, 3, 1)->state = OPINION_DOWN; /* nobody is left to take its place */
+    opinion_of(scene, 4, 1)->state = OPINION_DOWN;
+    look(scene);
+    assert_int_equal(at(&scene->next, 2, 1)->standing, STANDING_SUPERSEDED);
+    struct view placed;
+    assert_true(view_next(&scene->next, &placed));
+    assert_false(member_is_full(at(&placed, 2, 1)));
+    assert_true(member_is_full(at(&placed, 2, 2)));
+    view_close(&placed);
+    scene_close(scene);
+}
+
 static void replaced_members_go_at_once_where_a_slot_has_no_quorum(void **state)
 {
     (void)state;
@@ -524,6 +544,7 @@ int main(void)
         cmocka_unit_test(a_leaver_goes_out_when_base_has_passed_it),
         cmocka_unit_test(a_stop_keeps_place_and_seat),
         cmocka_unit_test(an_operator_may_forget_who_is_down),
+        cmocka_unit_test(who_is_replaced_beside_its_next_generation_is_never_merely_down),
         cmocka_unit_test(replaced_members_go_at_once_where_a_slot_has_no_quorum),
         cmocka_unit_test(base_rises_with_the_next_view_if_all_is_active),
         cmocka_unit_test(when_too_many_views_are_kept_only_what_adds_up_members_follows),
