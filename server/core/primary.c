@@ -233,19 +233,11 @@ void primary_link(struct primary *primary, const struct link_news *news, struct 
 {
     if (primary->epoch == 0 || news->lane != LANE_DATA || !news->is_dialled)
         return;
+    primary->is_bring_due = true; /* who answers there may be another than before */
     if (news->change == LINK_CAME_UP)
         primary_giver_up(primary, news->peer, now);
     else
         primary_giver_lost(primary, news->peer, now);
-}
-
-/* A new stream to the peer: who answers there now may be another than before. */
-static void peer_is_up(struct primary *primary, uint32_t peer)
-{
-    for (uint32_t i = 0; i < primary->view->member_count; i++)
-        if (primary->allies[i].peer == peer)
-            primary->allies[i].is_stranger = false;
-    primary->is_bring_due = true;
 }
 
 /* The copy here is synced: a learner says so. */
@@ -284,7 +276,7 @@ void primary_sync(struct primary *primary, const struct sync_event *event, struc
 {
     switch (event->change) {
     case SYNC_UP:
-        peer_is_up(primary, event->peer);
+        primary->is_bring_due = true;
         break;
     case SYNC_RECEIVED:
         received(primary, event->slot);

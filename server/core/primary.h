@@ -85,9 +85,8 @@ struct giver {
 struct ally {
     uint32_t peer;
     uint64_t generation;
-    bool is_barred;   /* it can never be synced: superseded */
-    bool is_stranger; /* another answers under its name: until the link has changed */
-    bool is_listed;   /* scratch */
+    bool is_barred; /* it can never be synced: superseded */
+    bool is_listed; /* scratch */
 };
 
 struct primary_setup {

@@ -111,11 +111,19 @@ static bool may_advance(const struct primary *primary, const struct run *run, ui
            store_ver(primary->setup.store, run->slot) >> STORE_SEQ_BITS != primary->epoch;
 }
 
+/* Whether another process of the member's name answers: until that link has ended it is offered
+ * nothing. */
+static bool is_stranger(const struct primary *primary, const struct ally *ally)
+{
+    const struct link *link = links_dialled(primary->setup.links, ally->peer, LANE_DATA);
+    return link->state == LINK_UP && link->generation != ally->generation;
+}
+
 static bool is_missing(const struct primary *primary, const struct run *run, uint32_t k)
 {
     const struct ally *ally = &primary->allies[run->members[k]];
     return run->state >= RUN_LEADING && !(run->open & 1u << k) && !(run->paused & 1u << k) &&
-           !ally->is_barred && !ally->is_stranger;
+           !ally->is_barred && !is_stranger(primary, ally);
 }
 
 /* The place of a member among a run's, or -1. */
@@ -272,9 +280,6 @@ void primary_ended(struct primary *primary, struct run *run, const struct sync_e
         /* "the primary tries anew every 10 s" */
         run->full |= (uint8_t)(1u << k);
         pause_until(primary, run, k, now.mono_ms + RETRY_FULL_MS);
-        break;
-    case SYNC_ENDED_STRANGER:
-        primary->allies[run->members[k]].is_stranger = true;
         break;
     case SYNC_ENDED_SLOW:
         pause_until(primary, run, k, now.mono_ms + RETRY_MS);
