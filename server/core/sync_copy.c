@@ -261,6 +261,10 @@ enum err copy_apply(struct sync *sync, const struct record_CHANGE *change, bool 
     } else if (is_synced) {
         store_apply_nothing(store, change->slot, change->version);
     } else if (change->what == RECORD_ABSENT && key.bytes.len > 0) {
+        /* The source may have dropped a tombstone of it, up to a floor that is at most common, our
+         * ver. This copy has that no more either, from now on, and must say so: END may never come.
+         */
+        copy_raise_floor(store, change->slot, store_ver(store, change->slot));
         store_erase(store, &key);
     }
     if (UNLIKELY(sync->setup.audit != NULL) && !err)

@@ -225,6 +225,47 @@ static void a_copy_below_the_floor_is_emptied_first(void **state)
     }
 }
 
+static void a_key_that_the_source_has_forgotten_raises_the_floor_at_once(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(30);
+    struct side *source = led_scene(scene), *other = &scene->sides[1];
+    write_one(source, SLOT, 0, WROTE_ITEM, false);
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    uint64_t floor = write_one(source, SLOT, 0, WROTE_TOMBSTONE, false);
+    settle(scene);
+    copy_raise_floor(source->store, SLOT, floor); /* of which the other does not hear */
+    scene_place(scene, 1);
+    scene_seal(scene);
+    copy_lead(other->store, SLOT, scene->epoch);
+    write_one(other, SLOT, 0, WROTE_ITEM, false); /* a tail, over its tombstone */
+    scene_place(scene, 0);
+    scene_seal(scene);
+    copy_lead(source->store, SLOT, scene->epoch);
+    for (int i = 1; i < KEYS; i++) /* so much that END comes later */
+        write_one(source, SLOT, i, WROTE_ITEM, true);
+    offer_to(source, SLOT, 1);
+    struct key_text text;
+    struct store_key key = key_of(&text, SLOT, 0);
+    struct store_item item;
+    for (int turn = 0; turn < 100 && store_find(other->store, &key, &item) != STORE_NONE; turn++) {
+        for (int i = 0; i < SIDES; i++)
+            sync_flush(scene->sides[i].sync, scene->now);
+        for (int i = 0; i < WIRES; i++)
+            for (int end = 0; end < 2; end++)
+                (void)arrive(scene, &scene->wires[i], end);
+        for (int i = 0; i < WIRES; i++)
+            (void)learn_of_close(scene, &scene->wires[i]);
+        check_copy(other, SLOT);
+    }
+    assert_int_equal(store_find(other->store, &key, &item), STORE_NONE);
+    assert_true(store_copy(other->store, SLOT)->floor >= floor);
+    settle(scene);
+    check_equal(source, other, SLOT);
+    scene_close(scene);
+}
+
 static void a_floor_that_passed_common_meanwhile_makes_the_source_offer_anew(void **state)
 {
     (void)state;
@@ -1111,6 +1152,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(writes_from_start_on_come_too_and_nothing_is_acknowledged_before_end),
         cmocka_unit_test(a_tail_that_the_source_lacks_is_replaced_key_by_key),
         cmocka_unit_test(a_copy_below_the_floor_is_emptied_first),
+        cmocka_unit_test(a_key_that_the_source_has_forgotten_raises_the_floor_at_once),
         cmocka_unit_test(a_floor_that_passed_common_meanwhile_makes_the_source_offer_anew),
         cmocka_unit_test(a_write_that_is_not_the_next_one_ends_the_session),
         cmocka_unit_test(a_backup_without_memory_ends_the_session_as_full),
