@@ -75,16 +75,37 @@ void sync_close_session(struct sync *sync, uint32_t slot, uint32_t peer)
 
 /* --- the stream ------------------------------------------------------------------------------- */
 
-void sync_source_lost(struct sync *sync, struct sync_peer *peer)
+/* "The source may begin anew at any time": who has asked for the copy cannot know that the offer
+ * never came, and waits for it. */
+static void begin_anew(struct sync_session *session)
 {
-    stream_end(&peer->out);
+    buf_close(&session->names);
+    session->is_flush_due = false;
+    session->common = 0;
+    sync_session_move(session, SYNC_QUEUED);
+}
+
+/* What has been under way of all sessions with the peer has come to nothing. */
+static void break_off(struct sync *sync, struct sync_peer *peer, enum sync_end why)
+{
     struct list *next;
     for (struct list *at = peer->sessions.next; at != &peer->sessions; at = next) {
         next = at->next;
         struct sync_session *session = CONTAINER_OF(at, struct sync_session, in_peer);
-        if (session->state != SYNC_QUEUED)
-            end(sync, session, SYNC_ENDED_LINK);
+        if (session->state == SYNC_QUEUED)
+            continue;
+        if (session->is_pulled)
+            begin_anew(session);
+        else
+            end(sync, session, why);
     }
+}
+
+void sync_source_lost(struct sync *sync, struct sync_peer *peer)
+{
+    stream_end(&peer->out);
+    break_off(sync, peer, SYNC_ENDED_LINK);
+    struct list *next;
     for (struct list *at = peer->pulls.next; at != &peer->pulls; at = next) {
         next = at->next;
         const struct pull *pull = CONTAINER_OF(at, struct pull, in_peer);
@@ -277,13 +298,7 @@ static bool is_too_slow(struct sync *sync, struct sync_peer *peer, struct link *
 {
     if (LIKELY(stream_backlog(&peer->out) <= SYNC_BACKLOG_BYTES_MAX))
         return false;
-    struct list *next;
-    for (struct list *at = peer->sessions.next; at != &peer->sessions; at = next) {
-        next = at->next;
-        struct sync_session *session = CONTAINER_OF(at, struct sync_session, in_peer);
-        if (session->state != SYNC_QUEUED)
-            end(sync, session, SYNC_ENDED_SLOW);
-    }
+    break_off(sync, peer, SYNC_ENDED_SLOW);
     links_end(sync->links, link, DISCONNECT_MUTE, "it does not take what it is sent", sync->now);
     return true;
 }

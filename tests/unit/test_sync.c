@@ -693,6 +693,39 @@ static void a_pull_of_which_nothing_comes_fails_in_time(void **state)
     scene_close(scene);
 }
 
+static void a_pulled_copy_comes_although_the_way_of_its_offer_broke(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(29);
+    struct side *chosen = led_scene(scene), *primary = &scene->sides[1];
+    write_some(chosen);
+    scene_place(scene, 1);
+    scene_seal(scene);
+    uint64_t sid =
+        sync_pull(primary->sync, SLOT, peer_to(primary, 0), generation_of(0),
+                  store_copy(chosen->store, SLOT)->act, store_ver(chosen->store, SLOT), scene->now);
+    struct wire *wire = NULL;
+    for (int turn = 0; turn < 100 && chosen->stats.sync_offers == 0; turn++) {
+        for (int i = 0; i < SIDES; i++)
+            sync_flush(scene->sides[i].sync, scene->now);
+        for (int i = 0; i < WIRES && chosen->stats.sync_offers == 0; i++)
+            for (int end = 0; end < 2; end++)
+                (void)arrive(scene, &scene->wires[i], end);
+    }
+    assert_int_equal(chosen->stats.sync_offers, 1);
+    for (int i = 0; i < WIRES; i++)
+        if (scene->wires[i].is_open[0] && scene->wires[i].side[0] == chosen->number)
+            wire = &scene->wires[i];
+    assert_non_null(wire);
+    break_wire(scene, wire);    /* the offer is lost with it */
+    scene->now.mono_ms += 1000; /* the link rests */
+    settle(scene);
+    assert_true(await(primary, SYNC_PULLED).sid == sid);
+    assert_int_equal(chosen->stats.sync_offers, 2);
+    check_equal(chosen, primary, SLOT);
+    scene_close(scene);
+}
+
 static void a_receiver_that_is_silent_loses_its_sessions(void **state)
 {
     (void)state;
@@ -1171,6 +1204,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_primary_pulls_the_copy_that_it_has_chosen),
         cmocka_unit_test(a_copy_that_has_moved_is_not_pulled),
         cmocka_unit_test(a_pull_of_which_nothing_comes_fails_in_time),
+        cmocka_unit_test(a_pulled_copy_comes_although_the_way_of_its_offer_broke),
         cmocka_unit_test(a_receiver_that_is_silent_loses_its_sessions),
         cmocka_unit_test(many_sessions_take_turns),
         cmocka_unit_test(no_more_than_a_window_of_items_is_under_way),
