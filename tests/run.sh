@@ -103,7 +103,6 @@ stage_sim() {
     run sim 900 build/sim
     build build/sim-few
     run sim-few 600 build/sim-few --check replicas
-    run sim-few-heal 100 build/sim-few --check replicas-heal
     run sim-few-recover 300 build/sim-few --check replicas-recover
     run sim-stories 120 build/sim --stories tests/sim/stories/*.story
 }

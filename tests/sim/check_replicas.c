@@ -12,9 +12,6 @@
 #include "tests/sim/quiet.h"
 #include "tests/sim/schedule.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #include <stdio.h>
 
 #define NODES_MIN      3u
@@ -28,7 +25,6 @@
 #define FORM_MS        20000u
 #define STEP_MS        250u
 #define OPERATOR_MS    60000u /* between an operator's looks at what is stuck */
-#define FORGET_US      (40ull * US_PER_S)
 #define QUIET_MS       60000u /* until all is well again after the last fault */
 #define LAST_S         3u     /* callers go on for so long then */
 #define LOSS_OPERATORS 3u     /* times an operator looks whether something is stuck */
@@ -56,7 +52,6 @@ enum {
     COUNT_RECOVERED, /* runs that were quiet again; what it took in seconds is next */
     COUNT_SECONDS,
     COUNT_LOSSES,
-    COUNT_STALLED, /* runs that were not well again in time */
     COUNT_ENDED
 };
 _Static_assert(COUNT_ENDED <= CHECK_COUNTS_MAX, "all counts have a place");
@@ -69,9 +64,7 @@ struct run_of {
     struct ghost *ghost;
     struct schedule *schedule;
     struct prng prng;
-    uint32_t unstarted;    /* nodes from this one on have never been started */
-    uint64_t forgotten_us; /* when a state file was last lost; 0: never */
-    bool must_heal;        /* one that is not well again in time has failed */
+    uint32_t unstarted; /* nodes from this one on have never been started */
 };
 
 static uint64_t draw(struct run_of *run, uint64_t low, uint64_t high)
@@ -139,25 +132,6 @@ static void begin_callers(struct run_of *run)
     ghost_listen(run->ghost, on_lost, run);
 }
 
-/* A majority of state files lost would end views for good: the next is lost only when a view has
- * taken the new seat in, and nothing else is in the way of that. */
-static bool may_begin(void *arg, enum fault_kind kind, uint32_t node)
-{
-    struct run_of *run = arg;
-    uint64_t now_us = run->world->clock.now_us;
-    if (kind != FAULT_FORGET)
-        return true;
-    if (run->schedule->on_count > 0 ||
-        (run->forgotten_us > 0 && now_us < run->forgotten_us + FORGET_US))
-        return false;
-    for (uint32_t i = 0; i < run->unstarted; i++)
-        if (run->world->hosts[i].state != HOST_UP)
-            return false;
-    run->forgotten_us = now_us;
-    (void)node;
-    return true;
-}
-
 /* Mostly a minority has a fault at a time, sometimes more. */
 static uint32_t draw_down_max(struct run_of *run)
 {
@@ -173,9 +147,7 @@ static void begin_faults(struct run_of *run)
                                              .last_ms_min = 20,
                                              .last_ms_max = (uint32_t)draw(run, 500, 12000),
                                              .down_max = draw_down_max(run),
-                                             .count_max = (uint32_t)draw(run, FAULTS_MIN, 60),
-                                             .may_begin = may_begin,
-                                             .arg = run};
+                                             .count_max = (uint32_t)draw(run, FAULTS_MIN, 60)};
     run->schedule = schedule_open(run->world, &options);
 }
 
@@ -237,16 +209,11 @@ static void await_quiet(struct run_of *run)
         accept_loss(run);
         took_ms = quiet_wait(run->world, QUIET_MS, why);
     }
-    if (took_ms > QUIET_MS) {
+    if (took_ms > QUIET_MS)
         quiet_explain(run->world);
-        run->trial->counts[COUNT_STALLED]++;
-        printf("# seed 0x%" PRIx64 ": not well %u s after the last fault: %s\n", run->trial->seed,
-               QUIET_MS / 1000, why);
-        if (run->must_heal)
-            world_fail(run->world, "invariant 9: not well %u s after the last fault: %s",
-                       QUIET_MS / 1000, why);
-        return;
-    }
+    if (took_ms > QUIET_MS)
+        world_fail(run->world, "invariant 9: not well %u s after the last fault: %s",
+                   QUIET_MS / 1000, why);
     run->trial->counts[COUNT_RECOVERED]++;
     run->trial->counts[COUNT_SECONDS] += took_ms / 1000 + 1;
 }
@@ -275,9 +242,9 @@ static void count(struct run_of *run)
     counts[COUNT_LOSSES] += seen->losses;
 }
 
-static void run_replicas(struct trial *trial, bool recovers, bool must_heal)
+static void run_replicas(struct trial *trial, bool recovers)
 {
-    struct run_of run = {.trial = trial, .must_heal = must_heal};
+    struct run_of run = {.trial = trial};
     prng_init(&run.prng, trial->seed ^ 0x5ca1ab1e);
     begin_world(&run, recovers);
     struct world *world = run.world;
@@ -294,11 +261,11 @@ static void run_replicas(struct trial *trial, bool recovers, bool must_heal)
         if (passed_ms % OPERATOR_MS == 0 && quiet_is_stuck(world))
             accept_loss(&run);
     }
-    if (!is_enough(&run)) /* a cluster that stands still does little: what there is, is judged */
-        printf("# seed 0x%" PRIx64 ": too little has happened: %" PRIu64 " operations, %" PRIu64
-               " faults, %" PRIu64 " views\n",
-               trial->seed, run.callers->begun, schedule_begun(run.schedule),
-               ghost_counts(run.ghost)->views);
+    if (!is_enough(&run))
+        world_fail(world, "too little has happened: %llu operations, %llu faults, %llu views",
+                   (unsigned long long)run.callers->begun,
+                   (unsigned long long)schedule_begun(run.schedule),
+                   (unsigned long long)ghost_counts(run.ghost)->views);
     callers_resume(run.callers);
     stop_faults(&run);
     await_quiet(&run);
@@ -314,15 +281,10 @@ static void run_replicas(struct trial *trial, bool recovers, bool must_heal)
 
 void check_replicas(struct trial *trial)
 {
-    run_replicas(trial, false, false);
-}
-
-void check_replicas_heal(struct trial *trial)
-{
-    run_replicas(trial, false, true);
+    run_replicas(trial, false);
 }
 
 void check_replicas_recover(struct trial *trial)
 {
-    run_replicas(trial, true, false);
+    run_replicas(trial, true);
 }

@@ -73,7 +73,6 @@ void check_overload(struct trial *trial);
 void check_linear_quiet(struct trial *trial);
 void check_linear_once(struct trial *trial);
 void check_replicas(struct trial *trial);
-void check_replicas_heal(struct trial *trial);
 void check_replicas_recover(struct trial *trial);
 void check_scene_creates(struct trial *trial);
 void check_scene_dead_copies(struct trial *trial);

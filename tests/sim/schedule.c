@@ -1,6 +1,7 @@
 #include "tests/sim/schedule.h"
 
 #include "common/check.h"
+#include "server/core/views.h"
 
 #include <stdlib.h>
 
@@ -331,6 +332,35 @@ static uint64_t draw_length_ms(struct schedule *schedule, enum fault_kind kind)
     return (uint64_t)draw_between(schedule, low, high);
 }
 
+/* Whether every node that has ever run stands in one view, full and up, as the process that runs.
+ */
+static bool is_whole(const struct world *world)
+{
+    uint32_t epoch = 0;
+    for (uint32_t i = 0; i < world->host_count; i++) {
+        const struct host *host = &world->hosts[i];
+        if (host->starts == 0)
+            continue;
+        const struct views *views = host->state == HOST_UP ? node_views(host->node) : NULL;
+        uint32_t self = views && views_current(views) ? views_self(views) : VIEW_NOBODY;
+        if (self == VIEW_NOBODY || (epoch > 0 && views_epoch(views) != epoch))
+            return false;
+        const struct view *view = views_current(views);
+        epoch = view->epoch;
+        for (uint32_t m = 0; m < view->member_count; m++)
+            if (!member_is_full(&view->members[m]) || !member_is_up(&view->members[m]))
+                return false;
+    }
+    return true;
+}
+
+/* A majority of state files lost would end views for good: the next is lost only when a view has
+ * taken the last new seat in, and nothing else is in the way of that. */
+static bool may_forget(const struct schedule *schedule)
+{
+    return schedule->on_count == 0 && is_whole(schedule->world);
+}
+
 static void begin_one(struct schedule *schedule)
 {
     struct world *world = schedule->world;
@@ -343,8 +373,7 @@ static void begin_one(struct schedule *schedule)
     if (has_fault(schedule, node) || world->hosts[node].state != HOST_UP ||
         (kind == FAULT_ONE_WAY && node == other) ||
         (kind == FAULT_SPLIT && has_kind(schedule, kind)) ||
-        (schedule->options.may_begin &&
-         !schedule->options.may_begin(schedule->options.arg, kind, node)))
+        (kind == FAULT_FORGET && !may_forget(schedule)))
         return;
     uint64_t until_us = world->clock.now_us + draw_length_ms(schedule, kind) * US_PER_MS;
     fault->kind = kind;

@@ -65,9 +65,6 @@ struct schedule_options {
     uint32_t last_ms_max;
     uint32_t down_max;  /* nodes with a fault at a time */
     uint32_t count_max; /* of all; 0: any number */
-    /* Whether this one may begin now, beside what the above says; NULL: any may. */
-    bool (*may_begin)(void *arg, enum fault_kind kind, uint32_t node);
-    void *arg;
 };
 
 struct schedule {
