@@ -76,7 +76,6 @@ void node_serve(struct node *node, struct op *op)
         serve_run(&node->serve, &op->request, &op->key, deadline_of(node, op));
     pending->command = op->request.command;
     pending->position = op->key.position;
-    pending->is_write = request_is_write(&op->request);
     if (op->session)
         note_client(node, pending, op);
     else

@@ -52,6 +52,7 @@ static struct pending *take(struct serve *serve, uint32_t slot, uint64_t deadlin
     pending->version = 0;
     pending->deadline_ms = deadline_ms;
     pending->flush = NULL;
+    pending->is_write = true;
     pending->is_forwarded = pending->wants_direct = false;
     pending->text_len = 0;
     for (uint32_t i = 0; i < RUN_BACKUPS_MAX; i++)
@@ -383,6 +384,7 @@ struct pending *serve_run(struct serve *serve, const struct request *request,
     struct pending *pending = take(serve, position_slot(key->position), deadline_ms);
     struct told told = {.slot = pending->slot, .version = store_ver(store, pending->slot)};
     struct reply *out = &pending->answer;
+    pending->is_write = request_is_write(request);
     if (UNLIKELY(request->once.len > 0)) {
         pending->version = run_once(serve, request, key, &told, out);
     } else {
@@ -421,11 +423,29 @@ static bool has_bits(const uint8_t *bits)
     return false;
 }
 
-/* The write of one slot. */
+/* Puts the write of one slot, with its id. */
+static void write_flush(struct serve *serve, struct flush *flush, struct pending *pending)
+{
+    struct store *store = serve->setup.store;
+    struct store_key key = store_flush_key(pending->slot);
+    struct span id = span_of(flush->id, flush->id_len);
+    pending->version = store_flush_slot(store, pending->slot, flush->delay_s);
+    serve->setup.primary->has_flushed = true;
+    const struct store_id entry = {.id = id,
+                                   .digest = flush->id_digest,
+                                   .version = pending->version,
+                                   .answer = SPAN_LITERAL("OK\r\n"),
+                                   .left_s = STORE_ID_KEEP_S};
+    enum err err = id.len > 0 ? store_id_add(store, &key, &entry) : ERR_OK;
+    CHECK(err == ERR_OK); /* reserved */
+    tell(serve, pending->slot, pending->version, SYNC_WRITE_FLUSH, NULL, id);
+}
+
+/* The write of one slot. "One [an id] that does not fit makes the command 'not done'": without it
+ * the repetition would flush what has been written since. */
 static void flush_slot(struct serve *serve, struct flush *flush, uint32_t slot)
 {
     struct store *store = serve->setup.store;
-    struct store_key key = store_flush_key(slot);
     struct store_id entry;
     struct span id = span_of(flush->id, flush->id_len);
     bit_set(flush->todo, slot, false);
@@ -434,20 +454,13 @@ static void flush_slot(struct serve *serve, struct flush *flush, uint32_t slot)
     flush->open++;
     bool is_known = id.len > 0 && store_id_find(store, slot, id, NULL, &entry) &&
                     memcmp(&entry.digest, &flush->id_digest, sizeof(entry.digest)) == 0;
-    if (!is_known) {
-        bool keeps_id = id.len > 0 && store_id_reserve(store, ID_ANSWER_BYTES_MAX) == ERR_OK;
-        pending->version = store_flush_slot(store, slot, flush->delay_s);
-        serve->setup.primary->has_flushed = true;
-        entry = (struct store_id){.id = id,
-                                  .digest = flush->id_digest,
-                                  .version = pending->version,
-                                  .answer = SPAN_LITERAL("OK\r\n"),
-                                  .left_s = STORE_ID_KEEP_S};
-        if (keeps_id && store_id_add(store, &key, &entry) != ERR_OK)
-            keeps_id = false;
-        tell(serve, slot, pending->version, SYNC_WRITE_FLUSH, NULL,
-             keeps_id ? id : span_of(NULL, 0));
+    if (!is_known && id.len > 0 && store_id_reserve(store, ID_ANSWER_BYTES_MAX) != ERR_OK) {
+        serve->setup.stats->store_no_memory++;
+        become_over(serve, pending, FATE_NOT_DONE);
+        return;
     }
+    if (!is_known)
+        write_flush(serve, flush, pending);
     await(serve, pending);
 }
 
@@ -601,12 +614,19 @@ static void fit_queues(struct serve *serve)
     }
 }
 
+/* Whether it may take effect, or have taken it, although it is not answered. A read that has met an
+ * expired item has a version, of the delete that this was; but that asks nothing of a client. */
+static bool is_effective(const struct pending *pending)
+{
+    return pending->version != 0 && pending->is_write;
+}
+
 /* "A write executed but not answered has an unknown outcome, and is reported so (or, if the node
  * leads the next active epoch, as in Lead)"; waiting reads may be repeated. */
 static void seal(struct serve *serve, struct pending *pending)
 {
     leave_queues(pending);
-    if (pending->version == 0) {
+    if (!is_effective(pending)) {
         become_over(serve, pending, FATE_AGAIN);
     } else if (!primary_run(serve->setup.primary, pending->slot)) {
         become_over(serve, pending, FATE_UNKNOWN);
@@ -711,7 +731,7 @@ void serve_tick(struct serve *serve, struct moment now)
         struct pending *pending = CONTAINER_OF(at, struct pending, by_deadline);
         if (pending->deadline_ms > now.mono_ms)
             break;
-        become_over(serve, pending, pending->version != 0 ? FATE_UNKNOWN : FATE_NOT_DONE);
+        become_over(serve, pending, is_effective(pending) ? FATE_UNKNOWN : FATE_NOT_DONE);
     }
     for (at = serve->flushes.next; at != &serve->flushes; at = at->next) {
         struct flush *flush = CONTAINER_OF(at, struct flush, in_list);

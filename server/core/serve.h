@@ -64,7 +64,8 @@ struct pending {
     enum pending_fate fate;
     uint32_t slot;
     uint32_t needed;  /* acknowledgements, still */
-    uint64_t version; /* of the write; 0: it has changed nothing */
+    uint64_t version; /* of the last write it has made, an item's that had expired too; 0: none */
+    bool is_write;    /* request_is_write */
     uint64_t deadline_ms;
     struct reply answer;
     struct flush *flush; /* it is one slot's part of it; NULL: it is a request */
@@ -73,7 +74,6 @@ struct pending {
     enum command command;
     uint64_t position;
     struct asker asker; /* its opaque lies in words */
-    bool is_write;      /* request_is_write */
     bool is_forwarded;
     bool wants_direct;
     uint64_t forward_number;
