@@ -603,8 +603,10 @@ void gossip_expect(struct gossip *gossip, const char *name, uint64_t boot, uint6
     if (gossip->leave_until_ms != 0 || gossip->is_duplicate)
         return;
     struct account *account = members_expect(&gossip->members, &news, now.mono_ms);
-    if (account)
-        probe_check(gossip, account, now.mono_ms, now);
+    if (!account)
+        return;
+    hear_expected(gossip, account, now);
+    probe_check(gossip, account, now.mono_ms, now);
 }
 
 bool gossip_has_joined(const struct gossip *gossip)

@@ -513,6 +513,11 @@ void hear_condemn(struct gossip *gossip, struct moment now)
     }
 }
 
+void hear_expected(struct gossip *gossip, struct account *record, struct moment now)
+{
+    member_came(gossip, record, "member-expected", now);
+}
+
 void hear_forget(struct gossip *gossip, struct account *record)
 {
     wire_stop_asking(gossip, record);

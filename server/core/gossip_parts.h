@@ -68,6 +68,8 @@ void hear_proof(struct gossip *gossip, struct account *record, struct moment now
 /* This node's own doubt. */
 void hear_doubt(struct gossip *gossip, struct account *record, enum evidence evidence,
                 struct moment now);
+/* A member known from the view alone is there from now on: logged, and nobody is told. */
+void hear_expected(struct gossip *gossip, struct account *record, struct moment now);
 /* Ends suspicions whose time is over; computes suspect_ms. */
 void hear_condemn(struct gossip *gossip, struct moment now);
 /* Ends the time of the dead in the list, and of tombstones. */

@@ -17,6 +17,7 @@ LOCAL = os.path.join(ROOT, "deploy", "local.sh")
 # What the log calls the moves of a member, and the state a member is in after each.
 STATE_AFTER = {
     "member-joined": "alive",
+    "member-expected": "alive",     # known from the view: see Cluster.take
     "member-alive": "alive",
     "member-restarted": "alive",
     "member-renewed": "alive",      # the same process, held for dead and removed before
@@ -25,7 +26,7 @@ STATE_AFTER = {
     "member-left": "left",
     "member-removed": "removed",
 }
-OWN_EVENTS = ("refuted", "renewed")
+OWN_EVENTS = ("refuted", "renewed", "leave-told")
 POLL_S = 0.05
 
 
@@ -98,6 +99,7 @@ class Cluster:
         self.events = []
         self.view = {}              # observer: {member's name: (state, since)}
         self.listening = {}         # observer: when it last began to listen
+        self.joined = set()         # observers that have joined since
 
     # ---- deploy/local.sh ---------------------------------------------------------------------
 
@@ -128,7 +130,8 @@ class Cluster:
     def down(self):
         """The next up begins with new logs."""
         self.local("down")
-        for kept in (self.names, self.numbers, self.pids, self.logs, self.view, self.listening):
+        for kept in (self.names, self.numbers, self.pids, self.logs, self.view, self.listening,
+                     self.joined):
             kept.clear()
         self.events.clear()
 
@@ -234,15 +237,21 @@ class Cluster:
             self.take(event)
 
     def take(self, event):
+        view = self.view.setdefault(event.observer, {})
         if event.kind == "listening":
-            self.view[event.observer] = {}
+            view.clear()
+            self.joined.discard(event.observer)
             self.listening[event.observer] = event.at
-        elif event.kind == "joined" and int(event.fields.get("members", 0)) >= len(self.pids):
-            # One that was a member before knows the others from its state file, and logs no news of them.
-            for name in self.numbers:
-                self.view.setdefault(event.observer, {}).setdefault(name, ("alive", event.at))
+        elif event.kind == "joined":
+            self.joined.add(event.observer)
+            for name, (state, _) in view.items():
+                if state == "expected":
+                    view[name] = ("alive", event.at)
+        elif event.kind == "member-expected" and event.observer not in self.joined:
+            # It was a member before, and has this one from its state file: nobody has said so yet.
+            view[event.member] = ("expected", event.at)
         elif event.kind in STATE_AFTER:
-            self.view.setdefault(event.observer, {})[event.member] = (STATE_AFTER[event.kind], event.at)
+            view[event.member] = (STATE_AFTER[event.kind], event.at)
             self.events.append(event)
         elif event.kind in OWN_EVENTS:
             self.events.append(event)
@@ -280,6 +289,12 @@ class Cluster:
             if event.kind in kinds and event.member == member and event.at >= since - 0.005:
                 found[event.observer] = event.at
         return found
+
+    def own(self, kind, observer, since):
+        """When that node first logged this event about itself, from since on; nothing if it has not."""
+        self.read()
+        return next((event.at for event in self.events if event.kind == kind and event.observer == observer
+                     and event.at >= since - 0.005), None)
 
     def await_all(self, limit, kinds, member, since, observers):
         """As times, after waiting until every observer has logged it."""

@@ -11,7 +11,7 @@ import time
 import report
 
 DEAD = ("member-dead",)
-ALIVE = ("member-joined", "member-alive", "member-restarted", "member-renewed")
+ALIVE = ("member-joined", "member-expected", "member-alive", "member-restarted", "member-renewed")
 GONE = ("member-left",)
 SUSPECT = ("member-suspect",)
 
@@ -190,21 +190,25 @@ def join(m):
 
 
 def leave(m):
-    all_know, ended, verdicts, missing = [], [], [], 0
+    """Its LEAVE comes when it is out of the view, so when others have what it had."""
+    out, all_know, ended, verdicts, missing = [], [], [], [], 0
     for victim in m.victims(m.runs(10)):
         name, observers = m.cluster.names[victim], m.others(victim)
         mark = len(m.cluster.events)
         at, end = m.cluster.leave(victim)
         found = m.cluster.await_all(15, GONE, name, at, observers)
-        missing += m.complete(found, observers)
-        if found:
-            all_know.append(spread(found, at)[1])
-        ended.append(end - at)
+        told = m.cluster.own("leave-told", victim, at)
+        missing += m.complete(found, observers) + (told is None)
+        if found and told is not None:
+            out.append(max(0.0, told - at))
+            all_know.append(spread(found, told)[1])
+            ended.append(end - told)
         m.cluster.watch(1)
         bad = [event for event in m.cluster.events[mark:] if event.member == name and event.kind in SUSPECT + DEAD]
         verdicts.append(len(bad))
         m.revive(victim)
     return [
+        Line("leave: from the signal to its LEAVE", out, "-", None),
         Line("leave: all know it left", all_know, "0.95, max 1.26", "0.1", 1, missing=missing),
         Line("leave: its process has ended", ended, "1.94", "0.6", 6),
         Line("leave: verdicts suspect or dead about it", verdicts, "0", "0", 0, unit=""),

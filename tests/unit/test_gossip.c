@@ -1059,6 +1059,26 @@ static void who_stands_in_the_view_is_not_forgotten(void **state)
     world_close_all(world);
 }
 
+static void who_is_first_known_from_the_view_is_logged_once(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(3);
+    struct gossip *gossip = &world->places[0].gossip;
+    world->count = 4;
+    place_start(world, 3, "10.0.0.1:11211\n");
+    assert_null(seen(world, 0, 3));
+    gossip_expect(gossip, world->places[3].name, world->places[3].boot, world->places[3].generation,
+                  1, world->now);
+    assert_int_equal(state_of(world, 0, 3), MEMBER_ALIVE);
+    assert_int_equal(lines_of(world, "member-expected"), 1);
+    /* Its own word is no news then. */
+    unsigned joined = lines_of(world, "member-joined");
+    pass_ms(world, 3000);
+    assert_int_equal(lines_of(world, "member-expected"), 1);
+    assert_int_equal(lines_of(world, "member-joined"), joined + 2 + 3);
+    world_close_all(world);
+}
+
 static void the_older_of_two_processes_of_one_name_ends(void **state)
 {
     (void)state;
@@ -1224,6 +1244,7 @@ int main(void)
         cmocka_unit_test(a_boot_lower_than_that_of_the_dead_is_raised),
         cmocka_unit_test(who_is_removed_and_returns_takes_a_higher_boot),
         cmocka_unit_test(who_stands_in_the_view_is_not_forgotten),
+        cmocka_unit_test(who_is_first_known_from_the_view_is_logged_once),
         cmocka_unit_test(the_older_of_two_processes_of_one_name_ends),
         cmocka_unit_test(who_leaves_is_left_and_never_suspected),
         cmocka_unit_test(who_leaves_a_mute_cluster_ends_in_time),

@@ -31,6 +31,9 @@ run 2
      2.160 -    exit node=n1 why=left
      8.000 -    start node=n1
      8.000 n1   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=1 epoch=5
+     8.005 n1   member-expected member=n2 boot=1767225600000 inc=0
+     8.005 n1   member-expected member=n3 boot=1767225600000 inc=0
+     8.005 n1   member-expected member=n4 boot=1767225600000 inc=0
      8.009 n3   member-joined member=n1 boot=1767225608000 inc=0
      8.009 n4   member-joined member=n1 boot=1767225608000 inc=0
      8.009 n2   member-joined member=n1 boot=1767225608000 inc=0

@@ -32,6 +32,9 @@ run 2
     17.000 -    power-on node=n2
     17.000 -    start node=n2
     17.000 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=1 epoch=1
+    17.005 n2   member-expected member=n1 boot=1767225600000 inc=0
+    17.005 n2   member-expected member=n3 boot=1767225600000 inc=0
+    17.005 n2   member-expected member=n4 boot=1767225600000 inc=0
     17.010 n4   member-joined member=n2 boot=1767225617000 inc=0
     17.010 n3   member-joined member=n2 boot=1767225617000 inc=0
     17.010 n1   member-joined member=n2 boot=1767225617000 inc=0

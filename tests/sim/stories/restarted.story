@@ -18,6 +18,8 @@ run 3
      2.100 -    start node=n2
      2.100 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=1 epoch=1
      2.104 n2   member-joined member=n3 boot=1767225600000 inc=0
+     2.105 n2   member-expected member=n1 boot=1767225600000 inc=0
+     2.105 n2   member-expected member=n4 boot=1767225600000 inc=0
      2.105 n3   member-restarted member=n2 boot=1767225602100 inc=0
      2.107 n4   member-restarted member=n2 boot=1767225602100 inc=0
      2.107 n1   member-restarted member=n2 boot=1767225602100 inc=0
