@@ -3,7 +3,9 @@
  *  - Entries are appended to the last page; the oldest are looked at when their time may have come,
  *    and a page is given back when all of its entries have gone. So an entry may be kept for longer
  *    than asked, while an older one of its page is.
- *  - An entry that has been taken out before its time stays in its page as waste.
+ *  - An entry that has been taken out before its time stays in its page as waste. Where that is
+ * more than half of the log, the oldest pages are squeezed: what is left in them moves to the last
+ * one.
  *  - An entry stands in three chains: of its id, of its key, of its slot. There is no index, and no
  *    page, while there is no entry. */
 #ifndef DHT_SERVER_STORE_ID_LOG_H
@@ -23,6 +25,8 @@ struct id_link {
 struct id_log {
     struct id_page *first; /* the oldest; NULL: none */
     struct id_page *last;
+    uint32_t page_count;
+    size_t waste_bytes;    /* of entries taken out that their page has not passed yet */
     struct id_link *slots; /* SLOT_COUNT chains; NULL: no index yet */
     struct id_link *ids;   /* chain_count chains, then as many of keys */
     uint32_t chain_count;  /* a power of 2 */

@@ -6,9 +6,13 @@
 
 #define PAGE_ROOM_BYTES                                                                            \
     (PAGE_BYTES - 64) /* so that a page, with its heads, is one of the system's */
-#define CHAIN_COUNT_MIN  1024u
-#define CHAIN_LOAD_MAX   2u               /* entries a chain, when the index is made larger */
-#define ID_RESERVE_BYTES (2 * PAGE_BYTES) /* left over for deletes */
+#define CHAIN_COUNT_MIN    1024u
+#define CHAIN_LOAD_MAX     2u               /* entries a chain, when the index is made larger */
+#define ID_RESERVE_BYTES   (2 * PAGE_BYTES) /* left over for deletes */
+#define WASTEFUL_PAGES_MIN 4u
+#define SQUEEZED_PAGES     3u /* given back, at most, when a page is added */
+/* Set in the version of an entry that stays while a key's entries are replaced. */
+#define STAYS (UINT64_C(1) << 63)
 
 struct id_page {
     struct id_page *next;
@@ -136,6 +140,16 @@ static void entry_take_out(struct store *store, struct id_entry *entry)
     chain_remove(entry, BY_ID);
     chain_remove(entry, BY_KEY);
     store->counters.ids--;
+    store->ids.waste_bytes += entry_size(entry);
+}
+
+/* The entry whose link lies at offset has been copied to to: its neighbours are told. */
+static void chain_move(struct id_entry *to, size_t offset)
+{
+    struct id_link *link = (struct id_link *)((char *)to + offset);
+    link->before->next = to;
+    if (link->next != NULL)
+        ((struct id_link *)((char *)link->next + offset))->before = link;
 }
 
 /* The index */
@@ -212,14 +226,10 @@ static bool page_has_room(const struct id_page *page, size_t bytes)
     return page != NULL && page->end + bytes <= PAGE_ROOM_BYTES;
 }
 
-/* Makes sure that the last page has room for bytes more. */
-static enum err make_room(struct store *store, size_t bytes)
+/* errors  ERR_FULL. */
+static enum err page_add(struct store *store)
 {
     struct id_log *log = &store->ids;
-    if (page_has_room(log->last, bytes))
-        return ERR_OK;
-    if (!index_open(store))
-        return ERR_FULL;
     struct id_page *page = reclaim_alloc(store, KIND_TABLE, sizeof(*page), true, ID_RESERVE_BYTES);
     if (page == NULL)
         return ERR_FULL;
@@ -230,6 +240,7 @@ static enum err make_room(struct store *store, size_t bytes)
     else
         log->first = page;
     log->last = page;
+    log->page_count++;
     return ERR_OK;
 }
 
@@ -241,9 +252,80 @@ static void first_close(struct store *store)
     log->first = page->next;
     if (log->first == NULL)
         log->last = NULL;
+    log->page_count--;
     large_free(&store->large, page);
     if (log->first == NULL)
         index_close(store);
+}
+
+/* Waste */
+
+static bool is_wasteful(const struct id_log *log)
+{
+    return log->page_count >= WASTEFUL_PAGES_MIN &&
+           log->waste_bytes > (size_t)log->page_count * (PAGE_ROOM_BYTES / 2);
+}
+
+static size_t page_live_bytes(const struct id_page *page)
+{
+    size_t bytes = 0;
+    for (uint32_t at = page->seen; at < page->end;) {
+        const struct id_entry *entry = page_entry(page, at);
+        bytes += entry_is_out(entry) ? 0 : entry_size(entry);
+        at += (uint32_t)entry_size(entry);
+    }
+    return bytes;
+}
+
+/* Moves an entry to the last page, which has room. It stands in its chains where it stood. */
+static void entry_move(struct id_log *log, const struct id_entry *entry)
+{
+    struct id_entry *to = page_entry(log->last, log->last->end);
+    size_t bytes = entry_size(entry);
+    memcpy(to, entry, bytes);
+    log->last->end += (uint32_t)bytes;
+    chain_move(to, BY_SLOT);
+    chain_move(to, BY_ID);
+    chain_move(to, BY_KEY);
+}
+
+/* What is left of the oldest page goes to the last one, and the page is given back. Returns false
+ * if there is no memory for that. */
+static bool first_squeeze(struct store *store)
+{
+    struct id_log *log = &store->ids;
+    struct id_page *page = log->first;
+    if (!page_has_room(log->last, page_live_bytes(page)) && page_add(store) != ERR_OK)
+        return false;
+    while (page->seen < page->end) {
+        const struct id_entry *entry = page_entry(page, page->seen);
+        page->seen += (uint32_t)entry_size(entry);
+        if (entry_is_out(entry))
+            log->waste_bytes -= entry_size(entry);
+        else
+            entry_move(log, entry);
+    }
+    first_close(store);
+    return true;
+}
+
+/* Makes sure that the last page has room for bytes more. Where most of the log is waste a few old
+ * pages are given back for a new one: else keys whose entries are replaced over and over would fill
+ * the memory with what nobody can find any more. */
+static enum err make_room(struct store *store, size_t bytes)
+{
+    struct id_log *log = &store->ids;
+    if (page_has_room(log->last, bytes))
+        return ERR_OK;
+    if (!index_open(store))
+        return ERR_FULL;
+    enum err err = page_add(store);
+    for (uint32_t i = 0; i < SQUEEZED_PAGES && is_wasteful(log); i++)
+        if (!first_squeeze(store))
+            break;
+    if (page_has_room(log->last, bytes))
+        return ERR_OK;
+    return err ? err : page_add(store);
 }
 
 bool id_log_tick(struct store *store, uint32_t work)
@@ -257,12 +339,13 @@ bool id_log_tick(struct store *store, uint32_t work)
         }
         struct id_entry *entry = page_entry(page, page->seen);
         if (!entry_is_out(entry) && entry->until_s > store->now_s)
-            return false;
+            return is_wasteful(log) && first_squeeze(store);
         if (work == 0)
             return true;
         page->seen += (uint32_t)entry_size(entry);
         if (!entry_is_out(entry))
             entry_take_out(store, entry);
+        log->waste_bytes -= entry_size(entry);
     }
     return false;
 }
@@ -339,6 +422,11 @@ enum err store_id_reserve(struct store *store, size_t answer_bytes)
     return make_room(store, entry_bytes(STORE_ID_BYTES_MAX, UINT8_MAX, answer_bytes));
 }
 
+static uint32_t until(const struct store *store, const struct store_id *entry)
+{
+    return entry->left_s < UINT32_MAX - store->now_s ? store->now_s + entry->left_s : UINT32_MAX;
+}
+
 /* Adds an entry, whatever others of its id there are. */
 static enum err add(struct store *store, const struct store_key *key, const struct store_id *added)
 {
@@ -352,13 +440,11 @@ static enum err add(struct store *store, const struct store_key *key, const stru
     enum err err = make_room(store, bytes);
     if (err != ERR_OK)
         return err;
-    uint32_t left_s =
-        added->left_s < UINT32_MAX - store->now_s ? added->left_s : UINT32_MAX - store->now_s;
     struct id_entry *entry = page_entry(log->last, log->last->end);
     log->last->end += (uint32_t)bytes;
     *entry = (struct id_entry){.version = added->version,
                                .position = known_position(key->position),
-                               .until_s = store->now_s + left_s,
+                               .until_s = until(store, added),
                                .answer_bytes = (uint16_t)added->answer.len,
                                .id_bytes = (uint8_t)added->id.len,
                                .key_bytes = (uint8_t)key->bytes.len,
@@ -412,22 +498,55 @@ static struct id_entry *first_of_key(const struct store *store, const struct sto
     return log->slots == NULL ? NULL : of_key(key_chain(log, key->position)->next, key);
 }
 
+/* The entry that is there already as it is to be, or NULL. */
+static struct id_entry *find_same(const struct store *store, const struct store_key *key,
+                                  const struct store_id *wanted)
+{
+    struct id_entry *entry = find(store, position_slot(key->position), wanted->id);
+    bool is_same =
+        entry != NULL && (entry->version & ~STAYS) == wanted->version &&
+        entry->position == known_position(key->position) &&
+        span_equal(entry_key(entry), key->bytes) &&
+        memcmp(&entry->digest, &wanted->digest, sizeof(entry->digest)) == 0 &&
+        span_equal(span_of(entry->bytes + entry->id_bytes + entry->key_bytes, entry->answer_bytes),
+                   wanted->answer);
+    return is_same ? entry : NULL;
+}
+
+/* Adds those that are not there; added_count: out. All that are to be are marked then. */
+static enum err add_missing(struct store *store, const struct store_key *key,
+                            const struct store_id *entries, uint32_t count, uint32_t *added_count)
+{
+    *added_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct id_entry *entry = find_same(store, key, &entries[i]);
+        if (entry == NULL) {
+            enum err err = add(store, key, &entries[i]);
+            if (err != ERR_OK)
+                return err;
+            ++*added_count;
+            entry = first_of_key(store, key);
+        }
+        uint32_t until_s = until(store, &entries[i]);
+        entry->until_s = until_s > entry->until_s ? until_s : entry->until_s;
+        entry->version |= STAYS;
+    }
+    return ERR_OK;
+}
+
 enum err store_ids_replace(struct store *store, const struct store_key *key,
                            const struct store_id *entries, uint32_t count)
 {
-    enum err err = ERR_OK;
-    uint32_t added_count = 0;
-    while (added_count < count && err == ERR_OK) {
-        err = add(store, key, &entries[added_count]);
-        added_count += err == ERR_OK;
-    }
-    /* The newest stand in front: those just added, then the key's old ones. One of both goes. */
+    uint32_t added_count;
+    enum err err = add_missing(store, key, entries, count, &added_count);
+    /* Those just added stand in front. */
     struct id_entry *next;
     uint32_t index = 0;
     for (struct id_entry *entry = first_of_key(store, key); entry != NULL; entry = next, index++) {
         next = of_key(entry->by_key.next, key);
-        bool is_new = index < added_count;
-        if (is_new == (err != ERR_OK))
+        bool stays = entry->version & STAYS;
+        entry->version &= ~STAYS;
+        if (err != ERR_OK ? index < added_count : !stays)
             entry_take_out(store, entry);
     }
     if (err != ERR_OK)
@@ -472,7 +591,8 @@ void store_ids_iterate(struct store *store, uint32_t slot, uint64_t above, store
 
 /* The whole */
 
-static uint64_t page_check(const struct store *store, const struct id_page *page)
+static uint64_t page_check(const struct store *store, const struct id_page *page,
+                           size_t *waste_bytes)
 {
     uint64_t count = 0;
     CHECK(page->seen <= page->end);
@@ -480,8 +600,11 @@ static uint64_t page_check(const struct store *store, const struct id_page *page
     uint32_t at = page->seen;
     for (; at < page->end; at += (uint32_t)entry_size(page_entry(page, at))) {
         const struct id_entry *entry = page_entry(page, at);
-        if (entry_is_out(entry))
+        if (entry_is_out(entry)) {
+            *waste_bytes += entry_size(entry);
             continue;
+        }
+        CHECK(!(entry->version & STAYS));
         struct store_key key = {entry_key(entry), entry->position};
         struct id_entry *of_its_key = first_of_key(store, &key);
         while (of_its_key != entry) {
@@ -500,9 +623,12 @@ void id_log_check(const struct store *store)
     const struct id_log *log = &store->ids;
     uint64_t in_pages = 0;
     uint64_t in_slots = 0;
+    uint32_t page_count = 0;
+    size_t waste_bytes = 0;
     CHECK((log->first == NULL) == (log->last == NULL));
     for (const struct id_page *page = log->first; page != NULL; page = page->next) {
-        in_pages += page_check(store, page);
+        in_pages += page_check(store, page, &waste_bytes);
+        page_count++;
         CHECK(page->next != NULL || page == log->last);
     }
     for (uint32_t slot = 0; log->slots != NULL && slot < SLOT_COUNT; slot++)
@@ -511,6 +637,8 @@ void id_log_check(const struct store *store)
             CHECK(entry_slot(entry) == slot);
             in_slots++;
         }
+    CHECK(page_count == log->page_count);
+    CHECK(waste_bytes == log->waste_bytes);
     CHECK(in_pages == store->counters.ids);
     CHECK(in_slots == store->counters.ids);
 }

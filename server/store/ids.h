@@ -47,8 +47,11 @@ MUST_USE enum err store_id_reserve(struct store *store, size_t answer_bytes);
 MUST_USE enum err store_id_add(struct store *store, const struct store_key *key,
                                const struct store_id *entry);
 /* Puts these in the place of all entries of a key, and of those of the same ids in the slot: the
- * copy is not clean from here on. entries  borrowed; may be NULL if count is 0. errors   as
- * store_id_reserve. Nothing changed. */
+ * copy is not clean from here on. One that is there already, as it is to be, stays, for the longer
+ * of both times.
+ *
+ * entries  borrowed; may be NULL if count is 0.
+ * errors   as store_id_reserve. Nothing changed. */
 MUST_USE enum err store_ids_replace(struct store *store, const struct store_key *key,
                                     const struct store_id *entries, uint32_t count);
 

@@ -210,6 +210,74 @@ static void a_replacement_that_does_not_fit_changes_nothing(void **state)
     assert_int_equal(count_of(store, "aa"), 3);
 }
 
+/* A sync tells all entries of a key with each write of it: what it tells anew must not pile up. */
+static void entries_replaced_over_and_over_take_no_more_memory(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+    enum { COUNT = 100, TIMES = 2000 };
+    char ids[COUNT][8];
+    struct store_id entries[COUNT];
+    struct store_key key = key_in("aa", SLOT);
+    for (unsigned i = 0; i < COUNT; i++) {
+        snprintf(ids[i], sizeof(ids[i]), "%u", i);
+        entries[i] = id_of(ids[i], 71 + i, "an answer of some length, as a value is");
+    }
+    for (unsigned time = 0; time < TIMES; time++) {
+        assert_int_equal(store_ids_replace(store, &key, entries, COUNT), ERR_OK);
+        entries[time % COUNT].version = 1000 + time;
+        assert_int_equal(count_of(store, "aa"), COUNT);
+    }
+    assert_in_range(fixture->budget.used_bytes - fixture->empty_bytes, 1, MIB);
+    store_check(store);
+}
+
+/* Of other ids each time: all of it is waste but the last. */
+static void waste_is_given_back_before_its_time(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+    enum { COUNT = 200, TIMES = 1000 };
+    char ids[COUNT][12];
+    struct store_id entries[COUNT];
+    struct store_key key = key_in("aa", SLOT);
+    add(store, "ab", "kept", 70, "from the beginning");
+    for (unsigned time = 0; time < TIMES; time++) {
+        for (unsigned i = 0; i < COUNT; i++) {
+            snprintf(ids[i], sizeof(ids[i]), "%u", time * COUNT + i);
+            entries[i] = id_of(ids[i], 71 + time * COUNT + i, "STORED\r\n");
+        }
+        assert_int_equal(store_ids_replace(store, &key, entries, COUNT), ERR_OK);
+    }
+    assert_in_range(fixture->budget.used_bytes - fixture->empty_bytes, 1, MIB);
+    assert_id(store, "ab", "kept", 70, "from the beginning");
+    assert_int_equal(count_above(store, 0), COUNT + 1);
+    store_check(store);
+}
+
+/* What is not used for new entries is there for items. */
+static void a_tick_gives_waste_back(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+    struct store_key key = key_in("aa", SLOT);
+    char answer[1001], ids[4000][8];
+    memset(answer, 'a', 1000);
+    answer[1000] = 0;
+    add(store, "ab", "kept", 70, answer);
+    for (unsigned i = 0; i < 4000; i++) {
+        snprintf(ids[i], sizeof(ids[i]), "%u", i);
+        add(store, "aa", ids[i], 71 + i, answer);
+    }
+    assert_in_range(fixture->budget.used_bytes - fixture->empty_bytes, 4 * MIB, 64 * MIB);
+    assert_int_equal(store_ids_replace(store, &key, NULL, 0), ERR_OK);
+    for (unsigned i = 0; i < 1000; i++)
+        store_tick(store, 16);
+    assert_in_range(fixture->budget.used_bytes - fixture->empty_bytes, 1, MIB);
+    assert_id(store, "ab", "kept", 70, answer);
+    store_check(store);
+}
+
 static void a_known_id_is_taken_anew_whatever_its_key_was(void **state)
 {
     struct store *store = store_of(state);
@@ -508,6 +576,9 @@ int main(void)
         TEST(entries_of_a_key_and_of_a_slot_are_visited),
         TEST(replace_puts_these_in_the_place_of_all_of_the_key),
         TEST(a_replacement_that_does_not_fit_changes_nothing),
+        TEST(entries_replaced_over_and_over_take_no_more_memory),
+        TEST(waste_is_given_back_before_its_time),
+        TEST(a_tick_gives_waste_back),
         TEST(a_known_id_is_taken_anew_whatever_its_key_was),
         TEST(an_answer_too_large_is_refused),
         TEST(what_is_reserved_can_be_added_whatever_is_written_meanwhile),
