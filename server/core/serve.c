@@ -202,7 +202,9 @@ static void tell(struct serve *serve, uint32_t slot, uint64_t version, enum sync
         primary_note_write(serve->setup.primary, slot, version);
 }
 
-/* "Expiry and eviction are deletes that the primary makes". */
+/* "Expiry and eviction are deletes that the primary makes": with the slot's next version each, so
+ * they are told before anything else is written. What a backup's work here has evicted is told at
+ * the end of the turn at the latest. */
 static void tell_evicted(struct serve *serve, struct told *told)
 {
     struct store *store = serve->setup.store;
@@ -286,6 +288,7 @@ static uint64_t run_with_id(struct serve *serve, const struct request *request,
         reply_append(out, SPAN_LITERAL("SERVER_ERROR not done: out of memory for request ids\r\n"));
         return 0;
     }
+    tell_evicted(serve, told);
     command_execute(serve->setup.executor, request, key, out);
     tell_evicted(serve, told);
     uint64_t version = store_ver(store, told->slot);
@@ -381,6 +384,7 @@ struct pending *serve_run(struct serve *serve, const struct request *request,
                           const struct store_key *key, uint64_t deadline_ms)
 {
     struct store *store = serve->setup.store;
+    tell_evicted(serve, NULL);
     struct pending *pending = take(serve, position_slot(key->position), deadline_ms);
     struct told told = {.slot = pending->slot, .version = store_ver(store, pending->slot)};
     struct reply *out = &pending->answer;
@@ -459,6 +463,7 @@ static void flush_slot(struct serve *serve, struct flush *flush, uint32_t slot)
         become_over(serve, pending, FATE_NOT_DONE);
         return;
     }
+    tell_evicted(serve, NULL);
     if (!is_known)
         write_flush(serve, flush, pending);
     await(serve, pending);
@@ -637,8 +642,17 @@ static void seal(struct serve *serve, struct pending *pending)
     }
 }
 
+/* What was evicted in a lower epoch and not told is a write like others of it: in the copy. */
+static void forget_evicted(struct serve *serve)
+{
+    struct store_key key;
+    while (store_take_evicted(serve->setup.store, &key))
+        ;
+}
+
 void serve_adopted(struct serve *serve)
 {
+    forget_evicted(serve);
     struct list *at = serve->by_deadline.next;
     while (at != &serve->by_deadline) {
         struct pending *pending = CONTAINER_OF(at, struct pending, by_deadline);
@@ -692,6 +706,7 @@ void serve_expired(struct serve *serve)
     struct store *store = serve->setup.store;
     struct store_key borrowed;
     uint32_t slot;
+    tell_evicted(serve, NULL);
     while (store_take_flush_due(store, &slot)) {
         serve->setup.primary->has_flushed = true;
         tell(serve, slot, store_ver(store, slot), SYNC_WRITE_FLUSH, NULL, span_of(NULL, 0));
@@ -706,11 +721,11 @@ void serve_expired(struct serve *serve)
         if (can_flush(serve, slot) && store_expire(store, &key))
             tell(serve, slot, store_ver(store, slot), SYNC_WRITE_KEY, &key, span_of(NULL, 0));
     }
-    tell_evicted(serve, NULL);
 }
 
 void serve_mark(struct serve *serve)
 {
+    tell_evicted(serve, NULL);
     for (uint32_t i = 0; i < serve->marked_count; i++) {
         uint32_t peer = serve->marked[i];
         struct queue *queue = &serve->queues[peer];

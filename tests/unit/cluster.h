@@ -64,6 +64,7 @@ struct place {
     bool is_audited;     /* from the next start on */
     bool can_shutdown;   /* the same */
     bool no_direct;      /* --direct-answers off */
+    bool evicts;         /* from the next start on: --evictions on */
     bool clients_refuse; /* dials to clients come to nothing */
     bool has_ended;      /* the node has asked to stop */
     enum node_end end;
@@ -261,7 +262,8 @@ static inline void place_start(struct place *place, const char *list)
                               .keep_state = cluster_keep_state,
                               .gauges = cluster_gauges,
                               .verbosity = cluster_verbosity};
-    const struct store_options store_options = {.budget = &place->budget, .seed = 1};
+    const struct store_options store_options = {
+        .budget = &place->budget, .seed = 1, .evict = place->evicts};
     place->store = store_open(&store_options);
     place->boot++;
     place->has_ended = false;

@@ -79,12 +79,119 @@ static void a_flush_whose_id_finds_no_memory_is_not_done(void **state)
     cluster_close(cluster);
 }
 
+static bool is_tombstone(struct place *place, const char *name)
+{
+    struct digest digest;
+    struct store_item item;
+    digest_of(span_of_string(name), &digest);
+    const struct store_key key = {.bytes = span_of_string(name),
+                                  .position = digest_position(&digest)};
+    return store_find(place->store, &key, &item) == STORE_TOMBSTONE;
+}
+
+/* Fills the first node with what it keeps for the second, until it has evicted the only item that
+ * it leads itself. */
+static void evict_for_another(struct cluster *cluster, const char *own)
+{
+    struct budget *budget = &cluster->places[0].budget;
+    struct end *client = client_open(cluster, 1);
+    uint64_t limit_bytes = budget->limit_bytes;
+    struct buf set = {0};
+    char key[32];
+    int from = 0;
+    budget->limit_bytes = budget->used_bytes;
+    for (int i = 0; i < 100 && !is_tombstone(&cluster->places[0], own); i++) {
+        next_key_led_by(cluster, 1, &from, key);
+        buf_consume(&set, buf_len(&set));
+        buf_printf(&set, "set %s 0 0 2000\r\n%02000d\r\n", key, i);
+        buf_append(&set, "", 1);
+        client_say(cluster, client, set.data);
+        client_hears(client, "STORED\r\n");
+    }
+    assert_true(is_tombstone(&cluster->places[0], own));
+    budget->limit_bytes = limit_bytes;
+    buf_close(&set);
+}
+
+static struct cluster *cluster_that_evicts(char key[32])
+{
+    struct gossip_options timers;
+    CHECK(gossip_profile(SPAN_LITERAL("fast"), &timers));
+    struct cluster *cluster = cluster_make(3, &timers);
+    cluster->places[0].evicts = true;
+    for (int i = 0; i < 3; i++)
+        place_start_listed(&cluster->places[i]);
+    cluster_await_ring(cluster, 3);
+    char text[64];
+    struct end *client = client_open(cluster, 0);
+    key_led_by(cluster, 0, key);
+    snprintf(text, sizeof(text), "set %s 0 0 1\r\nx\r\n", key);
+    client_say(cluster, client, text);
+    client_hears(client, "STORED\r\n");
+    evict_for_another(cluster, key);
+    return cluster;
+}
+
+static void a_write_over_what_was_evicted_is_still_a_write(void **state)
+{
+    (void)state;
+    char key[32], text[64];
+    struct cluster *cluster = cluster_that_evicts(key);
+    struct end *client = client_open(cluster, 0);
+    silence(cluster, 1, 2, true);
+    snprintf(text, sizeof(text), "set %s 0 0 1\r\ny\r\n", key);
+    client_say(cluster, client, text);
+    cluster_pass_ms(cluster, CLUSTER_TIMEOUT_MS);
+    client_hears(client, "SERVER_ERROR outcome unknown: too few copies confirmed it\r\n");
+    cluster_close(cluster);
+}
+
+static void what_was_evicted_is_told_before_what_is_written_then(void **state)
+{
+    (void)state;
+    char key[32], text[64];
+    struct cluster *cluster = cluster_that_evicts(key);
+    struct end *client = client_open(cluster, 0);
+    uint64_t before = node_stats(cluster->places[1].node)->sync_nosync +
+                      node_stats(cluster->places[2].node)->sync_nosync;
+    snprintf(text, sizeof(text), "set %s 0 0 1\r\ny\r\n", key);
+    client_say(cluster, client, text);
+    client_hears(client, "STORED\r\n");
+    assert_int_equal(node_stats(cluster->places[1].node)->sync_nosync +
+                         node_stats(cluster->places[2].node)->sync_nosync,
+                     before);
+    cluster_close(cluster);
+}
+
+static void what_was_evicted_before_a_view_is_not_told_in_it(void **state)
+{
+    (void)state;
+    char key[32], text[64];
+    struct cluster *cluster = cluster_that_evicts(key);
+    struct end *client = client_open(cluster, 0);
+    silence(cluster, 0, 0, true);
+    place_stop(&cluster->places[2]);
+    uint32_t epoch = node_route(cluster->places[1].node)->view.epoch;
+    silence(cluster, 0, 0, false);
+    for (int i = 0; i < 1000 && node_route(cluster->places[0].node)->view.epoch == epoch; i++)
+        cluster_pass_ms(cluster, 5);
+    assert_true(node_route(cluster->places[0].node)->view.epoch > epoch);
+    cluster_pass_ms(cluster, 5);
+    snprintf(text, sizeof(text), "get %s\r\n", key);
+    client_say(cluster, client, text);
+    client_hears(client, "END\r\n");
+    cluster_close(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_outcome_of_a_read_is_never_unknown),
         cmocka_unit_test(a_read_that_a_view_overtakes_may_be_repeated),
         cmocka_unit_test(a_flush_whose_id_finds_no_memory_is_not_done),
+        cmocka_unit_test(a_write_over_what_was_evicted_is_still_a_write),
+        cmocka_unit_test(what_was_evicted_is_told_before_what_is_written_then),
+        cmocka_unit_test(what_was_evicted_before_a_view_is_not_told_in_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
