@@ -1,6 +1,6 @@
-/* The audit file: one line for each request on a key that is carried out here, appended to a
- * file that may be moved away meanwhile (audit_reopen). What cannot be written is said once in the
- * node's log, and serving goes on. */
+/* The audit file: lines of what was asked and of what came of it (server/core/audit_lines.h),
+ * appended to a file that may be moved away meanwhile (audit_reopen). What cannot be written is
+ * said once in the node's log, and serving goes on. */
 #ifndef DHT_SERVER_AUDIT_H
 #define DHT_SERVER_AUDIT_H
 

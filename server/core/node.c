@@ -123,6 +123,7 @@ void node_turn(struct node *node, struct moment now)
         store_tell_time(node->store, now_s);
         serve_expired(&node->serve);
     }
+    sync_tell_time(node->sync, now);
     node_look_at_gossip(node);
 }
 

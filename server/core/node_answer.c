@@ -1,10 +1,9 @@
-/* Answers to other nodes, and to their clients; audit lines. */
+/* Answers to other nodes, and to their clients. */
 #include "common/check.h"
 #include "common/mutant.h"
 #include "server/core/node_parts.h"
 #include "server/core/opaque.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,19 +71,4 @@ bool node_touch_has_failed(enum command command, struct span answer)
     const struct span error = SPAN_LITERAL("SERVER_ERROR ");
     return (command == CMD_GAT || command == CMD_GATS) && answer.len > error.len &&
            memcmp(answer.data, error.data, error.len) == 0;
-}
-
-void node_audit(struct node *node, const struct audited *audited, struct span answer)
-{
-    char key[2 * sizeof(uint64_t) + 1] = "-";
-    if (command_has_key(audited->command))
-        snprintf(key, sizeof(key), "%016" PRIx64, audited->position);
-    size_t len = 0;
-    while (len < answer.len && answer.data[len] > ' ')
-        len++;
-    log_line(node->options.audit, node->now, LOG_INFO, "request",
-             "client=%.*s number=%" PRIu64 " entry=%s command=%s key=%s outcome=%.*s",
-             (int)audited->client.len, audited->client.data, audited->number,
-             links_name(&node->links, audited->entry), command_word(audited->command), key,
-             len > 0 ? (int)len : 4, len > 0 ? answer.data : "none");
 }

@@ -90,6 +90,29 @@ void node_submit(struct node *node, struct conn_id conn, struct session *session
     }
 }
 
+/* Executes a request on a slot that is served alone, and writes the lines of the audit. audited:
+ * who has asked. */
+static void execute_audited(struct node *node, const struct op *op, struct audited *audited,
+                            struct reply *out)
+{
+    struct store_item item;
+    uint32_t slot = position_slot(op->key.position);
+    uint64_t ver = store_ver(node->store, slot);
+    size_t len = buf_len(&out->bytes);
+    command_execute(&node->executor, &op->request, &op->key, out);
+    audited->command = op->request.command;
+    audited->position = op->key.position;
+    if (store_ver(node->store, slot) != ver) {
+        audited->version = store_ver(node->store, slot);
+        bool is_item = store_find(node->store, &op->key, &item) == STORE_ITEM;
+        audit_applied(node->options.audit, node->now, audited->position, audited->version,
+                      is_item ? "item" : "tombstone", APPLIED_AS_WRITE);
+    }
+    struct span bytes = buf_span(&out->bytes);
+    audit_request(node->options.audit, node->now, audited,
+                  span_of(bytes.data + len, bytes.len - len));
+}
+
 /* Carries out a client's request on the store; its answer is appended to where it belongs. */
 static void execute_local(struct node *node, struct op *op, struct reply *out)
 {
@@ -97,17 +120,12 @@ static void execute_local(struct node *node, struct op *op, struct reply *out)
         command_execute(&node->executor, &op->request, &op->key, out);
         return;
     }
-    size_t before = buf_len(&out->bytes);
-    command_execute(&node->executor, &op->request, &op->key, out);
     char client[CLIENT_TEXT_BYTES_MAX];
     node->env->client_text(node->env->shell, op->asker.conn, client);
-    struct span bytes = buf_span(&out->bytes);
-    const struct audited audited = {.client = span_of_string(client),
-                                    .number = op->asker.seq,
-                                    .entry = PEER_SELF,
-                                    .command = op->request.command,
-                                    .position = op->key.position};
-    node_audit(node, &audited, span_of(bytes.data + before, bytes.len - before));
+    struct audited audited = {.client = span_of_string(client),
+                              .number = op->asker.seq,
+                              .entry = links_name(&node->links, PEER_SELF)};
+    execute_audited(node, op, &audited, out);
 }
 
 /* As run_local, of a request whose answer leaves the order. */
@@ -211,16 +229,15 @@ static const char *forwarded_refusal(const struct node *node, const struct op *o
 static void run_forwarded_alone(struct node *node, struct op *op)
 {
     struct reply *answer = &node->answer;
-    command_execute(&node->executor, &op->request, &op->key, answer);
+    struct audited audited = {.client = op->client, .number = op->number};
+    if (UNLIKELY(node->options.audit != NULL)) {
+        audited.entry = links_name(&node->links, op->entry);
+        execute_audited(node, op, &audited, answer);
+    } else {
+        command_execute(&node->executor, &op->request, &op->key, answer);
+    }
     serve_told_alone(&node->serve, position_slot(op->key.position));
     node->stats.forwards_served++;
-    const struct audited audited = {.client = op->client,
-                                    .number = op->number,
-                                    .entry = op->entry,
-                                    .command = op->request.command,
-                                    .position = op->key.position};
-    if (UNLIKELY(node->options.audit != NULL))
-        node_audit(node, &audited, buf_span(&answer->bytes));
     struct direct_wish wish = {.conn = op->asker.conn,
                                .number = op->number,
                                .client = op->client,

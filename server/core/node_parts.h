@@ -7,13 +7,14 @@
  *     node_admin    the commands that a node answers itself
  *     node_report   what the node says of itself
  *     node_serve    requests whose answers wait for copies
- *     node_answer   answers to other nodes and their clients, audit lines
+ *     node_answer   answers to other nodes and their clients
  *     node_news     what links and gossip tell; leaving
  *
  * Each calls only those below it. */
 #ifndef DHT_SERVER_CORE_NODE_PARTS_H
 #define DHT_SERVER_CORE_NODE_PARTS_H
 
+#include "server/core/audit_lines.h"
 #include "server/core/coord.h"
 #include "server/core/direct.h"
 #include "server/core/executor.h"
@@ -147,17 +148,6 @@ bool node_answer_directly(struct node *node, const struct direct_wish *wish, str
 void node_tell_direct(struct node *node);
 /* A touching retrieval can fail for lack of memory: that stands in the place of the line's END. */
 bool node_touch_has_failed(enum command command, struct span answer);
-/* Who asked for what, and what became of it. */
-struct audited {
-    struct span client;
-    uint64_t number;
-    uint32_t entry; /* the peer it came from; PEER_SELF: from the client */
-    enum command command;
-    uint64_t position; /* of the key, if it has one */
-};
-/* Writes a line: never a whole key, never a value. answer: of which the first word tells. */
-void node_audit(struct node *node, const struct audited *audited, struct span answer);
-
 /* --- node_news -------------------------------------------------------------------------------- */
 
 /* Tells every module what has happened to the links, and notes what the membership has decided. */

@@ -86,13 +86,14 @@ void node_serve(struct node *node, struct op *op)
 
 static void audit_pending(struct node *node, const struct pending *pending, struct span answer)
 {
-    const struct audited audited = {.client = span_of_string(pending->client),
-                                    .number = pending->is_forwarded ? pending->forward_number
-                                                                    : pending->asker.seq,
-                                    .entry = pending->is_forwarded ? pending->entry : PEER_SELF,
-                                    .command = pending->command,
-                                    .position = pending->position};
-    node_audit(node, &audited, answer);
+    const struct audited audited = {
+        .client = span_of_string(pending->client),
+        .number = pending->is_forwarded ? pending->forward_number : pending->asker.seq,
+        .entry = links_name(&node->links, pending->is_forwarded ? pending->entry : PEER_SELF),
+        .command = pending->command,
+        .position = pending->position,
+        .version = pending->version};
+    audit_request(node->options.audit, node->now, &audited, answer);
 }
 
 /* What is told of a request that has failed; static. */

@@ -54,7 +54,7 @@ struct sync_setup {
     struct links *links;
     const struct env *env;
     struct log *log;
-    struct log *audit; /* a line for each write and repair applied here; NULL: none */
+    struct log *audit; /* a line for each write and repair of a key applied here; NULL: none */
     struct stats *stats;
     struct budget *budget; /* where what waits here counts; may be NULL */
     uint32_t window_bytes; /* of a session's items on their way to one peer; at least 4096 */
@@ -65,6 +65,8 @@ struct sync_setup {
 struct sync *sync_open(const struct sync_setup *setup);
 /* Accepts NULL. */
 void sync_close(struct sync *sync);
+/* A turn begins. */
+void sync_tell_time(struct sync *sync, struct moment now);
 
 /* A view has been adopted: every session of lower epochs ends, at both ends, without an event, and
  * nothing of them is applied or acknowledged any more. What has come of this epoch before is taken

@@ -1,10 +1,11 @@
 /* What of a copy goes into records, and comes out of them. */
 #include "common/check.h"
+#include "common/digest.h"
 #include "common/mutant.h"
 #include "common/request.h"
+#include "server/core/audit_lines.h"
 #include "server/core/sync_parts.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 /* --- lineage ---------------------------------------------------------------------------------- */
@@ -237,12 +238,14 @@ static const char *what_word(uint8_t what)
     }
 }
 
-/* What has become of a copy here: never a whole key, never a value. */
-static void audit(struct sync *sync, const struct record_CHANGE *change, bool is_synced)
+void copy_audit(struct sync *sync, const struct record_CHANGE *change, bool is_synced)
 {
-    log_line(sync->setup.audit, sync->now, LOG_INFO, "applied",
-             "key=%016" PRIx64 " version=%" PRIx64 " what=%s as=%s", change->position,
-             change->version, what_word(change->what), is_synced ? "write" : "repair");
+    struct digest digest;
+    if (change->key.len == 0)
+        return;                      /* entries of flushes */
+    digest_of(change->key, &digest); /* of its position a sync carries only what the store needs */
+    audit_applied(sync->setup.audit, sync->now, digest_position(&digest), change->version,
+                  what_word(change->what), is_synced ? APPLIED_AS_WRITE : APPLIED_AS_REPAIR);
 }
 
 enum err copy_apply(struct sync *sync, const struct record_CHANGE *change, bool is_synced)
@@ -268,7 +271,7 @@ enum err copy_apply(struct sync *sync, const struct record_CHANGE *change, bool 
         store_erase(store, &key);
     }
     if (UNLIKELY(sync->setup.audit != NULL) && !err)
-        audit(sync, change, is_synced);
+        copy_audit(sync, change, is_synced);
     return err ? err : apply_ids(sync, &key, change->ids, is_synced);
 }
 

@@ -164,6 +164,9 @@ MUST_USE enum err copy_apply(struct sync *sync, const struct record_CHANGE *chan
 MUST_USE enum err copy_apply_flush(struct sync *sync, const struct record_FLUSH *flush,
                                    bool is_synced);
 
+/* A line of the audit, which there is (setup.audit): what the copy here has of a key now. */
+void copy_audit(struct sync *sync, const struct record_CHANGE *change, bool is_synced);
+
 /* --- sync_table ------------------------------------------------------------------------------- */
 
 /* The peer of an index; made if there is none yet. */

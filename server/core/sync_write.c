@@ -63,9 +63,20 @@ static void note_write(struct sync_session *session, uint64_t number, uint64_t v
     session->last_version = version;
 }
 
+/* The copy here has the write already. */
+static void audit_own(struct sync *sync, const struct sync_write *write)
+{
+    struct record record;
+    describe_write(sync, write, &record);
+    if (record.kind == RECORD_CHANGE)
+        copy_audit(sync, &record.CHANGE, true);
+}
+
 void sync_write(struct sync *sync, const struct sync_write *write)
 {
     struct sync_session *session = sync->sessions[write->slot];
+    if (UNLIKELY(sync->setup.audit != NULL))
+        audit_own(sync, write);
     if (!session)
         return;
     struct record record;

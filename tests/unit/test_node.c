@@ -290,7 +290,7 @@ static void expired_items_are_given_back_by_ticks_alone(void **state)
 /* Restarts all nodes with audits. */
 static struct cluster *audited_cluster(int count)
 {
-    struct cluster *cluster = cluster_open(count);
+    struct cluster *cluster = cluster_open_quick(count);
     for (int i = 0; i < count; i++) {
         place_stop(&cluster->places[i]);
         cluster->places[i].is_audited = true;
@@ -298,6 +298,7 @@ static struct cluster *audited_cluster(int count)
     for (int i = 0; i < count; i++)
         place_start_listed(&cluster->places[i]);
     cluster_await_ring(cluster, (uint32_t)count);
+    cluster_pass_ms(cluster, 5000); /* all was lost: that is declared */
     return cluster;
 }
 
@@ -327,9 +328,101 @@ static void an_audit_names_client_and_entry_where_a_request_is_carried_out(void 
     struct digest digest;
     digest_of(span_of_string(there), &digest);
     snprintf(text, sizeof(text), " key=%016llx ", (unsigned long long)digest_position(&digest));
-    assert_int_equal(lines_with(leader, text), 2);
+    assert_int_equal(lines_with(leader, text), 3); /* the copy's too */
+    ;
     snprintf(text, sizeof(text), "%s ", there);
     assert_int_equal(lines_with(leader, text) + lines_with(leader, "secret"), 0);
+    cluster_close(cluster);
+}
+
+/* What the audits of all nodes have of the write that the first one's copy has of a key: lines of
+ * who carried it out, and of copies that it was applied to, as=how. */
+static void assert_audited(struct cluster *cluster, const char *key, int requests, int copies,
+                           const char *how)
+{
+    struct digest digest;
+    digest_of(span_of_string(key), &digest);
+    const struct store_key place = {.bytes = span_of_string(key),
+                                    .position = digest_position(&digest)};
+    struct store_item item;
+    assert_int_not_equal(store_find(cluster->places[0].store, &place, &item), STORE_NONE);
+    char request[96], applied[96];
+    snprintf(request, sizeof(request),
+             " key=%016llx version=%llx outcome=", (unsigned long long)place.position,
+             (unsigned long long)item.version);
+    snprintf(applied, sizeof(applied), " applied key=%016llx version=%llx what=%s as=%s",
+             (unsigned long long)place.position, (unsigned long long)item.version,
+             item.is_tombstone ? "tombstone" : "item", how);
+    int found_requests = 0, found_copies = 0;
+    for (int i = 0; i < cluster->count; i++) {
+        found_requests += lines_with(buf_span(&cluster->places[i].audited), request);
+        found_copies += lines_with(buf_span(&cluster->places[i].audited), applied);
+    }
+    assert_int_equal(found_requests, requests);
+    assert_int_equal(found_copies, copies);
+}
+
+static void an_audit_has_the_coordinator_of_a_write_and_each_copy_that_applied_it(void **state)
+{
+    (void)state;
+    struct cluster *cluster = audited_cluster(3);
+    struct end *client = client_open(cluster, 0);
+    char text[96];
+    for (int i = 0; i < 9; i++) {
+        snprintf(text, sizeof(text), "set k%d 0 0 1\r\nx\r\n", i);
+        client_say(cluster, client, text);
+        client_hears(client, "STORED\r\n");
+    }
+    for (int i = 0; i < 9; i++) {
+        snprintf(text, sizeof(text), "k%d", i);
+        assert_audited(cluster, text, 1, 3, "write");
+        assert_audited(cluster, text, 1, 0, "repair");
+    }
+    client_say(cluster, client, "touch k0 100\r\ndelete k2\r\n");
+    assert_audited(cluster, "k0", 1, 3, "write");
+    int tombstones = 0;
+    for (int i = 0; i < 3; i++)
+        tombstones += lines_with(buf_span(&cluster->places[i].audited), " what=tombstone as=write");
+    assert_int_equal(tombstones, 3);
+    client_hears(client, "TOUCHED\r\nDELETED\r\n");
+    place_stop(&cluster->places[2]);
+    cluster_await_ring(cluster, 2);
+    for (int i = 0; i < 9; i++) {
+        snprintf(text, sizeof(text), "set late%d 0 0 1\r\nx\r\n", i);
+        client_say(cluster, client, text);
+        client_hears(client, "STORED\r\n");
+    }
+    for (int i = 0; i < 9; i++) {
+        snprintf(text, sizeof(text), "late%d", i);
+        assert_audited(cluster, text, 1, 2, "write");
+    }
+    place_start_listed(&cluster->places[2]);
+    cluster_await_ring(cluster, 3);
+    cluster_pass_ms(cluster, 5000);
+    for (int i = 0; i < 9; i++) {
+        snprintf(text, sizeof(text), "late%d", i);
+        assert_audited(cluster, text, 1, 2, "write");
+        assert_audited(cluster, text, 1, 1, "repair");
+    }
+    cluster_close(cluster);
+}
+
+/* Where a slot has one copy only, that is one line; what reads or changes nothing has none. */
+static void an_audit_of_a_node_alone_has_two_lines_for_a_write_and_one_for_a_read(void **state)
+{
+    (void)state;
+    struct cluster *cluster = audited_cluster(1);
+    struct end *client = client_open(cluster, 0);
+    client_say(cluster, client, "set a 0 0 1\r\nx\r\nget a\r\nadd a 0 0 1\r\nx\r\ndelete none\r\n");
+    client_hears(client, "STORED\r\nVALUE a 0 1\r\nx\r\nEND\r\nNOT_STORED\r\nNOT_FOUND\r\n");
+    assert_audited(cluster, "a", 1, 1, "write");
+    struct span lines = buf_span(&cluster->places[0].audited);
+    assert_int_equal(lines_with(lines, " request "), 4);
+    assert_int_equal(lines_with(lines, " version=- outcome="), 3);
+    assert_int_equal(lines_with(lines, " applied "), 1);
+    client_say(cluster, client, "delete a\r\n");
+    lines = buf_span(&cluster->places[0].audited);
+    assert_int_equal(lines_with(lines, " what=tombstone as=write"), 1);
     cluster_close(cluster);
 }
 
@@ -640,6 +733,8 @@ int main(void)
         cmocka_unit_test(a_body_that_finds_no_memory_is_refused_and_its_link_stays),
         cmocka_unit_test(a_batch_of_a_thousand_requests_keeps_its_order),
         cmocka_unit_test(an_audit_names_client_and_entry_where_a_request_is_carried_out),
+        cmocka_unit_test(an_audit_has_the_coordinator_of_a_write_and_each_copy_that_applied_it),
+        cmocka_unit_test(an_audit_of_a_node_alone_has_two_lines_for_a_write_and_one_for_a_read),
         cmocka_unit_test(an_audit_is_complete_at_any_rate),
         cmocka_unit_test(leave_is_answered_then_the_node_ends),
         cmocka_unit_test(shutdown_has_to_be_allowed),
