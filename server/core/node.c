@@ -147,7 +147,7 @@ void node_finish(struct node *node, struct moment now)
         bool is_more = node_tell_sync(node);
         node_run_own(node);
         primary_flush(&node->primary, node->now);
-        serve_mark(&node->serve);
+        serve_mark(&node->serve, node->now);
         sync_flush(node->sync, node->now);
         if (!is_more && round > 0)
             break;

@@ -50,6 +50,7 @@ static struct pending *take(struct serve *serve, uint32_t slot, uint64_t deadlin
     pending->state = PENDING_WAITING;
     pending->slot = slot;
     pending->version = 0;
+    pending->begun_ms = serve->now_ms;
     pending->deadline_ms = deadline_ms;
     pending->flush = NULL;
     pending->is_write = true;
@@ -164,6 +165,16 @@ static struct list *slot_list(struct serve *serve, uint32_t slot)
     return list;
 }
 
+/* The peer's queue is looked at at the end of the turn. */
+static void look_at_end(struct serve *serve, uint32_t peer)
+{
+    struct queue *queue = &serve->queues[peer];
+    if (queue->is_marked)
+        return;
+    queue->is_marked = true;
+    serve->marked[serve->marked_count++] = peer;
+}
+
 /* A record of this number in the peer's stream, acknowledged, counts for the pending. */
 static void join_queue(struct serve *serve, struct pending *pending, uint32_t peer, uint64_t number)
 {
@@ -176,10 +187,27 @@ static void join_queue(struct serve *serve, struct pending *pending, uint32_t pe
     list_append(&queue->waiting, &awaited->in_queue);
     if (number > queue->wanted)
         queue->wanted = number;
-    if (queue->is_marked || number <= sync_position(serve->setup.sync, peer))
-        return;
-    queue->is_marked = true;
-    serve->marked[serve->marked_count++] = peer;
+    if (number > sync_position(serve->setup.sync, peer))
+        look_at_end(serve, peer);
+}
+
+/* As few streams as will do are sent at the end of the turn for what has been executed in it: those
+ * that are sent anyway first. The others follow when somebody needs them, or a moment later: so
+ * most acknowledgements that nobody waits for are those of many turns at once. */
+static void hurry(struct serve *serve, const struct pending *pending)
+{
+    uint32_t missing = pending->needed;
+    for (uint32_t i = 0; i < RUN_BACKUPS_MAX && missing > 0; i++)
+        if (pending->awaited[i].peer != PEER_NONE)
+            missing -= serve->queues[pending->awaited[i].peer].is_hurried;
+    for (uint32_t i = 0; i < RUN_BACKUPS_MAX && missing > 0; i++) {
+        uint32_t peer = pending->awaited[i].peer;
+        if (peer == PEER_NONE || serve->queues[peer].is_hurried)
+            continue;
+        serve->queues[peer].is_hurried = true;
+        look_at_end(serve, peer);
+        missing--;
+    }
 }
 
 /* ---- what is written ---- */
@@ -323,6 +351,7 @@ static uint64_t run_once(struct serve *serve, const struct request *request,
 
 void serve_begin(struct serve *serve, struct moment now)
 {
+    serve->now_ms = now.mono_ms;
     views_want_fence(serve->setup.views, now);
     serve->has_fence = views_has_fence(serve->setup.views, now);
 }
@@ -378,6 +407,7 @@ static void await(struct serve *serve, struct pending *pending)
         if (run->open & 1u << k)
             join_queue(serve, pending, peer, is_enough ? position : position + 1);
     }
+    hurry(serve, pending);
 }
 
 struct pending *serve_run(struct serve *serve, const struct request *request,
@@ -554,14 +584,17 @@ static void became(struct serve *serve, uint32_t slot, uint32_t peer)
     }
 }
 
-/* The session is no more: what it has acknowledged later does not count. */
+/* The session is no more: what it has acknowledged later does not count. Others have to. */
 static void ended(struct serve *serve, uint32_t slot, uint32_t peer)
 {
     struct list *list = slot_list(serve, slot);
     for (struct list *at = list->next; at != list; at = at->next) {
-        struct awaited *awaited = find_awaited(CONTAINER_OF(at, struct pending, in_state), peer);
-        if (awaited)
-            leave_queue(awaited);
+        struct pending *pending = CONTAINER_OF(at, struct pending, in_state);
+        struct awaited *awaited = find_awaited(pending, peer);
+        if (!awaited)
+            continue;
+        leave_queue(awaited);
+        hurry(serve, pending);
     }
 }
 
@@ -615,7 +648,7 @@ static void fit_queues(struct serve *serve)
     for (uint32_t i = 0; i < serve->queue_count; i++) {
         list_init(&serve->queues[i].waiting);
         serve->queues[i].wanted = 0;
-        serve->queues[i].is_marked = false;
+        serve->queues[i].is_marked = serve->queues[i].is_hurried = false;
     }
 }
 
@@ -723,18 +756,47 @@ void serve_expired(struct serve *serve)
     }
 }
 
-void serve_mark(struct serve *serve)
+/* When a marker is put into a queue that nobody has hurried: something waits for it, and what was
+ * hurried instead has not done. */
+static uint64_t mark_deadline(const struct queue *queue)
 {
+    const struct list *first = list_first(&queue->waiting);
+    return first ? CONTAINER_OF(first, struct awaited, in_queue)->pending->begun_ms + SYNC_HOLD_MS
+                 : UINT64_MAX;
+}
+
+/* Puts a marker, if something waits for one. Returns whether it is to be looked at again. */
+static bool mark(struct serve *serve, uint32_t peer, struct moment now)
+{
+    struct queue *queue = &serve->queues[peer];
+    bool is_hurried = queue->is_hurried;
+    queue->is_hurried = false;
+    if (list_is_empty(&queue->waiting))
+        return false;
+    if (queue->wanted <= sync_position(serve->setup.sync, peer)) {
+        if (is_hurried)
+            sync_hurry(serve->setup.sync, peer);
+        return false;
+    }
+    if (!is_hurried && now.mono_ms < mark_deadline(queue))
+        return true;
+    sync_mark(serve->setup.sync, peer);
+    sync_hurry(serve->setup.sync, peer);
+    return false;
+}
+
+void serve_mark(struct serve *serve, struct moment now)
+{
+    uint32_t left = 0;
     tell_evicted(serve, NULL);
     for (uint32_t i = 0; i < serve->marked_count; i++) {
         uint32_t peer = serve->marked[i];
-        struct queue *queue = &serve->queues[peer];
-        queue->is_marked = false;
-        if (!list_is_empty(&queue->waiting) &&
-            queue->wanted > sync_position(serve->setup.sync, peer))
-            sync_mark(serve->setup.sync, peer);
+        bool is_later = mark(serve, peer, now);
+        serve->queues[peer].is_marked = is_later;
+        if (is_later)
+            serve->marked[left++] = peer;
     }
-    serve->marked_count = 0;
+    serve->marked_count = left;
 }
 
 /* ---- time ---- */
@@ -761,6 +823,10 @@ uint64_t serve_deadline(const struct serve *serve)
     const struct list *first = list_first(&serve->by_deadline);
     if (first)
         deadline_ms = CONTAINER_OF(first, struct pending, by_deadline)->deadline_ms;
+    for (uint32_t i = 0; i < serve->marked_count; i++) {
+        uint64_t mark_ms = mark_deadline(&serve->queues[serve->marked[i]]);
+        deadline_ms = mark_ms < deadline_ms ? mark_ms : deadline_ms;
+    }
     for (struct list *at = serve->flushes.next; at != &serve->flushes; at = at->next) {
         const struct flush *flush = CONTAINER_OF(at, struct flush, in_list);
         deadline_ms = flush->deadline_ms < deadline_ms ? flush->deadline_ms : deadline_ms;

@@ -63,9 +63,10 @@ struct pending {
     enum pending_state state;
     enum pending_fate fate;
     uint32_t slot;
-    uint32_t needed;  /* acknowledgements, still */
-    uint64_t version; /* of the last write it has made, an item's that had expired too; 0: none */
-    bool is_write;    /* request_is_write */
+    uint32_t needed;   /* acknowledgements, still */
+    uint64_t begun_ms; /* when it was executed */
+    uint64_t version;  /* of the last write it has made, an item's that had expired too; 0: none */
+    bool is_write;     /* request_is_write */
     uint64_t deadline_ms;
     struct reply answer;
     struct flush *flush; /* it is one slot's part of it; NULL: it is a request */
@@ -109,6 +110,7 @@ struct queue {
     struct list waiting;
     uint64_t wanted; /* the highest number that something waits for */
     bool is_marked;  /* in marked */
+    bool is_hurried; /* something of this turn relies on it: its stream is sent at the turn's end */
 };
 
 struct serve_setup {
@@ -127,8 +129,10 @@ struct serve {
     struct list *slots;   /* WAITING and SEALED, by slot; next NULL: not in use yet */
     struct queue *queues; /* by peer */
     uint32_t queue_count;
-    uint32_t *marked; /* peers that something waits for which was not put yet */
+    uint32_t
+        *marked; /* peers that something waits for which was not put yet, or that are hurried */
     uint32_t marked_count;
+    uint64_t now_ms;         /* as serve_begin was told */
     struct list by_deadline; /* soonest first */
     struct list safe, over;
     struct list free;
@@ -183,10 +187,10 @@ void serve_ready(struct serve *serve, uint32_t slot, struct moment now);
 /* Deletes what has expired in the slots led here; carries out flushes that are due. */
 void serve_expired(struct serve *serve);
 /* The end of a turn: puts the markers that are needed. Before sync_flush. */
-void serve_mark(struct serve *serve);
+void serve_mark(struct serve *serve, struct moment now);
 /* Ends what is late. */
 void serve_tick(struct serve *serve, struct moment now);
-/* When serve_tick is due; UINT64_MAX: never. */
+/* When serve_tick or serve_mark is due; UINT64_MAX: never. */
 uint64_t serve_deadline(const struct serve *serve);
 /* Whether something is safe and waits for the fence alone. */
 static inline bool serve_awaits_fence(const struct serve *serve)

@@ -99,7 +99,8 @@ void sync_seal(struct sync *sync, const struct view *view, const struct ring *ri
         stream_end(&peer->out);
         stream_in_end(&peer->in);
         peer->member = VIEW_NOBODY;
-        peer->put_bytes = 0;
+        peer->put_bytes = peer->hold_by_ms = 0;
+        peer->is_hurried = false;
     }
     sync->event_count = sync->event_taken = 0;
     sync->view = view;
@@ -329,6 +330,8 @@ static uint64_t peer_deadline(const struct sync *sync, const struct sync_peer *p
         deadline = peer->heard_ms + SYNC_PULL_TIMEOUT_MS;
     uint64_t silence = silence_deadline(peer);
     deadline = silence < deadline ? silence : deadline;
+    uint64_t held = sync_source_deadline(peer);
+    deadline = held < deadline ? held : deadline;
     bool is_waiting = peer->queued_count > 0 || !list_is_empty(&peer->pulls) || peer->is_wanted;
     if (stream_is_open(&peer->out) || !is_waiting)
         return deadline;

@@ -184,6 +184,11 @@ void sync_prefetch_rest(const struct sync *sync, uint32_t slot);
 /* Puts a MARK into the stream to the peer; returns its number. The peer must have a session past
  * START (CHECKed). */
 uint64_t sync_mark(struct sync *sync, uint32_t peer);
+/* What lies in the stream to the peer is sent at the next sync_flush. Writes and MARKs that nobody
+ * hurries wait for more, SYNC_HOLD_MS at the most: of two backups one will do, and what goes to the
+ * other goes in fewer pieces. */
+#define SYNC_HOLD_MS 2u
+void sync_hurry(struct sync *sync, uint32_t peer);
 /* The number of the last record put into that stream; 0 before the first. Numbers only rise, over
  * breaks and epochs too. */
 uint64_t sync_position(const struct sync *sync, uint32_t peer);

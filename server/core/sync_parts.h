@@ -102,6 +102,8 @@ struct sync_peer {
     uint32_t received_count, receiving_count; /* sessions to here, synced and not */
     bool is_congested;                        /* writes to it should wait */
     uint64_t put_bytes;                       /* of clients' writes since the last batch */
+    uint64_t hold_by_ms; /* what is in the queue may wait until then; 0: not looked at yet */
+    bool is_hurried;     /* it is sent at the next sync_flush */
     struct sync_batch sent, received;
 };
 
@@ -210,6 +212,8 @@ MUST_USE enum err sync_source_answered(struct sync *sync, struct sync_peer *peer
 void sync_source_lost(struct sync *sync, struct sync_peer *peer);
 /* Sends what may be sent now. */
 void sync_source_flush(struct sync *sync, struct sync_peer *peer);
+/* When what waits for more is sent at the latest; UINT64_MAX: nothing does. */
+uint64_t sync_source_deadline(const struct sync_peer *peer);
 /* The answer to a PULL: a session for it. */
 void sync_source_pulled(struct sync *sync, struct sync_peer *peer, uint64_t generation,
                         const struct record_PULL *pull);

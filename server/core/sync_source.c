@@ -3,6 +3,9 @@
 #include "common/mutant.h"
 #include "server/core/sync_parts.h"
 
+/* So much of clients' writes goes out at once, whoever waits. */
+#define HOLD_BYTES_MAX (64u * 1024)
+
 static struct sync_session *session_of(struct list *link)
 {
     return link ? CONTAINER_OF(link, struct sync_session, in_state) : NULL;
@@ -303,8 +306,23 @@ static bool is_too_slow(struct sync *sync, struct sync_peer *peer, struct link *
     return true;
 }
 
+/* Whether what is in the queue may wait for more: clients' writes alone, that nobody waits for. */
+static bool is_held(const struct sync_peer *peer)
+{
+    size_t len = buf_len(&peer->out.queue);
+    return len > 0 && len < HOLD_BYTES_MAX && len == peer->put_bytes && !peer->is_hurried;
+}
+
+uint64_t sync_source_deadline(const struct sync_peer *peer)
+{
+    return is_held(peer) && stream_may_send(&peer->out) ? peer->hold_by_ms : UINT64_MAX;
+}
+
 void sync_source_flush(struct sync *sync, struct sync_peer *peer)
 {
+    if (is_held(peer) && peer->hold_by_ms == 0)
+        peer->hold_by_ms = sync->now.mono_ms + SYNC_HOLD_MS;
+    peer->is_hurried |= sync->now.mono_ms >= sync_source_deadline(peer);
     sync_peer_note_backlog(sync, peer);
     bool is_wanted = peer->queued_count > 0 || !list_is_empty(&peer->pulls) || peer->is_wanted;
     if (!stream_is_open(&peer->out) && !(is_wanted && open_stream(sync, peer)))
@@ -317,7 +335,10 @@ void sync_source_flush(struct sync *sync, struct sync_peer *peer)
     if (!stream_may_send(&peer->out))
         return;
     send_items(sync, peer);
-    peer->put_bytes = 0;
+    if (is_held(peer))
+        return;
+    peer->put_bytes = peer->hold_by_ms = 0;
+    peer->is_hurried = false;
     struct reply *out = buf_len(&peer->out.queue) > 0 ? link_out(sync->links, link) : NULL;
     if (!out)
         return;

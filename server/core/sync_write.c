@@ -72,6 +72,15 @@ static void audit_own(struct sync *sync, const struct sync_write *write)
         copy_audit(sync, &record.CHANGE, true);
 }
 
+/* Puts what may wait for more. */
+static uint64_t put(struct sync_peer *peer, const struct record *record)
+{
+    size_t before = buf_len(&peer->out.queue);
+    uint64_t number = stream_put(&peer->out, record);
+    peer->put_bytes += buf_len(&peer->out.queue) - before;
+    return number;
+}
+
 void sync_write(struct sync *sync, const struct sync_write *write)
 {
     struct sync_session *session = sync->sessions[write->slot];
@@ -97,9 +106,7 @@ void sync_write(struct sync *sync, const struct sync_write *write)
             record.CHANGE.ids = ids;
         }
         struct sync_peer *peer = session->peer;
-        size_t before = buf_len(&peer->out.queue);
-        note_write(session, stream_put(&peer->out, &record), write->version);
-        peer->put_bytes += buf_len(&peer->out.queue) - before;
+        note_write(session, put(peer, &record), write->version);
         if (UNLIKELY(peer->put_bytes > STREAM_BATCH_BYTES_MAX))
             sync_peer_note_backlog(sync, peer);
     }
@@ -134,9 +141,16 @@ uint64_t sync_mark(struct sync *sync, uint32_t peer)
     struct sync_peer *of = sync_peer_find(sync, peer);
     CHECK(of != NULL);
     CHECK(stream_is_open(&of->out));
-    of->put_bytes += RECORD_HEADER_BYTES;
-    return stream_put(&of->out, &(struct record){.kind = RECORD_MARK,
-                                                 .MARK = {.number = stream_next_number(&of->out)}});
+    const struct record record = {.kind = RECORD_MARK,
+                                  .MARK = {.number = stream_next_number(&of->out)}};
+    return put(of, &record);
+}
+
+void sync_hurry(struct sync *sync, uint32_t peer)
+{
+    struct sync_peer *of = sync_peer_find(sync, peer);
+    if (of)
+        of->is_hurried = true;
 }
 
 void sync_floor(struct sync *sync, uint32_t slot, uint64_t floor)

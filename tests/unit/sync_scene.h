@@ -224,6 +224,15 @@ static inline uint32_t peer_to(struct side *side, int other)
     return links_peer(&side->links, side->scene->sides[other].name);
 }
 
+/* The end of a turn in which somebody waits for whatever has been put. */
+static inline void flush_side(struct side *side)
+{
+    for (int other = 0; other < SIDES; other++)
+        if (other != side->number)
+            sync_hurry(side->sync, peer_to(side, other));
+    sync_flush(side->sync, side->scene->now);
+}
+
 static inline int side_at(struct side *side, uint32_t peer)
 {
     for (int i = 0; i < SIDES; i++)
@@ -349,7 +358,7 @@ static inline bool arrive(struct scene *scene, struct wire *wire, int end)
         message.body =
             span_of(message.body.data + first.body.len, message.body.len - first.body.len);
         if (draw(scene, 4) == 0)
-            sync_flush(side->sync, scene->now);
+            flush_side(side);
     }
     if (wire->serial == serial && wire->is_open[1 - end])
         take_message(side, conn, &message);

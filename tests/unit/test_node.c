@@ -345,6 +345,7 @@ static void assert_audited(struct cluster *cluster, const char *key, int request
     const struct store_key place = {.bytes = span_of_string(key),
                                     .position = digest_position(&digest)};
     struct store_item item;
+    cluster_pass_ms(cluster, 5); /* of two backups one has it a moment later */
     assert_int_not_equal(store_find(cluster->places[0].store, &place, &item), STORE_NONE);
     char request[96], applied[96];
     snprintf(request, sizeof(request),

@@ -1,4 +1,5 @@
 /* Requests on slots with copies: what is told when copies, or memory, are missing. */
+#include "server/core/sync.h"
 #include "tests/unit/cluster.h"
 
 /* The nodes from first to last take nothing in any more, or do again. */
@@ -183,11 +184,48 @@ static void what_was_evicted_before_a_view_is_not_told_in_it(void **state)
     cluster_close(cluster);
 }
 
+/* Records that a node has put into its streams, all together. */
+static uint64_t records_put(struct cluster *cluster, int place)
+{
+    const struct sync *sync = node_sync(cluster->places[place].node);
+    uint64_t sum = 0;
+    for (uint32_t peer = sync_next_peer(sync, 0); peer != PEER_NONE;
+         peer = sync_next_peer(sync, peer))
+        sum += sync_position(sync, peer);
+    return sum;
+}
+
+static void a_read_asks_one_backup_and_the_other_if_that_is_silent(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(3);
+    struct end *client = client_open(cluster, 0);
+    char key[32], text[64];
+    key_led_by(cluster, 0, key);
+    snprintf(text, sizeof(text), "get %s\r\n", key);
+    uint64_t before = records_put(cluster, 0);
+    client_say(cluster, client, text);
+    client_hears(client, "END\r\n");
+    assert_int_equal(records_put(cluster, 0), before + 1);
+    for (int other = 1; other <= 2; other++) {
+        silence(cluster, other, other, true);
+        before = records_put(cluster, 0);
+        client_say(cluster, client, text);
+        cluster_pass_ms(cluster, 5);
+        client_hears(client, "END\r\n");
+        assert_true(records_put(cluster, 0) <= before + 2);
+        silence(cluster, other, other, false);
+        cluster_pass_ms(cluster, 5);
+    }
+    cluster_close(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_outcome_of_a_read_is_never_unknown),
         cmocka_unit_test(a_read_that_a_view_overtakes_may_be_repeated),
+        cmocka_unit_test(a_read_asks_one_backup_and_the_other_if_that_is_silent),
         cmocka_unit_test(a_flush_whose_id_finds_no_memory_is_not_done),
         cmocka_unit_test(a_write_over_what_was_evicted_is_still_a_write),
         cmocka_unit_test(what_was_evicted_is_told_before_what_is_written_then),

@@ -13,7 +13,7 @@ static void settle(struct scene *scene)
     for (bool moves = true; moves;) {
         moves = false;
         for (int i = 0; i < SIDES; i++)
-            sync_flush(scene->sides[i].sync, scene->now);
+            flush_side(&scene->sides[i]);
         for (int i = 0; i < WIRES; i++)
             for (int end = 0; end < 2; end++)
                 while (arrive(scene, &scene->wires[i], end))
@@ -130,7 +130,7 @@ static void writes_from_start_on_come_too_and_nothing_is_acknowledged_before_end
     int writes = 0;
     for (int turn = 0; turn < 2000 && state_of(source, SLOT, 1) != SYNC_SYNCED; turn++) {
         for (int i = 0; i < SIDES; i++)
-            sync_flush(scene->sides[i].sync, scene->now);
+            flush_side(&scene->sides[i]);
         for (int i = 0; i < WIRES; i++)
             for (int end = 0; end < 2; end++)
                 (void)arrive(scene, &scene->wires[i], end);
@@ -251,7 +251,7 @@ static void a_key_that_the_source_has_forgotten_raises_the_floor_at_once(void **
     struct store_item item;
     for (int turn = 0; turn < 100 && store_find(other->store, &key, &item) != STORE_NONE; turn++) {
         for (int i = 0; i < SIDES; i++)
-            sync_flush(scene->sides[i].sync, scene->now);
+            flush_side(&scene->sides[i]);
         for (int i = 0; i < WIRES; i++)
             for (int end = 0; end < 2; end++)
                 (void)arrive(scene, &scene->wires[i], end);
@@ -279,7 +279,7 @@ static void a_floor_that_passed_common_meanwhile_makes_the_source_offer_anew(voi
     assert_false(sync_is_received(other->sync, SLOT));
     write_one(source, SLOT, 0, WROTE_TOMBSTONE, false);
     uint64_t sid = offer_to(source, SLOT, 1);
-    sync_flush(source->sync, scene->now);
+    flush_side(source);
     assert_int_equal(state_of(source, SLOT, 1), SYNC_OFFERED);
     copy_raise_floor(source->store, SLOT, store_ver(source->store, SLOT));
     settle(scene);
@@ -352,6 +352,64 @@ static void a_mark_is_acknowledged_when_all_before_it_is_applied(void **state)
     settle(scene);
     assert_true(sync_acked(source->sync, peer_to(source, 1)) == number);
     assert_true(store_ver(backup->store, SLOT) == version);
+    scene_close(scene);
+}
+
+/* How many bytes wait to be sent on the data links of a side. */
+static size_t bytes_out(struct scene *scene, const struct side *side)
+{
+    size_t len = 0;
+    for (int i = 0; i < WIRES; i++)
+        for (int end = 0; end < 2; end++)
+            if (scene->wires[i].is_open[end] && scene->wires[i].side[end] == side->number)
+                len += reply_len(&scene->wires[i].session[end].out);
+    return len;
+}
+
+static void a_write_that_nobody_waits_for_waits_for_more_a_moment(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(8);
+    struct side *source = led_scene(scene), *backup = &scene->sides[1];
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    write_one(source, SLOT, 0, WROTE_ITEM, false);
+    uint64_t begun_ms = scene->now.mono_ms;
+    sync_flush(source->sync, scene->now);
+    assert_int_equal(bytes_out(scene, source), 0);
+    assert_int_equal(sync_deadline(source->sync), begun_ms + SYNC_HOLD_MS);
+    scene->now.mono_ms++;
+    uint64_t version = write_one(source, SLOT, 1, WROTE_ITEM, false);
+    sync_flush(source->sync, scene->now);
+    assert_int_equal(bytes_out(scene, source), 0);
+    scene->now.mono_ms = begun_ms + SYNC_HOLD_MS;
+    sync_flush(source->sync, scene->now);
+    assert_true(bytes_out(scene, source) > 0);
+    settle(scene);
+    assert_true(store_ver(backup->store, SLOT) == version);
+    scene_close(scene);
+}
+
+static void what_is_hurried_or_much_is_sent_at_once(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(8);
+    struct side *source = led_scene(scene);
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    write_one(source, SLOT, 0, WROTE_ITEM, false);
+    sync_hurry(source->sync, peer_to(source, 1));
+    sync_flush(source->sync, scene->now);
+    assert_true(bytes_out(scene, source) > 0);
+    settle(scene);
+    uint64_t before = sync_position(source->sync, peer_to(source, 1));
+    for (int i = 0; bytes_out(scene, source) == 0; i++) {
+        assert_true(i < 100000);
+        write_one(source, SLOT, i % KEYS, WROTE_ITEM, false);
+        sync_flush(source->sync, scene->now);
+    }
+    assert_true(sync_position(source->sync, peer_to(source, 1)) > before + 100);
+    settle(scene);
     scene_close(scene);
 }
 
@@ -616,7 +674,7 @@ static void one_advance_and_one_acknowledgement_whatever_the_number_of_slots(voi
     assert_true(sync_advance(source->sync, peer_to(source, 1), generation_of(1), &advance,
                              scene->now) != 0);
     assert_true(sync_position(source->sync, peer_to(source, 1)) == before + 1);
-    sync_flush(source->sync, scene->now);
+    flush_side(source);
     size_t bytes = 0;
     for (int i = 0; i < WIRES; i++)
         bytes += reply_len(&scene->wires[i].session[0].out);
@@ -685,7 +743,7 @@ static void a_pull_of_which_nothing_comes_fails_in_time(void **state)
     scene_place(scene, 1);
     scene_seal(scene);
     sync_pull(primary->sync, SLOT, peer_to(primary, 0), generation_of(0), 0, 0, scene->now);
-    sync_flush(primary->sync, scene->now);
+    flush_side(primary);
     assert_true(sync_deadline(primary->sync) <= scene->now.mono_ms + SYNC_PULL_TIMEOUT_MS);
     scene->now.mono_ms += SYNC_PULL_TIMEOUT_MS;
     sync_tick(primary->sync, scene->now);
@@ -707,7 +765,7 @@ static void a_pulled_copy_comes_although_the_way_of_its_offer_broke(void **state
     struct wire *wire = NULL;
     for (int turn = 0; turn < 100 && chosen->stats.sync_offers == 0; turn++) {
         for (int i = 0; i < SIDES; i++)
-            sync_flush(scene->sides[i].sync, scene->now);
+            flush_side(&scene->sides[i]);
         for (int i = 0; i < WIRES && chosen->stats.sync_offers == 0; i++)
             for (int end = 0; end < 2; end++)
                 (void)arrive(scene, &scene->wires[i], end);
@@ -739,7 +797,7 @@ static void a_receiver_that_is_silent_loses_its_sessions(void **state)
     tell_news(source);
     assert_int_equal(state_of(source, SLOT, 1), SYNC_SYNCED);
     write_one(source, SLOT, 0, WROTE_ITEM, false);
-    sync_flush(source->sync, scene->now);
+    flush_side(source);
     assert_true(sync_deadline(source->sync) == scene->now.mono_ms + SYNC_SILENCE_MS);
     scene->now.mono_ms += SYNC_SILENCE_MS - 1;
     sync_tick(source->sync, scene->now);
@@ -773,10 +831,10 @@ static void many_sessions_take_turns(void **state)
     struct sync_progress progress;
     sync_progress_sum(source->sync, &progress);
     assert_int_equal(progress.queued, count);
-    sync_flush(source->sync, scene->now);
+    flush_side(source);
     for (int i = 0; i < 3; i++) /* dialled, HELLO, WELCOME */
         assert_true(arrive(scene, &scene->wires[0], i == 2));
-    sync_flush(source->sync, scene->now);
+    flush_side(source);
     sync_progress_sum(source->sync, &progress);
     assert_int_equal(progress.sending, SYNC_OPEN_MAX);
     assert_int_equal(progress.queued, count - SYNC_OPEN_MAX);
@@ -806,7 +864,7 @@ static void no_more_than_a_window_of_items_is_under_way(void **state)
     size_t most = 0;
     for (int turn = 0; turn < 200 && state_of(source, SLOT, 1) != SYNC_SYNCED; turn++) {
         for (int i = 0; i < SIDES; i++)
-            sync_flush(scene->sides[i].sync, scene->now);
+            flush_side(&scene->sides[i]);
         size_t bytes = 0;
         for (int i = 0; i < WIRES; i++)
             bytes += reply_len(&scene->wires[i].session[0].out);
@@ -1190,6 +1248,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_write_that_is_not_the_next_one_ends_the_session),
         cmocka_unit_test(a_backup_without_memory_ends_the_session_as_full),
         cmocka_unit_test(a_mark_is_acknowledged_when_all_before_it_is_applied),
+        cmocka_unit_test(a_write_that_nobody_waits_for_waits_for_more_a_moment),
+        cmocka_unit_test(what_is_hurried_or_much_is_sent_at_once),
         cmocka_unit_test(a_floor_goes_to_the_synced),
         cmocka_unit_test(what_expires_travels_as_time_left),
         cmocka_unit_test(another_process_of_that_name_gets_nothing),
