@@ -12,6 +12,8 @@
 #define PRINTF_LIKE(text, first)            __attribute__((format(printf, text, first)))
 #define LIKELY(condition)                   __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition)                 __builtin_expect(!!(condition), 0)
+/* A function of a line or two that a hot path calls many times in a row. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 /* The instant a turn of the loop began. The core never asks for it: it is told. */
 struct moment {

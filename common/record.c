@@ -21,7 +21,7 @@ const char *record_word(enum record_kind kind)
 
 /* Parsing. rest is what of the record follows the fields already read. */
 
-static bool take_bytes(struct span *rest, void *to, size_t len)
+static ALWAYS_INLINE bool take_bytes(struct span *rest, void *to, size_t len)
 {
     if (rest->len < len)
         return false;
@@ -30,7 +30,7 @@ static bool take_bytes(struct span *rest, void *to, size_t len)
     return true;
 }
 
-static bool take_span(struct span *rest, struct span *to, size_t len)
+static ALWAYS_INLINE bool take_span(struct span *rest, struct span *to, size_t len)
 {
     if (rest->len < len)
         return false;
@@ -39,44 +39,44 @@ static bool take_span(struct span *rest, struct span *to, size_t len)
     return true;
 }
 
-static bool parse_U8(struct span *rest, uint8_t *value)
+static ALWAYS_INLINE bool parse_U8(struct span *rest, uint8_t *value)
 {
     return take_bytes(rest, value, sizeof(*value));
 }
 
-static bool parse_U16(struct span *rest, uint16_t *value)
+static ALWAYS_INLINE bool parse_U16(struct span *rest, uint16_t *value)
 {
     bool is_there = take_bytes(rest, value, sizeof(*value));
     *value = le16toh(*value);
     return is_there;
 }
 
-static bool parse_U32(struct span *rest, uint32_t *value)
+static ALWAYS_INLINE bool parse_U32(struct span *rest, uint32_t *value)
 {
     bool is_there = take_bytes(rest, value, sizeof(*value));
     *value = le32toh(*value);
     return is_there;
 }
 
-static bool parse_U64(struct span *rest, uint64_t *value)
+static ALWAYS_INLINE bool parse_U64(struct span *rest, uint64_t *value)
 {
     bool is_there = take_bytes(rest, value, sizeof(*value));
     *value = le64toh(*value);
     return is_there;
 }
 
-static bool parse_DIGEST(struct span *rest, struct digest *digest)
+static ALWAYS_INLINE bool parse_DIGEST(struct span *rest, struct digest *digest)
 {
     return take_bytes(rest, digest->bytes, DIGEST_BYTES);
 }
 
-static bool parse_SHORT(struct span *rest, struct span *value)
+static ALWAYS_INLINE bool parse_SHORT(struct span *rest, struct span *value)
 {
     uint16_t len = 0;
     return parse_U16(rest, &len) && take_span(rest, value, len);
 }
 
-static bool parse_BYTES(struct span *rest, struct span *value)
+static ALWAYS_INLINE bool parse_BYTES(struct span *rest, struct span *value)
 {
     uint32_t len = 0;
     return parse_U32(rest, &len) && take_span(rest, value, len);
@@ -86,11 +86,12 @@ static bool parse_BYTES(struct span *rest, struct span *value)
 #define FIELD(type, name)               \
     if (!parse_##type(rest, &to->name)) \
         return false;
-#define RECORD(word, fields)                                              \
-    static bool parse_##word(struct span *rest, struct record_##word *to) \
-    {                                                                     \
-        fields                                                            \
-        return rest->len == 0;                                            \
+#define RECORD(word, fields)                                            \
+    static bool parse_##word(struct span all, struct record_##word *to) \
+    {                                                                   \
+        struct span *rest = &all;                                       \
+        fields                                                          \
+        return rest->len == 0;                                          \
     }
 /* clang-format on */
 #include "common/record_list.h"
@@ -103,7 +104,7 @@ static bool parse_fields(struct span rest, struct record *record)
 #define FIELD(type, name)
 #define RECORD(word, fields)                                                                       \
     case RECORD_##word:                                                                            \
-        return parse_##word(&rest, &record->word);
+        return parse_##word(rest, &record->word);
 #include "common/record_list.h"
 #undef RECORD
 #undef FIELD
@@ -173,53 +174,53 @@ size_t record_bytes(const struct record *record)
     return 0;
 }
 
-static char *format_U8(char *to, uint8_t value)
+static ALWAYS_INLINE char *format_U8(char *to, uint8_t value)
 {
     *to = (char)value;
     return to + 1;
 }
 
-static char *format_U16(char *to, uint16_t value)
+static ALWAYS_INLINE char *format_U16(char *to, uint16_t value)
 {
     value = htole16(value);
     memcpy(to, &value, sizeof(value));
     return to + sizeof(value);
 }
 
-static char *format_U32(char *to, uint32_t value)
+static ALWAYS_INLINE char *format_U32(char *to, uint32_t value)
 {
     value = htole32(value);
     memcpy(to, &value, sizeof(value));
     return to + sizeof(value);
 }
 
-static char *format_U64(char *to, uint64_t value)
+static ALWAYS_INLINE char *format_U64(char *to, uint64_t value)
 {
     value = htole64(value);
     memcpy(to, &value, sizeof(value));
     return to + sizeof(value);
 }
 
-static char *format_DIGEST(char *to, struct digest digest)
+static ALWAYS_INLINE char *format_DIGEST(char *to, struct digest digest)
 {
     memcpy(to, digest.bytes, DIGEST_BYTES);
     return to + DIGEST_BYTES;
 }
 
-static char *format_span(char *to, struct span value)
+static ALWAYS_INLINE char *format_span(char *to, struct span value)
 {
     if (value.len > 0)
         memcpy(to, value.data, value.len);
     return to + value.len;
 }
 
-static char *format_SHORT(char *to, struct span value)
+static ALWAYS_INLINE char *format_SHORT(char *to, struct span value)
 {
     CHECK(value.len <= UINT16_MAX);
     return format_span(format_U16(to, (uint16_t)value.len), value);
 }
 
-static char *format_BYTES(char *to, struct span value)
+static ALWAYS_INLINE char *format_BYTES(char *to, struct span value)
 {
     CHECK(value.len <= RECORD_BYTES_MAX);
     return format_span(format_U32(to, (uint32_t)value.len), value);

@@ -21,18 +21,23 @@ static void set_text(char *to, size_t size, struct span text)
     to[len] = '\0';
 }
 
-/* Keeps the request's text, if it is short, and the opaque. */
+/* Keeps the request's text, if it is short and may have to be carried out again, and the opaque. */
 static void keep_words(struct node *node, struct pending *pending, const struct op *op)
 {
-    struct span text = coord_text(&node->coord, &op->request);
+    bool may_repeat = !pending_is_effective(pending) && !pending->is_forwarded;
     struct span opaque = op->request.opaque;
-    bool is_short = text.len <= REPEATED_BYTES_MAX && !pending->is_forwarded;
+    pending->text_len = 0;
+    pending->asker.opaque = opaque;
+    if (LIKELY(!may_repeat && opaque.len == 0))
+        return;
+    struct span text = coord_text(&node->coord, &op->request);
+    bool is_short = text.len <= REPEATED_BYTES_MAX && may_repeat;
     if (is_short)
         buf_append(&pending->words, text.data, text.len);
-    else if (opaque.len > 0)
+    else
         buf_append(&pending->words, opaque.data, opaque.len);
     pending->text_len = is_short ? (uint32_t)text.len : 0;
-    pending->asker.opaque = span_of(NULL, 0);
+    pending->digest = op->digest;
     if (opaque.len > 0)
         pending->asker.opaque = span_of(
             buf_span(&pending->words).data + (is_short ? opaque.data - text.data : 0), opaque.len);
@@ -41,7 +46,6 @@ static void keep_words(struct node *node, struct pending *pending, const struct 
 static void note_client(struct node *node, struct pending *pending, const struct op *op)
 {
     pending->asker = op->asker;
-    pending->digest = op->digest;
     keep_words(node, pending, op);
     op->session->remote_open++;
     if (UNLIKELY(node->options.audit != NULL))

@@ -174,6 +174,7 @@ static void forget_ready(struct primary *primary)
     primary->ready_count = primary->ready_taken = 0;
     memset(primary->is_ready, 0, sizeof(primary->is_ready));
     memset(primary->serving, SERVING_NOT, sizeof(primary->serving));
+    memset(primary->listeners, 0, sizeof(primary->listeners));
 }
 
 void primary_adopted(struct primary *primary, struct moment now)
@@ -407,6 +408,8 @@ void primary_check(const struct primary *primary)
         CHECK(run->state < RUN_LEADING ||
               store_copy(primary->setup.store, run->slot)->act == primary->epoch);
         CHECK(serving != SERVING_COPIED || synced >= run_acks(run));
+        CHECK(serving != SERVING_COPIED || primary->listeners[run->slot].count == synced);
+        CHECK(serving != SERVING_COPIED || primary->listeners[run->slot].acks == run_acks(run));
         CHECK(serving != SERVING_ALONE || run->group_size == 1);
         CHECK(serving == SERVING_NOT || serving == SERVING_FULL || run->state == RUN_ACTIVE);
         unsettled += run->state == RUN_COLLECTING;

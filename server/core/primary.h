@@ -71,6 +71,13 @@ enum serving {
     SERVING_COPIED /* writes and markers go to those synced */
 };
 
+/* Whom the answers of a slot wait for. */
+struct listeners {
+    uint8_t acks;  /* so many of them must acknowledge: W - 1 */
+    uint8_t count; /* backups that are synced */
+    uint16_t members[RUN_BACKUPS_MAX];
+};
+
 /* Somebody who may be asked for his copies: a member of the view, or of a group of an older one. */
 struct giver {
     const struct member *member; /* in its view: until the next is adopted */
@@ -106,9 +113,10 @@ struct primary {
     const struct ring *ring;
     uint16_t self; /* index in view; RING_NOBODY: not in it */
     bool may_lead;
-    uint8_t serving[SLOT_COUNT]; /* enum serving */
-    uint16_t run_of[SLOT_COUNT]; /* index in runs, or RING_NOBODY */
-    struct run *runs;            /* of this view, by slot */
+    uint8_t serving[SLOT_COUNT];            /* enum serving */
+    struct listeners listeners[SLOT_COUNT]; /* of the slots led here */
+    uint16_t run_of[SLOT_COUNT];            /* index in runs, or RING_NOBODY */
+    struct run *runs;                       /* of this view, by slot */
     uint32_t run_count;
     struct ally *allies; /* by index in view */
     /* Slots that could not be served and can be now, not told yet. */
@@ -172,13 +180,6 @@ static inline struct run *primary_run(const struct primary *primary, uint32_t sl
 {
     uint16_t index = primary->run_of[slot];
     return index == RING_NOBODY ? NULL : &primary->runs[index];
-}
-/* Prefetches what primary_run finds; the slot's index must have been asked for before. A hint. */
-static inline void primary_prefetch(const struct primary *primary, uint32_t slot)
-{
-    const struct run *run = primary_run(primary, slot);
-    if (run)
-        __builtin_prefetch(run);
 }
 /* How many backups must acknowledge: W - 1. */
 static inline uint32_t run_acks(const struct run *run)

@@ -49,8 +49,19 @@ static void activate(struct primary *primary, struct run *run)
     views_report_active(primary->setup.views, run->slot, true);
 }
 
+/* What each request would otherwise find out of the run, a cold line of memory. */
+static void note_listeners(struct primary *primary, const struct run *run)
+{
+    struct listeners *listeners = &primary->listeners[run->slot];
+    *listeners = (struct listeners){.acks = (uint8_t)run_acks(run)};
+    for (uint32_t k = 0; k < run->backup_count; k++)
+        if ((run->open & 1u << k) && ((run->synced & 1u << k) || MUTANT(unsynced_counts)))
+            listeners->members[listeners->count++] = run->members[k];
+}
+
 void primary_judge(struct primary *primary, struct run *run)
 {
+    note_listeners(primary, run);
     /* "The slot is active, and served, when W members of group(e',s) have recorded act = e'." */
     uint32_t recorded = 1 + backups_synced(run);
     if (run->state == RUN_LEADING &&

@@ -218,16 +218,22 @@ struct told {
     uint64_t version;
 };
 
-static void tell(struct serve *serve, uint32_t slot, uint64_t version, enum sync_written what,
-                 const struct store_key *key, struct span id)
+static void tell(struct serve *serve, const struct sync_write *write)
 {
-    struct sync_write write = {
-        .what = what, .slot = slot, .version = version, .key = key, .id = id};
-    if (MUTANT(write_aside) && version % 16 == 5)
+    if (MUTANT(write_aside) && write->version % 16 == 5)
         return;
-    sync_write(serve->setup.sync, &write);
-    if (primary_run(serve->setup.primary, slot))
-        primary_note_write(serve->setup.primary, slot, version);
+    sync_write(serve->setup.sync, write);
+    if (UNLIKELY(store_version_seq(write->version) >= PRIMARY_SEQ_LAST) &&
+        primary_run(serve->setup.primary, write->slot))
+        primary_note_write(serve->setup.primary, write->slot, write->version);
+}
+
+/* The same of the key alone. */
+static void tell_key(struct serve *serve, uint32_t slot, uint64_t version,
+                     const struct store_key *key)
+{
+    tell(serve, &(struct sync_write){
+                    .what = SYNC_WRITE_KEY, .slot = slot, .version = version, .key = key});
 }
 
 /* "Expiry and eviction are deletes that the primary makes": with the slot's next version each, so
@@ -247,7 +253,7 @@ static void tell_evicted(struct serve *serve, struct told *told)
         uint32_t slot = position_slot(key.position);
         if (store_find(store, &key, &item) == STORE_NONE)
             continue; /* led alone */
-        tell(serve, slot, item.version, SYNC_WRITE_KEY, &key, span_of(NULL, 0));
+        tell_key(serve, slot, item.version, &key);
         if (told && told->slot == slot)
             told->version = item.version;
     }
@@ -269,18 +275,17 @@ static void tell_expired(struct serve *serve, const struct store_key *key, struc
         !store_expire(store, key))
         return;
     told->version = store_ver(store, told->slot);
-    tell(serve, told->slot, told->version, SYNC_WRITE_KEY, key, span_of(NULL, 0));
+    tell_key(serve, told->slot, told->version, key);
 }
 
 /* Tells the write that a command has made of its key. Returns its version; 0: it made none. */
-static uint64_t tell_command(struct serve *serve, const struct store_key *key, struct span id,
-                             struct told *told)
+static uint64_t tell_command(struct serve *serve, const struct store_key *key, struct told *told)
 {
     uint64_t version = store_ver(serve->setup.store, told->slot);
     if (version == told->version)
         return 0;
     told->version = version;
-    tell(serve, told->slot, version, SYNC_WRITE_KEY, key, id);
+    tell_key(serve, told->slot, version, key);
     return version;
 }
 
@@ -332,8 +337,11 @@ static uint64_t run_with_id(struct serve *serve, const struct request *request,
     enum err err = store_id_add(store, key, &entry);
     CHECK(err == ERR_OK); /* reserved */
     told->version = version;
-    tell(serve, told->slot, version, has_written ? SYNC_WRITE_KEY : SYNC_WRITE_NOTHING, key,
-         request->once);
+    tell(serve, &(struct sync_write){.what = has_written ? SYNC_WRITE_KEY : SYNC_WRITE_NOTHING,
+                                     .slot = told->slot,
+                                     .version = version,
+                                     .key = key,
+                                     .id = request->once});
     return version;
 }
 
@@ -389,23 +397,20 @@ enum serve_how serve_how_else(struct serve *serve, const struct request *request
 static void await(struct serve *serve, struct pending *pending)
 {
     const struct primary *primary = serve->setup.primary;
-    const struct run *run = primary_run(primary, pending->slot);
-    CHECK(run != NULL);
-    pending->needed = run_acks(run);
+    const struct listeners *listeners = &primary->listeners[pending->slot];
+    CHECK(primary_run(primary, pending->slot) != NULL);
+    pending->needed = listeners->acks;
     if (pending->needed == 0 || (MUTANT(read_unmarked) && pending->version == 0) ||
         (MUTANT(write_unacked) && pending->version != 0)) {
         become_safe(serve, pending);
         return;
     }
     list_append(slot_list(serve, pending->slot), &pending->in_state);
-    for (uint32_t k = 0; k < run->backup_count; k++) {
-        if (!(run->synced & 1u << k) && !MUTANT(unsynced_counts))
-            continue;
-        uint32_t peer = primary->allies[run->members[k]].peer;
+    for (uint32_t k = 0; k < listeners->count; k++) {
+        uint32_t peer = primary->allies[listeners->members[k]].peer;
         uint64_t position = sync_position(serve->setup.sync, peer);
         bool is_enough = pending->version != 0 || MUTANT(marker_before);
-        if (run->open & 1u << k)
-            join_queue(serve, pending, peer, is_enough ? position : position + 1);
+        join_queue(serve, pending, peer, is_enough ? position : position + 1);
     }
     hurry(serve, pending);
 }
@@ -424,7 +429,7 @@ struct pending *serve_run(struct serve *serve, const struct request *request,
     } else {
         command_execute(serve->setup.executor, request, key, out);
         tell_evicted(serve, &told);
-        pending->version = tell_command(serve, key, span_of(NULL, 0), &told);
+        pending->version = tell_command(serve, key, &told);
     }
     uint64_t before = told.version;
     tell_expired(serve, key, &told);
@@ -472,7 +477,10 @@ static void write_flush(struct serve *serve, struct flush *flush, struct pending
                                    .left_s = STORE_ID_KEEP_S};
     enum err err = id.len > 0 ? store_id_add(store, &key, &entry) : ERR_OK;
     CHECK(err == ERR_OK); /* reserved */
-    tell(serve, pending->slot, pending->version, SYNC_WRITE_FLUSH, NULL, id);
+    tell(serve, &(struct sync_write){.what = SYNC_WRITE_FLUSH,
+                                     .slot = pending->slot,
+                                     .version = pending->version,
+                                     .id = id});
 }
 
 /* The write of one slot. "One [an id] that does not fit makes the command 'not done'": without it
@@ -652,19 +660,12 @@ static void fit_queues(struct serve *serve)
     }
 }
 
-/* Whether it may take effect, or have taken it, although it is not answered. A read that has met an
- * expired item has a version, of the delete that this was; but that asks nothing of a client. */
-static bool is_effective(const struct pending *pending)
-{
-    return pending->version != 0 && pending->is_write;
-}
-
 /* "A write executed but not answered has an unknown outcome, and is reported so (or, if the node
  * leads the next active epoch, as in Lead)"; waiting reads may be repeated. */
 static void seal(struct serve *serve, struct pending *pending)
 {
     leave_queues(pending);
-    if (!is_effective(pending)) {
+    if (!pending_is_effective(pending)) {
         become_over(serve, pending, FATE_AGAIN);
     } else if (!primary_run(serve->setup.primary, pending->slot)) {
         become_over(serve, pending, FATE_UNKNOWN);
@@ -742,7 +743,8 @@ void serve_expired(struct serve *serve)
     tell_evicted(serve, NULL);
     while (store_take_flush_due(store, &slot)) {
         serve->setup.primary->has_flushed = true;
-        tell(serve, slot, store_ver(store, slot), SYNC_WRITE_FLUSH, NULL, span_of(NULL, 0));
+        tell(serve, &(struct sync_write){
+                        .what = SYNC_WRITE_FLUSH, .slot = slot, .version = store_ver(store, slot)});
     }
     while (store_take_expired(store, &borrowed)) {
         char bytes[KEY_BYTES_MAX + 5];
@@ -752,7 +754,7 @@ void serve_expired(struct serve *serve)
         key.bytes.data = bytes;
         slot = position_slot(key.position);
         if (can_flush(serve, slot) && store_expire(store, &key))
-            tell(serve, slot, store_ver(store, slot), SYNC_WRITE_KEY, &key, span_of(NULL, 0));
+            tell_key(serve, slot, store_ver(store, slot), &key);
     }
 }
 
@@ -808,7 +810,7 @@ void serve_tick(struct serve *serve, struct moment now)
         struct pending *pending = CONTAINER_OF(at, struct pending, by_deadline);
         if (pending->deadline_ms > now.mono_ms)
             break;
-        become_over(serve, pending, is_effective(pending) ? FATE_UNKNOWN : FATE_NOT_DONE);
+        become_over(serve, pending, pending_is_effective(pending) ? FATE_UNKNOWN : FATE_NOT_DONE);
     }
     for (at = serve->flushes.next; at != &serve->flushes; at = at->next) {
         struct flush *flush = CONTAINER_OF(at, struct flush, in_list);

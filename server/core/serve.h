@@ -87,6 +87,14 @@ struct pending {
     uint32_t text_len;
 };
 
+/* Whether it may take effect, or have taken it, although it is not answered; else it may be carried
+ * out again. A read that has met an expired item has a version, of the delete that this was; but
+ * that asks nothing of a client. */
+static inline bool pending_is_effective(const struct pending *pending)
+{
+    return pending->version != 0 && pending->is_write;
+}
+
 /* A flush_all being carried out at this primary: one write for each slot that it leads. */
 struct flush {
     struct list in_list; /* serve's, by age */
@@ -211,11 +219,11 @@ static inline void serve_prefetch_slot(const struct serve *serve, uint32_t slot)
 {
     __builtin_prefetch(&serve->slots[slot]);
     __builtin_prefetch(&serve->setup.primary->run_of[slot]);
+    __builtin_prefetch(&serve->setup.primary->listeners[slot]);
     sync_prefetch_slot(serve->setup.sync, slot);
 }
 static inline void serve_prefetch_run(const struct serve *serve, uint32_t slot)
 {
-    primary_prefetch(serve->setup.primary, slot);
     sync_prefetch_first(serve->setup.sync, slot);
 }
 

@@ -468,9 +468,11 @@ static void take_skipped(struct sync *sync, struct sync_peer *peer,
 }
 
 /* Records looked at together, so that the memory of their keys is asked for in stages ahead of its
- * use: slots, then tables, then items, these a few at a time: more would wait for each other. */
-#define GROUP_MAX   32u
-#define ITEMS_AHEAD 8u
+ * use: slots when they are parsed, then tables, then items, these so many records ahead. */
+#define GROUP_MAX    64u
+#define TABLES_AHEAD 24u
+#define ITEMS_AHEAD  12u
+#define STEP         8u
 
 struct group {
     struct record records[GROUP_MAX];
@@ -490,24 +492,33 @@ static void prefetch(const struct sync *sync, const struct group *group, uint32_
     }
 }
 
-static void prefetch_slots(const struct sync *sync, const struct group *group)
+static void prefetch_slot(const struct sync *sync, const struct record *record)
 {
-    for (uint32_t i = 0; i < group->count; i++)
-        if (group->records[i].kind == RECORD_CHANGE)
-            __builtin_prefetch(&sync->receiving[group->records[i].CHANGE.slot % SLOT_COUNT]);
-    prefetch(sync, group, 0, group->count, store_prefetch_slot);
+    if (record->kind != RECORD_CHANGE)
+        return;
+    const struct store_key key = {.position = record->CHANGE.position};
+    __builtin_prefetch(&sync->receiving[record->CHANGE.slot % SLOT_COUNT]);
+    store_prefetch_slot(sync->store, &key);
+}
+
+/* As node_batch does. */
+static void prefetch_ahead(const struct sync *sync, const struct group *group, uint32_t i)
+{
+    if (i == 0) {
+        prefetch(sync, group, 0, TABLES_AHEAD, store_prefetch_table);
+        prefetch(sync, group, 0, ITEMS_AHEAD, store_prefetch_item);
+    }
+    if (i % STEP > 0)
+        return;
+    uint32_t table = i + TABLES_AHEAD, item = i + ITEMS_AHEAD;
+    prefetch(sync, group, table, table + STEP, store_prefetch_table);
+    prefetch(sync, group, item, item + STEP, store_prefetch_item);
 }
 
 static enum err apply_group(struct sync *sync, struct sync_peer *peer, struct group *group)
 {
-    if (group->count > 1) {
-        prefetch_slots(sync, group);
-        prefetch(sync, group, 0, group->count, store_prefetch_table);
-        prefetch(sync, group, 0, ITEMS_AHEAD, store_prefetch_item);
-    }
     for (uint32_t i = 0; i < group->count; i++) {
-        if (i % ITEMS_AHEAD == 0)
-            prefetch(sync, group, i + ITEMS_AHEAD, i + 2 * ITEMS_AHEAD, store_prefetch_item);
+        prefetch_ahead(sync, group, i);
         enum err err = take_record(sync, peer, &group->records[i]);
         if (err)
             return err;
@@ -524,8 +535,11 @@ enum err sync_receive(struct sync *sync, struct sync_peer *peer, struct span byt
     for (;;) {
         struct record *record = &group.records[group.count];
         enum stream_next next = stream_in_next(&peer->in, &bytes, record);
-        if (next == STREAM_RECORD && ++group.count < GROUP_MAX && !stream_in_is_gathered(&peer->in))
-            continue;
+        if (next == STREAM_RECORD) {
+            prefetch_slot(sync, record);
+            if (++group.count < GROUP_MAX && !stream_in_is_gathered(&peer->in))
+                continue;
+        }
         enum err err = apply_group(sync, peer, &group);
         if (err || next == STREAM_EMPTY)
             return err;
