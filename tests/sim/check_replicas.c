@@ -27,6 +27,7 @@
 #define OPERATOR_MS    60000u /* between an operator's looks at what is stuck */
 #define QUIET_MS       60000u /* until all is well again after the last fault */
 #define LAST_S         3u     /* callers go on for so long then */
+#define EVICTING_OF    4u     /* of so many seeds in a row one has nodes that evict */
 #define LOSS_OPERATORS 3u     /* times an operator looks whether something is stuck */
 
 /* Times to live: what is left is handed on in whole seconds, now and then, and a message that is
@@ -101,6 +102,7 @@ static void begin_world(struct run_of *run, bool recovers)
     uint64_t durable_of_4 = recovers ? draw(run, 0, 2) : draw(run, 2, 4);
     for (uint32_t i = 0; i < run->world->host_count; i++)
         run->world->hosts[i].is_durable = draw(run, 0, 3) < durable_of_4;
+    run->world->host_options.evicts = trial->seed % EVICTING_OF == 2;
     run->world->host_options.views.on_loss = recovers ? VIEWS_ON_LOSS_RECOVER : VIEWS_ON_LOSS_WAIT;
     for (uint32_t i = 0; i < run->unstarted; i++)
         world_start(run->world, i);
@@ -272,7 +274,9 @@ static void run_replicas(struct trial *trial, bool recovers)
     run.callers->options.ops += KEYS * 10;
     world_run_s(world, LAST_S);
     callers_give_up(run.callers);
-    history_judge(&run.callers->history, world, &patient);
+    struct linear_options judged = patient;
+    judged.may_vanish = world->host_options.evicts;
+    history_judge(&run.callers->history, world, &judged);
     count(&run);
     ghost_close(run.ghost);
     schedule_close(run.schedule);

@@ -228,8 +228,8 @@ void host_start(struct host *host, const struct host_options *options)
         .level = world->options.is_debugged ? LOG_DEBUG : LOG_INFO, .sink = log_sink, .arg = host};
     snprintf(host->log.node, sizeof(host->log.node), "n%u", host->number + 1);
     host_conn_env(host);
-    const struct store_options store_options = {.budget = &host->budget,
-                                                .seed = prng_next(&host->prng)};
+    const struct store_options store_options = {
+        .budget = &host->budget, .evict = options->evicts, .seed = prng_next(&host->prng)};
     uint64_t generation = prng_next(&host->prng);
     if (!host->store) {
         host->store = store_open(&store_options);

@@ -33,6 +33,7 @@ struct host_options {
     uint32_t weight;
     uint32_t op_timeout_ms;
     bool direct_answers;
+    bool evicts; /* --evictions on */
     struct gossip_options timers;
     struct views_options views;
 };

@@ -490,7 +490,8 @@ static bool applies(struct judge *judge, struct state *state, const struct entry
 enum before { BEFORE_NOTHING, BEFORE_GONE, BEFORE_EXPIRED, BEFORE_FLUSHED, BEFORE_COUNT };
 
 /* Lets it happen to the state. Returns whether it may. */
-static bool happens(enum before before, struct state *state, const struct linear_op *op)
+static bool happens(const struct judge *judge, enum before before, struct state *state,
+                    const struct linear_op *op)
 {
     switch (before) {
     case BEFORE_NOTHING:
@@ -503,9 +504,10 @@ static bool happens(enum before before, struct state *state, const struct linear
             return false;
         state_clear(state);
         return true;
-    case BEFORE_EXPIRED:
-        if (state->presence == PRESENCE_NO || op->ended_us < state->dies_from_us ||
-            state->dies_from_us == LINEAR_OPEN)
+    case BEFORE_EXPIRED: /* or evicted */
+        if (state->presence == PRESENCE_NO ||
+            ((op->ended_us < state->dies_from_us || state->dies_from_us == LINEAR_OPEN) &&
+             !judge->options->may_vanish))
             return false;
         state_clear(state);
         return true;
@@ -708,11 +710,13 @@ static bool needs_not(struct judge *judge, const struct idle *idle, size_t next,
     const struct entry *entry = &judge->entries[next], *unknown = &judge->entries[idle->entry];
     for (int before = 0; before < BEFORE_COUNT; before++) {
         struct state without = *idle->before;
-        if (!happens((enum before)before, &without, entry->op) || !applies(judge, &without, entry))
+        if (!happens(judge, (enum before)before, &without, entry->op) ||
+            !applies(judge, &without, entry))
             continue;
         if (state_equal(&without, after))
             return true;
-        if ((entry->must || next < idle->entry) && happens(BEFORE_NOTHING, &without, unknown->op) &&
+        if ((entry->must || next < idle->entry) &&
+            happens(judge, BEFORE_NOTHING, &without, unknown->op) &&
             applies(judge, &without, unknown) && state_equal(&without, after))
             return true;
     }
@@ -733,7 +737,7 @@ static bool try_next(struct judge *judge, const struct state *state, size_t firs
     }
     for (int before = 0; before < BEFORE_COUNT; before++) {
         struct state next = *state;
-        if (!happens((enum before)before, &next, entry->op) || !applies(judge, &next, entry))
+        if (!happens(judge, (enum before)before, &next, entry->op) || !applies(judge, &next, entry))
             continue;
         if (!entry->must && state_equal(&next, state))
             continue; /* no effect: the same as never */
@@ -765,7 +769,7 @@ static size_t place_plain(struct judge *judge, const struct state *state, size_t
             continue;
         if (entry->op->begun_us > end_us)
             break;
-        if (!is_plain(entry->op) || !happens(BEFORE_NOTHING, &next, entry->op) ||
+        if (!is_plain(entry->op) || !happens(judge, BEFORE_NOTHING, &next, entry->op) ||
             !applies(judge, &next, entry) || !state_equal(&next, state))
             continue;
         place(judge, i);

@@ -70,6 +70,7 @@ struct linear_op {
 
 struct linear_options {
     bool is_anything;  /* the key may be anything at the beginning; else it is absent */
+    bool may_vanish;   /* it may be gone at any time: evicted */
     uint64_t early_us; /* see above */
     uint64_t late_us;
     uint64_t tries_max; /* states looked at, at most; 0: a million */

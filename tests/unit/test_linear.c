@@ -547,6 +547,21 @@ static void too_few_tries_leave_it_undecided(void **state)
     assert_int_equal(linear_judge(ops, ARRAY_COUNT(ops), NULL).result, LINEAR_BAD);
 }
 
+static void where_items_are_evicted_they_go_at_any_time_and_do_not_come_back(void **state)
+{
+    (void)state;
+    struct linear_op ops[] = {{LINEAR_SET, AT(1, 2), V("a")},
+                              {LINEAR_GET, AT(3, 4), SHOWN("a")},
+                              {LINEAR_GET, LINEAR_ABSENT, AT(5, 6)},
+                              {LINEAR_ADD, AT(7, 8), V("b")},
+                              {LINEAR_GET, AT(9, 10), SHOWN("b")}};
+    const struct linear_options evicting = {.may_vanish = true};
+    assert_int_equal(linear_judge(ops, ARRAY_COUNT(ops), &evicting).result, LINEAR_GOOD);
+    assert_int_equal(linear_judge(ops, ARRAY_COUNT(ops), NULL).result, LINEAR_BAD);
+    ops[4].shown = SPAN_LITERAL("a");
+    assert_int_equal(linear_judge(ops, ARRAY_COUNT(ops), &evicting).result, LINEAR_BAD);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -555,6 +570,7 @@ int main(void)
         cmocka_unit_test(small_histories_are_judged_as_by_trying_every_order),
         cmocka_unit_test(a_long_history_is_judged_in_little_time),
         cmocka_unit_test(too_few_tries_leave_it_undecided),
+        cmocka_unit_test(where_items_are_evicted_they_go_at_any_time_and_do_not_come_back),
     };
     return cmocka_run_group_tests_name("linear", tests, NULL, NULL);
 }
