@@ -92,6 +92,14 @@ static void set_standing(struct view *out, struct member *member, enum member_st
     member->standing = standing;
 }
 
+/* Whether a later generation of its name stands in the view: then it is superseded, for good,
+ * whatever this node has heard of the name. */
+static bool is_outlived(const struct view *view, const struct member *member)
+{
+    const struct member *after = member + 1;
+    return after < view->members + view->member_count && strcmp(after->name, member->name) == 0;
+}
+
 /* suspected members down; refuted ones up; a member whose name runs with a higher boot and another
  * generation superseded, for good */
 static void judge(struct view *out, struct member *member, const struct opinion *opinion,
@@ -101,26 +109,19 @@ static void judge(struct view *out, struct member *member, const struct opinion 
         return;
     if (opinion->boot > member->boot)
         member->boot = opinion->boot;
-    if (opinion->is_superseded && !is_crowded) {
+    bool is_superseded = opinion->is_superseded || is_outlived(out, member);
+    if (is_superseded && !is_crowded) {
         if (member->standing != STANDING_SUPERSEDED && member->standing != STANDING_REPLACED)
             set_standing(out, member, STANDING_SUPERSEDED);
         return;
     }
     if (member->standing == STANDING_SUPERSEDED)
         return;
-    if (opinion->state == OPINION_UP && !member_is_up(member))
+    if (opinion->state == OPINION_UP && !member_is_up(member) && !is_superseded)
         set_standing(out, member, STANDING_UP);
     else if ((opinion->state == OPINION_DOWN || opinion->state == OPINION_GONE) &&
              member_is_up(member) && !is_crowded)
         set_standing(out, member, STANDING_DOWN);
-}
-
-/* Whether a later generation of its name stands in the view: then it is superseded, for good,
- * whatever this node has heard of the name. */
-static bool is_outlived(const struct view *view, const struct member *member)
-{
-    const struct member *after = member + 1;
-    return after < view->members + view->member_count && strcmp(after->name, member->name) == 0;
 }
 
 /* members DEAD (superseded ones too) for --rereplicate-after replaced, if a live full member can

@@ -439,6 +439,25 @@ static void who_is_replaced_beside_its_next_generation_is_never_merely_down(void
     scene_close(scene);
 }
 
+/* Who has not heard of the later process yet may take what it hears for the former one. */
+static void who_has_a_later_generation_in_the_view_never_comes_up_again(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(5);
+    set_standing(scene, 2, STANDING_REPLACED);
+    struct member later = member_of(2, 9);
+    later.role = ROLE_JOINER;
+    view_add(&scene->view, &later);
+    at(&scene->view, 4, 1)->is_leaving = true;
+    view_elect(&scene->view);
+    opinion_of(scene, 2, 1)->is_overdue = true;
+    opinion_of(scene, 2, 1)->state = OPINION_UP;
+    look(scene);
+    assert_int_equal(at(scene->is_wanted ? &scene->next : &scene->view, 2, 1)->standing,
+                     STANDING_REPLACED);
+    scene_close(scene);
+}
+
 static void replaced_members_go_at_once_where_a_slot_has_no_quorum(void **state)
 {
     (void)state;
@@ -545,6 +564,7 @@ int main(void)
         cmocka_unit_test(a_stop_keeps_place_and_seat),
         cmocka_unit_test(an_operator_may_forget_who_is_down),
         cmocka_unit_test(who_is_replaced_beside_its_next_generation_is_never_merely_down),
+        cmocka_unit_test(who_has_a_later_generation_in_the_view_never_comes_up_again),
         cmocka_unit_test(replaced_members_go_at_once_where_a_slot_has_no_quorum),
         cmocka_unit_test(base_rises_with_the_next_view_if_all_is_active),
         cmocka_unit_test(when_too_many_views_are_kept_only_what_adds_up_members_follows),
