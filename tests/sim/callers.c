@@ -19,6 +19,8 @@
 #define LARGE_OF        40u /* one value of so many is large */
 #define LARGE_BYTES     3000u
 #define HUGE_OF         40u /* and one of so many large ones does not fit into one frame */
+#define PRESSING_OF     5u  /* is_pressing: the same */
+#define PRESSING_HUGE   2u
 #define HUGE_BYTES      80000u
 #define ANSWER_BYTES    64u
 #define EXPIRED_OF      8u /* of so many times to live one is negative */
@@ -158,15 +160,18 @@ static int32_t draw_ttl(struct caller *caller, struct linear_op *op, uint32_t of
 static void draw_value(struct caller *caller, struct ask *ask)
 {
     uint64_t number = ++caller->callers->next_number;
-    bool is_large = below(caller, LARGE_OF) == 0;
+    bool is_pressing = caller->callers->options.is_pressing;
+    bool is_large = below(caller, is_pressing ? PRESSING_OF : LARGE_OF) == 0;
     if (ask->op.kind == LINEAR_APPEND || ask->op.kind == LINEAR_PREPEND) {
         buf_printf(&ask->value, "[%" PRIu64 "]", number);
     } else if (is_counter(caller, ask->key)) {
         buf_printf(&ask->value, "%" PRIu64, ask->op.kind == LINEAR_ADD ? 0 : number * 1000);
     } else {
         buf_printf(&ask->value, "w%" PRIu64 ".", number);
-        size_t fill =
-            is_large ? below(caller, below(caller, HUGE_OF) ? LARGE_BYTES : HUGE_BYTES) : 0;
+        size_t fill = is_large ? below(caller, below(caller, is_pressing ? PRESSING_HUGE : HUGE_OF)
+                                                   ? LARGE_BYTES
+                                                   : HUGE_BYTES)
+                               : 0;
         char *at = buf_reserve(&ask->value, fill + 1);
         memset(at, 'a' + (int)(number % 26), fill);
         buf_advance(&ask->value, fill);

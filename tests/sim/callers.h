@@ -29,6 +29,7 @@ struct callers_options {
     bool has_flushes;   /* flush_all, now and then */
     bool has_delays;    /* of those some with a delay */
     bool has_ttl;       /* times to live, now and then */
+    bool is_pressing;   /* many large values, for which memory has to be found each time */
     bool is_simple;     /* a few commands only: get, set, incr, delete, add */
 };
 

@@ -28,6 +28,8 @@
 #define QUIET_MS       60000u /* until all is well again after the last fault */
 #define LAST_S         3u     /* callers go on for so long then */
 #define EVICTING_OF    4u     /* of so many seeds in a row one has nodes that evict */
+#define SQUEEZED_OF    11u    /* of so many steps of such a run in one */
+#define SQUEEZED_BYTES 4000u  /* so much more fits, at most */
 #define LOSS_OPERATORS 3u     /* times an operator looks whether something is stuck */
 
 /* Times to live: what is left is handed on in whole seconds, now and then, and a message that is
@@ -65,7 +67,8 @@ struct run_of {
     struct ghost *ghost;
     struct schedule *schedule;
     struct prng prng;
-    uint32_t unstarted; /* nodes from this one on have never been started */
+    struct host *squeezed; /* its memory is used up for this step; NULL: none */
+    uint32_t unstarted;    /* nodes from this one on have never been started */
 };
 
 static uint64_t draw(struct run_of *run, uint64_t low, uint64_t high)
@@ -117,6 +120,7 @@ static void begin_callers(struct run_of *run)
                                             .think_ms = (uint32_t)draw(run, 40, 400),
                                             .has_cold_keys = draw(run, 0, 2) > 0,
                                             .ids_of_10 = (uint32_t)draw(run, 3, 9),
+                                            .is_pressing = run->world->host_options.evicts,
                                             .has_flushes = true,
                                             .has_ttl = true};
     run->callers = callers_open(run->world, &options);
@@ -176,6 +180,21 @@ static void lull(struct run_of *run)
         callers_resume(run->callers);
     else
         callers_pause(run->callers);
+}
+
+/* Where nodes evict, one has no memory left for a moment now and then. */
+static void squeeze(struct run_of *run)
+{
+    if (!run->world->host_options.evicts)
+        return;
+    if (run->squeezed)
+        run->squeezed->budget.limit_bytes = run->squeezed->memory_bytes;
+    run->squeezed = NULL;
+    if (draw(run, 0, SQUEEZED_OF) > 0)
+        return;
+    run->squeezed = &run->world->hosts[draw(run, 0, run->world->host_count - 1)];
+    run->squeezed->budget.limit_bytes =
+        run->squeezed->budget.used_bytes + draw(run, 0, SQUEEZED_BYTES);
 }
 
 static void stop_faults(struct run_of *run)
@@ -260,6 +279,7 @@ static void run_replicas(struct trial *trial, bool recovers)
         world_run_ms(world, STEP_MS);
         join_one(&run);
         lull(&run);
+        squeeze(&run);
         if (passed_ms % OPERATOR_MS == 0 && quiet_is_stuck(world))
             accept_loss(&run);
     }
@@ -268,6 +288,8 @@ static void run_replicas(struct trial *trial, bool recovers)
                    (unsigned long long)run.callers->begun,
                    (unsigned long long)schedule_begun(run.schedule),
                    (unsigned long long)ghost_counts(run.ghost)->views);
+    if (run.squeezed)
+        run.squeezed->budget.limit_bytes = run.squeezed->memory_bytes;
     callers_resume(run.callers);
     stop_faults(&run);
     await_quiet(&run);
