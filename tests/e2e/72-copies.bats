@@ -43,4 +43,4 @@ scene() {
 
 @test "split in two under load: no two answers contradict each other" { scene 0.3 5 partition; }
 
-@test "from one node to five and back to one" { scene 1 5 growth; }
+@test "from one node to five and back to one" { scene 0.125 5 growth; }

@@ -414,8 +414,8 @@ def crash_of_two(s):
 
 
 def growth(s):
-    """From one node to many and back to one, under load, with a crash at each size: what each size promises holds"""
-    largest = s.nodes
+    """From one node to forty and back to one, under load, with a crash at each size: what each size promises holds"""
+    largest = max(4, round(40 * s.scale))
     s.begin(1, seeds=1)
     crash_alone(s)
     s.join(2)

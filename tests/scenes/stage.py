@@ -203,7 +203,9 @@ class Stage:
     def is_replicated(self, members):
         """Whether every slot has all its copies, on so many full members that are up, and nothing moves."""
         status = self.status(check=False)
-        if status is None or status["under_replicated"] or status["unavailable"]:
+        if status is None or "nodes" not in status:
+            return False        # nobody answers yet
+        if status["under_replicated"] or status["unavailable"]:
             return False
         settled = [node for node in status["nodes"]
                    if node["role"] == "full" and node["standing"] == "up" and not node["leaving"]]

@@ -81,6 +81,7 @@ void check_scene_deleted(struct trial *trial);
 void check_scene_counters(struct trial *trial);
 void check_scene_rolling(struct trial *trial);
 void check_scene_growth(struct trial *trial);
+void check_scene_many(struct trial *trial);
 void check_scene_stop(struct trial *trial);
 
 #endif

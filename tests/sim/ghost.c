@@ -4,6 +4,7 @@
 #include "server/core/primary.h"
 #include "server/core/views.h"
 #include "server/store/copy.h"
+#include "tests/sim/sent.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -18,6 +19,12 @@ struct write {
     uint64_t content; /* hash of value, flags and cas unique */
 };
 
+/* What was dropped where nobody needed to be told: a slot led alone keeps no tombstones. */
+struct buried {
+    uint64_t key;
+    uint64_t floor; /* all writes of the key up to this are gone */
+};
+
 /* The run that leads a slot in an epoch. */
 struct reign {
     uint32_t epoch;
@@ -30,6 +37,8 @@ struct slot_ghost {
     uint32_t slot;
     struct write *writes; /* ascending */
     size_t write_count, write_capacity;
+    struct buried buried[KEYS_MAX];
+    uint32_t buried_count;
     uint64_t *flushes; /* versions that some copy had as its last flush */
     size_t flush_count, flush_capacity;
     struct reign *reigns; /* ascending */
@@ -48,6 +57,13 @@ struct copy_ghost {
     uint64_t floor;
     uint64_t digest; /* of its live items */
     uint64_t lineage_digest;
+    bool is_alone; /* the node led the slot, and nobody else stood in its group or came into it */
+};
+
+/* A session to a peer that was past START when last looked at. */
+struct session_ghost {
+    uint64_t sid; /* 0: there was none */
+    uint64_t floor_max;
 };
 
 struct node_ghost {
@@ -56,6 +72,7 @@ struct node_ghost {
         is_unkept; /* its disk was full when it came to that: it votes no more, and may forget it */
     bool is_lost[GHOST_SLOTS_MAX]; /* the run goes on without a quorum, and that was told */
     struct copy_ghost copies[GHOST_SLOTS_MAX];
+    struct session_ghost sessions[GHOST_SLOTS_MAX][RUN_MEMBERS_MAX];
 };
 
 /* A view that some node has had. */
@@ -296,6 +313,36 @@ static bool is_flushed(const struct slot_ghost *slot, uint64_t version, uint64_t
     return false;
 }
 
+static uint64_t buried_floor(const struct slot_ghost *slot, uint64_t key)
+{
+    for (uint32_t i = 0; i < slot->buried_count; i++)
+        if (slot->buried[i].key == key)
+            return slot->buried[i].floor;
+    return 0;
+}
+
+static void bury(struct slot_ghost *slot, uint64_t key, uint64_t floor)
+{
+    uint32_t at = 0;
+    while (at < slot->buried_count && slot->buried[at].key != key)
+        at++;
+    CHECK(at < KEYS_MAX);
+    if (at == slot->buried_count)
+        slot->buried[slot->buried_count++] = (struct buried){.key = key};
+    if (floor > slot->buried[at].floor)
+        slot->buried[at].floor = floor;
+}
+
+/* The keys that a copy led alone has no more. */
+static void note_buried(const struct look *look)
+{
+    for (size_t i = 0; i < look->slot->write_count; i++) {
+        const struct write *write = &look->slot->writes[i];
+        if (write->version <= look->copy->floor && version_of(look, write->key) == 0)
+            bury(look->slot, write->key, look->copy->floor);
+    }
+}
+
 /* 4: of the newest write of each key that the lineage covers, the copy has that or a newer one. */
 static void check_covered(const struct look *look)
 {
@@ -313,7 +360,8 @@ static void check_covered(const struct look *look)
         seen[seen_count++] = write->key;
         bool may_be_gone = write->is_tombstone
                                ? write->version <= copy->floor
-                               : is_flushed(look->slot, write->version, copy->floor);
+                               : is_flushed(look->slot, write->version, copy->floor) ||
+                                     write->version <= buried_floor(look->slot, write->key);
         if (!may_be_gone && version_of(look, write->key) < write->version)
             world_fail(look->ghost->world,
                        "invariant 4: the lineage of slot %" PRIu32 " at n%" PRIu32
@@ -429,6 +477,13 @@ static void check_step(const struct look *look, const struct copy_ghost *before,
                    look->slot->slot, look->node + 1, before->floor, now->floor);
 }
 
+static bool is_led_alone(const struct ghost *ghost, uint32_t node, uint32_t slot)
+{
+    const struct host *host = &ghost->world->hosts[node];
+    const struct run *run = host->node ? primary_run(node_primary(host->node), slot) : NULL;
+    return run && run->state == RUN_ACTIVE && run->member_count == 0;
+}
+
 static void look_at_copy(struct ghost *ghost, uint32_t node, uint32_t index)
 {
     struct slot_ghost *slot = &ghost->slots[index];
@@ -449,7 +504,10 @@ static void look_at_copy(struct ghost *ghost, uint32_t node, uint32_t index)
                              .ver = store_ver(store, slot->slot),
                              .floor = copy->floor,
                              .digest = mix(look.digest, copy->flush),
-                             .lineage_digest = lineage_digest};
+                             .lineage_digest = lineage_digest,
+                             .is_alone = is_led_alone(ghost, node, slot->slot)};
+    if (now.is_alone || before->is_alone)
+        note_buried(&look);
     ghost->counts.floors += now.floor > before->floor;
     ghost->counts.cuts += now.ver < before->ver;
     ghost->counts.syncs += now.act > before->act;
@@ -517,6 +575,58 @@ static void look_at_run(struct ghost *ghost, uint32_t node, uint32_t index)
                    slot->slot, node + 1);
 }
 
+/* 7: the floor is at most common in every session past START, and at most what is acknowledged in
+ * one that is synced; where all is sent (common is 0), it stays where it was. */
+static void look_at_sessions(struct ghost *ghost, uint32_t node, uint32_t index)
+{
+    struct slot_ghost *slot = &ghost->slots[index];
+    const struct host *host = &ghost->world->hosts[node];
+    const struct primary *primary = node_primary(host->node);
+    const struct run *run = primary_run(primary, slot->slot);
+    uint64_t floor = store_copy(host->store, slot->slot)->floor;
+    for (uint32_t k = 0; k < RUN_MEMBERS_MAX; k++) {
+        struct session_ghost *before = &ghost->nodes[node].sessions[index][k];
+        struct sync_session_view session = {0};
+        bool is_open = run && k < run->member_count &&
+                       sync_session(node_sync(host->node), slot->slot,
+                                    primary->allies[run->members[k]].peer, &session);
+        if (!is_open || !session.is_past_start) {
+            *before = (struct session_ghost){0};
+            continue;
+        }
+        if (before->sid != session.sid)
+            *before = (struct session_ghost){
+                .sid = session.sid, .floor_max = session.common > 0 ? session.common : floor};
+        if (session.state == SYNC_SYNCED && session.acked > before->floor_max)
+            before->floor_max = session.acked;
+        ghost->counts.sessions++;
+        if (floor > before->floor_max)
+            world_fail(ghost->world,
+                       "invariant 7: the floor of slot %" PRIu32 " at n%" PRIu32 ", %" PRIx64
+                       ", has passed %" PRIx64 ", all that a session is known to have",
+                       slot->slot, node + 1, floor, before->floor_max);
+    }
+}
+
+/* 1: nothing of an epoch below the view that the sender had before this turn. */
+static void look_at_frames(void *arg, struct host *host, struct span frames)
+{
+    struct ghost *ghost = arg;
+    const struct node_ghost *node = &ghost->nodes[host->number];
+    struct sent sent;
+    while (frames.len > 0) {
+        if (!sent_take(&frames, &sent)) {
+            world_fail(ghost->world, "n%" PRIu32 " sends what is no message", host->number + 1);
+            return;
+        }
+        ghost->counts.messages += sent.epoch > 0;
+        if (sent.epoch > 0 && sent.epoch < node->epoch && !node->is_unkept)
+            world_fail(ghost->world,
+                       "invariant 1: n%" PRIu32 " of view %" PRIu32 " sends %s of epoch %" PRIu32,
+                       host->number + 1, node->epoch, sent.kind, sent.epoch);
+    }
+}
+
 /* 1: one view per number; a member's never falls. */
 static void look_at_view(struct ghost *ghost, uint32_t node)
 {
@@ -567,6 +677,7 @@ static void look_at_host(void *arg, struct host *host)
         look_at_loss(ghost, host->number, i);
         look_at_copy(ghost, host->number, i);
         look_at_run(ghost, host->number, i);
+        look_at_sessions(ghost, host->number, i);
         if (ghost->world->has_failed) {
             say_slot(ghost, &ghost->slots[i]);
             return;
@@ -600,6 +711,7 @@ struct ghost *ghost_open(struct world *world, const uint32_t *slots, uint32_t co
     for (uint32_t i = 0; i < count; i++)
         ghost->slots[i].slot = slots[i];
     world->after_turn = look_at_host;
+    world->frames_sent = look_at_frames;
     world->data_lost = forget_copies;
     world->state_lost = forget_view;
     world->watcher = ghost;
@@ -609,6 +721,7 @@ struct ghost *ghost_open(struct world *world, const uint32_t *slots, uint32_t co
 void ghost_close(struct ghost *ghost)
 {
     ghost->world->after_turn = NULL;
+    ghost->world->frames_sent = NULL;
     ghost->world->data_lost = NULL;
     ghost->world->state_lost = NULL;
     for (uint32_t i = 0; i < ghost->slot_count; i++) {

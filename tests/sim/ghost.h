@@ -1,7 +1,7 @@
 /* The ghost: what nobody in the cluster knows, all nodes seen at once. It watches a few slots after
  * every turn of every node, and asserts replication.md's invariants over all nodes (numbers as
  * there):
- *  1. One view per number; a member's never falls.
+ *  1. One view per number; a member's never falls; it sends nothing of a lower epoch.
  *  2. One run of one member leads a slot in an epoch. A version names one write for ever.
  *  3. ver is the end of the lineage; lineages that share an epoch agree below it, save what is
  *     forgotten.
@@ -9,7 +9,8 @@
  *     act k has all that was told in epochs below k; clean copies of equal (act, ver) hold the
  * same.
  *  6. A slot that becomes active has all that was told in lower epochs.
- *  7. What a floor has dropped, every copy of the highest active epoch has.
+ *  7. What a floor has dropped, every copy of the highest active epoch has, and every session past
+ *     START does not need.
  * (5 is CHECKed by the store, 8 is the history's, 9 is looked at when all is quiet: quiet.h.)
  *
  * It keeps every write ever seen in a store, by version, and what callers were told. */
@@ -32,6 +33,8 @@ struct ghost_counts {
     uint64_t floors;      /* times a floor rose */
     uint64_t cuts;        /* times a lineage became shorter */
     uint64_t syncs;       /* times a copy came to a higher act */
+    uint64_t sessions;    /* past START, whose floors were looked at */
+    uint64_t messages;    /* with an epoch, that were sent */
     uint64_t losses;      /* slots gone on with without their quorum */
 };
 

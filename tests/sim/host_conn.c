@@ -478,18 +478,28 @@ void host_conn_read(struct host_conn *conn)
 
 static void send_all(struct host_conn *conn)
 {
+    struct world *world = conn->host->world;
     struct reply *out = &conn->session.out;
+    struct buf frames = {0};
+    bool has_waited = conn->is_dialled && conn->batches < 2;
+    bool is_watched = conn->role == CONN_PEER && world->frames_sent && !has_waited;
+    conn->batches += reply_len(out) > 0;
     while (reply_len(out) > 0) {
         struct iovec pieces[PIECES_MAX];
         int count = reply_gather(out, pieces, PIECES_MAX);
         size_t len = 0;
         for (int i = 0; i < count; i++) {
             sock_send(conn->sock, pieces[i].iov_base, pieces[i].iov_len);
+            if (is_watched)
+                buf_append(&frames, pieces[i].iov_base, pieces[i].iov_len);
             len += pieces[i].iov_len;
         }
         node_stats(conn->host->node)->bytes_written += len;
         reply_consume(out, len);
     }
+    if (buf_len(&frames) > 0)
+        world->frames_sent(world->watcher, conn->host, buf_span(&frames));
+    buf_close(&frames);
 }
 
 void host_conn_settle(struct host_conn *conn)

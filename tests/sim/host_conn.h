@@ -16,6 +16,8 @@ struct host_conn {
     bool is_dialled;
     bool is_connected; /* dialled, and the node knows that it is there */
     bool is_paused;    /* input waits until answers have been taken */
+    uint32_t batches;  /* dialled: times that something was sent; HELLO first, then what has waited
+                        * for WELCOME */
     bool has_more;     /* it was paused: what lies in in is to be parsed */
     struct request_parser parser;
     struct buf in;
