@@ -309,6 +309,13 @@ static void answer_again(const struct request *request, const struct store_id *e
         reply_append(out, SPAN_LITERAL("CLIENT_ERROR request id used for another command\r\n"));
 }
 
+/* Whether a command found no memory: then nothing is kept, and its repetition is a first. */
+static bool is_full(struct reply *answer)
+{
+    reply_own(answer);
+    return span_equal(buf_span(&answer->bytes), outcome_error(OUTCOME_FULL));
+}
+
 /* Executes a command that carries an id for the first time: "A command with an id whose answer is a
  * refusal is a write that changes nothing: version, stream, W." Returns its version, 0 if there was
  * no memory. */
@@ -326,6 +333,8 @@ static uint64_t run_with_id(struct serve *serve, const struct request *request,
     tell_evicted(serve, told);
     uint64_t version = store_ver(store, told->slot);
     bool has_written = version != told->version;
+    if (!has_written && is_full(out))
+        return 0;
     if (!has_written) {
         tell_expired(serve, key, told);
         version = store_write_nothing(store, told->slot);

@@ -80,6 +80,28 @@ static void a_flush_whose_id_finds_no_memory_is_not_done(void **state)
     cluster_close(cluster);
 }
 
+static void what_found_no_memory_is_a_first_when_it_is_repeated(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(1);
+    struct end *client = client_open(cluster, 0);
+    struct budget *budget = &cluster->places[0].budget;
+    struct buf set = {0};
+    buf_printf(&set, "once s-2 set k 0 0 200000\r\n%0200000d\r\n", 7);
+    buf_append(&set, "", 1);
+    client_say(cluster, client, "once s-1 set other 0 0 1\r\nx\r\n"); /* ids have room */
+    client_hears(client, "STORED\r\n");
+    uint64_t limit_bytes = budget->limit_bytes;
+    budget->limit_bytes = budget->used_bytes;
+    client_say(cluster, client, set.data);
+    client_hears(client, "SERVER_ERROR out of memory storing object\r\n");
+    budget->limit_bytes = limit_bytes;
+    client_say(cluster, client, set.data);
+    client_hears(client, "STORED\r\n");
+    buf_close(&set);
+    cluster_close(cluster);
+}
+
 static bool is_tombstone(struct place *place, const char *name)
 {
     struct digest digest;
@@ -227,6 +249,7 @@ int main(void)
         cmocka_unit_test(a_read_that_a_view_overtakes_may_be_repeated),
         cmocka_unit_test(a_read_asks_one_backup_and_the_other_if_that_is_silent),
         cmocka_unit_test(a_flush_whose_id_finds_no_memory_is_not_done),
+        cmocka_unit_test(what_found_no_memory_is_a_first_when_it_is_repeated),
         cmocka_unit_test(a_write_over_what_was_evicted_is_still_a_write),
         cmocka_unit_test(what_was_evicted_is_told_before_what_is_written_then),
         cmocka_unit_test(what_was_evicted_before_a_view_is_not_told_in_it),
