@@ -271,6 +271,11 @@ size_t node_forward_count(const struct node *node)
     return node->coord.count;
 }
 
+bool node_has_others(const struct node *node)
+{
+    return node->route.view.member_count > 1;
+}
+
 uint64_t node_boot(const struct node *node)
 {
     return node->links.identity.boot;

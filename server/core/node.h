@@ -106,6 +106,8 @@ void node_leave(struct node *node);
 bool node_has_link(const struct node *node, struct conn_id conn);
 /* Requests forwarded and not answered yet. */
 size_t node_forward_count(const struct node *node);
+/* Whether the cluster has other nodes. */
+bool node_has_others(const struct node *node);
 struct stats *node_stats(struct node *node);
 /* The boot it goes by: a later one than it was started with, if the others held it for gone. */
 uint64_t node_boot(const struct node *node);

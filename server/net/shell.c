@@ -7,6 +7,7 @@
 #include "server/net/listener.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -352,6 +353,15 @@ static bool has_stopped(const struct shell *shell)
            (shell->turn.accepted_count == 0 || shell->turn.now.mono_ms >= shell->step_by_ms);
 }
 
+/* Where several nodes share a processor, each lets the others go first between its turns: they are
+ * those whose answers it waits for, and more is there by its next turn, which costs less a request
+ * then. */
+static void let_others_go_first(const struct shell *shell)
+{
+    if (!shell->is_due && node_has_others(shell->turn.node))
+        sched_yield();
+}
+
 /* --- the whole -------------------------------------------------------------------------------- */
 
 void shell_init(struct shell *shell, const struct shell_options *options, struct budget *budget,
@@ -420,6 +430,7 @@ void shell_run(struct shell *shell, struct node *node)
         conns_resume(&shell->turn);
         if (shell->is_due)
             turn_begin(&shell->turn); /* the time goes on, whether or not anything comes */
+        let_others_go_first(shell);
         event_base_loop(shell->turn.base,
                         EVLOOP_ONCE | (shell->turn.is_begun ? EVLOOP_NONBLOCK : 0));
     }
