@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of a key's own request, beside its word and key: spaces, an expiry, the line's end. */
+#define TEXT_MORE_BYTES_MAX 32u
+
 #define FAILURE_BYTES_MAX (ADDRESS_TEXT_BYTES_MAX + 160)
 
 void coord_init(struct coord *coord, struct links *links, const struct route *route,
@@ -298,15 +301,15 @@ struct span coord_text(struct coord *coord, const struct request *request)
         return request->line;
     struct reply *text = &coord->text;
     reply_consume(text, reply_len(text));
-    reply_append(text, span_of_string(command_word(request->command)));
-    reply_append(text, SPAN_LITERAL(" "));
-    if (request->command == CMD_GAT || request->command == CMD_GATS) {
-        char exptime[32];
-        int len = snprintf(exptime, sizeof(exptime), "%lld ", (long long)request->exptime);
-        reply_append(text, span_of(exptime, (size_t)len));
-    }
-    reply_append(text, request->key);
-    reply_append(text, SPAN_LITERAL("\r\n"));
+    struct span word = span_of_string(command_word(request->command));
+    char *start = reply_room(text, word.len + request->key.len + TEXT_MORE_BYTES_MAX);
+    char *at = mempcpy(start, word.data, word.len);
+    *at++ = ' ';
+    if (request->command == CMD_GAT || request->command == CMD_GATS)
+        at += snprintf(at, TEXT_MORE_BYTES_MAX - 2, "%lld ", (long long)request->exptime);
+    at = mempcpy(at, request->key.data, request->key.len);
+    at = mempcpy(at, "\r\n", 2);
+    reply_advance(text, (size_t)(at - start));
     return buf_span(&text->bytes);
 }
 

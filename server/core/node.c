@@ -144,12 +144,12 @@ void node_finish(struct node *node, struct moment now)
     node_flush(node);
     look_at_fence(node);
     for (uint32_t round = 0; round < FINISH_ROUNDS; round++) {
-        bool is_more = node_tell_sync(node);
+        node_tell_sync(node);
         node_run_own(node);
         primary_flush(&node->primary, node->now);
         serve_mark(&node->serve, node->now);
         sync_flush(node->sync, node->now);
-        if (!is_more && round > 0)
+        if (LIKELY(!sync_has_event(node->sync) && !primary_has_ready(&node->primary)))
             break;
     }
     node_answer_over(node);

@@ -165,6 +165,12 @@ static void keep(struct node *node, const struct op *op)
     coord_forward(&node->coord, &op->asker, &op->request, &op->digest, op->deadline_ms, node->now);
 }
 
+/* Whether it writes and evicts nothing, whatever it meets; the most frequent of those. */
+static bool is_plain_read(const struct request *request)
+{
+    return request->command == CMD_GET || request->command == CMD_GETS;
+}
+
 /* A client's request on a key that this node leads. */
 static void run_led(struct node *node, struct op *op)
 {
@@ -176,7 +182,8 @@ static void run_led(struct node *node, struct op *op)
     switch (serve_how(&node->serve, &op->request, slot, node->now)) {
     case SERVE_ALONE:
         run_local(node, op);
-        serve_told_alone(&node->serve, slot);
+        if (!is_plain_read(&op->request))
+            serve_told_alone(&node->serve, slot);
         return;
     case SERVE_PENDING:
         node_serve(node, op);

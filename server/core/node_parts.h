@@ -118,8 +118,7 @@ void node_serve(struct node *node, struct op *op);
 /* Carries out another node's flush_all here. */
 void node_serve_flush(struct node *node, const struct op *op);
 /* What sync and primary have to tell: to primary, serve and coord. */
-/* Returns whether there was anything. */
-bool node_tell_sync(struct node *node);
+void node_tell_sync(struct node *node);
 /* Answers what can be answered now. */
 void node_answer_over(struct node *node);
 

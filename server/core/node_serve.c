@@ -223,20 +223,16 @@ void node_answer_over(struct node *node)
 
 /* ---- events ---- */
 
-bool node_tell_sync(struct node *node)
+void node_tell_sync(struct node *node)
 {
     struct sync_event event;
-    bool is_any = false;
     while (sync_take_event(node->sync, &event)) {
-        is_any = true;
         primary_sync(&node->primary, &event, node->now);
         serve_sync(&node->serve, &event);
     }
     uint32_t slot;
     while (primary_take_ready(&node->primary, &slot)) {
-        is_any = true;
         serve_ready(&node->serve, slot, node->now);
         coord_ready(&node->coord, slot, node->now);
     }
-    return is_any;
 }

@@ -170,6 +170,11 @@ uint64_t primary_deadline(const struct primary *primary);
 
 /* Takes a slot that has become able to serve. Returns false: there is none. */
 bool primary_take_ready(struct primary *primary, uint32_t *slot);
+/* Whether there is one. */
+static inline bool primary_has_ready(const struct primary *primary)
+{
+    return primary->ready_taken < primary->ready_count;
+}
 
 static inline enum serving primary_serving(const struct primary *primary, uint32_t slot)
 {

@@ -49,16 +49,14 @@ void primary_look_at_floors(struct primary *primary)
 /* ---- leftovers ---- */
 
 /* Whether this node holds something of a slot that is not, and will not be, its own. */
-static bool is_leftover(const struct primary *primary, uint32_t slot)
+static bool is_leftover(const struct primary *primary, const struct ring *next, uint32_t slot)
 {
-    const struct copy *copy = store_copy(primary->setup.store, slot);
-    const struct ring *next = views_next_ring(primary->setup.views);
-    if (copy->act == 0 && store_ver(primary->setup.store, slot) == 0 && copy->is_clean)
+    bool is_member = primary->self != RING_NOBODY;
+    if (is_member && (ring_has(primary->ring, slot, primary->self) ||
+                      (next && ring_has(next, slot, primary->self))))
         return false;
-    if (primary->self == RING_NOBODY)
-        return true;
-    return !ring_has(primary->ring, slot, primary->self) &&
-           !(next && ring_has(next, slot, primary->self));
+    const struct copy *copy = store_copy(primary->setup.store, slot);
+    return copy->act > 0 || store_ver(primary->setup.store, slot) > 0 || !copy->is_clean;
 }
 
 static void send_holding(struct primary *primary, uint32_t member, struct buf *body,
@@ -82,8 +80,9 @@ void primary_ask_holding(struct primary *primary, struct moment now)
 {
     struct buf body = {0};
     uint32_t count = 0;
+    const struct ring *next = views_next_ring(primary->setup.views);
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
-        primary->scratch[slot] = is_leftover(primary, slot);
+        primary->scratch[slot] = is_leftover(primary, next, slot);
         count += primary->scratch[slot];
     }
     primary->leftover_count = count;
@@ -130,11 +129,12 @@ enum err primary_take_holding(struct primary *primary, struct span list, struct 
 enum err primary_take_active(struct primary *primary, struct span list)
 {
     struct store *store = primary->setup.store;
+    const struct ring *next = views_next_ring(primary->setup.views);
     struct record record;
     while (record_take(&list, RECORD_RANGE, &record)) {
         uint32_t last = record.RANGE.last;
         for (uint32_t slot = record.RANGE.first; last < SLOT_COUNT && slot <= last; slot++)
-            if (is_leftover(primary, slot) && store_copy(store, slot)->act < primary->epoch &&
+            if (is_leftover(primary, next, slot) && store_copy(store, slot)->act < primary->epoch &&
                 !sync_is_received(primary->setup.sync, slot))
                 copy_empty(store, slot);
     }

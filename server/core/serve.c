@@ -239,7 +239,7 @@ static void tell_key(struct serve *serve, uint32_t slot, uint64_t version,
 /* "Expiry and eviction are deletes that the primary makes": with the slot's next version each, so
  * they are told before anything else is written. What a backup's work here has evicted is told at
  * the end of the turn at the latest. */
-static void tell_evicted(struct serve *serve, struct told *told)
+static void tell_all_evicted(struct serve *serve, struct told *told)
 {
     struct store *store = serve->setup.store;
     struct store_key borrowed;
@@ -257,6 +257,12 @@ static void tell_evicted(struct serve *serve, struct told *told)
         if (told && told->slot == slot)
             told->version = item.version;
     }
+}
+
+static void tell_evicted(struct serve *serve, struct told *told)
+{
+    if (UNLIKELY(store_has_evicted(serve->setup.store)))
+        tell_all_evicted(serve, told);
 }
 
 void serve_told_alone(struct serve *serve, uint32_t slot)

@@ -254,6 +254,8 @@ struct sync_event {
 /* Takes the oldest event not taken yet. Returns whether there was one. Take them all before
  * sync_flush, and after each call of sync_message, sync_lost, sync_tick and sync_flush. */
 bool sync_take_event(struct sync *sync, struct sync_event *event);
+/* Whether there is one. */
+bool sync_has_event(const struct sync *sync);
 
 /* --- what the node tells ---------------------------------------------------------------------- */
 

@@ -19,9 +19,14 @@ void sync_event_add(struct sync *sync, const struct sync_event *event)
     sync->events[sync->event_count++] = *event;
 }
 
+bool sync_has_event(const struct sync *sync)
+{
+    return sync->event_taken < sync->event_count;
+}
+
 bool sync_take_event(struct sync *sync, struct sync_event *event)
 {
-    if (LIKELY(sync->event_taken == sync->event_count))
+    if (LIKELY(!sync_has_event(sync)))
         return false;
     *event = sync->events[sync->event_taken++];
     if (sync->event_taken == sync->event_count)

@@ -207,6 +207,8 @@ bool store_take_expired(struct store *store, struct store_key *key);
  * tombstone in its place now, or what was put since. Drained by the leader after each write.
  * key  out: as above. */
 bool store_take_evicted(struct store *store, struct store_key *key);
+/* Whether there may be one to take; cheap. */
+bool store_has_evicted(const struct store *store);
 
 /* A backup's writes. The slot is not led. What is there is replaced, whatever its version.
  *

@@ -496,6 +496,11 @@ bool store_take_expired(struct store *store, struct store_key *key)
     return take_led(store, &store->expired, key);
 }
 
+bool store_has_evicted(const struct store *store)
+{
+    return keys_bytes(&store->evicted) > 0;
+}
+
 bool store_take_evicted(struct store *store, struct store_key *key)
 {
     return take_led(store, &store->evicted, key);
