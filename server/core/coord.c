@@ -522,10 +522,22 @@ static void note_direct(struct coord *coord, const struct forward *forward)
     asker_answer_aside(coord->env, &forward->asker, &nothing);
 }
 
+/* A reason may be an answer line: of that the words alone. */
+static struct span bare_reason(struct span text)
+{
+    const struct span error = SPAN_LITERAL("SERVER_ERROR "), end = SPAN_LITERAL("\r\n");
+    if (text.len > end.len && memcmp(text.data + text.len - end.len, end.data, end.len) == 0)
+        text.len -= end.len;
+    if (text.len > error.len && memcmp(text.data, error.data, error.len) == 0)
+        text = span_of(text.data + error.len, text.len - error.len);
+    return text;
+}
+
 /* The coordinator will not do it, whatever is tried. */
 static void relay_refusal(struct coord *coord, const struct forward *forward, struct span body)
 {
     char reason[128], text[FAILURE_BYTES_MAX + 128];
+    body = bare_reason(body);
     int len = snprintf(text, sizeof(text), "SERVER_ERROR not done: %s says %s\r\n",
                        links_name(coord->links, forward->peer),
                        log_words(body.data, body.len, reason, sizeof(reason)));

@@ -292,7 +292,11 @@ static void run_forwarded(struct node *node, struct op *op)
     case SERVE_NO_MEMORY:
         node->stats.store_no_memory++;
         reply_append(&node->answer, outcome_error(OUTCOME_FULL));
-        node_answer_forward(node, op->asker.conn, op->number, ANSWER_STATUS_DONE, &node->answer);
+        node_answer_forward(node, op->asker.conn, op->number,
+                            node_touch_has_failed(op->request.command, outcome_error(OUTCOME_FULL))
+                                ? ANSWER_STATUS_REFUSED
+                                : ANSWER_STATUS_DONE,
+                            &node->answer);
         return;
     case SERVE_BUSY:
         refuse(node, op, ANSWER_STATUS_REFUSED, "it is busy");

@@ -102,6 +102,30 @@ static void what_found_no_memory_is_a_first_when_it_is_repeated(void **state)
     cluster_close(cluster);
 }
 
+/* gats ends with a line of its own: after a refusal that must not come. */
+static void a_forwarded_gat_that_is_refused_for_memory_has_one_answer(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(3);
+    struct end *first = client_open(cluster, 0), *second = client_open(cluster, 1);
+    struct buf set = {0};
+    char key[32], text[64];
+    key_led_by(cluster, 0, key);
+    buf_printf(&set, "set %s 0 0 200000\r\n%0200000d\r\n", key, 7);
+    buf_append(&set, "", 1);
+    for (int i = 1; i <= 2; i++)
+        cluster->places[i].budget.limit_bytes = cluster->places[i].budget.used_bytes;
+    client_say(cluster, first, set.data); /* the copies find no memory */
+    cluster_pass_ms(cluster, CLUSTER_TIMEOUT_MS);
+    client_hears(first, "SERVER_ERROR outcome unknown: too few copies confirmed it\r\n");
+    snprintf(text, sizeof(text), "gats 0 %s\r\nmn\r\n", key);
+    client_say(cluster, second, text);
+    client_hears(second, "SERVER_ERROR not done: 10.0.0.1:11211 says out of memory storing "
+                         "object\r\nMN\r\n");
+    buf_close(&set);
+    cluster_close(cluster);
+}
+
 static bool is_tombstone(struct place *place, const char *name)
 {
     struct digest digest;
@@ -250,6 +274,7 @@ int main(void)
         cmocka_unit_test(a_read_asks_one_backup_and_the_other_if_that_is_silent),
         cmocka_unit_test(a_flush_whose_id_finds_no_memory_is_not_done),
         cmocka_unit_test(what_found_no_memory_is_a_first_when_it_is_repeated),
+        cmocka_unit_test(a_forwarded_gat_that_is_refused_for_memory_has_one_answer),
         cmocka_unit_test(a_write_over_what_was_evicted_is_still_a_write),
         cmocka_unit_test(what_was_evicted_is_told_before_what_is_written_then),
         cmocka_unit_test(what_was_evicted_before_a_view_is_not_told_in_it),
