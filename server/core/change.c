@@ -32,7 +32,7 @@ bool wish_parse(struct span word, enum wish_kind *kind)
 
 /* --- counting --------------------------------------------------------------------------------- */
 
-static bool is_live(const struct member *member)
+bool change_is_live(const struct member *member)
 {
     return member_is_full(member) && member_is_up(member) && !member->is_leaving;
 }
@@ -41,7 +41,7 @@ uint32_t change_live_count(const struct view *view)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < view->member_count; i++)
-        count += is_live(&view->members[i]);
+        count += change_is_live(&view->members[i]);
     return count;
 }
 
@@ -227,7 +227,7 @@ static void leave(struct view *out, struct wish *wish)
         view_take_out(out, (uint32_t)(member - out->members));
         return;
     }
-    if (change_live_count(out) <= is_live(member)) {
+    if (change_live_count(out) <= change_is_live(member)) {
         wish->refusal = "no other member is up that could take what it holds";
         return;
     }

@@ -65,7 +65,8 @@ bool change_make(struct change *change, struct view *out);
 
 /* Whether every slot of ring has a majority of its group up in view. */
 bool change_has_quorums(const struct view *view, const struct ring *ring);
-/* Full members that are up and do not leave. */
+/* Full members that are up and do not leave: whether one is such, and how many there are. */
+bool change_is_live(const struct member *member);
 uint32_t change_live_count(const struct view *view);
 /* Says in words what differs between two views that follow each other, for the log: "a:1 down, b:1
  * joins"; as much as fits. */

@@ -183,13 +183,12 @@ void node_run_command(struct node *node, const struct op *op)
         run_admin(node, op, out);
         break;
     case CMD_LEAVE:
-        node->is_leaving = true;
-        operator_take(&node->operators, &op->asker, request, node->now);
+        node->is_leaving |= operator_take(&node->operators, &op->asker, request, node->now);
         return;
     case CMD_FORGET:
     case CMD_ACCEPT_LOSS:
     case CMD_FORM:
-        operator_take(&node->operators, &op->asker, request, node->now);
+        (void)operator_take(&node->operators, &op->asker, request, node->now);
         return;
     case CMD_FLUSH_ALL:
         node_run_flush(node, &op->asker, request, NULL);

@@ -71,8 +71,6 @@ void node_tell_news(struct node *node)
 
 void node_leave(struct node *node)
 {
-    if (node->is_leaving)
-        return;
     node->is_leaving = true;
     views_go(node->views, node->now);
     node_tell_news(node);

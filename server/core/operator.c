@@ -9,13 +9,13 @@ void operator_init(struct operator_waits *operators, struct views *views, const 
     *operators = (struct operator_waits){.views = views, .env = env};
 }
 
-void operator_take(struct operator_waits *operators, const struct asker *asker,
+bool operator_take(struct operator_waits *operators, const struct asker *asker,
                    const struct request *request, struct moment now)
 {
     if (operators->count == OPERATOR_WAITS_MAX) {
         asker_answer(operators->env, asker,
                      SPAN_LITERAL("SERVER_ERROR busy, retry in 1000 ms\r\n"));
-        return;
+        return false;
     }
     struct operator_wait *wait = &operators->waits[operators->count++];
     *wait = (struct operator_wait){.asker = *asker, .deadline_ms = now.mono_ms + OPERATOR_WAIT_MS};
@@ -37,6 +37,7 @@ void operator_take(struct operator_waits *operators, const struct asker *asker,
         break;
     }
     operators->look_ms = now.mono_ms;
+    return true;
 }
 
 /* Whether a view says that this node goes out, or is out. */

@@ -28,9 +28,10 @@ struct operator_waits {
 
 void operator_init(struct operator_waits *operators, struct views *views, const struct env *env);
 /* Takes a client's request (CMD_FORGET, CMD_ACCEPT_LOSS, CMD_FORM, CMD_LEAVE): it is answered by
- * operator_tick later, or at once if there are too many. A leave, which the caller sees through, is
- * OK when a view says that this node is leaving. */
-void operator_take(struct operator_waits *operators, const struct asker *asker,
+ * operator_tick later. A leave, which the caller sees through, is OK when a view says that this
+ * node is leaving. Returns false if there are too many: it was answered so, and nothing is begun.
+ */
+bool operator_take(struct operator_waits *operators, const struct asker *asker,
                    const struct request *request, struct moment now);
 /* Answers what has an answer. */
 void operator_tick(struct operator_waits *operators, struct moment now);

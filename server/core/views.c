@@ -28,8 +28,6 @@ struct views *views_open(const struct views_setup *setup)
     views->is_look_due = true;
     for (uint32_t i = 0; i < MISMATCH_MAX; i++)
         views->mismatches[i] = PEER_NONE;
-    views->held = calloc(HELD_MAX, sizeof(*views->held));
-    CHECK(views->held != NULL);
     prng_init(&views->prng, setup->seed);
     keep_init(views, setup->state);
     return views;
@@ -87,7 +85,7 @@ static void take_alive(struct views *views, uint32_t peer, const struct message_
 {
     loss_alive(views, peer, answer, now);
     ask_heard(views, peer, answer->epoch);
-    birth_answered(views, peer);
+    birth_alive(views, peer, now);
 }
 
 enum err views_message(struct views *views, uint32_t peer, const struct message *message,

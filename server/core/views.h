@@ -145,12 +145,10 @@ enum views_outcome {
     VIEWS_REFUSED /* why says it */
 };
 
-/* This node is to go: leave hands its slots over first, stop keeps place and seat. Which of both is
- * right for SIGTERM: views_goes. A second call changes nothing; nobody is told of the first any
- * more if the kind is another. */
+/* This node is to leave: it hands its slots over first. Nothing new where it goes already. */
 void views_leave(struct views *views, struct moment now);
-void views_stop(struct views *views, struct moment now);
-/* SIGTERM: leaves if so many full members remain as a slot has copies, else stops. */
+/* SIGTERM: leaves if so many full members remain as a slot has copies, else stops: it keeps place
+ * and seat. It stops too if the leave is refused, whoever had begun it. */
 void views_go(struct views *views, struct moment now);
 /* How that stands. DONE: this process may end (and say LEAVE). why: out on REFUSED: a leave that is
  * refused is over; the node goes on. */

@@ -80,8 +80,7 @@ void ask_end(struct ask *ask, enum views_outcome outcome, const char *why)
     snprintf(ask->why, sizeof(ask->why), "%s", why);
 }
 
-/* A place for a new ask: a free one, else that of the oldest. */
-static struct ask *new_ask(struct views *views, enum wish_kind kind, struct moment now)
+struct ask *ask_new(struct views *views, enum wish_kind kind, struct moment now)
 {
     struct ask *place = &views->asks[0];
     for (uint32_t i = 1; i < ASKS_MAX && place->number != 0; i++)
@@ -120,7 +119,7 @@ static bool is_fulfilled(const struct views *views, const struct ask *ask)
     case WISH_FORGET:
         return is_forgotten(view, ask->member.name) && view->epoch > ask->epoch;
     case WISH_NEXT:
-        return view->epoch > ask->epoch;
+        return !ask->is_form && view->epoch > ask->epoch;
     case WISH_JOIN:
     case WISH_KIND_COUNT:
         break;
@@ -128,12 +127,9 @@ static bool is_fulfilled(const struct views *views, const struct ask *ask)
     return false;
 }
 
-/* An ask that nobody answers ends so. */
-#define ASK_END_MS 10000u
-
 static void tick_ask(struct views *views, struct ask *ask, struct moment now)
 {
-    if (ask->number == 0 || ask->outcome != VIEWS_UNDER_WAY || ask->number == views->form_number)
+    if (ask->number == 0 || ask->outcome != VIEWS_UNDER_WAY)
         return;
     if (is_fulfilled(views, ask)) {
         ask_end(ask, VIEWS_DONE, "it is so in the current view");
@@ -141,7 +137,9 @@ static void tick_ask(struct views *views, struct ask *ask, struct moment now)
     }
     bool is_own = ask->kind == WISH_LEAVE || ask->kind == WISH_STOP;
     if (!is_own && now.mono_ms >= ask->since_ms + ASK_END_MS) {
-        ask_end(ask, VIEWS_REFUSED, "no majority of those who vote has agreed in time");
+        ask_end(ask, VIEWS_REFUSED,
+                ask->is_form ? "those that answer have not agreed in time"
+                             : "no majority of those who vote has agreed in time");
         return;
     }
     if (now.mono_ms < ask->next_ms)
@@ -203,7 +201,7 @@ enum views_outcome views_asked(struct views *views, uint64_t number, char why[VI
 
 void views_forget(struct views *views, struct span name, uint64_t *number, struct moment now)
 {
-    struct ask *ask = new_ask(views, WISH_FORGET, now);
+    struct ask *ask = ask_new(views, WISH_FORGET, now);
     const struct view *view = keep_current(views);
     *number = ask->number;
     if (name.len >= sizeof(ask->member.name)) {
@@ -235,54 +233,78 @@ static bool is_alive(const struct views *views, const struct member *member)
     return account && account->state == MEMBER_ALIVE && account->generation == member->generation;
 }
 
-/* Appends the members of all views that are kept that are given up; counts them. Returns the name
- * of one that is alive, or NULL. */
-static const char *given_up(const struct views *views, struct span names, struct buf *out,
-                            uint32_t *count)
+/* Whether the next one of the views that are kept has the member too. */
+static bool is_in_next(const struct state *state, uint32_t view, const struct member *member)
+{
+    return view + 1 < state->view_count &&
+           view_find(&state->views[view + 1], span_of_string(member->name), member->generation) !=
+               VIEW_NOBODY;
+}
+
+/* Appends a line for each member of the views that are kept that is given up. Returns the name of
+ * one that is alive, or NULL. */
+static const char *given_up(const struct views *views, struct span names, struct buf *out)
 {
     const struct state *state = &views->state;
-    *count = 0;
     for (uint32_t v = 0; v < state->view_count; v++)
         for (uint32_t i = 0; i < state->views[v].member_count; i++) {
             const struct member *member = &state->views[v].members[i];
-            if (names.len > 0 ? !is_named(names, member->name) : is_alive(views, member))
+            if (is_in_next(state, v, member) ||
+                (names.len > 0 ? !is_named(names, member->name) : is_alive(views, member)))
                 continue;
             if (is_alive(views, member))
                 return member->name;
             buf_printf(out, "%s %016" PRIx64 "\n", member->name, member->generation);
-            (*count)++;
         }
     return NULL;
 }
 
+/* Takes as many whole lines off the front of text as fit one frame. */
+static struct span take_frame(struct span *text)
+{
+    size_t len = text->len < FRAME_BODY_BYTES_MAX ? text->len : FRAME_BODY_BYTES_MAX;
+    while (text->data[len - 1] != '\n')
+        len--;
+    struct span lines = span_of(text->data, len);
+    *text = span_of(text->data + len, text->len - len);
+    return lines;
+}
+
+/* Tells all members, and this node itself, who is given up. */
+static void give_up(struct views *views, uint64_t number, struct span lines, struct moment now)
+{
+    const struct view *view = keep_current(views);
+    while (lines.len > 0) {
+        struct message message = {.kind = MESSAGE_ACCEPTLOSS,
+                                  .ACCEPTLOSS = {.epoch = view->epoch, .number = number},
+                                  .body = take_frame(&lines)};
+        for (uint32_t i = 0; i < view->member_count; i++) {
+            struct reply *out =
+                views->peers[i] == PEER_SELF ? NULL : tell_out(views, views->peers[i], now);
+            if (out)
+                message_append(out, &message);
+        }
+        CHECK(loss_accepted(views, &message, now) == ERR_OK);
+    }
+}
+
 void views_accept_loss(struct views *views, struct span names, uint64_t *number, struct moment now)
 {
-    struct ask *ask = new_ask(views, WISH_NEXT, now);
+    struct ask *ask = ask_new(views, WISH_NEXT, now);
     const struct view *view = keep_current(views);
     struct buf text = {0};
-    uint32_t count = 0;
     *number = ask->number;
-    const char *alive = view ? given_up(views, names, &text, &count) : NULL;
+    const char *alive = view ? given_up(views, names, &text) : NULL;
     if (!view) {
         ask_end(ask, VIEWS_REFUSED, "this node has no view yet");
     } else if (alive) {
         char why[VIEWS_WHY_BYTES_MAX];
         snprintf(why, sizeof(why), "%.200s is alive: it must be off to be given up", alive);
         ask_end(ask, VIEWS_REFUSED, why);
-    } else if (count == 0) {
+    } else if (buf_len(&text) == 0) {
         ask_end(ask, VIEWS_REFUSED, "no such member is down");
     } else {
-        struct message message = {.kind = MESSAGE_ACCEPTLOSS,
-                                  .ACCEPTLOSS = {.epoch = view->epoch, .number = ask->number},
-                                  .body = buf_span(&text)};
-        for (uint32_t i = 0; i < view->member_count; i++) {
-            struct reply *out = views->peers[i] == PEER_SELF || views->peers[i] == PEER_NONE
-                                    ? NULL
-                                    : tell_out(views, views->peers[i], now);
-            if (out)
-                message_append(out, &message);
-        }
-        CHECK(loss_accepted(views, &message, now) == ERR_OK);
+        give_up(views, ask->number, buf_span(&text), now);
         ask_end(ask, VIEWS_DONE, "given up: they must stay off");
     }
     buf_close(&text);
@@ -328,45 +350,49 @@ void views_want_next(struct views *views, struct moment now)
 {
     for (uint32_t i = 0; i < ASKS_MAX; i++)
         if (views->asks[i].number != 0 && views->asks[i].kind == WISH_NEXT &&
-            views->asks[i].outcome == VIEWS_UNDER_WAY)
+            views->asks[i].outcome == VIEWS_UNDER_WAY && !views->asks[i].is_form)
             return;
-    new_ask(views, WISH_NEXT, now);
+    ask_new(views, WISH_NEXT, now);
 }
 
 /* --- leaving and stopping --------------------------------------------------------------------- */
 
 static void go(struct views *views, enum going going, struct moment now)
 {
+    struct ask *before = ask_find(views, views->going_number);
     if (views->going == going)
         return;
+    if (before)
+        before->number = 0;
     views->going = going;
     views->going_ms = now.mono_ms;
     views->out_ms = 0;
     views->may_end = false;
     views->going_why[0] = '\0';
     views->going_number =
-        new_ask(views, going == GOING_LEAVE ? WISH_LEAVE : WISH_STOP, now)->number;
+        ask_new(views, going == GOING_LEAVE ? WISH_LEAVE : WISH_STOP, now)->number;
 }
 
 void views_leave(struct views *views, struct moment now)
 {
-    views->is_stop_second = false;
-    go(views, GOING_LEAVE, now);
+    if (views->going == GOING_NOT)
+        go(views, GOING_LEAVE, now);
 }
 
-void views_stop(struct views *views, struct moment now)
+/* How many full members that are up and do not leave there are beside this node. */
+static uint32_t count_others(const struct views *views)
 {
-    go(views, GOING_STOP, now);
+    const struct view *view = keep_current(views);
+    return change_live_count(view) -
+           (views->self != VIEW_NOBODY && change_is_live(&view->members[views->self]));
 }
 
 void views_go(struct views *views, struct moment now)
 {
     const struct view *view = keep_current(views);
-    if (views->going != GOING_NOT)
+    if (views->going == GOING_STOP)
         return;
-    bool is_live = views->self != VIEW_NOBODY && member_is_full(&view->members[views->self]) &&
-                   member_is_up(&view->members[views->self]);
-    bool leaves = view && change_live_count(view) - is_live >= view->copies;
+    bool leaves = view && count_others(views) >= view->copies;
     go(views, leaves ? GOING_LEAVE : GOING_STOP, now);
     views->is_stop_second = leaves;
 }
@@ -510,7 +536,7 @@ uint64_t ask_deadline(const struct views *views)
         return UINT64_MAX;
     for (uint32_t i = 0; i < ASKS_MAX; i++)
         if (views->asks[i].number != 0 && views->asks[i].outcome == VIEWS_UNDER_WAY &&
-            views->asks[i].number != views->form_number && views->asks[i].next_ms < deadline_ms)
+            views->asks[i].next_ms < deadline_ms)
             deadline_ms = views->asks[i].next_ms;
     if (!is_in(views) && views->going == GOING_NOT && views->join_ms < deadline_ms)
         deadline_ms = views->join_ms;

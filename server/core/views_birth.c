@@ -256,8 +256,10 @@ static void offer_first(struct views *views, struct moment now)
     struct view first = {0};
     struct buf text = {0};
     const struct view *found = proposer_found(proposer);
-    if (!found)
+    if (!found) {
         make_first(views, &first);
+        views->form_ms = 0;
+    }
     proposer_offer(proposer, found ? found : &first);
     view_close(&first);
     views->attempt_ms = now.mono_ms + BIRTH_WAIT_MS;
@@ -277,7 +279,7 @@ static void offer_first(struct views *views, struct moment now)
 
 /* --- form in a cluster ------------------------------------------------------------------------ */
 
-void birth_answered(struct views *views, uint32_t peer)
+static void note_answer(struct views *views, uint32_t peer)
 {
     if (!views->is_form || views->proposer.stage == PROPOSER_IDLE)
         return;
@@ -302,6 +304,19 @@ static bool has_answered(const struct views *views, uint32_t member)
         if (views->answered[i] == peer)
             return true;
     return false;
+}
+
+/* Whether all that gossip holds alive have: nobody else is waited for. */
+static bool have_all_answered(const struct views *views)
+{
+    const struct view *view = keep_current(views);
+    for (uint32_t i = 0; i < view->member_count; i++) {
+        const struct account *account = keep_account(views, view->members[i].name);
+        if (account && account->generation == view->members[i].generation &&
+            record_is_live(account) && !has_answered(views, i))
+            return false;
+    }
+    return true;
 }
 
 static void add_self(const struct views *views, struct view *view)
@@ -355,7 +370,8 @@ static void begin_form(struct views *views, struct moment now)
     views->is_form = true;
     views->answered_count = 0;
     propose_begin(views, now);
-    views->attempt_ms = now.mono_ms + BIRTH_WAIT_MS;
+    /* Others who try too would end a second long attempt again and again. */
+    views->attempt_ms = now.mono_ms + (views->form_tries++ == 0 ? BIRTH_WAIT_MS : ATTEMPT_MS);
     struct message question = {.kind = MESSAGE_GET_ALIVE,
                                .GET_ALIVE = {.epoch = view->epoch, .number = ++views->number}};
     for (uint32_t i = 0; i < view->member_count; i++) {
@@ -404,20 +420,37 @@ static void offer_formed(struct views *views, struct moment now)
         proposer_accepted(proposer, views->own_voter, acceptor->promised);
 }
 
+static bool is_form_wanted(const struct views *views)
+{
+    for (uint32_t i = 0; i < ASKS_MAX; i++)
+        if (views->asks[i].number != 0 && views->asks[i].is_form &&
+            views->asks[i].outcome == VIEWS_UNDER_WAY)
+            return true;
+    return false;
+}
+
+/* An attempt that has failed is made again as long as somebody waits for it. */
+static void tick_form(struct views *views, struct moment now)
+{
+    bool is_wanted = is_form_wanted(views);
+    if (views->is_form && views->proposer.stage == PROPOSER_IDLE) {
+        views->is_form = false;
+        views->form_ms = now.mono_ms + BACK_OFF_MS / 2 + prng_below(&views->prng, BACK_OFF_MS);
+    }
+    if (!is_wanted)
+        views->form_ms = 0;
+    if (views->form_ms != 0 && now.mono_ms >= views->form_ms && !views->is_form)
+        begin_form(views, now);
+}
+
 void views_form(struct views *views, uint64_t *number, struct moment now)
 {
-    struct ask *ask = NULL;
-    for (uint32_t i = 0; i < ASKS_MAX && !ask; i++)
-        if (views->asks[i].number == 0)
-            ask = &views->asks[i];
-    if (!ask)
-        ask = &views->asks[0];
-    *ask = (struct ask){.kind = WISH_NEXT,
-                        .number = ++views->number,
-                        .since_ms = now.mono_ms,
-                        .epoch = views_epoch(views)};
-    *number = views->form_number = ask->number;
+    struct ask *ask = ask_new(views, WISH_NEXT, now);
+    ask->is_form = true;
+    ask->next_ms = ask->since_ms + ASK_END_MS; /* nobody is asked for it */
+    *number = ask->number;
     views->form_ms = now.mono_ms;
+    views->form_tries = 0;
     if (!keep_current(views))
         views->options.is_forming = true;
 }
@@ -435,7 +468,8 @@ void birth_step(struct views *views, struct moment now)
     struct proposer *proposer = &views->proposer;
     bool is_first = keep_current(views) == NULL;
     bool is_trying = proposer->stage == PROPOSER_PREPARING || proposer->stage == PROPOSER_PREPARED;
-    bool is_over = have_all_promised(views) || now.mono_ms >= views->attempt_ms;
+    bool is_over = now.mono_ms >= views->attempt_ms ||
+                   (is_first ? have_all_promised(views) : have_all_answered(views));
     if (is_trying && views->is_form && is_over)
         proposer_settle(proposer);
     if (proposer->stage == PROPOSER_PREPARED && is_over) {
@@ -447,11 +481,9 @@ void birth_step(struct views *views, struct moment now)
     if (proposer->stage != PROPOSER_CHOSEN)
         return;
     propose_chosen(views, is_first ? "birth" : "operator", now);
-    struct ask *ask = ask_find(views, views->form_number);
-    if (ask && views->form_ms == 0) {
-        ask_end(ask, VIEWS_DONE, "formed by those that answered");
-        views->form_number = 0;
-    }
+    for (uint32_t i = 0; i < ASKS_MAX && views->form_ms == 0; i++)
+        if (views->asks[i].is_form)
+            ask_end(&views->asks[i], VIEWS_DONE, "formed by those that answered");
 }
 
 void birth_take_promise(struct views *views, uint32_t peer, const struct message *message,
@@ -470,12 +502,20 @@ void birth_take_promise(struct views *views, uint32_t peer, const struct message
         if (is_first)
             note_promise(views, voter, views->links->peers[peer]->seat, promise->weight);
         else
-            birth_answered(views, peer);
+            note_answer(views, peer);
     }
     proposer_promised(proposer, voter, promised, accepted_as, accepted);
     /* After a majority has promised the proposer waits at most 1 s for the rest. */
     if (was_preparing && proposer->stage == PROPOSER_PREPARED && !views->is_form)
         views->attempt_ms = now.mono_ms + BIRTH_WAIT_MS;
+    birth_step(views, now);
+}
+
+void birth_alive(struct views *views, uint32_t peer, struct moment now)
+{
+    if (!keep_current(views) || !views->is_form)
+        return;
+    note_answer(views, peer);
     birth_step(views, now);
 }
 
@@ -578,8 +618,7 @@ void birth_tick(struct views *views, struct moment now)
     }
     if (views->is_form)
         give_up_late(views, now);
-    if (views->form_ms != 0 && !views->is_form)
-        begin_form(views, now);
+    tick_form(views, now);
 }
 
 uint64_t birth_deadline(const struct views *views)
@@ -588,9 +627,9 @@ uint64_t birth_deadline(const struct views *views)
     if (!gossip_has_begun(views->gossip))
         return UINT64_MAX;
     if (keep_current(views)) {
-        if (views->form_ms != 0)
-            deadline_ms = views->form_ms;
-        return views->is_form && views->attempt_ms < deadline_ms ? views->attempt_ms : deadline_ms;
+        if (views->is_form)
+            return views->proposer.stage == PROPOSER_IDLE ? 0 : views->attempt_ms;
+        return views->form_ms != 0 ? views->form_ms : UINT64_MAX;
     }
     if (views->birth_ms == 0 || views->looked_at != views->gossip->members.version)
         return 0;

@@ -103,20 +103,37 @@ static struct held *held_find(struct views *views, struct span name, uint64_t ge
     return NULL;
 }
 
+/* The one that was wanted least lately; not one that is given up. */
+static struct held *held_least(struct views *views)
+{
+    struct held *least = NULL;
+    for (uint32_t i = 0; i < views->held_count; i++)
+        if (!views->held[i].is_given_up && (!least || views->held[i].wanted_ms < least->wanted_ms))
+            least = &views->held[i];
+    CHECK(least != NULL);
+    return least;
+}
+
+static struct held *held_new(struct views *views)
+{
+    if (views->held_count == views->held_capacity) {
+        views->held_capacity = views->held_capacity ? 2 * views->held_capacity : 16;
+        views->held = realloc(views->held, views->held_capacity * sizeof(*views->held));
+        CHECK(views->held != NULL);
+    }
+    return &views->held[views->held_count++];
+}
+
+/* Good until the next one is added. */
 static struct held *held_add(struct views *views, struct span name, uint64_t generation)
 {
     struct held *held = held_find(views, name, generation);
     if (held)
         return held;
-    if (views->held_count == HELD_MAX) { /* the one that was wanted least lately makes room */
-        held = &views->held[0];
-        for (uint32_t i = 1; i < HELD_MAX; i++)
-            if (!views->held[i].is_given_up &&
-                (held->is_given_up || views->held[i].wanted_ms < held->wanted_ms))
-                held = &views->held[i];
-    } else {
-        held = &views->held[views->held_count++];
-    }
+    if (views->held_count - views->given_up_count >= HELD_MAX)
+        held = held_least(views);
+    else
+        held = held_new(views);
     *held = (struct held){.generation = generation};
     CHECK(name.len < sizeof(held->name));
     memcpy(held->name, name.data, name.len);
@@ -313,7 +330,13 @@ enum err loss_accepted(struct views *views, const struct message *message, struc
     while (text.len > 0) {
         if (!take_line(&text, name, &generation, NULL))
             return ERR_SYNTAX;
+        struct held *held = held_find(views, span_of_string(name), generation);
+        if (held && held->is_given_up)
+            continue;
+        if (views->given_up_count == GIVEN_UP_MAX)
+            return ERR_OK; /* more than any cluster has */
         held_add(views, span_of_string(name), generation)->is_given_up = true;
+        views->given_up_count++;
         log_line(views->log, now, LOG_WARN, "given-up", "member=%s generation=%016" PRIx64, name,
                  generation);
     }

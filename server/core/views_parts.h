@@ -31,6 +31,7 @@
 /* What is asked for is asked for again so often, and a voter remembers it for so long. */
 #define ALL_STOP     "all stop" /* the refusal of a stop that means: at once */
 #define ASK_MS       500u
+#define ASK_END_MS   10000u /* what nobody has agreed to by then is refused */
 #define WISH_MS      1500u
 #define WISHES_MAX   128u
 #define ASKS_MAX     8u
@@ -38,7 +39,8 @@
 #define STOP_MS      3000u  /* who stops, for the slots of its groups to be active without it */
 #define LATE_MS      30000u /* a joiner without progress while others wait */
 #define HELD_ASK_MS  500u
-#define HELD_MAX     64u
+#define HELD_MAX     64u /* beside those given up */
+#define GIVEN_UP_MAX VIEW_MEMBERS_MAX
 #define MISMATCH_MAX 16u
 
 /* Which slots: a bit each. */
@@ -76,6 +78,7 @@ struct ask {
     uint64_t next_ms; /* when to ask (again) */
     uint32_t tries;
     uint32_t epoch; /* of the view in which it began */
+    bool is_form;   /* for views_form: this node itself does it */
     char why[VIEWS_WHY_BYTES_MAX];
 };
 
@@ -152,8 +155,8 @@ struct views {
     uint32_t mismatches[MISMATCH_MAX]; /* peers whose list is another; PEER_NONE: free */
     uint32_t awaited_logged;           /* lines that were there when that was last logged, and 1 */
     bool is_form;                      /* the attempt under way is by the seats that answer */
-    uint64_t form_number;              /* the ask it fulfils */
     uint64_t form_ms;                  /* when it is to begin; 0: none is wanted */
+    uint32_t form_tries;               /* attempts that were begun since it was asked for */
     uint32_t *answered;                /* form: peers that answered; owned */
     uint32_t answered_count;
     uint32_t answered_capacity;
@@ -188,8 +191,10 @@ struct views {
     uint64_t fence_asked_ms; /* when it was sent; 0: none */
     uint64_t fence_ms;       /* when the last one answered was sent; 0: none */
     struct quorum fence_quorum;
-    struct held *held;
+    struct held *held; /* owned; given_up_count of them are given up */
     uint32_t held_count;
+    uint32_t held_capacity;
+    uint32_t given_up_count;
     uint64_t held_ask_ms;
 };
 
@@ -307,6 +312,8 @@ void ask_take_proposed(struct views *views, const struct message *message, struc
 /* Ends an ask. why: for people. */
 void ask_end(struct ask *ask, enum views_outcome outcome, const char *why);
 struct ask *ask_find(struct views *views, uint64_t number);
+/* A place for a new ask, about this node: a free one, else that of the oldest. */
+struct ask *ask_new(struct views *views, enum wish_kind kind, struct moment now);
 /* A voter (or who was one) has adopted the view in which this node is out. */
 void ask_heard(struct views *views, uint32_t peer, uint32_t epoch);
 
@@ -324,6 +331,6 @@ void birth_step(struct views *views, struct moment now);
 uint32_t birth_line(const struct views *views, uint32_t peer);
 uint32_t birth_rank(const struct views *views);
 /* A member has answered a form's question. */
-void birth_answered(struct views *views, uint32_t peer);
+void birth_alive(struct views *views, uint32_t peer, struct moment now);
 
 #endif

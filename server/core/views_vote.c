@@ -117,6 +117,13 @@ static void say_other_list(struct views *views, uint32_t epoch, uint64_t list, s
     tell_send(out, &message, span_of(NULL, 0));
 }
 
+/* and records promise and acceptance first: what could not be written when it was said is tried
+ * again before anything is answered. */
+static bool is_recorded(struct views *views, struct moment now)
+{
+    return !views->is_broken || keep_state(views, now);
+}
+
 static void say_promise(struct views *views, uint64_t list, struct reply *out)
 {
     const struct acceptor *acceptor = &views->state.acceptor;
@@ -148,14 +155,14 @@ void vote_take_prepare(struct views *views, uint32_t peer, const struct message_
     if (acceptor_prepare(&views->state.acceptor, ballot) && is_new) {
         if (message->epoch == 0 && views->state.acceptor.accepted.round == 0)
             views->state.list = message->list;
-        /* and records promise and acceptance first */
         if (!keep_state(views, now))
             return;
         if (views->proposer.stage != PROPOSER_IDLE)
             proposer_end(&views->proposer);
         vote_postpone(views, now);
     }
-    say_promise(views, message->list, out);
+    if (is_recorded(views, now))
+        say_promise(views, message->list, out);
 }
 
 static void say_accepted(struct views *views, uint64_t list, struct reply *out)
@@ -207,6 +214,7 @@ enum err vote_take_accept(struct views *views, uint32_t peer, const struct messa
             return ERR_OK;
         vote_postpone(views, now);
     }
-    say_accepted(views, accept->list, out);
+    if (is_recorded(views, now))
+        say_accepted(views, accept->list, out);
     return ERR_OK;
 }

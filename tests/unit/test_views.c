@@ -1,6 +1,7 @@
 /* Views: whole nodes that agree, in one process (cluster.h). */
 #include "server/core/views.h"
 
+#include "server/core/operator.h"
 #include "server/core/state.h"
 #include "tests/unit/cluster.h"
 
@@ -304,6 +305,51 @@ static void what_is_said_is_kept_before(void **state)
     cluster_close(cluster);
 }
 
+/* What a node answers a message of another; "" if it says nothing. answer: to be closed. */
+static struct span told(struct cluster *cluster, int node, int from, const struct message *message,
+                        struct reply *answer)
+{
+    struct views *views = node_views(cluster->places[node].node);
+    uint32_t member = (uint32_t)(stands(cluster, node, from) - views_current(views)->members);
+    *answer = (struct reply){0};
+    assert_int_equal(
+        views_message(views, views_member_peer(views, member), message, answer, cluster->now),
+        ERR_OK);
+    reply_own(answer);
+    return buf_span(&answer->bytes);
+}
+
+static void what_could_not_be_kept_is_not_said_when_asked_again(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    struct reply answer;
+    struct buf text = {0};
+    struct view next;
+    view_copy(view_at(cluster, 1), &next);
+    next.epoch++;
+    view_format(&next, view_at(cluster, 1), &text);
+    const uint64_t seat = stands(cluster, 1, 0)->seat;
+    const struct message asked[] = {
+        {.kind = MESSAGE_PREPARE, .PREPARE = {.epoch = 1, .round = 50, .seat = seat}},
+        {.kind = MESSAGE_ACCEPT,
+         .ACCEPT = {.epoch = 1, .round = 50, .seat = seat},
+         .body = buf_span(&text)}};
+    for (size_t i = 0; i < ARRAY_COUNT(asked); i++) {
+        cluster->places[1].is_disk_full = true;
+        for (int again = 0; again < 2; again++) {
+            assert_int_equal(told(cluster, 1, 0, &asked[i], &answer).len, 0);
+            reply_close(&answer);
+        }
+        cluster->places[1].is_disk_full = false;
+        assert_true(told(cluster, 1, 0, &asked[i], &answer).len > 0);
+        reply_close(&answer);
+    }
+    view_close(&next);
+    buf_close(&text);
+    cluster_close(cluster);
+}
+
 /* ---- what people ask for ---- */
 
 static void a_leave_hands_over_before_it_ends(void **state)
@@ -427,7 +473,167 @@ static void form_goes_on_with_the_members_that_answer(void **state)
     cluster_close(cluster);
 }
 
+static void form_before_there_is_a_view_makes_one_view(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make_quick(5);
+    char why[VIEWS_WHY_BYTES_MAX];
+    uint64_t number;
+    place_start_listed(&cluster->places[3]);
+    pass(cluster, 2000);
+    views_form(node_views(cluster->places[3].node), &number, cluster->now);
+    assert_int_equal(await(cluster, 3, number, why), VIEWS_DONE);
+    pass(cluster, 3000);
+    assert_int_equal(epoch_at(cluster, 3), 1);
+    cluster_close(cluster);
+}
+
+static void form_asked_for_twice_is_done_twice(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(5);
+    struct views *views = node_views(cluster->places[4].node);
+    char why[VIEWS_WHY_BYTES_MAX];
+    uint64_t first, second;
+    for (int i = 0; i < 3; i++)
+        place_stop(&cluster->places[i]);
+    pass(cluster, 6000);
+    views_form(views, &first, cluster->now);
+    views_form(views, &second, cluster->now);
+    assert_int_equal(await(cluster, 4, first, why), VIEWS_DONE);
+    assert_int_equal(await(cluster, 4, second, why), VIEWS_DONE);
+    assert_int_equal(count_up(view_at(cluster, 4)), 2);
+    check_all(cluster);
+    cluster_close(cluster);
+}
+
+/* Its first attempt comes to nothing: it cannot be kept. */
+static void form_is_tried_again_until_it_is_done(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    char why[VIEWS_WHY_BYTES_MAX];
+    uint64_t number;
+    place_stop(&cluster->places[0]);
+    place_stop(&cluster->places[1]);
+    pass(cluster, 6000);
+    cluster->places[2].is_disk_full = true;
+    views_form(node_views(cluster->places[2].node), &number, cluster->now);
+    pass(cluster, 2000);
+    cluster->places[2].is_disk_full = false;
+    assert_int_equal(await(cluster, 2, number, why), VIEWS_DONE);
+    assert_int_equal(count_up(view_at(cluster, 2)), 1);
+    cluster_close(cluster);
+}
+
+static void form_that_comes_to_nothing_is_refused_and_over(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    char why[VIEWS_WHY_BYTES_MAX];
+    uint64_t number;
+    place_stop(&cluster->places[0]);
+    pass(cluster, 2000);
+    uint32_t epoch = epoch_at(cluster, 2);
+    cluster->places[2].is_disk_full = true;
+    views_form(node_views(cluster->places[2].node), &number, cluster->now);
+    assert_int_equal(await(cluster, 2, number, why), VIEWS_REFUSED);
+    cluster->places[2].is_disk_full = false;
+    pass(cluster, 3000);
+    assert_int_equal(epoch_at(cluster, 2), epoch);
+    cluster_close(cluster);
+}
+
+/* Gives a node the view after its own, which another node has. */
+static void give_view(struct cluster *cluster, int node, int from, struct view *view)
+{
+    struct buf text = {0};
+    struct reply answer;
+    view->epoch++;
+    view_elect(view);
+    view_format(view, NULL, &text);
+    const struct message message = {
+        .kind = MESSAGE_VIEWS, .VIEWS = {.epoch = view->epoch}, .body = buf_span(&text)};
+    assert_int_equal(told(cluster, node, from, &message, &answer).len, 0);
+    assert_int_equal(epoch_at(cluster, node), view->epoch);
+    reply_close(&answer);
+    buf_close(&text);
+}
+
+/* Two nodes, one of them dead: nobody agrees to its leave. */
+static struct cluster *open_lonely(void)
+{
+    struct cluster *cluster = cluster_open_quick(2);
+    place_stop(&cluster->places[1]);
+    pass(cluster, 2000);
+    return cluster;
+}
+
+static void assert_stops(struct cluster *cluster)
+{
+    uint64_t begun_ms = cluster->now.mono_ms;
+    node_leave(cluster->places[0].node);
+    pass(cluster, 4000);
+    assert_true(cluster->places[0].has_ended);
+    assert_true(cluster->now.mono_ms < begun_ms + 5000);
+}
+
+static void a_signal_stops_who_is_busy_with_a_leave(void **state)
+{
+    (void)state;
+    struct cluster *cluster = open_lonely();
+    client_say(cluster, client_open(cluster, 0), "leave\r\n");
+    assert_stops(cluster);
+    cluster_close(cluster);
+}
+
+static void a_signal_stops_who_was_too_busy_to_leave(void **state)
+{
+    (void)state;
+    struct cluster *cluster = open_lonely();
+    for (unsigned i = 0; i < OPERATOR_WAITS_MAX; i++)
+        client_say(cluster, client_open(cluster, 0), "forget 10.0.0.2:11211\r\n");
+    struct end *client = client_open(cluster, 0);
+    client_say(cluster, client, "leave\r\n");
+    client_hears(client, "SERVER_ERROR busy, retry in 1000 ms\r\n");
+    assert_stops(cluster);
+    cluster_close(cluster);
+}
+
 /* ---- loss ---- */
+
+#define MANY 300u /* members of names so long that their lines do not fit one frame */
+
+static void however_many_are_given_up_all_are(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(2);
+    char why[VIEWS_WHY_BYTES_MAX];
+    uint64_t number;
+    struct view view;
+    view_copy(view_at(cluster, 0), &view);
+    for (unsigned i = 0; i < MANY; i++) {
+        struct member member = {.generation = 5000 + i,
+                                .boot = 1,
+                                .seat = 5000 + i,
+                                .weight = 1,
+                                .role = ROLE_FULL,
+                                .standing = STANDING_DOWN};
+        snprintf(member.name, sizeof(member.name), "z%0250u:11211", i);
+        view_add(&view, &member);
+    }
+    give_view(cluster, 0, 1, &view);
+    struct views *views = node_views(cluster->places[0].node);
+    views_accept_loss(views, SPAN_LITERAL(""), &number, cluster->now);
+    assert_int_equal(views_asked(views, number, why), VIEWS_DONE);
+    cluster_settle(cluster);
+    for (int node = 0; node < 2; node++)
+        for (uint32_t i = 2; i < view.member_count; i++)
+            assert_true(views_is_gone(node_views(cluster->places[node].node), &view.members[i],
+                                      cluster->now));
+    view_close(&view);
+    cluster_close(cluster);
+}
 
 static void results_need_a_majority_heard_of_lately(void **state)
 {
@@ -510,12 +716,20 @@ int main(void)
         cmocka_unit_test(when_all_start_again_together_the_cluster_goes_on),
         cmocka_unit_test(who_was_cut_off_takes_the_view_that_was_made_without_it),
         cmocka_unit_test(what_is_said_is_kept_before),
+        cmocka_unit_test(what_could_not_be_kept_is_not_said_when_asked_again),
         cmocka_unit_test(a_leave_hands_over_before_it_ends),
         cmocka_unit_test(where_too_few_would_remain_a_signal_stops),
         cmocka_unit_test(those_that_all_stop_end_at_once),
         cmocka_unit_test(a_stop_that_would_cost_a_majority_waits_three_seconds),
         cmocka_unit_test(an_operator_forgets_who_will_not_come_back),
         cmocka_unit_test(form_goes_on_with_the_members_that_answer),
+        cmocka_unit_test(form_before_there_is_a_view_makes_one_view),
+        cmocka_unit_test(form_asked_for_twice_is_done_twice),
+        cmocka_unit_test(form_is_tried_again_until_it_is_done),
+        cmocka_unit_test(form_that_comes_to_nothing_is_refused_and_over),
+        cmocka_unit_test(a_signal_stops_who_is_busy_with_a_leave),
+        cmocka_unit_test(a_signal_stops_who_was_too_busy_to_leave),
+        cmocka_unit_test(however_many_are_given_up_all_are),
         cmocka_unit_test(results_need_a_majority_heard_of_lately),
         cmocka_unit_test(who_is_dead_for_a_majority_long_enough_is_gone),
         cmocka_unit_test(what_waits_goes_on_when_an_operator_gives_the_lost_up),
