@@ -45,6 +45,8 @@ TESTED  := $(COMMON) $(CORE) $(wildcard server/options*.c) server/self.c server/
            server/state_file.c server/audit.c server/net/evidence.c \
            $(filter-out client/kvcli.c,$(LIBDHT) $(KVCLI)) $(filter-out tests/sim/main.c,$(SIM))
 UNIT    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+# Those that are to notice planted bugs which a simulated cluster shows too seldom.
+MUT_UNIT := $(addprefix build/mut/unit/,$(sort $(shell sed -n 's/.* "\(test_[a-z_]*\)",.*/\1/p' common/mutant_list.h)))
 FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 pkg = $(shell pkg-config --libs $(1))
@@ -192,9 +194,18 @@ build/oracle/groups: build/obj/tests/oracle/groups.o $(COMMON:%.c=build/obj/%.o)
 mutants: build/mutants ## planted bugs are noticed; MUTANT=name for one
 	build/mutants --mutants $(call given,MUTANT,--mutant) $(call given,SEED,--seed) $(call given,SEEDS,--seeds)
 
-build/mutants: $(COMMON:%.c=build/mut/%.o) $(CORE:%.c=build/mut/%.o) $(SIM:%.c=build/mut/%.o)
+build/mutants: $(COMMON:%.c=build/mut/%.o) $(CORE:%.c=build/mut/%.o) $(SIM:%.c=build/mut/%.o) $(MUT_UNIT)
 	echo "  LD    $@"
-	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=ring_place -o $@ $^ $(TEST_LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=ring_place -o $@ $(filter %.o,$^) $(TEST_LIBS)
+
+build/mut/unit/%: build/mut/tests/unit/%.o build/mut/tested.a
+	mkdir -p $(@D)
+	echo "  LD    $@"
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(TEST_LIBS)
+
+build/mut/tested.a: $(TESTED:%.c=build/mut/%.o)
+	echo "  AR    $@"
+	rm -f $@ && ar rcs $@ $^
 
 e2e:                   ## end to end tests against real processes
 	tests/run.sh e2e

@@ -1,7 +1,8 @@
 /* The one table of planted bugs: X(name, check, seed, sentence).
  *
  * name      stands in MUTANT(name) where the rule is broken.
- * check     the simulator's check that must notice.
+ * check     the simulator's check that must notice; or a unit test's program (test_…), where the
+ *           rule is one module's own, or broken too seldom in a simulated cluster.
  * seed      of that check, tried before 1, 2, 3 …; 0: none. One that noticed when this was written.
  *           MUTANT_OPEN: none of those tried has noticed; the check is still to be sharpened.
  * sentence  what is broken. */
@@ -14,12 +15,12 @@
     X(no_deadline, "requests-faults", 0, "a forwarded request has no deadline") \
     X(miss_for_failure, "requests-once", 0, "a key whose leader can't be reached is said to be absent") \
     X(never_condemned, "complete", 0, "a suspect is never dead") \
-    X(refusal_is_nothing, "complete", 0, "a refused dial says nothing") \
+    X(refusal_is_nothing, "complete", 2, "a refused dial says nothing") \
     X(no_helpers, "accurate-loss10", 0, "a failed probe suspects, whatever others find") \
     X(stopped_is_silent, "accurate-stops", 0, "a process that is mute is taken for a machine that is off") \
     X(wall_clock, "accurate-quiet", 0, "timers go by the wall clock") \
     X(isolated_condemns, "accurate-return", 0, "who is cut off condemns the others at once") \
-    X(never_refutes, "complete", 0, "who is suspected does not refute it") \
+    X(never_refutes, "complete", 16, "who is suspected does not refute it") \
     X(never_pushes, "converge-news", 0, "news waits for rounds") \
     X(never_rejoins, "heal", 0, "those that are gone are not tried again") \
     X(no_tombstones, "resurrect", 0, "the removed are forgotten at once") \
@@ -39,68 +40,68 @@
     X(cut_is_clean, "replicas", 1, "a copy whose lineage was cut is still called clean") \
     X(act_kept, "replicas", 1, "an emptied copy keeps its act") \
     X(touch_changes_cas, "replicas", 1, "touch changes cas unique") \
-    X(floor_falls, "replicas", MUTANT_OPEN, "a floor falls to that of the source") \
-    X(flush_stays, "replicas", MUTANT_OPEN, "a flush that the source lacks is not rolled back") \
+    X(floor_falls, "replicas", 9, "a floor falls to that of the source") \
+    X(flush_stays, "test_sync", 0, "a flush that the source lacks is not rolled back") \
     X(tombstone_takes_ids, "replicas", 2, "request ids go when the floor passes their tombstone") \
-    X(ids_cut, "replicas", MUTANT_OPEN, "request ids are cut with the tail") \
-    X(sync_never_cuts, "replicas", MUTANT_OPEN, "a copy keeps the tail of its lineage that the source lacks") \
+    X(ids_cut, "test_ids", 0, "request ids are cut with the tail") \
+    X(sync_never_cuts, "test_sync", 0, "a copy keeps the tail of its lineage that the source lacks") \
     X(sync_drops_tail, "replicas", 1, "the cut tail is gone before the source has replaced it") \
-    X(sync_no_names, "replicas", 5, "what only the receiver has is not looked at by the source") \
-    X(sync_newer_wins, "replicas", 5, "a receiver keeps what has a higher version") \
-    X(sync_common_by_ver, "replicas", MUTANT_OPEN, "common is the lower ver, whatever the lineages") \
+    X(sync_no_names, "test_sync", 0, "what only the receiver has is not looked at by the source") \
+    X(sync_newer_wins, "test_sync", 0, "a receiver keeps what has a higher version") \
+    X(sync_common_by_ver, "test_sync", 0, "common is the lower ver, whatever the lineages") \
     X(sync_never_full, "replicas", 2, "a copy below the floor is not emptied") \
-    X(sync_own_floor, "replicas", MUTANT_OPEN, "the receiver's floor is forgotten") \
-    X(sync_takes_gaps, "replicas", MUTANT_OPEN, "a synced copy takes a write that is not the next one") \
-    X(sync_ends_early, "replicas", MUTANT_OPEN, "a sync ends before all has been sent") \
-    X(sync_one_id, "replicas", MUTANT_OPEN, "who is not synced gets a write's own request id alone") \
-    X(advance_soiled, "replicas", MUTANT_OPEN, "a copy that is not clean is advanced") \
-    X(advance_any_ver, "replicas", MUTANT_OPEN, "a copy of another ver is advanced") \
+    X(sync_own_floor, "test_sync", 0, "the receiver's floor is forgotten") \
+    X(sync_takes_gaps, "test_sync", 0, "a synced copy takes a write that is not the next one") \
+    X(sync_ends_early, "replicas", 2, "a sync ends before all has been sent") \
+    X(sync_one_id, "test_sync", 0, "who is not synced gets a write's own request id alone") \
+    X(advance_soiled, "test_sync", 0, "a copy that is not clean is advanced") \
+    X(advance_any_ver, "replicas", 4, "a copy of another ver is advanced") \
     X(advance_any_act, "replicas", MUTANT_OPEN, "a copy of another act is advanced") \
-    X(forgets_promise, "replicas", MUTANT_OPEN, "an acceptor forgets what it has promised") \
-    X(forgets_acceptance, "replicas", MUTANT_OPEN, "an acceptor forgets what it has accepted") \
+    X(forgets_promise, "test_paxos", 0, "an acceptor forgets what it has promised") \
+    X(forgets_acceptance, "test_paxos", 0, "an acceptor forgets what it has accepted") \
     X(half_is_enough, "replicas", MUTANT_OPEN, "half of those who vote decide") \
-    X(own_value, "replicas", MUTANT_OPEN, "a proposer offers its own view though another was accepted") \
-    X(ballot_reused, "replicas", MUTANT_OPEN, "a ballot is used again") \
+    X(own_value, "test_paxos", 0, "a proposer offers its own view though another was accepted") \
+    X(ballot_reused, "test_views", 0, "a ballot is used again") \
     X(promise_late, "replicas", MUTANT_OPEN, "a proposer sends before its own promise is recorded") \
-    X(adoption_unrecorded, "replicas", MUTANT_OPEN, "an adopted view is not recorded") \
-    X(no_seal, "replicas", MUTANT_OPEN, "adopting a view seals nothing") \
+    X(adoption_unrecorded, "replicas", 2, "an adopted view is not recorded") \
+    X(no_seal, "test_views", 0, "adopting a view seals nothing") \
     X(votes_for_old, "replicas", MUTANT_OPEN, "an acceptor whose view is a later one votes for an older") \
     X(any_list, "replicas", MUTANT_OPEN, "an accepted vote of a birth is not bound to its list") \
-    X(founds_without_file, "replicas", MUTANT_OPEN, "a cluster is founded without a state file") \
-    X(shrinks, "replicas", MUTANT_OPEN, "a dead member is taken out though nobody can take its place") \
-    X(leave_unchecked, "replicas", MUTANT_OPEN, "a leave is not looked at again") \
-    X(dead_joiner_stays, "replicas", MUTANT_OPEN, "a dead newcomer holds up the placement") \
-    X(base_early, "replicas", MUTANT_OPEN, "base rises before every slot is active") \
+    X(founds_without_file, "test_views", 0, "a cluster is founded without a state file") \
+    X(shrinks, "test_change", 0, "a dead member is taken out though nobody can take its place") \
+    X(leave_unchecked, "test_change", 0, "a leave is not looked at again") \
+    X(dead_joiner_stays, "test_change", 0, "a dead newcomer holds up the placement") \
+    X(base_early, "test_change", 0, "base rises before every slot is active") \
     X(base_past_nobody, "replicas", MUTANT_OPEN, "base rises past a slot without a primary") \
-    X(any_active, "replicas", MUTANT_OPEN, "whoever reports a slot active is believed") \
-    X(leads_old_view, "replicas", MUTANT_OPEN, "a restarted primary leads a view from before its restart") \
+    X(any_active, "test_views", 0, "whoever reports a slot active is believed") \
+    X(leads_old_view, "replicas", 2, "a restarted primary leads a view from before its restart") \
     X(stop_early, "replicas", MUTANT_OPEN, "who stops ends before others have everything") \
     X(stop_takes_sessions, "replicas", MUTANT_OPEN, "who stops still takes sessions") \
     X(ends_untold, "replicas", MUTANT_OPEN, "a leaver ends untold") \
     X(fence_past_accepted, "replicas", MUTANT_OPEN, "who has accepted the next view answers for the present one") \
-    X(fence_for_ever, "replicas", MUTANT_OPEN, "the fence never falls") \
+    X(fence_for_ever, "test_views", 0, "the fence never falls") \
     X(recovers_at_once, "replicas", MUTANT_OPEN, "recover waits for no fence") \
-    X(collect_too_few, "replicas", MUTANT_OPEN, "one answer is enough of three") \
-    X(collect_last_only, "replicas", MUTANT_OPEN, "only the last epoch has to be covered") \
-    X(collect_lowest_only, "replicas", MUTANT_OPEN, "only the lowest epoch has to be covered") \
-    X(collect_any, "replicas", MUTANT_OPEN, "any member of a group is taken for its primary") \
-    X(collect_first, "replicas", MUTANT_OPEN, "the first of a group is taken for its primary, though it was down") \
-    X(choose_by_ver, "replicas", MUTANT_OPEN, "the copy of the greatest ver is chosen, whatever its act") \
-    X(choose_by_act, "replicas", MUTANT_OPEN, "any copy of the greatest act is chosen") \
-    X(choose_own, "replicas", MUTANT_OPEN, "a new primary goes on with its own copy") \
-    X(act_before_sync, "replicas", MUTANT_OPEN, "act is recorded before the chosen copy is here") \
+    X(collect_too_few, "test_collect", 0, "one answer is enough of three") \
+    X(collect_last_only, "test_collect", 0, "only the last epoch has to be covered") \
+    X(collect_lowest_only, "test_collect", 0, "only the lowest epoch has to be covered") \
+    X(collect_any, "test_collect", 0, "any member of a group is taken for its primary") \
+    X(collect_first, "replicas", 7, "the first of a group is taken for its primary, though it was down") \
+    X(choose_by_ver, "test_collect", 0, "the copy of the greatest ver is chosen, whatever its act") \
+    X(choose_by_act, "test_collect", 0, "any copy of the greatest act is chosen") \
+    X(choose_own, "replicas", 6, "a new primary goes on with its own copy") \
+    X(act_before_sync, "replicas", 7, "act is recorded before the chosen copy is here") \
     X(origin_unclean, "replicas", MUTANT_OPEN, "a copy that is not clean counts as the same as another") \
     X(active_few, "replicas", MUTANT_OPEN, "a slot is active at once") \
     X(active_learners, "replicas", MUTANT_OPEN, "learners count for a quorum") \
-    X(floor_ignores_sessions, "replicas", MUTANT_OPEN, "a floor does not wait for those being synced") \
-    X(floor_up_only, "replicas", MUTANT_OPEN, "a floor does not wait for members that are away") \
-    X(floor_own, "replicas", MUTANT_OPEN, "a floor is as high as the primary's own copy") \
+    X(floor_ignores_sessions, "test_collect", 0, "a floor does not wait for those being synced") \
+    X(floor_up_only, "test_collect", 0, "a floor does not wait for members that are away") \
+    X(floor_own, "test_collect", 0, "a floor is as high as the primary's own copy") \
     X(drops_early, "replicas", MUTANT_OPEN, "a leftover is dropped before the slot is active elsewhere") \
-    X(write_aside, "replicas", MUTANT_OPEN, "a write is not put into the stream") \
-    X(write_unacked, "replicas", MUTANT_OPEN, "a write is answered before a backup has it") \
-    X(read_unmarked, "replicas", MUTANT_OPEN, "a read is answered without a marker") \
+    X(write_aside, "replicas", 4, "a write is not put into the stream") \
+    X(write_unacked, "replicas", 4, "a write is answered before a backup has it") \
+    X(read_unmarked, "replicas", 4, "a read is answered without a marker") \
     X(marker_before, "replicas", MUTANT_OPEN, "an earlier record counts as a read's marker") \
-    X(unsynced_counts, "replicas", MUTANT_OPEN, "a backup that is not synced counts") \
+    X(unsynced_counts, "replicas", 2, "a backup that is not synced counts") \
     X(expiry_untold, "replicas", MUTANT_OPEN, "an expired item is absent without a delete") \
     X(no_fence, "replicas", MUTANT_OPEN, "a result is given although the fence has fallen")
 /* clang-format on */

@@ -230,6 +230,9 @@ static const struct check *find_check(const char *name)
     return NULL;
 }
 
+/* As a planted bug's place: none is on. */
+#define NOTHING_PLANTED SIZE_MAX
+
 /* Whether a seed of a check fails while a rule is broken. */
 static bool catches(const struct check *check, size_t mutant, const struct settings *settings,
                     bool is_shown)
@@ -239,7 +242,8 @@ static bool catches(const struct check *check, size_t mutant, const struct setti
     CHECK(child >= 0);
     if (child == 0) {
         CHECK(is_shown || (freopen("/dev/null", "w", stdout) && freopen("/dev/null", "w", stderr)));
-        mutant_choose(mutant);
+        if (mutant != NOTHING_PLANTED)
+            mutant_choose(mutant);
         signal(SIGABRT, on_signal);
         int status = run_check(check, settings, 1);
         fflush(stdout);
@@ -250,7 +254,15 @@ static bool catches(const struct check *check, size_t mutant, const struct setti
     return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
 }
 
-/* The first seed that shows a planted bug; 0: none of them does. */
+/* A seed that fails without the bug as well has not noticed it. */
+static bool is_noticed(const struct check *check, size_t mutant, const struct settings *settings)
+{
+    return catches(check, mutant, settings, false) &&
+           !catches(check, NOTHING_PLANTED, settings, false);
+}
+
+/* The first seed that shows a planted bug; 0: none of them does. Of the one that the table knows it
+ * is run apart whether it passes without (run_whole). */
 static uint64_t seed_that_catches(size_t mutant, const struct settings *settings)
 {
     const struct check *check =
@@ -259,34 +271,66 @@ static uint64_t seed_that_catches(size_t mutant, const struct settings *settings
     if (settings->has_seed)
         return catches(check, mutant, settings, true) ? settings->seed : 0;
     struct settings one = *settings;
+    uint64_t known = settings->check ? 0 : mutant_lines[mutant].seed;
     uint32_t seeds = settings->seeds ? settings->seeds : MUTANT_SEEDS;
     one.has_seed = true;
-    one.seed = mutant_lines[mutant].seed == MUTANT_OPEN ? 0 : mutant_lines[mutant].seed;
+    one.seed = known == MUTANT_OPEN ? 0 : known;
     if (one.seed > 0 && catches(check, mutant, &one, false))
         return one.seed;
     for (one.seed = 1; one.seed <= seeds; one.seed++)
-        if (one.seed != mutant_lines[mutant].seed && catches(check, mutant, &one, false))
+        if (one.seed != known && is_noticed(check, mutant, &one))
             return one.seed;
     return 0;
 }
 
-/* What is to be run, chosen from the table. */
+/* What is to be run, chosen from the table: first each planted bug, then what notices them without
+ * any. */
 struct chosen {
     const struct settings *settings;
     size_t *places; /* in the table */
     size_t count;
+    size_t whole_from; /* from here on nothing is planted */
     uint64_t fresh;
 };
+
+static int run_planted(const struct chosen *chosen, size_t i)
+{
+    size_t place = chosen->places[i];
+    const struct mutant_line *line = &mutant_lines[place];
+    char test[UNIT_TEST_BYTES];
+    if (unit_is_program(line->check) && !chosen->settings->check) {
+        bool is_good = unit_fails(line->check, line->name, test) && test[0] != '\0';
+        printf("%s %zu - %s: %s; %s notices, %s\n", is_good ? "ok" : "not ok", i + 1, line->name,
+               line->sentence, line->check, test);
+        return is_good ? 0 : EXIT_FAILED;
+    }
+    uint64_t seed = seed_that_catches(place, chosen->settings);
+    printf("%s %zu - %s: %s; %s notices, seed %" PRIu64 "\n", seed > 0 ? "ok" : "not ok", i + 1,
+           line->name, line->sentence,
+           chosen->settings->check ? chosen->settings->check : line->check, seed);
+    return seed > 0 ? 0 : EXIT_FAILED;
+}
+
+/* Without a planted bug the same passes. */
+static int run_whole(const struct chosen *chosen, size_t i)
+{
+    const struct mutant_line *line = &mutant_lines[chosen->places[i]];
+    char test[UNIT_TEST_BYTES];
+    struct settings one = *chosen->settings;
+    one.has_seed = true;
+    one.seed = line->seed;
+    bool is_good = unit_is_program(line->check)
+                       ? !unit_fails(line->check, NULL, test)
+                       : !catches(find_check(line->check), NOTHING_PLANTED, &one, false);
+    printf("%s %zu - nothing is planted: %s passes, seed %" PRIu64 "\n", is_good ? "ok" : "not ok",
+           i + 1, line->check, line->seed);
+    return is_good ? 0 : EXIT_FAILED;
+}
 
 static int run_mutant(void *arg, size_t i)
 {
     const struct chosen *chosen = arg;
-    size_t place = chosen->places[i];
-    const struct mutant_line *line = &mutant_lines[place];
-    uint64_t seed = seed_that_catches(place, chosen->settings);
-    printf("%s %zu - %s: %s; %s notices, seed %" PRIu64 "\n", seed > 0 ? "ok" : "not ok", i + 1,
-           line->name, line->sentence, line->check, seed);
-    return seed > 0 ? 0 : EXIT_FAILED;
+    return i < chosen->whole_from ? run_planted(chosen, i) : run_whole(chosen, i);
 }
 
 static void mutant_told(void *arg, size_t i, bool is_good)
@@ -296,19 +340,43 @@ static void mutant_told(void *arg, size_t i, bool is_good)
     (void)is_good;
 }
 
-static int run_mutants(const struct settings *settings)
+/* Whether what notices a bug is to be run without: once for all that have the same. */
+static bool is_first_of_its_kind(const struct chosen *chosen, size_t place)
 {
-    struct chosen chosen = {.settings = settings,
-                            .places = calloc(mutant_count + 1, sizeof(*chosen.places))};
-    CHECK(chosen.places != NULL);
+    const struct mutant_line *line = &mutant_lines[chosen->places[place]];
+    if (line->seed == 0 && !unit_is_program(line->check))
+        return false; /* looked at where a seed is found */
+    for (size_t i = 0; i < place; i++) {
+        const struct mutant_line *other = &mutant_lines[chosen->places[i]];
+        if (other->seed == line->seed && strcmp(other->check, line->check) == 0)
+            return false;
+    }
+    return true;
+}
+
+static void choose_mutants(struct chosen *chosen)
+{
+    const struct settings *settings = chosen->settings;
     for (size_t i = 0; i < mutant_count; i++) {
         const struct mutant_line *line = &mutant_lines[i];
         if (settings->mutant ? strcmp(settings->mutant, line->name) == 0
                              : line->seed != MUTANT_OPEN)
-            chosen.places[chosen.count++] = i;
+            chosen->places[chosen->count++] = i;
         else if (!settings->mutant)
             printf("# not shown to be noticed yet: %s: %s\n", line->name, line->sentence);
     }
+    chosen->whole_from = chosen->count;
+    for (size_t i = 0; i < chosen->whole_from && !settings->mutant; i++)
+        if (is_first_of_its_kind(chosen, i))
+            chosen->places[chosen->count++] = chosen->places[i];
+}
+
+static int run_mutants(const struct settings *settings)
+{
+    struct chosen chosen = {.settings = settings,
+                            .places = calloc(mutant_count * 2 + 1, sizeof(*chosen.places))};
+    CHECK(chosen.places != NULL);
+    choose_mutants(&chosen);
     if (chosen.count == 0) {
         fprintf(stderr, "sim: there is no such planted bug in this build\n");
         return EXIT_USAGE;
@@ -316,6 +384,8 @@ static int run_mutants(const struct settings *settings)
     printf("1..%zu\n", chosen.count);
     const struct jobs jobs = {chosen.count, run_mutant, mutant_told, &chosen};
     bool is_good = jobs_run(&jobs);
+    printf("# %zu planted bugs, of %zu, were to be noticed: %s\n", chosen.whole_from, mutant_count,
+           is_good ? "all were" : "not all were");
     free(chosen.places);
     return is_good ? 0 : EXIT_FAILED;
 }

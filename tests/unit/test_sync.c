@@ -3,7 +3,7 @@
  */
 #include "tests/unit/sync_scene.h"
 
-#define SLOT 4711u
+#define SLOT (4711u % SLOT_COUNT)
 
 /* --- small helpers ---------------------------------------------------------------------------- */
 
@@ -960,7 +960,7 @@ static void a_large_value_goes_in_pieces(void **state)
 /* --- everything at once ----------------------------------------------------------------------- */
 
 #define PLAY_SLOTS 3
-static const uint32_t play_slots[PLAY_SLOTS] = {17, 4711, 16383};
+static const uint32_t play_slots[PLAY_SLOTS] = {17, SLOT, SLOT_COUNT - 1};
 
 enum led_state { LED_COLLECTING, LED_PULLING, LED_LEADING };
 
