@@ -33,6 +33,14 @@ enum dht_result cli_ask(const struct cli_options *options, const char *node,
     return result;
 }
 
+bool cli_may_ask_all(const struct cli *cli, const struct cli_options *options, const char *command)
+{
+    if (!cli_is_given(options, CLI_BIT(VIA)))
+        return true;
+    cli_complain(cli, command, "asks every node: not with --via");
+    return false;
+}
+
 int cli_ask_any(struct cli *cli, const struct cli_options *options, const struct dht_op *op,
                 struct buf *json, const char **name)
 {

@@ -16,6 +16,10 @@
 enum dht_result cli_ask(const struct cli_options *options, const char *node,
                         const struct dht_op *op, struct buf *json, char why[CLI_WHY_BYTES_MAX]);
 
+/* Whether a command that asks every node may do so: not if --via has named the only one that may be
+ * connected with, which is said. */
+bool cli_may_ask_all(const struct cli *cli, const struct cli_options *options, const char *command);
+
 /* The same of any of the session's servers. Says on stderr what went wrong. Returns a cli_exit;
  * name: out, who answered, borrowed until the next call with the session's client. */
 int cli_ask_any(struct cli *cli, const struct cli_options *options, const struct dht_op *op,

@@ -44,6 +44,11 @@ static bool may_answer(const struct status_member *member)
     return is_up(member) || is_word(member->state, "ALIVE") || is_word(member->state, "SUSPECT");
 }
 
+bool roll_was_asked(const struct roll_row *row)
+{
+    return may_answer(row->member);
+}
+
 static void row_ask(const struct cli_options *options, struct roll_row *row)
 {
     struct buf json;

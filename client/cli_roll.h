@@ -37,6 +37,8 @@ void roll_judge(struct roll *roll);
 
 /* A member's two letters: U up, D down, S suspected, ? up but not heard; then N full, J joiner,
  * L leaving, X going out. */
+/* Whether a row's member was asked for its status: not where none of its process is there. */
+bool roll_was_asked(const struct roll_row *row);
 void roll_letters(const struct roll_row *row, char letters[3]);
 /* The next thing a person should know, behind the verdict; NULL: there is no more. number 0 first.
  */

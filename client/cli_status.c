@@ -1,5 +1,6 @@
 #include "client/cli_status.h"
 
+#include "client/cli_ask.h"
 #include "client/cli_print.h"
 #include "client/cli_roll.h"
 #include "client/cli_text.h"
@@ -192,8 +193,9 @@ static json_t *json_roll(const struct roll *roll)
 int cli_status(struct cli *cli, const struct cli_options *options, int argc, char **argv)
 {
     (void)argc;
-    (void)argv;
     struct roll roll;
+    if (!cli_may_ask_all(cli, options, argv[0]))
+        return CLI_USAGE;
     int exit_code = roll_call(cli, options, &roll);
     if (exit_code != CLI_DONE)
         return exit_code;
@@ -273,34 +275,51 @@ static uint32_t tell_transfers(const struct cli *cli, const struct cli_options *
     return count;
 }
 
+/* Asks a node what it brings to others. Returns whether that could be had; else it is said why
+ * not. transfers: to be closed. */
+static bool transfers_ask(const struct cli *cli, const struct cli_options *options,
+                          const struct roll_row *row, struct node_transfers *transfers)
+{
+    struct buf json;
+    char why[CLI_WHY_BYTES_MAX];
+    const struct dht_op op = {.verb = DHT_OP_TRANSFERS};
+    bool is_had = false;
+    if (!row->is_heard) {
+        cli_complain(cli, row->member->name, row->why);
+        return false;
+    }
+    if (cli_ask(options, row->member->name, &op, &json, why) == DHT_OK) {
+        is_had = node_transfers_parse(buf_span(&json), transfers) == ERR_OK;
+        snprintf(why, sizeof(why), "told what can't be read");
+    }
+    if (!is_had)
+        cli_complain(cli, row->member->name, why);
+    buf_close(&json);
+    return is_had;
+}
+
 int cli_transfers(struct cli *cli, const struct cli_options *options, int argc, char **argv)
 {
     (void)argc;
-    (void)argv;
     struct roll roll;
+    if (!cli_may_ask_all(cli, options, argv[0]))
+        return CLI_USAGE;
     int exit_code = roll_call(cli, options, &roll);
     if (exit_code != CLI_DONE)
         return exit_code;
     uint32_t count = 0;
     for (uint32_t i = 0; i < roll.first.member_count; i++) {
-        const struct dht_op op = {.verb = DHT_OP_TRANSFERS};
-        const struct roll_row *row = &roll.rows[i];
         struct node_transfers transfers;
-        struct buf json;
-        char why[CLI_WHY_BYTES_MAX];
-        if (!row->is_heard)
+        if (!roll_was_asked(&roll.rows[i]))
             continue;
-        if (cli_ask(options, row->member->name, &op, &json, why) == DHT_OK &&
-            node_transfers_parse(buf_span(&json), &transfers) == ERR_OK) {
-            count += tell_transfers(cli, options, &transfers, roll_width(&roll), count == 0);
-            node_transfers_close(&transfers);
-        } else {
-            cli_complain(cli, row->member->name, why);
+        if (!transfers_ask(cli, options, &roll.rows[i], &transfers)) {
             exit_code = CLI_NEGATIVE;
+            continue;
         }
-        buf_close(&json);
+        count += tell_transfers(cli, options, &transfers, roll_width(&roll), count == 0);
+        node_transfers_close(&transfers);
     }
-    if (count == 0 && !cli_is_given(options, CLI_BIT(JSON)))
+    if (count == 0 && exit_code == CLI_DONE && !cli_is_given(options, CLI_BIT(JSON)))
         cli_tell(cli, "nothing is on its way", "at rest:");
     roll_close(&roll);
     return exit_code;

@@ -153,6 +153,8 @@ static bool tell_key(const struct cli *cli, const struct cli_options *options,
 int cli_where(struct cli *cli, const struct cli_options *options, int argc, char **argv)
 {
     struct town town;
+    if (!cli_may_ask_all(cli, options, argv[0]))
+        return CLI_USAGE;
     int exit_code = town_ask(cli, options, &town);
     if (exit_code != CLI_DONE)
         return exit_code;

@@ -206,14 +206,14 @@ static const struct cli_command commands[] = {
     {.name = "ring",
      .group = "Cluster",
      .summary = "Print how many of the 16384 slots each node leads",
-     .detail = "And of how many it is a successor; below, the ring's hash, the same at every node\n"
+     .detail = "And of how many it is a backup; below, the ring's hash, the same at every node\n"
                "that has the same members, and which ring of the node asked this is.",
      .examples = "kvcli ring",
      .run = cli_ring},
     {.name = "where",
      .group = "Cluster",
      .arguments = "KEY…",
-     .summary = "Print the slot of a key, its leader and successors, and their copies",
+     .summary = "Print the slot of a key, its leader and backups, and their copies",
      .detail =
          "Each node of the slot's group is asked for its own copy: an item, a tombstone, expired,\n"
          "flushed or absent; the version of that, as epoch:number; its role; act, the epoch in\n"
@@ -230,7 +230,9 @@ static const struct cli_command commands[] = {
      .summary = "List the copies that nodes bring to each other",
      .detail =
          "A line for each pair of nodes between which slots are on their way: how many, what\n"
-         "was sent, what is left, bytes a second, and when it will be done.",
+         "was sent, what is left, bytes a second, and when it will be done. Exits 1 if a node "
+         "does\n"
+         "not answer.",
      .examples = "kvcli transfers",
      .run = cli_transfers},
     {.name = "forget",

@@ -45,6 +45,25 @@ is_well() { kvcli status >/dev/null; }
     [ -z "$output" ]
 }
 
+@test "transfers names the nodes that do not answer" {
+    wait_until 10 is_well
+    kill -STOP "${pids[2]}"
+    run kvcli -s "127.0.0.1:${ports[0]}" transfers
+    kill -CONT "${pids[2]}"
+    [ "$status" -eq 1 ]
+    [[ $output == *"127.0.0.1:${ports[2]}: "* ]]
+}
+
+@test "what asks every node is not asked of one alone" {
+    local command
+    for command in status transfers 'where k'; do
+        # shellcheck disable=SC2086 # where and its key
+        run kvcli --via "127.0.0.1:${ports[0]}" $command
+        [ "$status" -eq 2 ]
+        [ "$output" = "kvcli: ${command%% *}: asks every node: not with --via" ]
+    done
+}
+
 @test "the ways out want --yes where nobody can be asked, and name what is given up" {
     run kvcli forget "127.0.0.1:${ports[2]}" </dev/null
     [ "$status" -eq 1 ]
