@@ -304,7 +304,7 @@ static bool fulfil(struct change *change, struct view *out)
         wish->refusal = NULL;
         switch (wish->kind) {
         case WISH_JOIN:
-            if (!change->is_crowded)
+            if (!change->is_crowded && !change->do_joins_wait)
                 join(out, wish);
             break;
         case WISH_LEAVE:

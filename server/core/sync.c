@@ -91,8 +91,6 @@ void sync_seal(struct sync *sync, const struct view *view, const struct ring *ri
 {
     CHECK(view->epoch > sync->epoch);
     sync->now = now;
-    for (struct list *at = sync->peers.next; at != &sync->peers; at = at->next)
-        sync_batches_end(sync, peer_of(at));
     end_all(sync);
     for (struct list *at = sync->peers.next; at != &sync->peers; at = at->next) {
         struct sync_peer *peer = peer_of(at);

@@ -69,10 +69,13 @@ struct receiving {
     struct pull *pull; /* owned; NULL: the source is the primary */
 };
 
-/* What has happened to sessions one way since there was last nothing under way. */
+/* What has happened to sessions one way since there was last nothing under way. It goes on over
+ * epochs: views may follow each other faster than anybody reads. */
 struct sync_batch {
-    uint64_t began_ms; /* 0: nothing is */
-    uint64_t idle_ms;  /* since when nothing is under way; 0: something is */
+    uint64_t began_ms;  /* 0: nothing is */
+    uint64_t idle_ms;   /* since when nothing is under way; 0: something is */
+    uint64_t logged_ms; /* when one before was told of; 0: none was */
+    bool is_told;       /* that it has begun */
     uint32_t done, failed;
     uint64_t items, bytes;
 };
@@ -222,8 +225,6 @@ void sync_source_pulled(struct sync *sync, struct sync_peer *peer, uint64_t gene
 
 /* Looks whether sessions with the peer have begun, or are all through, and logs that. */
 void sync_batches_look(struct sync *sync, struct sync_peer *peer);
-/* What is under way ends here: logs it. */
-void sync_batches_end(struct sync *sync, struct sync_peer *peer);
 /* When sync_batches_look is due; UINT64_MAX if not. */
 uint64_t sync_batches_deadline(const struct sync_peer *peer);
 

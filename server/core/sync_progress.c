@@ -3,8 +3,11 @@
 
 #include <inttypes.h>
 
-/* A batch is over when nothing has been under way for so long: one line tells of many sessions. */
+/* A batch is over when nothing has been under way for so long, or when it has taken so long: one
+ * line tells of many sessions, and there is at most one in so long a time for each peer and way. */
 #define BATCH_IDLE_MS 1000u
+#define BATCH_MAX_MS  10000u
+#define BATCH_PACE_MS 5000u
 
 uint32_t sync_next_peer(const struct sync *sync, uint32_t peer)
 {
@@ -101,33 +104,51 @@ void sync_progress_sum(const struct sync *sync, struct sync_progress *progress)
 
 /* --- the log ---------------------------------------------------------------------------------- */
 
+/* Tells of a batch that is over; not of one that only found copies to be the same, as after each
+ * view they are. */
 static void log_batch(struct sync *sync, const struct sync_peer *peer, struct sync_batch *batch)
 {
-    uint64_t until_ms = batch->idle_ms > 0 ? batch->idle_ms : sync->now.mono_ms;
-    log_line(
-        sync->setup.log, sync->now, LOG_INFO, batch == &peer->sent ? "sync-sent" : "sync-received",
-        "member=%s synced=%u failed=%u items=%" PRIu64 " bytes=%" PRIu64 " ms=%" PRIu64 " epoch=%u",
-        links_name(sync->links, peer->index), batch->done, batch->failed, batch->items,
-        batch->bytes, until_ms - batch->began_ms, sync->epoch);
-    *batch = (struct sync_batch){0};
+    uint64_t now_ms = sync->now.mono_ms, until_ms = batch->idle_ms > 0 ? batch->idle_ms : now_ms;
+    bool is_worth_it = batch->items > 0 || batch->failed > 0;
+    if (is_worth_it)
+        log_line(sync->setup.log, sync->now, LOG_INFO,
+                 batch == &peer->sent ? "sync-sent" : "sync-received",
+                 "member=%s synced=%u failed=%u items=%" PRIu64 " bytes=%" PRIu64 " ms=%" PRIu64
+                 " epoch=%u",
+                 links_name(sync->links, peer->index), batch->done, batch->failed, batch->items,
+                 batch->bytes, until_ms - batch->began_ms, sync->epoch);
+    *batch = (struct sync_batch){.logged_ms = is_worth_it ? now_ms : 0};
+}
+
+/* When a batch is over, if nothing more happens, or may be told of again; UINT64_MAX: none is. */
+static uint64_t batch_ends_ms(const struct sync_batch *batch)
+{
+    if (batch->began_ms == 0)
+        return batch->logged_ms > 0 ? batch->logged_ms + BATCH_PACE_MS : UINT64_MAX;
+    uint64_t ends_ms = batch->began_ms + BATCH_MAX_MS;
+    if (batch->idle_ms > 0 && batch->idle_ms + BATCH_IDLE_MS < ends_ms)
+        ends_ms = batch->idle_ms + BATCH_IDLE_MS;
+    bool is_early = batch->logged_ms > 0 && ends_ms < batch->logged_ms + BATCH_PACE_MS;
+    return is_early ? batch->logged_ms + BATCH_PACE_MS : ends_ms;
 }
 
 static void look(struct sync *sync, const struct sync_peer *peer, struct sync_batch *batch,
                  bool is_busy)
 {
     uint64_t now_ms = sync->now.mono_ms > 0 ? sync->now.mono_ms : 1;
-    if (batch->began_ms == 0 && (is_busy || batch->done + batch->failed > 0)) {
+    if (batch->began_ms == 0 && (is_busy || batch->done + batch->failed > 0))
         batch->began_ms = now_ms;
-        if (batch == &peer->sent)
-            log_line(sync->setup.log, sync->now, LOG_INFO, "sync-begins",
-                     "member=%s slots=%u epoch=%u", links_name(sync->links, peer->index),
-                     peer->session_count - peer->synced_count, sync->epoch);
+    if (batch == &peer->sent && batch->items > 0 && !batch->is_told) {
+        batch->is_told = true;
+        log_line(sync->setup.log, sync->now, LOG_INFO, "sync-begins", "member=%s slots=%u epoch=%u",
+                 links_name(sync->links, peer->index), peer->session_count - peer->synced_count,
+                 sync->epoch);
     }
     if (batch->began_ms == 0 || is_busy)
         batch->idle_ms = 0;
     else if (batch->idle_ms == 0)
         batch->idle_ms = now_ms;
-    else if (now_ms >= batch->idle_ms + BATCH_IDLE_MS)
+    if (now_ms >= batch_ends_ms(batch))
         log_batch(sync, peer, batch);
 }
 
@@ -138,20 +159,8 @@ void sync_batches_look(struct sync *sync, struct sync_peer *peer)
     look(sync, peer, &peer->received, peer->receiving_count > 0);
 }
 
-void sync_batches_end(struct sync *sync, struct sync_peer *peer)
-{
-    if (peer->sent.began_ms > 0)
-        log_batch(sync, peer, &peer->sent);
-    if (peer->received.began_ms > 0)
-        log_batch(sync, peer, &peer->received);
-}
-
 uint64_t sync_batches_deadline(const struct sync_peer *peer)
 {
-    uint64_t earliest = UINT64_MAX;
-    if (peer->sent.idle_ms > 0)
-        earliest = peer->sent.idle_ms + BATCH_IDLE_MS;
-    if (peer->received.idle_ms > 0 && peer->received.idle_ms + BATCH_IDLE_MS < earliest)
-        earliest = peer->received.idle_ms + BATCH_IDLE_MS;
-    return earliest;
+    uint64_t sent_ms = batch_ends_ms(&peer->sent), received_ms = batch_ends_ms(&peer->received);
+    return sent_ms < received_ms ? sent_ms : received_ms;
 }

@@ -87,7 +87,8 @@ void sync_peer_sweep(struct sync *sync, struct sync_peer *peer)
     bool is_used = peer->session_count > 0 || !list_is_empty(&peer->pulls) ||
                    stream_is_open(&peer->out) || peer->in.conn.generation != 0 ||
                    peer->held_epoch > 0 || peer->is_wanted || peer->sent.began_ms > 0 ||
-                   peer->received.began_ms > 0;
+                   peer->sent.logged_ms > 0 || peer->received.began_ms > 0 ||
+                   peer->received.logged_ms > 0;
     if (is_used)
         return;
     CHECK(peer->received_count == 0);

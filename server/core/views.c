@@ -183,14 +183,13 @@ void views_tick(struct views *views, struct moment now)
 
 uint64_t views_deadline(const struct views *views)
 {
-    if (views->is_active_due || views->is_synced_due ||
-        views->state.boot != views->links->identity.boot)
+    if (views->state.boot != views->links->identity.boot)
         return 0;
     uint64_t deadline_ms = birth_deadline(views);
     if (!keep_current(views))
         return deadline_ms;
     const uint64_t deadlines[] = {ask_deadline(views), propose_deadline(views),
-                                  loss_deadline(views)};
+                                  loss_deadline(views), report_deadline(views)};
     for (size_t i = 0; i < ARRAY_COUNT(deadlines); i++)
         deadline_ms = deadlines[i] < deadline_ms ? deadlines[i] : deadline_ms;
     return deadline_ms;

@@ -180,6 +180,7 @@ struct views {
     /* views_report */
     struct slots own_active, own_synced;   /* in the current view */
     bool is_active_due, is_synced_due;     /* to be reported */
+    uint64_t report_ms;                    /* when; 0: not known yet */
     struct slots active;                   /* reported by the slots' primaries */
     bool is_active_known, is_placed_known; /* the next three are as what was reported says */
     bool is_all_active;
@@ -258,6 +259,7 @@ enum err loss_accepted(struct views *views, const struct message *message, struc
 void report_adopted(struct views *views);
 /* Sends what is due. */
 void report_tick(struct views *views, struct moment now);
+uint64_t report_deadline(const struct views *views);
 enum err report_take(struct views *views, uint32_t peer, const struct message *message,
                      struct moment now);
 /* Whether every slot has a primary in the current view, and that has reported it active. */

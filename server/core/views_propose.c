@@ -6,6 +6,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+/* "Changes known together go into one view": who asks to join so soon after a view, for each of its
+ * members, waits for those who come a moment later. Each view costs every pair of nodes a word. */
+#define JOINS_MS 2u
+
 /* --- what is held of the members -------------------------------------------------------------- */
 
 static void look_again_at(struct views *views, uint64_t at_ms)
@@ -234,6 +238,7 @@ static bool make_next(struct views *views, struct view *out, struct moment now)
     copy_wishes(views, wishes);
     bool is_placed = report_is_placed(views);
     hold_late(views, opinions, now);
+    uint64_t joins_ms = views->adopted_ms + (uint64_t)JOINS_MS * view->member_count;
     struct change change = {
         .view = view,
         .ring = views_ring(views, view->epoch),
@@ -244,7 +249,10 @@ static bool make_next(struct views *views, struct view *out, struct moment now)
         .is_all_active = report_all_active(views),
         .is_placed = is_placed && !is_joiner_down(view),
         .is_crowded = view->epoch - view->base + 1 >= VIEWS_KEPT_MAX,
+        .do_joins_wait = now.mono_ms < joins_ms,
     };
+    if (change.do_joins_wait && views->wish_count > 0)
+        look_again_at(views, joins_ms);
     bool is_wanted = change_make(&change, out);
     take_refusals(views, wishes, now);
     free(opinions);

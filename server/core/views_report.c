@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What becomes so within this time goes into one report: after a view all of a node's slots become
+ * active, and each report goes to every voter. */
+#define REPORT_MS 20u
+
 /* --- what this node has ----------------------------------------------------------------------- */
 
 static bool put(struct slots *slots, uint32_t slot, bool has)
@@ -36,6 +40,7 @@ void report_adopted(struct views *views)
     memset(&views->own_synced, 0, sizeof(views->own_synced));
     memset(&views->active, 0, sizeof(views->active));
     views->is_active_due = views->is_synced_due = false;
+    views->report_ms = 0;
     views->is_active_known = views->is_placed_known = false;
     free(views->done);
     views->done = calloc((size_t)keep_current(views)->member_count + 1, sizeof(*views->done));
@@ -188,12 +193,25 @@ static void send(struct views *views, bool is_active, struct moment now)
 
 void report_tick(struct views *views, struct moment now)
 {
+    if ((!views->is_active_due && !views->is_synced_due) || !keep_current(views))
+        return;
+    if (views->report_ms == 0)
+        views->report_ms = now.mono_ms + REPORT_MS;
+    if (now.mono_ms < views->report_ms)
+        return;
     bool is_active_due = views->is_active_due, is_synced_due = views->is_synced_due;
     views->is_active_due = views->is_synced_due = false;
-    if (is_active_due && keep_current(views))
+    views->report_ms = 0;
+    if (is_active_due)
         send(views, true, now);
-    if (is_synced_due && keep_current(views))
+    if (is_synced_due)
         send(views, false, now);
+}
+
+uint64_t report_deadline(const struct views *views)
+{
+    bool is_due = views->is_active_due || views->is_synced_due;
+    return is_due ? views->report_ms : UINT64_MAX; /* 0: when it is due is seen in a tick */
 }
 
 /* --- questions -------------------------------------------------------------------------------- */

@@ -1,12 +1,13 @@
 /* membership.md C.7.7 and C.7.8: links that work one way only, and nodes that are too slow. */
 #include "tests/sim/checks.h"
+#include "tests/sim/quiet.h"
 #include "tests/sim/watch.h"
 
 #include <stdlib.h>
 
-#define SLOW_TIMES 100u
-#define BYTES_WORST                                                                                \
-    60000u /* a second and node, in the worst minute: who proposes view 1 sends it to all */
+#define SLOW_TIMES   100u
+#define BYTES_WORST  10000u /* a second and node, in the worst minute */
+#define FORMED_MS    60000u /* until a view has all: view 1, which goes to all, is not overload */
 #define MINUTE_S     60u
 #define FLIP_MS      10000u /* longer than T_silent, shorter than twice that: what damping is for */
 #define DEATHS_FIRST 4u     /* until the flap score is up, they come at the pace of the detector */
@@ -80,6 +81,7 @@ void check_unfair_flips(struct trial *trial)
 void check_overload(struct trial *trial)
 {
     struct world *world = form(trial);
+    (void)quiet_await(world, FORMED_MS, "forming");
     struct watch *watch = watch_open(world);
     watch->forbids_deaths = true;
     for (uint32_t i = 0; i < world->host_count * 3 / 10; i++) {

@@ -258,6 +258,25 @@ static void a_restarted_member_comes_in_beside_its_lost_generation(void **state)
     scene_close(scene);
 }
 
+static void who_asks_to_join_right_after_a_view_waits_and_nothing_else_does(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(3);
+    struct wish *joins = wish(scene, WISH_JOIN, 6, 1);
+    scene->change.do_joins_wait = true;
+    look(scene);
+    assert_false(scene->is_wanted);
+    assert_null(joins->refusal);
+    opinion_of(scene, 1, 1)->state = OPINION_DOWN;
+    look(scene);
+    assert_int_equal(at(&scene->next, 1, 1)->standing, STANDING_DOWN);
+    assert_false(is_in(&scene->next, 6, 1));
+    scene->change.do_joins_wait = false;
+    look(scene);
+    assert_int_equal(at(&scene->next, 6, 1)->role, ROLE_JOINER);
+    scene_close(scene);
+}
+
 static void a_new_seat_of_a_member_votes_once_a_view_has_it(void **state)
 {
     (void)state;
@@ -555,6 +574,7 @@ int main(void)
         cmocka_unit_test(the_placement_comes_when_all_is_synced_as_a_whole),
         cmocka_unit_test(a_placement_does_not_come_together_with_another_change),
         cmocka_unit_test(a_restarted_member_comes_in_beside_its_lost_generation),
+        cmocka_unit_test(who_asks_to_join_right_after_a_view_waits_and_nothing_else_does),
         cmocka_unit_test(a_new_seat_of_a_member_votes_once_a_view_has_it),
         cmocka_unit_test(a_joiner_that_is_gone_or_late_goes_out),
         cmocka_unit_test(when_all_is_lost_whoever_is_there_begins_anew),

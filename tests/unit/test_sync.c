@@ -879,6 +879,66 @@ static void no_more_than_a_window_of_items_is_under_way(void **state)
     scene_close(scene);
 }
 
+static void count_line(void *arg, const char *line, size_t len)
+{
+    (void)len;
+    uint32_t *lines = arg;
+    *lines += strstr(line, " sync-") != NULL;
+}
+
+/* As after many views in which everybody keeps what it has. */
+static void copies_that_are_the_same_are_no_news(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(26);
+    struct side *source = led_scene(scene);
+    uint32_t lines[2] = {0};
+    for (int i = 0; i < 2; i++)
+        scene->sides[i].log = (struct log){.level = LOG_INFO, .sink = count_line, .arg = &lines[i]};
+    for (uint32_t slot = 0; slot < 20; slot++) {
+        copy_lead(source->store, slot, scene->epoch);
+        offer_to(source, slot, 1);
+    }
+    settle(scene);
+    for (int view = 0; view < 50; view++) {
+        scene->now.mono_ms += 3000;
+        settle(scene);
+        scene_seal(scene);
+        for (uint32_t slot = 0; slot < 20; slot++) {
+            copy_lead(source->store, slot, scene->epoch);
+            offer_to(source, slot, 1);
+        }
+        settle(scene);
+        assert_int_equal(state_of(source, 19, 1), SYNC_SYNCED);
+    }
+    assert_int_equal(lines[0] + lines[1], 0);
+    scene_close(scene);
+}
+
+static void of_sessions_with_a_peer_there_is_a_line_in_some_seconds(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(27);
+    struct side *source = led_scene(scene);
+    uint32_t lines[2] = {0};
+    for (int i = 0; i < 2; i++)
+        scene->sides[i].log = (struct log){.level = LOG_INFO, .sink = count_line, .arg = &lines[i]};
+    for (int second = 0; second < 100; second++) {
+        write_one(source, SLOT, second % KEYS, WROTE_ITEM, false);
+        offer_to(source, SLOT, 1);
+        for (int part = 0; part < 2; part++) {
+            settle(scene);
+            scene->now.mono_ms += 550;
+        }
+        assert_int_equal(state_of(source, SLOT, 1), SYNC_SYNCED);
+        scene_seal(scene);
+        copy_lead(source->store, SLOT, scene->epoch);
+    }
+    assert_in_range(lines[0], 20, 44); /* that one begins, and that it is through */
+    assert_in_range(lines[1], 10, 22);
+    scene_close(scene);
+}
+
 static void a_rate_is_kept(void **state)
 {
     (void)state;
@@ -1268,6 +1328,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_receiver_that_is_silent_loses_its_sessions),
         cmocka_unit_test(many_sessions_take_turns),
         cmocka_unit_test(no_more_than_a_window_of_items_is_under_way),
+        cmocka_unit_test(copies_that_are_the_same_are_no_news),
+        cmocka_unit_test(of_sessions_with_a_peer_there_is_a_line_in_some_seconds),
         cmocka_unit_test(a_rate_is_kept),
         cmocka_unit_test(a_large_value_goes_in_pieces),
         cmocka_unit_test(whatever_happens_every_copy_is_correct_for_what_it_states),

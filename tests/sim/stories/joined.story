@@ -24,12 +24,12 @@ run 2
      0.014 n2   ring-changed members=1 ring=d7805f85e7f445f1 changes=2 epoch=2
      0.016 n2   member-joined member=n3 boot=1767225600000 inc=0
      0.071 n3   ring-changed members=1 ring=d7805f85e7f445f1 changes=2 epoch=2
-     0.512 n1   ring-changed members=1 ring=d7805f85e7f445f1 changes=3 epoch=3
-     0.513 n2   ring-changed members=1 ring=d7805f85e7f445f1 changes=3 epoch=3
-     0.513 n3   ring-changed members=1 ring=d7805f85e7f445f1 changes=3 epoch=3
-     1.542 n1   ring-changed members=3 ring=333ee145cc329909 changes=4 epoch=4
-     1.543 n2   ring-changed members=3 ring=333ee145cc329909 changes=4 epoch=4
-     1.543 n3   ring-changed members=3 ring=333ee145cc329909 changes=4 epoch=4
+     0.513 n1   ring-changed members=1 ring=d7805f85e7f445f1 changes=3 epoch=3
+     0.514 n2   ring-changed members=1 ring=d7805f85e7f445f1 changes=3 epoch=3
+     0.514 n3   ring-changed members=1 ring=d7805f85e7f445f1 changes=3 epoch=3
+     1.550 n1   ring-changed members=3 ring=333ee145cc329909 changes=4 epoch=4
+     1.551 n2   ring-changed members=3 ring=333ee145cc329909 changes=4 epoch=4
+     1.551 n3   ring-changed members=3 ring=333ee145cc329909 changes=4 epoch=4
      3.000 -    start node=n4
      3.009 n1   member-joined member=n4 boot=1767225603000 inc=0
      3.010 n4   member-joined member=n1 boot=1767225600000 inc=0
@@ -43,7 +43,7 @@ run 2
      3.017 n2   ring-changed members=3 ring=333ee145cc329909 changes=5 epoch=5
      3.017 n3   ring-changed members=3 ring=333ee145cc329909 changes=5 epoch=5
      3.017 n4   ring-changed members=3 ring=333ee145cc329909 changes=2 epoch=5
-     3.282 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
-     3.283 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
-     3.283 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
-     3.283 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=6
+     3.289 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+     3.290 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+     3.290 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+     3.290 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=6

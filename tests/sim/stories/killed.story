@@ -16,12 +16,12 @@ run 6
      2.207 n2   member-dead member=n3 boot=1767225600000 inc=0 class=refused reporters=3 own=1 minority=0
      2.207 n1   member-dead member=n3 boot=1767225600000 inc=0 class=refused reporters=3 own=1 minority=0
      2.208 n4   member-dead member=n3 boot=1767225600000 inc=0 class=refused reporters=3 own=1 minority=0
-     4.211 n1   ring-changed members=4 ring=08245a1156199061 changes=3 epoch=3
-     4.212 n2   ring-changed members=4 ring=08245a1156199061 changes=3 epoch=3
-     4.212 n4   ring-changed members=4 ring=08245a1156199061 changes=3 epoch=3
-     4.401 n1   ring-changed members=3 ring=9742b38f23e94569 changes=4 epoch=4
-     4.402 n2   ring-changed members=3 ring=9742b38f23e94569 changes=4 epoch=4
-     4.402 n4   ring-changed members=3 ring=9742b38f23e94569 changes=4 epoch=4
+     4.212 n1   ring-changed members=4 ring=08245a1156199061 changes=3 epoch=3
+     4.213 n2   ring-changed members=4 ring=08245a1156199061 changes=3 epoch=3
+     4.213 n4   ring-changed members=4 ring=08245a1156199061 changes=3 epoch=3
+     4.421 n1   ring-changed members=3 ring=9742b38f23e94569 changes=4 epoch=4
+     4.422 n2   ring-changed members=3 ring=9742b38f23e94569 changes=4 epoch=4
+     4.422 n4   ring-changed members=3 ring=9742b38f23e94569 changes=4 epoch=4
      7.208 n2   member-removed member=n3 boot=1767225600000 inc=0
      7.208 n1   member-removed member=n3 boot=1767225600000 inc=0
      7.209 n4   member-removed member=n3 boot=1767225600000 inc=0

@@ -11,40 +11,40 @@ start n2
 run 2
 ---
      2.000 -    power-off node=n2
-     2.690 n1   member-suspect member=n2 boot=1767225600000 inc=0 class=silent reporters=1 own=1 minority=0
-     2.692 n3   member-suspect member=n2 boot=1767225600000 inc=0 class=silent reporters=1 own=0 minority=0
-     2.692 n4   member-suspect member=n2 boot=1767225600000 inc=0 class=silent reporters=1 own=0 minority=0
+     2.693 n1   member-suspect member=n2 boot=1767225600000 inc=0 class=silent reporters=1 own=1 minority=0
+     2.694 n3   member-suspect member=n2 boot=1767225600000 inc=0 class=silent reporters=1 own=0 minority=0
+     2.694 n4   member-suspect member=n2 boot=1767225600000 inc=0 class=silent reporters=1 own=0 minority=0
      3.516 n3   ring-changed members=4 ring=93a5e2e84057663a changes=2 epoch=2
      3.517 n1   ring-changed members=4 ring=93a5e2e84057663a changes=2 epoch=2
      3.517 n4   ring-changed members=4 ring=93a5e2e84057663a changes=2 epoch=2
-     9.091 n4   member-dead member=n2 boot=1767225600000 inc=0 class=silent reporters=3 own=1 minority=0
-     9.091 n1   member-dead member=n2 boot=1767225600000 inc=0 class=silent reporters=3 own=1 minority=0
-     9.091 n3   member-dead member=n2 boot=1767225600000 inc=0 class=silent reporters=3 own=1 minority=0
-    11.096 n1   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
-    11.097 n3   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
-    11.097 n4   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
-    11.267 n1   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
-    11.268 n3   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
-    11.268 n4   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
-    14.091 n3   member-removed member=n2 boot=1767225600000 inc=0
-    14.092 n4   member-removed member=n2 boot=1767225600000 inc=0
+     9.093 n1   member-dead member=n2 boot=1767225600000 inc=0 class=silent reporters=3 own=1 minority=0
+     9.093 n3   member-dead member=n2 boot=1767225600000 inc=0 class=silent reporters=3 own=1 minority=0
+     9.094 n4   member-dead member=n2 boot=1767225600000 inc=0 class=silent reporters=3 own=1 minority=0
+    11.097 n1   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
+    11.098 n3   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
+    11.098 n4   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
+    11.288 n1   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
+    11.289 n3   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
+    11.289 n4   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
     14.093 n1   member-removed member=n2 boot=1767225600000 inc=0
+    14.093 n3   member-removed member=n2 boot=1767225600000 inc=0
+    14.094 n4   member-removed member=n2 boot=1767225600000 inc=0
     17.000 -    power-on node=n2
     17.000 -    start node=n2
     17.000 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=1 epoch=1
     17.005 n2   member-expected member=n1 boot=1767225600000 inc=0
     17.005 n2   member-expected member=n3 boot=1767225600000 inc=0
     17.005 n2   member-expected member=n4 boot=1767225600000 inc=0
-    17.010 n4   member-joined member=n2 boot=1767225617000 inc=0
-    17.010 n3   member-joined member=n2 boot=1767225617000 inc=0
-    17.010 n1   member-joined member=n2 boot=1767225617000 inc=0
-    17.011 n2   joined members=4 seeds=3
-    17.011 n2   ring-changed members=3 ring=2c0b06b376306521 changes=2 epoch=4
-    17.784 n3   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
-    17.785 n1   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
-    17.785 n2   ring-changed members=3 ring=2c0b06b376306521 changes=3 epoch=5
-    17.785 n4   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
-    18.081 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
-    18.082 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
-    18.082 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=6
-    18.082 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+    17.009 n3   member-joined member=n2 boot=1767225617000 inc=0
+    17.009 n4   member-joined member=n2 boot=1767225617000 inc=0
+    17.009 n1   member-joined member=n2 boot=1767225617000 inc=0
+    17.010 n2   joined members=4 seeds=3
+    17.010 n2   ring-changed members=3 ring=2c0b06b376306521 changes=2 epoch=4
+    17.786 n3   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
+    17.787 n1   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
+    17.787 n2   ring-changed members=3 ring=2c0b06b376306521 changes=3 epoch=5
+    17.787 n4   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
+    18.100 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+    18.101 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+    18.101 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=6
+    18.101 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6

@@ -17,23 +17,23 @@ run 3
      2.012 n4   ring-changed members=4 ring=93a5e2e84057663a changes=2 epoch=2
      2.100 -    start node=n2
      2.100 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=1 epoch=1
-     2.104 n2   member-joined member=n3 boot=1767225600000 inc=0
      2.105 n2   member-expected member=n1 boot=1767225600000 inc=0
+     2.105 n2   member-expected member=n3 boot=1767225600000 inc=0
      2.105 n2   member-expected member=n4 boot=1767225600000 inc=0
-     2.105 n3   member-restarted member=n2 boot=1767225602100 inc=0
-     2.107 n4   member-restarted member=n2 boot=1767225602100 inc=0
-     2.107 n1   member-restarted member=n2 boot=1767225602100 inc=0
-     2.108 n2   ring-changed members=4 ring=93a5e2e84057663a changes=2 epoch=2
-     2.108 n2   joined members=4 seeds=3
-     2.111 n1   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
-     2.112 n2   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
-     2.112 n4   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
-     2.112 n3   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
-     2.256 n2   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
-     2.257 n1   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
-     2.257 n3   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
-     2.257 n4   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
-     2.553 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-     2.554 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-     2.554 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-     2.554 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+     2.109 n3   member-restarted member=n2 boot=1767225602100 inc=0
+     2.109 n1   member-restarted member=n2 boot=1767225602100 inc=0
+     2.109 n4   member-restarted member=n2 boot=1767225602100 inc=0
+     2.110 n2   joined members=4 seeds=3
+     2.110 n2   ring-changed members=4 ring=93a5e2e84057663a changes=2 epoch=2
+     2.114 n1   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
+     2.115 n2   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
+     2.115 n4   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
+     2.115 n3   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
+     2.387 n2   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
+     2.388 n1   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
+     2.388 n3   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
+     2.388 n4   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
+     2.707 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+     2.708 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+     2.708 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+     2.708 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
