@@ -34,8 +34,9 @@ bool node_parse(const struct node *node, struct span text, struct request *reque
     return is_whole && request->part != PART_PIECE;
 }
 
-void node_place(struct node *node, struct op *op)
+static ALWAYS_INLINE void place(struct node *node, struct op *op)
 {
+    op->ahead = AHEAD_NONE;
     if (!command_has_key(op->request.command))
         return;
     op->key.bytes = op->request.key;
@@ -43,10 +44,18 @@ void node_place(struct node *node, struct op *op)
     op->leader = route_leader(&node->route, op->key.position);
     if (op->leader != PEER_SELF)
         return;
+    op->ahead = AHEAD_KEY;
     store_prefetch_slot(node->store, &op->key);
     uint32_t slot = position_slot(op->key.position);
-    if (primary_serving(&node->primary, slot) == SERVING_COPIED)
-        serve_prefetch_slot(&node->serve, slot);
+    if (primary_serving(&node->primary, slot) != SERVING_COPIED)
+        return;
+    op->ahead = AHEAD_COPIES;
+    serve_prefetch_slot(&node->serve, slot);
+}
+
+void node_place(struct node *node, struct op *op)
+{
+    place(node, op);
 }
 
 /* A client that follows the ring has asked a node that does not lead the key: if the ring is not
@@ -75,7 +84,7 @@ void node_submit(struct node *node, struct conn_id conn, struct session *session
     op->deadline_ms = 0;
     if (command_has_key(op->request.command))
         digest_of(op->request.key, &op->digest);
-    node_place(node, op);
+    place(node, op);
     bool is_elsewhere = command_has_key(op->request.command) && op->leader != PEER_SELF;
     if (UNLIKELY(session->follows_ring) && is_elsewhere && op->request.part == PART_WHOLE)
         tell_ring(node, session);
@@ -304,31 +313,28 @@ static void run_forwarded(struct node *node, struct op *op)
     }
 }
 
-static bool is_local(const struct op *op)
-{
-    return command_has_key(op->request.command) && op->leader == PEER_SELF;
-}
-
 /* Asks for the places in their tables of the keys of ops from … to - 1. */
 static void prefetch_tables(const struct node *node, uint32_t from, uint32_t to)
 {
     for (uint32_t i = from; i < to && i < node->batch_count; i++) {
-        if (!is_local(&node->batch[i]))
+        const struct op *op = &node->batch[i];
+        if (UNLIKELY(op->ahead == AHEAD_NONE))
             continue;
-        store_prefetch_table(node->store, &node->batch[i].key);
-        uint32_t slot = position_slot(node->batch[i].key.position);
-        if (primary_serving(&node->primary, slot) == SERVING_COPIED)
-            serve_prefetch_run(&node->serve, slot);
+        store_prefetch_table(node->store, &op->key);
+        if (op->ahead == AHEAD_COPIES)
+            serve_prefetch_run(&node->serve, position_slot(op->key.position));
     }
 }
 
 static void prefetch_items(const struct node *node, uint32_t from, uint32_t to)
 {
     for (uint32_t i = from; i < to && i < node->batch_count; i++) {
-        if (!is_local(&node->batch[i]))
+        const struct op *op = &node->batch[i];
+        if (UNLIKELY(op->ahead == AHEAD_NONE))
             continue;
-        store_prefetch_item(node->store, &node->batch[i].key);
-        sync_prefetch_rest(node->sync, position_slot(node->batch[i].key.position));
+        store_prefetch_item(node->store, &op->key);
+        if (op->ahead == AHEAD_COPIES)
+            sync_prefetch_rest(node->sync, position_slot(op->key.position));
     }
 }
 

@@ -30,11 +30,16 @@
 #define BATCH_COUNT 64u
 
 /* One request of the batch. */
+/* What memory is to be brought near for a request: none, the key's, or that of the sessions of its
+ * slot's copies too. */
+enum ahead { AHEAD_NONE, AHEAD_KEY, AHEAD_COPIES };
+
 struct op {
     struct request request;
     struct digest digest;
     struct store_key key;    /* valid if the command has a key */
     uint32_t leader;         /* peer index of the key's primary */
+    enum ahead ahead;        /* a hint: as it was when the request was placed */
     struct session *session; /* a client's; NULL for a request another node has forwarded */
     struct asker asker;      /* a client's; of a forwarded one only conn */
     uint64_t deadline_ms;    /* a client's: of one that has waited already; 0: it has just come */

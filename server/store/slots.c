@@ -128,14 +128,6 @@ void slots_shrink(struct store *store, struct slot *slot)
 
 /* Versions */
 
-uint64_t slots_next_version(const struct slot *slot)
-{
-    CHECK(slot->is_led);
-    uint64_t version = slot->version + 1;
-    CHECK(store_version_seq(version) != 0); /* replication.md: no seq is given after the last */
-    return version;
-}
-
 void slots_init_copy(struct copy *copy)
 {
     *copy = (struct copy){.is_clean = true, .lineage = &copy->first, .lineage_room = 1};
@@ -177,14 +169,6 @@ void slots_lengthen(struct store *store, struct slot *slot, uint64_t version)
     }
     copy->lineage[copy->lineage_count++] = version;
     slot->version = version;
-}
-
-void slots_extend(struct store *store, struct slot *slot, uint64_t version)
-{
-    if (UNLIKELY(store_version_seq(version) == 1))
-        slots_lengthen(store, slot, version);
-    else
-        slot->version = version;
 }
 
 void slots_raise_floor(struct store *store, struct slot *slot, uint64_t floor)

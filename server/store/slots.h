@@ -162,11 +162,24 @@ void slots_init_copy(struct copy *copy);
 /* Frees what it has; leaves an empty copy. */
 void slots_close_copy(struct store *store, struct copy *copy);
 /* The version of the led slot's next write. */
-uint64_t slots_next_version(const struct slot *slot);
-/* Makes version the end of the lineage: the write that has it has been carried out. */
-void slots_extend(struct store *store, struct slot *slot, uint64_t version);
-/* The same with an entry of its own: it is of a later epoch than the last. */
+static inline uint64_t slots_next_version(const struct slot *slot)
+{
+    CHECK(slot->is_led);
+    uint64_t version = slot->version + 1;
+    CHECK(store_version_seq(version) != 0); /* replication.md: no seq is given after the last */
+    return version;
+}
+/* Makes version the end of the lineage, with an entry of its own: it is of a later epoch than the
+ * last. */
 void slots_lengthen(struct store *store, struct slot *slot, uint64_t version);
+/* Makes version the end of the lineage: the write that has it has been carried out. */
+static inline void slots_extend(struct store *store, struct slot *slot, uint64_t version)
+{
+    if (UNLIKELY(store_version_seq(version) == 1))
+        slots_lengthen(store, slot, version);
+    else
+        slot->version = version;
+}
 /* Raises the floor; forgets what the lineage need not have any more. */
 void slots_raise_floor(struct store *store, struct slot *slot, uint64_t floor);
 
