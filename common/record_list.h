@@ -26,7 +26,7 @@ RECORD(OFFER,
     FIELD(U64, ver)
     FIELD(U64, floor)
     FIELD(BYTES, lineage))    /* of LASTs, ascending */
-/* What a key is at the source, now: ITEM and WRITE of replication.md. */
+/* What a key is at the source, now: ITEM and WRITE of proto.md. */
 RECORD(CHANGE,
     FIELD(U16, slot)
     FIELD(U64, sid)

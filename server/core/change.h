@@ -1,5 +1,5 @@
 /* Change: what the next view is to be, as a pure function of the present one, of what is held of
- * its members, and of what was asked for (replication.md "Views" 2). No messages, no time. */
+ * its members, and of what was asked for (proto.md "Views" 2). No messages, no time. */
 #ifndef DHT_SERVER_CORE_CHANGE_H
 #define DHT_SERVER_CORE_CHANGE_H
 

@@ -1,5 +1,5 @@
 /* Collect: what a new primary has to know before it may lead a slot, and which copy it goes on
- * with. Pure decisions on what was answered (replication.md, "Becoming primary", 1 and 2).
+ * with. Pure decisions on what was answered (proto.md, "Becoming primary", 1 and 2).
  *
  * Whoever may answer is a giver, a (name, generation), known by its index in an array of answers of
  * one slot. Knows no messages, no time, and not how givers are asked. */
@@ -48,7 +48,7 @@ struct floor_member {
     uint64_t acked; /* the version it has acknowledged, if so */
 };
 
-/* How high the floor of an active slot may be (replication.md "Tombstones"): no higher than the
+/* How high the floor of an active slot may be (proto.md "Serving"): no higher than the
  * primary's own ver, what every other member of the group has acknowledged in this epoch (down ones
  * too), and what the sessions allow.
  *

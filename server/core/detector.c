@@ -101,7 +101,7 @@ static void change_evidence(struct suspicion *suspicion, enum evidence evidence,
     suspicion->harsher_count = 0;
 }
 
-/* membership.md C.3: the milder evidence wins until three later reports say otherwise. */
+/* proto.md "Membership": the milder evidence wins until three later reports say otherwise. */
 bool suspicion_report(struct suspicion *suspicion, enum evidence evidence, uint64_t reporter,
                       bool is_own, uint64_t now_ms)
 {

@@ -403,7 +403,7 @@ static bool are_most_suspected(const struct members *members)
     return count >= ISOLATION_PEERS_MIN && 2 * count >= members->live_count;
 }
 
-/* membership.md C.3: most of those asked are silent, so it is this node. */
+/* proto.md "Membership": most of those asked are silent, so it is this node. */
 static void look_for_isolation(struct gossip *gossip, struct moment now)
 {
     bool holds = isolation_holds(&gossip->isolation, gossip->health, now.mono_ms) ||

@@ -1,4 +1,5 @@
-/* Gossip: who is a member of the cluster and who is alive; membership.md as messages and timers.
+/* Gossip: who is a member of the cluster and who is alive; proto.md "Membership" as messages and
+ * timers.
  *
  * Each round asks one member for what it knows (pull), tells it this node's news in the same breath
  * (push), and takes its answer as proof of life; news that cannot wait is pushed at once. The

@@ -329,7 +329,7 @@ void probe_lost(struct gossip *gossip, struct account *record, enum disconnect w
     }
     if (was_asked || !was_up || !record_is_live(record))
         return;
-    /* membership.md C.3: watchers look at once, everybody else waits for what they say. */
+    /* proto.md "Membership": watchers look at once, everybody else waits for what they say. */
     struct target_view view = wire_view(gossip);
     bool is_watcher = targets_watches(&view, record);
     probe_check(gossip, record, now.mono_ms + (is_watcher ? 0 : gossip->options.look_ms), now);

@@ -97,7 +97,7 @@ void node_tick(struct node *node);
 
 /* peers.txt has been read anew. Both borrowed in place of the old ones. */
 void node_seed(struct node *node, const struct view *seeds, const struct view *founders);
-/* Leaves the cluster, or stops where too few would remain (replication.md "Views" 2); when that is
+/* Leaves the cluster, or stops where too few would remain (proto.md "Views" 2); when that is
  * through it says so to the others, and calls env's end with NODE_END_LEFT. A second call changes
  * nothing. */
 void node_leave(struct node *node);

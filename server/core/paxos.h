@@ -1,4 +1,4 @@
-/* Paxos: single-decree, for one view at a time (replication.md "Views" 1). Who promises, who
+/* Paxos: single-decree, for one view at a time (proto.md "Views" 1). Who promises, who
  * accepts, and when a view is chosen; no messages, no time, no files: whoever calls these records
  * what they changed before it tells anybody.
  *

@@ -1,4 +1,4 @@
-/* Primary: becoming the primary of slots in a view, and being it (replication.md "Becoming
+/* Primary: becoming the primary of slots in a view, and being it (proto.md "Becoming
  * primary", "Learners", "Tombstones", "Leftovers", "Loss of a group's quorum").
  *
  * When a view is adopted every slot that this node is the primary of begins a run, which ends with

@@ -1,5 +1,5 @@
 /* Serve: carrying out requests on slots that have copies elsewhere, and holding back what they tell
- * until it is safe (replication.md "Serving").
+ * until it is safe (proto.md "Serving").
  *
  * A request is executed at once against this node's own copy; its answer waits, as a pending, until
  * so many backups have acknowledged as the slot needs. A write goes into their streams; a read, and

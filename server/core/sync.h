@@ -1,5 +1,5 @@
 /* Sync: sessions that bring another node's copy of a slot to this node's, and keep it there; and
- * the same from the other end (replication.md "Sync").
+ * the same from the other end (proto.md "Sync").
  *
  * A session is (epoch, slot, source, receiver, sid). Who is to have one is decided above (primary);
  * here is how it runs, that what arrives is applied by the rules, and who has acknowledged what.

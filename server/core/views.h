@@ -1,4 +1,4 @@
-/* Views: the cluster's agreed, numbered configurations (replication.md "Views"). What gossip says
+/* Views: the cluster's agreed, numbered configurations (proto.md "Views"). What gossip says
  * of who is alive becomes proposals here; what a majority of those who vote has accepted becomes
  * the next view, and from it alone follows who leads and backs which slot.
  *
@@ -124,7 +124,7 @@ void views_report_synced(struct views *views, uint32_t slot, bool is_synced);
 
 /* --- loss of quorum --------------------------------------------------------------------------- */
 
-/* Whether a result may be given now (replication.md "Loss": the fence). Always with on-quorum-loss
+/* Whether a result may be given now (proto.md "Loss": the fence). Always with on-quorum-loss
  * wait. now must be read from the clock after whatever led to the result was read. */
 bool views_has_fence(const struct views *views, struct moment now);
 /* A request has come: the voters are asked if the last question answered is older than half of

@@ -1,4 +1,4 @@
-/* Views: the fence, and who is gone for good (replication.md "Loss of a group's quorum"). */
+/* Views: the fence, and who is gone for good (proto.md "Loss"). */
 #include "common/check.h"
 #include "common/mutant.h"
 #include "common/number.h"

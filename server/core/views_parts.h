@@ -20,7 +20,7 @@
 
 #define SLOT_WORDS (SLOT_COUNT / 64)
 
-/* replication.md "Views" 1: 200 ms × rank by name, ± half. */
+/* proto.md "Views" 1: 200 ms × rank by name, ± half. */
 #define BACK_OFF_MS 200u
 /* A proposal that has not got its majority by then is given up. */
 #define ATTEMPT_MS 300u

@@ -95,7 +95,7 @@ void copy_lead(struct store *store, uint32_t number, uint32_t epoch)
     CHECK(epoch > 0);
     CHECK(epoch <= STORE_EPOCH_MAX);
     CHECK(epoch >= copy->act);
-    /* replication.md "Becoming primary", 3: record act = e', clean. */
+    /* proto.md "Becoming primary", 3: record act = e', clean. */
     record_act(store, number, epoch);
     copy->is_clean = true;
     slot->is_led = true;
@@ -226,7 +226,7 @@ bool copy_cut(struct store *store, uint32_t number, uint64_t common)
 void copy_empty(struct store *store, uint32_t number)
 {
     struct copy *copy = synced_copy(store, number);
-    /* replication.md "Sync", 2: the empty copy is recorded first. */
+    /* proto.md "Sync", 2: the empty copy is recorded first. */
     uint32_t act = MUTANT(act_kept) ? copy->act : 0;
     uint32_t tombstone_count = copy->tombstone_count; /* until they are dropped */
     slots_close_copy(store, copy);
@@ -255,7 +255,7 @@ void copy_end(struct store *store, uint32_t number, const uint64_t *lineage, uin
         slots_lengthen(store, slot, lineage[i]);
     record_act(store, number, act);
     copy->is_clean = is_clean;
-    /* replication.md "Sync", 5: the higher of both floors. */
+    /* proto.md "Sync", 5: the higher of both floors. */
     copy_raise_floor(store, number, floor);
     CHECK(copy->floor <= store_ver(store, number));
 }

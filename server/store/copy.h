@@ -12,7 +12,7 @@
  *
  * Everything lives in the store, so that it is kept exactly as long as the items are.
  *
- * source  replication.md "Terms" and "Sync". */
+ * source  proto.md "Terms" and "Sync". */
 #ifndef DHT_SERVER_STORE_COPY_H
 #define DHT_SERVER_STORE_COPY_H
 
@@ -39,7 +39,7 @@ uint64_t store_ver(const struct store *store, uint32_t slot);
 
 /* The highest version that both lineages have: of the highest epoch in both, the lower end; 0 if
  * they share none.
- * source  replication.md "Sync", 1. */
+ * source  proto.md "Sync", 1. */
 uint64_t copy_common(const uint64_t *ours, uint32_t our_count, const uint64_t *theirs,
                      uint32_t their_count);
 /* Whether these may be a lineage: ascending, one entry an epoch, no seq of 0, no negative. */
@@ -52,7 +52,7 @@ bool copy_is_next(const struct store *store, uint32_t slot, uint64_t version);
 
 /* Records act = epoch and clean; from here on the slot is led: the leader's writes get versions of
  * this epoch, (epoch, 1) at first, or go on behind those it has. epoch >= act.
- * source  replication.md "Becoming primary", 3. */
+ * source  proto.md "Becoming primary", 3. */
 void copy_lead(struct store *store, uint32_t slot, uint32_t epoch);
 /* The slot is led no more (its epoch is sealed); nothing of the copy changes. Accepts any slot. */
 void copy_unlead(struct store *store, uint32_t slot);
@@ -69,7 +69,7 @@ void copy_set_alone(struct store *store, uint32_t slot, bool is_alone);
 uint64_t copy_droppable(const struct store *store, uint32_t slot, uint64_t limit);
 /* Raises the floor to floor, which the lineage covers; does nothing if it is there already.
  * Tombstones up to it are gone, and items dead by the flush if the floor has passed the flush.
- * Their memory comes back by store_tick. Request ids stay. Led or not. source  replication.md
+ * Their memory comes back by store_tick. Request ids stay. Led or not. source  proto.md
  * "Serving", Tombstones. */
 void copy_raise_floor(struct store *store, uint32_t slot, uint64_t floor);
 
@@ -79,7 +79,7 @@ void copy_raise_floor(struct store *store, uint32_t slot, uint64_t floor);
  * request ids stay, those of the cut tail too, and so does the flush.
  * common  0, or covered by the lineage, not below the floor.
  * returns whether anything was cut off.
- * source  replication.md "Sync", 2. */
+ * source  proto.md "Sync", 2. */
 bool copy_cut(struct store *store, uint32_t slot, uint64_t common);
 /* Records an empty copy (nothing written, never synced, clean), then drops all items, tombstones
  * and request ids. */
@@ -88,11 +88,11 @@ void copy_empty(struct store *store, uint32_t slot);
 void copy_soil(struct store *store, uint32_t slot);
 /* The end of a sync: the lineage is this now, act and clean as given, the floor the higher of both.
  * lineage  borrowed; valid, and covering both floors.
- * source   replication.md "Sync", 5. */
+ * source   proto.md "Sync", 5. */
 void copy_end(struct store *store, uint32_t slot, const uint64_t *lineage, uint32_t count,
               uint32_t act, bool is_clean, uint64_t floor);
 /* Records act = epoch >= act: the primary of that epoch has this very copy, which is clean.
- * source  replication.md "Sync", Advance. */
+ * source  proto.md "Sync", Advance. */
 void copy_advance(struct store *store, uint32_t slot, uint32_t epoch);
 
 #endif

@@ -7,7 +7,7 @@
  *  - Entries lie in pages of their own, in the order they came, and are booked page by page in the
  *    budget like items.
  *
- * source  replication.md "Serving", Request ids. */
+ * source  proto.md "Serving", Request ids. */
 #ifndef DHT_SERVER_STORE_IDS_H
 #define DHT_SERVER_STORE_IDS_H
 

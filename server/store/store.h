@@ -23,7 +23,7 @@
  *    or deleted, until store_release, so that it can be sent without a copy.
  *  - Versions: epoch << 40 | seq, seq from 1 in each epoch. Integer order is (epoch, seq) order.
  *
- * source  replication.md "Terms", "Sync", "Serving". */
+ * source  proto.md "Terms", "Sync", "Serving". */
 #ifndef DHT_SERVER_STORE_STORE_H
 #define DHT_SERVER_STORE_STORE_H
 
@@ -191,7 +191,7 @@ bool store_take_flush_due(struct store *store, uint32_t *slot);
 void store_flush(struct store *store, uint32_t delay_s);
 
 /* Expiry and eviction: deletes that nobody asked for, which the leader has to tell.
- * source  replication.md "Serving": deletes that the primary makes, with version and tombstone,
+ * source  proto.md "Serving": deletes that the primary makes, with version and tombstone,
  *         before it answers that the item is absent. */
 
 /* Whether a call met an expired item, and took it for absent, since this was last asked: its key
@@ -214,7 +214,7 @@ bool store_has_evicted(const struct store *store);
  *
  * moves_ver  the write of a session that is synced: it must be the successor of what the copy has
  *            (copy_is_next), and the lineage grows by it. Else the copy is not clean from here on.
- * source     replication.md "Sync", 4 and 5. */
+ * source     proto.md "Sync", 4 and 5. */
 
 /* put      what the key is: expiry, marks, and cas unique as given (0: the version is it). An
  *          expired item is kept, like any other. NULL: a tombstone.

@@ -298,7 +298,7 @@ enum err store_touch(struct store *store, const struct store_key *key, uint32_t 
     if (item == NULL)
         return ERR_NOT_FOUND;
     fields.expires_s = expires_s;
-    /* traps.md 12: touch keeps cas unique, which the version was until now. */
+    /* touch keeps cas unique, which the version was until now. */
     if (fields.cas == 0 && !MUTANT(touch_changes_cas))
         fields.cas = item->version;
     if (expires_s == STORE_NEVER || expires_s > store->now_s)
@@ -333,7 +333,7 @@ uint64_t store_write_nothing(struct store *store, uint32_t slot_number)
 /* A backup's writes */
 
 /* What a synced session wrote lengthens the lineage; any other change soils the copy.
- * replication.md "Sync", 4: from the first change on it is not clean. */
+ * proto.md "Sync", 4: from the first change on it is not clean. */
 static void applied(struct store *store, struct slot *slot, uint64_t version, bool moves_ver)
 {
     uint32_t number = (uint32_t)(slot - store->slots);

@@ -1,4 +1,4 @@
-/* membership.md C.7.2, accuracy: who lives is not held for dead, whatever the network does. */
+/* Accuracy: who lives is not held for dead, whatever the network does. */
 #include "common/check.h"
 #include "tests/sim/checks.h"
 #include "tests/sim/watch.h"

@@ -1,4 +1,4 @@
-/* membership.md C.7.1, completeness: whoever crashes is held for dead by every survivor, in time.
+/* Completeness: whoever crashes is held for dead by every survivor, in time.
  */
 #include "tests/sim/checks.h"
 #include "tests/sim/watch.h"

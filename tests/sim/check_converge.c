@@ -1,4 +1,4 @@
-/* membership.md C.7.3 and C.7.5: news reaches all, and parts of a cluster find each other again. */
+/* News reaches all, and parts of a cluster find each other again. */
 #include "tests/sim/checks.h"
 #include "tests/sim/watch.h"
 
@@ -9,7 +9,7 @@
 #define LOSS_MS      1000u /* once in a hundred: a lost SYN is sent again after a second */
 #define FACTS        50u
 #define FACTS_LATE   2u    /* of them, beyond the 99th percentile */
-#define HEAL_MS      3000u /* membership.md C.8; C.7.5 allows T_rejoin + 3 s */
+#define HEAL_MS      3000u /* beside the time between two dials of who is gone */
 #define ONE_VIEW_MS  3000u /* after the last change all viewhashes are equal */
 
 /* The first other node knows it. */
@@ -78,7 +78,7 @@ static bool is_known_to_all(struct world *world, const void *arg)
     return true;
 }
 
-/* membership.md's 99th percentile of the rounds of random pull. */
+/* The 99th percentile of the rounds of random pull. */
 static uint32_t pull_rounds(uint32_t nodes)
 {
     return nodes <= 40 ? 12 : nodes <= 400 ? 17 : 20;

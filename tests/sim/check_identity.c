@@ -1,4 +1,4 @@
-/* membership.md C.7.6: a process is known by name, boot and generation. */
+/* A process is known by name, boot and generation. */
 #include "tests/sim/checks.h"
 #include "tests/sim/watch.h"
 

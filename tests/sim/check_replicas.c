@@ -1,4 +1,4 @@
-/* Copies under faults: what callers are told can be true, every invariant of replication.md holds
+/* Copies under faults: what callers are told can be true, every invariant of proto.md holds
  * after every event, and once the faults are over every slot has its copies again.
  *
  * What a run is made of is drawn from its seed: nodes, which of them keep their data, delays, how

@@ -1,4 +1,4 @@
-/* membership.md C.7.4: nobody rises by an old rumour. */
+/* Nobody rises by an old rumour. */
 #include "tests/sim/checks.h"
 #include "tests/sim/schedule.h"
 #include "tests/sim/watch.h"

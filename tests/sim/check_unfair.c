@@ -1,4 +1,4 @@
-/* membership.md C.7.7 and C.7.8: links that work one way only, and nodes that are too slow. */
+/* Links that work one way only, and nodes that are too slow. */
 #include "tests/sim/checks.h"
 #include "tests/sim/quiet.h"
 #include "tests/sim/watch.h"

@@ -1,5 +1,5 @@
 /* The ghost: what nobody in the cluster knows, all nodes seen at once. It watches a few slots after
- * every turn of every node, and asserts replication.md's invariants over all nodes (numbers as
+ * every turn of every node, and asserts proto.md's invariants over all nodes (numbers as
  * there):
  *  1. One view per number; a member's never falls; it sends nothing of a lower epoch.
  *  2. One run of one member leads a slot in an epoch. A version names one write for ever.

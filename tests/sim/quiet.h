@@ -1,4 +1,4 @@
-/* What must hold some time after the last fault (replication.md, invariant 9): every node that runs
+/* What must hold some time after the last fault (proto.md, invariant 9): every node that runs
  * has the same view, which has exactly those that run; every slot is active, all members of its
  * group have clean and equal copies of the current epoch, and nobody else has any. */
 #ifndef DHT_TESTS_SIM_QUIET_H

@@ -544,7 +544,7 @@ static inline void check_flush(struct side *side, uint32_t slot)
     }
 }
 
-/* What replication.md says of a copy: it is correct for the (act, ver) that it states. */
+/* What proto.md says of a copy: it is correct for the (act, ver) that it states. */
 static inline void check_copy(struct side *side, uint32_t slot)
 {
     const struct copy *copy = store_copy(side->store, slot);

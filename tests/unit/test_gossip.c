@@ -1152,7 +1152,7 @@ static void who_leaves_waits_for_nobody_who_is_gone(void **state)
 
 /* --- isolation -------------------------------------------------------------------------------- */
 
-/* Serf's returning node kills its healthy members (traps.md 20); this one nobody. */
+/* Serf's returning node kills its healthy members; this one nobody. */
 static void a_node_back_from_isolation_kills_nobody(void **state)
 {
     (void)state;

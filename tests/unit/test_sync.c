@@ -1,4 +1,4 @@
-/* Sync: what replication.md says of sessions, sentence by sentence, and then everything at once:
+/* Sync: what proto.md says of sessions, sentence by sentence, and then everything at once:
  * random writes, floors, cuts, breaks and epochs, with every copy checked by the model throughout.
  */
 #include "tests/unit/sync_scene.h"
