@@ -24,7 +24,7 @@ static void set_text(char *to, size_t size, struct span text)
 /* Keeps the request's text, if it is short and may have to be carried out again, and the opaque. */
 static void keep_words(struct node *node, struct pending *pending, const struct op *op)
 {
-    bool may_repeat = !pending_is_effective(pending) && !pending->is_forwarded;
+    bool may_repeat = !pending->is_effective && !pending->is_forwarded;
     struct span opaque = op->request.opaque;
     pending->text_len = 0;
     pending->asker.opaque = opaque;

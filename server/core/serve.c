@@ -54,6 +54,7 @@ static struct pending *take(struct serve *serve, uint32_t slot, uint64_t deadlin
     pending->deadline_ms = deadline_ms;
     pending->flush = NULL;
     pending->is_write = true;
+    pending->is_effective = false;
     pending->is_forwarded = pending->wants_direct = false;
     pending->text_len = 0;
     for (uint32_t i = 0; i < RUN_BACKUPS_MAX; i++)
@@ -446,6 +447,7 @@ struct pending *serve_run(struct serve *serve, const struct request *request,
         tell_evicted(serve, &told);
         pending->version = tell_command(serve, key, &told);
     }
+    pending->is_effective = pending->version != 0;
     uint64_t before = told.version;
     tell_expired(serve, key, &told);
     if (told.version != before)
@@ -484,6 +486,7 @@ static void write_flush(struct serve *serve, struct flush *flush, struct pending
     struct store_key key = store_flush_key(pending->slot);
     struct span id = span_of(flush->id, flush->id_len);
     pending->version = store_flush_slot(store, pending->slot, flush->delay_s);
+    pending->is_effective = true;
     serve->setup.primary->has_flushed = true;
     const struct store_id entry = {.id = id,
                                    .digest = flush->id_digest,
@@ -680,7 +683,7 @@ static void fit_queues(struct serve *serve)
 static void seal(struct serve *serve, struct pending *pending)
 {
     leave_queues(pending);
-    if (!pending_is_effective(pending)) {
+    if (!pending->is_effective) {
         become_over(serve, pending, FATE_AGAIN);
     } else if (!primary_run(serve->setup.primary, pending->slot)) {
         become_over(serve, pending, FATE_UNKNOWN);
@@ -825,7 +828,7 @@ void serve_tick(struct serve *serve, struct moment now)
         struct pending *pending = CONTAINER_OF(at, struct pending, by_deadline);
         if (pending->deadline_ms > now.mono_ms)
             break;
-        become_over(serve, pending, pending_is_effective(pending) ? FATE_UNKNOWN : FATE_NOT_DONE);
+        become_over(serve, pending, pending->is_effective ? FATE_UNKNOWN : FATE_NOT_DONE);
     }
     for (at = serve->flushes.next; at != &serve->flushes; at = at->next) {
         struct flush *flush = CONTAINER_OF(at, struct flush, in_list);

@@ -67,6 +67,10 @@ struct pending {
     uint64_t begun_ms; /* when it was executed */
     uint64_t version;  /* of the last write it has made, an item's that had expired too; 0: none */
     bool is_write;     /* request_is_write */
+    /* The command itself has written: it may take effect, or have taken it, although it is not
+     * answered; else it may be carried out again. A read that has met an expired item has a
+     * version, of the delete that this was; but that asks nothing of a client. */
+    bool is_effective;
     uint64_t deadline_ms;
     struct reply answer;
     struct flush *flush; /* it is one slot's part of it; NULL: it is a request */
@@ -86,14 +90,6 @@ struct pending {
     struct buf words; /* the opaque, then the request's text if it is short enough to be repeated */
     uint32_t text_len;
 };
-
-/* Whether it may take effect, or have taken it, although it is not answered; else it may be carried
- * out again. A read that has met an expired item has a version, of the delete that this was; but
- * that asks nothing of a client. */
-static inline bool pending_is_effective(const struct pending *pending)
-{
-    return pending->version != 0 && pending->is_write;
-}
 
 /* A flush_all being carried out at this primary: one write for each slot that it leads. */
 struct flush {

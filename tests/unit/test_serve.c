@@ -59,6 +59,26 @@ static void a_read_that_a_view_overtakes_may_be_repeated(void **state)
     cluster_close(cluster);
 }
 
+/* Who is told to recache an item has been given what no one else gets. */
+static void a_read_that_was_told_to_recache_may_have_taken_effect(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(3);
+    struct end *client = client_open(cluster, 0);
+    char key[32], text[96];
+    key_led_by(cluster, 0, key);
+    snprintf(text, sizeof(text), "set %s 0 0 1\r\nx\r\nmd %s I T30\r\n", key, key);
+    client_say(cluster, client, text);
+    client_hears(client, "STORED\r\nHD\r\n");
+    silence(cluster, 1, 2, true);
+    snprintf(text, sizeof(text), "mg %s v\r\nmg %s v\r\n", key, key);
+    client_say(cluster, client, text);
+    cluster_pass_ms(cluster, CLUSTER_TIMEOUT_MS);
+    client_hears(client, "SERVER_ERROR outcome unknown: too few copies confirmed it\r\n"
+                         "SERVER_ERROR not done: too few copies confirmed it\r\n");
+    cluster_close(cluster);
+}
+
 static void a_flush_whose_id_finds_no_memory_is_not_done(void **state)
 {
     (void)state;
@@ -272,6 +292,7 @@ int main(void)
         cmocka_unit_test(the_outcome_of_a_read_is_never_unknown),
         cmocka_unit_test(a_read_that_a_view_overtakes_may_be_repeated),
         cmocka_unit_test(a_read_asks_one_backup_and_the_other_if_that_is_silent),
+        cmocka_unit_test(a_read_that_was_told_to_recache_may_have_taken_effect),
         cmocka_unit_test(a_flush_whose_id_finds_no_memory_is_not_done),
         cmocka_unit_test(what_found_no_memory_is_a_first_when_it_is_repeated),
         cmocka_unit_test(a_forwarded_gat_that_is_refused_for_memory_has_one_answer),
