@@ -48,7 +48,7 @@ struct views_setup {
     struct log *log;
     struct stats *stats;
     struct span state;   /* the state file's text (state.h), as this start has written it; empty:
-                          * there   was none, and a seat is drawn */
+                          * there was none, and a seat is drawn */
     bool has_state_file; /* false: nothing is kept, and nothing is founded but by --form */
     uint64_t seed;       /* of this module's random choices */
 };

@@ -166,7 +166,7 @@ static inline uint64_t slots_next_version(const struct slot *slot)
 {
     CHECK(slot->is_led);
     uint64_t version = slot->version + 1;
-    CHECK(store_version_seq(version) != 0); /* replication.md: no seq is given after the last */
+    CHECK(store_version_seq(version) != 0); /* proto.md: no seq is given after the last */
     return version;
 }
 /* Makes version the end of the lineage, with an entry of its own: it is of a later epoch than the
