@@ -220,10 +220,16 @@ static uint64_t lineage_of(const struct copy *copy, uint32_t epoch)
     return 0;
 }
 
-/* Whether the lineage covers a version; what ends below the floor may be forgotten. */
+/* Whether the lineage covers a version. What ends below the floor may be forgotten, but not where
+ * something older is still known: a write of an epoch that is not between these was never in it. */
 static bool covers(const struct copy *copy, uint64_t version)
 {
-    return version <= copy->floor || lineage_of(copy, store_version_epoch(version)) >= version;
+    uint32_t epoch = store_version_epoch(version);
+    uint64_t last = lineage_of(copy, epoch);
+    if (last != 0)
+        return last >= version;
+    bool is_older_known = copy->lineage_count > 0 && store_version_epoch(copy->lineage[0]) < epoch;
+    return version <= copy->floor && !is_older_known;
 }
 
 /* One item or tombstone of a slot. */
