@@ -53,7 +53,7 @@ void stream_send(struct stream_out *stream, struct reply *out)
         rest.len = STREAM_BATCH_BYTES_MAX;
     size_t batch_bytes = rest.len;
     while (rest.len > 0) {
-        size_t len = rest.len < FRAME_BODY_BYTES_MAX ? rest.len : FRAME_BODY_BYTES_MAX;
+        size_t len = rest.len < STREAM_FRAME_BYTES_MAX ? rest.len : STREAM_FRAME_BYTES_MAX;
         struct message frame = {.kind = MESSAGE_STREAM,
                                 .STREAM = {.epoch = stream->epoch, .at = stream->sent},
                                 .body = span_of(rest.data, len)};

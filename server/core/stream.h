@@ -19,6 +19,9 @@
 /* Most bytes of a batch: so that a large value goes in pieces, between which others' frames have
  * their turn. */
 #define STREAM_BATCH_BYTES_MAX (1024u * 1024)
+/* Most bytes of a STREAM frame: several come with one read, and little of one that comes in part is
+ * to be kept. */
+#define STREAM_FRAME_BYTES_MAX (16u * 1024)
 
 /* --- the sending end -------------------------------------------------------------------------- */
 
