@@ -3,7 +3,7 @@
 # one line: N passed, N failed. Fails if anything failed. The whole output of each program is kept
 # below build/test/.
 #
-#   tests/run.sh STAGE…    stages: build lint unit fuzz-replay e2e scenes forty bare
+#   tests/run.sh STAGE…    stages: build lint unit sim sim-long mutants fuzz-replay e2e scenes forty bare
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -11,6 +11,8 @@ readonly output=build/test
 passed=0
 failed=0
 skipped=0
+under_way=0
+at_once=1
 mkdir -p "$output"
 
 # As many jobs as processors, unless a make above has said how many.
@@ -35,24 +37,67 @@ count() {
         }' "$1"
 }
 
-# Runs one program that prints TAP, at most LIMIT seconds; shows its output if something failed.
-# run NAME LIMIT COMMAND…
-run() {
-    local name=$1 limit=$2 file=$output/$1.tap code counts start=$SECONDS
+# Runs one program that prints TAP, at most LIMIT seconds; shows its output if something failed. The
+# counts go into a file beside it.
+# try NAME LIMIT COMMAND…
+try() {
+    local name=$1 limit=$2 file=$output/$1.tap code counts program start=$SECONDS
     shift 2
-    timeout --kill-after=10 "$limit" "$@" >"$file" 2>&1 </dev/null
+    timeout --kill-after=10 "$limit" "$@" >"$file" 2>&1 </dev/null &
+    program=$!
+    trap 'kill "$program"; exit 143' TERM
+    wait "$program"
     code=$?
     read -r -a counts < <(count "$file" "$code")
-    passed=$((passed + counts[0]))
-    failed=$((failed + counts[1]))
-    skipped=$((skipped + counts[2]))
-    printf '%-40s %5d passed %3d failed %4d s\n' "$name" "${counts[0]}" "${counts[1]}" \
-        $((SECONDS - start))
-    if [ "${counts[1]}" -ne 0 ]; then
-        [ "$code" -ne 124 ] || echo "    stopped after $limit s"
-        grep -v '^ok' "$file" | sed 's/^/    /' | tail -n 100
-        echo "    all of it: $file"
+    {
+        printf '%-40s %5d passed %3d failed %4d s\n' "$name" "${counts[0]}" "${counts[1]}" \
+            $((SECONDS - start))
+        if [ "${counts[1]}" -ne 0 ]; then
+            [ "$code" -ne 124 ] || echo "    stopped after $limit s"
+            grep -v '^ok' "$file" | sed 's/^/    /' | tail -n 100
+            echo "    all of it: $file"
+        fi
+    } >"$file.said"
+    flock "$output" cat "$file.said"
+    echo "${counts[*]}" >"$file.counts"
+}
+
+# Whoever ends this ends what it started.
+stop() {
+    local running
+    mapfile -t running < <(jobs -p)
+    [ "${#running[@]}" -eq 0 ] || kill "${running[@]}"
+    exit "$1"
+}
+trap 'stop 143' TERM
+trap 'stop 130' INT
+
+# run NAME LIMIT COMMAND…: at_once of them at a time; finish waits for the last.
+run() {
+    local file=$output/$1.tap
+    if [ "$under_way" -ge "$at_once" ]; then
+        wait -n
+        under_way=$((under_way - 1))
     fi
+    rm -f "$file.counts"
+    begun+=("$file")
+    try "$@" &
+    under_way=$((under_way + 1))
+}
+
+# Waits for what was begun, and adds up what it found.
+finish() {
+    local file counts
+    wait
+    under_way=0
+    for file in "${begun[@]}"; do
+        counts=(0 1 0)
+        [ ! -r "$file.counts" ] || read -r -a counts <"$file.counts"
+        passed=$((passed + counts[0]))
+        failed=$((failed + counts[1]))
+        skipped=$((skipped + counts[2]))
+    done
+    begun=()
 }
 
 # Makes targets. Success is no test passed; a failure is one failed, and what could be made is tested
@@ -79,6 +124,7 @@ stage_lint() {
 
 stage_unit() {
     build unit-programs
+    at_once=$(nproc)
     for source in tests/unit/test_*.c; do
         local name
         name=$(basename "$source" .c)
@@ -89,6 +135,7 @@ stage_unit() {
 # Each target gets its corpus and every input that ever crashed it.
 stage_fuzz-replay() {
     build replay-programs
+    at_once=$(nproc)
     for source in tests/fuzz/fuzz_*.c; do
         local name=${source#tests/fuzz/fuzz_}
         name=${name%.c}
@@ -99,9 +146,8 @@ stage_fuzz-replay() {
 
 # Simulated clusters: every check over a few seeds, some of them drawn anew.
 stage_sim() {
-    build build/sim
+    build build/sim build/sim-few
     run sim 900 build/sim
-    build build/sim-few
     run sim-few 600 build/sim-few --check replicas
     run sim-few-recover 300 build/sim-few --check replicas-recover
     run sim-stories 120 build/sim --stories tests/sim/stories/*.story
@@ -119,8 +165,10 @@ stage_mutants() {
     run mutants-none 60 tests/sim/none_planted.sh
 }
 
+# Each file has its own folders, free ports, namespaces; few of them keep a processor busy.
 stage_e2e() {
     build all oracle
+    at_once=2
     for file in tests/e2e/*.bats; do
         run "e2e/$(basename "$file" .bats)" 600 env BATS_TEST_TIMEOUT="${BATS_TEST_TIMEOUT:-120}" \
             bats --formatter tap --print-output-on-failure "$file"
@@ -146,7 +194,10 @@ stage_bare() {
 shopt -s nullglob
 for stage in "$@"; do
     mkdir -p "$output/unit" "$output/fuzz-replay" "$output/e2e"
+    at_once=1
+    begun=()
     "stage_$stage"
+    finish
 done
 [ "$skipped" -eq 0 ] || echo "$skipped skipped"
 echo "$passed passed, $failed failed"
