@@ -187,3 +187,22 @@ uint32_t peers_find(const struct view *view, const char *name)
     }
     return UINT32_MAX;
 }
+
+/* Whether the host of a name in normal form is an IP address. */
+static bool is_numeric(const char *name, const char *colon)
+{
+    return name[0] == '[' || strspn(name, "0123456789.") == (size_t)(colon - name);
+}
+
+bool peers_may_be(const struct view *view, const char *address)
+{
+    const char *port = strrchr(address, ':');
+    for (uint32_t i = 0; port && i < view->member_count; i++) {
+        const char *name = view->members[i].name;
+        const char *colon = strrchr(name, ':');
+        if (colon && strcmp(colon, port) == 0 &&
+            (!is_numeric(name, colon) || strcmp(name, address) == 0))
+            return true;
+    }
+    return false;
+}

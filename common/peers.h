@@ -26,5 +26,8 @@ uint64_t peers_hash(const struct view *view);
 
 /* The index of the member of that name (in normal form), UINT32_MAX if there is none. */
 uint32_t peers_find(const struct view *view, const char *name);
+/* Whether a member may stand at this IP address and port (in normal form): one has it for its name,
+ * or a host name, whose address is not known here, and that port. */
+bool peers_may_be(const struct view *view, const char *address);
 
 #endif

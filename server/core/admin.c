@@ -100,7 +100,7 @@ struct span admin_return_refusal(const struct view *ring, const char *client, ui
     if (!colon)
         return SPAN_LITERAL("CLIENT_ERROR return port refused: no address to return to\r\n");
     snprintf(name, sizeof(name), "%.*s:%" PRIu64, (int)(colon - client), client, port);
-    if (peers_find(ring, name) != UINT32_MAX)
+    if (peers_may_be(ring, name))
         return SPAN_LITERAL("CLIENT_ERROR return port refused: a node has it\r\n");
     return span_of(NULL, 0);
 }

@@ -391,7 +391,7 @@ enum direct_lot direct_answer(struct direct *direct, struct span client, struct 
         return conn_send(direct, conn, body, now) ? DIRECT_SENT : DIRECT_NOT;
     if (direct->kept_bytes + kept_size(body) > DIRECT_KEPT_BYTES_MAX)
         return DIRECT_NOT;
-    if (!conn && direct_address(client, where, address) && peers_find(nodes, address) == UINT32_MAX)
+    if (!conn && direct_address(client, where, address) && !peers_may_be(nodes, address))
         conn = conn_dial(direct, address, key, now);
     if (!conn || !keep(direct, conn, entry, number, now.mono_ms + patience_ms, body))
         return DIRECT_NOT;

@@ -117,10 +117,12 @@ static void a_return_port_is_the_clients_own_and_no_nodes(void **state)
         {"10.0.0.2:40000", 11211, true, "CLIENT_ERROR return port refused: a node has it\r\n"},
         {"10.0.0.2:40000", 11212, true, ""},
         {"[::1]:40000", 11211, true, "CLIENT_ERROR return port refused: a node has it\r\n"},
+        /* That of a node called by a host name, which may be at that address. */
+        {"192.0.2.1:40000", 7777, true, "CLIENT_ERROR return port refused: a node has it\r\n"},
         {"-", 5000, true, "CLIENT_ERROR return port refused: no address to return to\r\n"},
         {"192.0.2.1:40000", 5000, false, "SERVER_ERROR direct answers are off\r\n"},
     };
-    struct view view = view_of_list("10.0.0.2:11211\n[::1]:11211\n");
+    struct view view = view_of_list("10.0.0.2:11211\n[::1]:11211\nnode7:7777\n");
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         struct span refusal =
             admin_return_refusal(&view, cases[i].client, cases[i].port, cases[i].is_on);

@@ -107,6 +107,27 @@ static void longest_texts_fit_the_error(void **state)
     buf_close(&text);
 }
 
+static void a_host_name_may_be_at_any_address(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *address;
+        bool may_be;
+    } cases[] = {
+        {"10.0.0.1:11211", true}, {"10.0.0.1:11212", false}, {"10.0.0.2:11211", false},
+        {"[::1]:11213", true},    {"[::2]:11213", false},    {"10.0.0.2:7777", true},
+        {"[::2]:7777", true},     {"10.0.0.2:777", false},   {"10.0.0.2:17777", false},
+    };
+    static const char list[] = "10.0.0.1:11211\n[::1]:11213\n7up.example.org:7777\n";
+    struct view view;
+    struct peers_error error;
+    assert_int_equal(peers_parse(span_of_string(list), &view, &error), ERR_OK);
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
+        if (peers_may_be(&view, cases[i].address) != cases[i].may_be)
+            fail_msg("%s", cases[i].address);
+    view_close(&view);
+}
+
 static void a_view_holds_at_most_its_bound(void **state)
 {
     (void)state;
@@ -182,6 +203,7 @@ int main(void)
         cmocka_unit_test(every_accepted_form_gives_names_in_order),
         cmocka_unit_test(every_refusal_names_line_and_reason),
         cmocka_unit_test(longest_texts_fit_the_error),
+        cmocka_unit_test(a_host_name_may_be_at_any_address),
         cmocka_unit_test(a_view_holds_at_most_its_bound),
         cmocka_unit_test(hash_is_of_the_members_alone),
         cmocka_unit_test(find_in_no_view_at_all),
