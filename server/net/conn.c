@@ -15,7 +15,12 @@
  * leads there; a new connection finds out sooner when that is over than the old one's growing
  * pauses. */
 #define PEER_UNACKED_MS_MAX 3000u
-#define OPEN_PER_BATCH      16u /* requests under way: 16 × batch_max = 1,024 */
+/* Over a link that another node dialled nothing may ever be sent from here: were that node's
+ * machine to vanish, nobody would notice. A link silent for so long is tried; the bound above is
+ * over then, so one probe that is lost ends it, hence no sooner: the other end dials again. */
+#define LINK_IDLE_S    300
+#define LINK_PROBE_S   10
+#define OPEN_PER_BATCH 16u /* requests under way: 16 × batch_max = 1,024 */
 
 void conn_mark_active(struct conn *conn)
 {
@@ -145,6 +150,14 @@ void conn_between_nodes(int fd)
     unsigned unacked_ms = PEER_UNACKED_MS_MAX;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof(unacked_ms));
+}
+
+void conn_watch_idle(int fd)
+{
+    int on = 1, idle_s = LINK_IDLE_S, interval_s = LINK_PROBE_S;
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
 }
 
 uint64_t conn_unacked(const struct conn *conn)

@@ -85,6 +85,9 @@ uint64_t conn_unacked(const struct conn *conn);
 /* Sets a connection between nodes up: small frames leave at once, and bytes that the other machine
  * does not acknowledge for 3 s end it. */
 void conn_between_nodes(int fd);
+/* One that another node has dialled ends, too, when that node's machine is gone and nothing is sent
+ * to it: after some minutes. */
+void conn_watch_idle(int fd);
 /* ip:port of the other end; "-" if unknown. */
 const char *conn_text(struct conn *conn);
 

@@ -59,6 +59,7 @@ static bool take_request(struct conn *conn, struct request *request)
         event_remove_timer(&conn->readable);
         conn->turn->client_count--;
         conn_between_nodes(conn->fd);
+        conn_watch_idle(conn->fd);
         return false;
     default:
         submit(conn);
