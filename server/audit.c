@@ -7,9 +7,11 @@
 
 #define FILE_MODE 0640
 
+/* A FIFO that nobody reads is an error, and one that is not read fast enough loses lines: neither
+ * holds the node up. */
 static FILE *open_to_append(const char *path)
 {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, FILE_MODE);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, FILE_MODE);
     if (fd < 0)
         return NULL;
     FILE *file = fdopen(fd, "a");

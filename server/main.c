@@ -21,10 +21,13 @@
 #include <unistd.h>
 
 #define DESCRIPTORS_BESIDE_CONNECTIONS (256u + 4u * VIEW_MEMBERS_MAX) /* four a node */
-#define UP_AFTER_MS                    2000u /* a member is up again when it was alive for so long */
-#define DRAIN_MARGIN_MS                1000u
-#define PEERS_FILE_BYTES_MAX           (4u * 1024 * 1024)
-#define PEERS_ERROR_BYTES_MAX          4608u
+/* How many above the limit of clients are taken at a time because they may be other nodes: how many
+ * of those there are is not known. Each proves it within a second or goes. */
+#define UNPROVEN_MAX          256u
+#define UP_AFTER_MS           2000u /* a member is up again when it was alive for so long */
+#define DRAIN_MARGIN_MS       1000u
+#define PEERS_FILE_BYTES_MAX  (4u * 1024 * 1024)
+#define PEERS_ERROR_BYTES_MAX 4608u
 
 enum { EXIT_MACHINE = 1, EXIT_USAGE = 2, EXIT_DUPLICATE = 3 };
 
@@ -67,23 +70,27 @@ static enum err read_peers(const char *path, uint32_t expect, struct view *view,
     return err;
 }
 
-/* As many descriptors as connections, peers and the rest need; fewer only cost connections. */
-static void raise_descriptors(uint32_t connections)
+/* As many descriptors as these connections, nodes and the rest need, or as many as there can be.
+ * Returns the limit then. */
+static uint32_t raise_descriptors(uint32_t connections)
 {
     struct rlimit limit;
-    rlim_t wanted = (rlim_t)connections + DESCRIPTORS_BESIDE_CONNECTIONS;
+    uint32_t wanted = connections + DESCRIPTORS_BESIDE_CONNECTIONS;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
-        return;
+        return wanted;
     struct rlimit raised = {wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted};
     if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
-        return;
+        return wanted;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
+    return (uint32_t)limit.rlim_cur; /* below wanted */
 }
 
 /* Everything a running server is made of. */
 struct server {
     struct options options;
+    uint32_t connections_wanted; /* as -c says; the options have what there is room for */
+    uint32_t descriptors;
     struct view seeds;    /* the lines of peers.txt */
     struct view founders; /* those of them that found the cluster */
     struct state state;
@@ -98,6 +105,22 @@ struct server {
     struct store *store;
     struct node *node;
 };
+
+/* Clients must not take what other nodes need: of few descriptors they get half, and an eighth more
+ * while it is not known whether they are nodes. Returns that eighth. */
+static uint32_t share_descriptors(struct server *server)
+{
+    struct options *options = &server->options;
+    server->connections_wanted = options->connections_max;
+    server->descriptors = raise_descriptors(options->connections_max);
+    uint32_t half = server->descriptors / 2;
+    uint32_t clients =
+        server->descriptors -
+        (half < DESCRIPTORS_BESIDE_CONNECTIONS ? half : DESCRIPTORS_BESIDE_CONNECTIONS);
+    if (clients < options->connections_max)
+        options->connections_max = clients > 0 ? clients : 1;
+    return server->descriptors / 8 < UNPROVEN_MAX ? server->descriptors / 8 : UNPROVEN_MAX;
+}
 
 static void log_start(struct server *server, const char *address, const char *host)
 {
@@ -115,6 +138,12 @@ static void log_start(struct server *server, const char *address, const char *ho
              options->evict ? "\"evict what was not used for longest\"" : "\"refuse writes\"");
     log_line(log, now, LOG_INFO, "calls", "together=%s",
              volley_is_joint(server->shell.turn.volley) ? "yes" : "no");
+    if (options->connections_max < server->connections_wanted)
+        log_line(log, now, LOG_WARN, "few-descriptors",
+                 "limit=%" PRIu32 " connections=%" PRIu32 " wanted=%" PRIu32
+                 " reason=\"the limit of open files leaves clients no more, as other nodes need "
+                 "theirs\"",
+                 server->descriptors, options->connections_max, server->connections_wanted);
     if (doubt)
         log_line(log, now, LOG_WARN, "name-doubtful", "name=%s reason=\"%s\"", server->state.name,
                  doubt);
@@ -294,12 +323,13 @@ static bool keep_state(void *arg, struct span text)
 static int serve(struct server *server)
 {
     const struct options *options = &server->options;
-    raise_descriptors(options->connections_max);
     server->budget.limit_bytes = options->memory_bytes;
     server->log = (struct log){.level = options->verbosity > 0 ? LOG_DEBUG : LOG_INFO,
                                .sink = log_sink_stderr};
+    uint32_t unproven_max = share_descriptors(server);
     const struct shell_options shell_options = {
         .connections_max = options->connections_max,
+        .unproven_max = unproven_max,
         .idle_timeout_s = options->idle_timeout_s,
         .value_bytes_max = options->value_bytes_max,
         .stats_interval_s = options->stats_interval_s,

@@ -18,9 +18,6 @@
 #define SOCKETS_MAX            8 /* addresses of one name */
 #define ACCEPTS_PER_TURN       64
 #define NO_DESCRIPTOR_PAUSE_MS 100
-/* How many above the limit of clients are taken at a time because they may be other nodes: how many
- * of those there are is not known. Each proves it within a second or goes. */
-#define UNPROVEN_MAX 256u
 
 /* One of the addresses of the host listened on. */
 struct listening {
@@ -31,6 +28,7 @@ struct listening {
 struct listener {
     struct turn *turn; /* borrowed */
     uint32_t connections_max;
+    uint32_t unproven_max;
     struct listening sockets[SOCKETS_MAX];
     int count;
     int reserve_fd; /* given up for a moment to refuse a connection when there are no descriptors */
@@ -68,7 +66,7 @@ static void accept_one(struct listener *listener, int fd)
 {
     struct turn *turn = listener->turn;
     uint32_t connections_max = listener->connections_max;
-    if (turn->client_count >= connections_max + UNPROVEN_MAX) {
+    if (turn->client_count >= connections_max + listener->unproven_max) {
         refuse(listener, fd, "as many connections as -c allows");
         return;
     }
@@ -171,8 +169,8 @@ static int listen_all(struct listener *listener, const struct addrinfo *found, u
     return listener->count > 0 ? 0 : error;
 }
 
-struct listener *listener_open(struct turn *turn, uint32_t connections_max, const char *host,
-                               uint16_t port, char *address, size_t address_size,
+struct listener *listener_open(struct turn *turn, uint32_t connections_max, uint32_t unproven_max,
+                               const char *host, uint16_t port, char *address, size_t address_size,
                                uint16_t *port_got)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
@@ -185,6 +183,7 @@ struct listener *listener_open(struct turn *turn, uint32_t connections_max, cons
     CHECK(listener != NULL);
     listener->turn = turn;
     listener->connections_max = connections_max;
+    listener->unproven_max = unproven_max;
     listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     CHECK(evtimer_assign(&listener->pause, turn->base, on_pause_over, listener) == 0);
     int error = listen_all(listener, found, port, address, address_size, port_got);

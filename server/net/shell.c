@@ -20,6 +20,7 @@
  * ever. */
 #define LAG_MS_MAX         100u
 #define CATCH_UP_TURNS_MAX 16u
+#define SIGNALS_AT_START   2u /* of those listened for */
 
 /* --- what the node asks of the outside -------------------------------------------------------- */
 
@@ -391,11 +392,15 @@ void shell_init(struct shell *shell, const struct shell_options *options, struct
                        shell) == 0);
     CHECK(event_assign(&shell->stats_timer, shell->turn.base, -1, EV_PERSIST, on_stats_timer,
                        shell) == 0);
-    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    /* SIGHUP and SIGUSR1 wait until the node runs; until then the other two end the process at
+     * once, whatever its start waits for. */
+    static const int numbers[] = {SIGHUP, SIGUSR1, SIGTERM, SIGINT};
+    _Static_assert(ARRAY_COUNT(numbers) == ARRAY_COUNT(shell->signals), "one event each");
     for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
         CHECK(evsignal_assign(&shell->signals[i], shell->turn.base, numbers[i], on_signal, shell) ==
               0);
-        event_add(&shell->signals[i], NULL);
+        if (i < SIGNALS_AT_START)
+            event_add(&shell->signals[i], NULL);
     }
     signal(SIGPIPE, SIG_IGN);
 }
@@ -403,14 +408,17 @@ void shell_init(struct shell *shell, const struct shell_options *options, struct
 enum err shell_listen(struct shell *shell, const char *host, uint16_t port,
                       char address[CLIENT_TEXT_BYTES_MAX + 16], uint16_t *port_got)
 {
-    shell->listener = listener_open(&shell->turn, shell->options.connections_max, host, port,
-                                    address, CLIENT_TEXT_BYTES_MAX + 16, port_got);
+    shell->listener =
+        listener_open(&shell->turn, shell->options.connections_max, shell->options.unproven_max,
+                      host, port, address, CLIENT_TEXT_BYTES_MAX + 16, port_got);
     return shell->listener ? ERR_OK : ERR_IO;
 }
 
 void shell_run(struct shell *shell, struct node *node)
 {
     shell->turn.node = node;
+    for (size_t i = SIGNALS_AT_START; i < ARRAY_COUNT(shell->signals); i++)
+        event_add(&shell->signals[i], NULL);
     if (shell->options.idle_timeout_s > 0) {
         const struct timeval second = {.tv_sec = 1};
         event_add(&shell->idle_timer, &second);

@@ -14,6 +14,7 @@ struct listener;
 
 struct shell_options {
     uint32_t connections_max; /* of clients */
+    uint32_t unproven_max;    /* above that, taken for a second as they may be other nodes */
     uint32_t idle_timeout_s;  /* 0: never */
     uint32_t value_bytes_max;
     uint32_t stats_interval_s; /* between lines of statistics; 0: none */

@@ -11,11 +11,49 @@ teardown() { end_all; }
 }
 
 @test "running out of descriptors loses no connection that is served" {
-    ulimit -S -n 64
-    start_node -c 10000
-    ulimit -S -n 1024
+    start_node -c 1000
+    prlimit --pid "$pid" --nofile=64:64
     wire descriptors "$port" 200
+    grep -q ' client-refused reason="no file descriptor is left"' "$BATS_TEST_TMPDIR/node.log"
     [ "$(stat_of "$port" pid)" = "$pid" ]
+}
+
+# hold PORT COUNT: as many connections as it takes, tried again and again.
+hold() {
+    start_in_net /usr/bin/python3 -c '
+import socket, sys, time
+held = []
+while True:
+    held = [s for s in held if s.fileno() >= 0]
+    while len(held) < int(sys.argv[2]):
+        held.append(socket.create_connection(("127.0.0.1", int(sys.argv[1]))))
+        held[-1].sendall(b"mn\r\n")
+        held[-1].setblocking(False)
+    for s in held:
+        try:
+            if s.recv(100)[:2] != b"MN":
+                s.close()
+        except BlockingIOError:
+            pass
+        except OSError:
+            s.close()
+    time.sleep(0.01)' "$@"
+}
+
+@test "where descriptors are few clients get half of them, which is said, and other nodes join" {
+    make_net
+    printf '127.0.0.1:%s\n' "${ports[@]:0:2}" >"$BATS_TEST_TMPDIR/peers.txt"
+    ulimit -n 96
+    start_member 0
+    grep -q ' few-descriptors limit=96 connections=48 wanted=10000 ' "$BATS_TEST_TMPDIR/member0.log"
+    [ "$(stat_of "${ports[0]}" max_connections)" -eq 48 ]
+    hold "${ports[0]}" 60
+    hold "${ports[0]}" 60
+    wait_until 10 grep -q ' client-refused ' "$BATS_TEST_TMPDIR/member0.log"
+    start_member 1
+    wait_until 20 grep -q ' sync-sent member=.* failed=0 ' "$BATS_TEST_TMPDIR/member1.log"
+    all_have_ring 2 "${ports[1]}"
+    fails grep -q 'no file descriptor is left' "$BATS_TEST_TMPDIR/member0.log"
 }
 
 @test "an idle connection is closed after --idle-timeout" {

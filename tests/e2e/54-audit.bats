@@ -91,6 +91,20 @@ records() {
     [ "$output" = 'dht-server: --audit: cannot open /nonexistent/audit: No such file or directory' ]
 }
 
+@test "an audit file that is a FIFO keeps nobody waiting: not the start, nor SIGHUP" {
+    mkfifo "$BATS_TEST_TMPDIR/fifo"
+    : >"$BATS_TEST_TMPDIR/peers.txt"
+    run timeout -k 1 5 "$BIN/dht-server" "$BATS_TEST_TMPDIR/peers.txt" 0 --state-dir "$BATS_TEST_TMPDIR/s" --audit "$BATS_TEST_TMPDIR/fifo"
+    [ "$status" -eq 1 ]
+    [[ $output == 'dht-server: --audit: cannot open '* ]]
+    start_node --audit "$BATS_TEST_TMPDIR/audit"
+    rm "$BATS_TEST_TMPDIR/audit"
+    mkfifo "$BATS_TEST_TMPDIR/audit"
+    kill -HUP "$pid"
+    wait_until 5 grep -q ' audit-lost ' "$BATS_TEST_TMPDIR/node.log"
+    answers "$port" 'set a 0 0 1\r\n1\r\n' 'STORED\r\n'
+}
+
 @test "an audit file that can take no more is said once, and serving goes on" {
     [ -w /dev/full ] || skip "there is no /dev/full"
     start_node --audit /dev/full

@@ -58,3 +58,21 @@ time.sleep(60)'
     ended_within 10 "${members[0]}"
     [ "$status" -eq 0 ]
 }
+
+@test "a start that waits for its own name's address ends on SIGTERM at once" {
+    printf 'nameserver 127.0.0.9\n' >"$hosts/resolv.conf"
+    start_in_net /usr/bin/python3 -c '
+import socket, sys, time
+mute = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+mute.bind(("127.0.0.9", 53))
+open(sys.argv[1] + "/bound", "w").close()
+mute.recv(1)
+open(sys.argv[1] + "/asked", "w").close()
+time.sleep(60)' "$BATS_TEST_TMPDIR"
+    wait_until 10 test -e "$BATS_TEST_TMPDIR/bound"
+    start_server starts "$BATS_TEST_TMPDIR/peers.txt" "${ports[0]}" -l nobody.test
+    wait_until 10 test -e "$BATS_TEST_TMPDIR/asked"
+    kill -TERM "$pid"
+    ended_within 2 "$pid"
+    [ "$status" -eq 143 ]
+}
