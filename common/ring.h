@@ -45,6 +45,15 @@ struct ring {
  * cost  40 members of weight 1: 0.8 ms; 400: 6 ms; 1,000: 17 ms. */
 void ring_place(const struct view *view, struct ring *ring);
 
+/* Whether a member stands in a slot's group. */
+static inline bool ring_has(const struct ring *ring, uint32_t slot, uint32_t member)
+{
+    for (uint32_t i = 0; i < ring->group_size; i++)
+        if (ring->group[slot][i] == member)
+            return true;
+    return false;
+}
+
 /* Names a ring: the first 64 bits, big-endian, of the SHA-1 over "<name> <weight>\n" of each full
  * member in name order, "<name> <weight> down\n" of one that is not up. Whoever has the same
  * members with the same weights, up and down, has the same, and places every slot alike. */

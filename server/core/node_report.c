@@ -187,14 +187,6 @@ static void fill_copy(const struct node *node, const struct store_key *key, stru
     copy->bytes = found == STORE_ITEM ? item.value.len : 0;
 }
 
-static bool is_in_group(const struct ring *ring, uint32_t slot, uint32_t member)
-{
-    for (uint32_t i = 0; ring && member != VIEW_NOBODY && i < ring->group_size; i++)
-        if (ring->group[slot][i] == member)
-            return true;
-    return false;
-}
-
 /* What this node is to a slot, and how far it is with it. */
 static void fill_role(const struct node *node, struct node_copy *copy)
 {
@@ -204,13 +196,15 @@ static void fill_role(const struct node *node, struct node_copy *copy)
                                          [RUN_ACTIVE] = "active"};
     const struct run *run = primary_run(&node->primary, copy->slot);
     uint32_t self = views_self(node->views);
+    const struct ring *ring = views_ring(node->views, copy->epoch);
+    const struct ring *next = views_next_ring(node->views);
     const char *role = "none", *phase = "";
     bool is_synced = sync_is_received_synced(node->sync, copy->slot);
     if (run)
         role = "primary";
-    else if (is_in_group(views_ring(node->views, copy->epoch), copy->slot, self))
+    else if (ring && ring_has(ring, copy->slot, self))
         role = "backup";
-    else if (is_in_group(views_next_ring(node->views), copy->slot, self))
+    else if (next && ring_has(next, copy->slot, self))
         role = "learner";
     if (run)
         phase = phases[run->state];

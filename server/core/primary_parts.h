@@ -61,15 +61,6 @@ void primary_judge(struct primary *primary, struct run *run);
 
 /* --- small ------------------------------------------------------------------------------------ */
 
-/* Whether a member of the view (index) is in the slot's group by this ring. */
-static inline bool ring_has(const struct ring *ring, uint32_t slot, uint32_t member)
-{
-    for (uint32_t i = 0; i < ring->group_size; i++)
-        if (ring->group[slot][i] == member)
-            return true;
-    return false;
-}
-
 /* Adds a slot to a list of RANGEs that is being made in ascending order. */
 struct ranges {
     struct buf *out;

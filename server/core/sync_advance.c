@@ -1,14 +1,6 @@
 /* "Advance": one record for every slot that a backup has already. */
 #include "server/core/sync_parts.h"
 
-static bool is_in_group(const struct ring *ring, uint32_t slot, uint32_t member)
-{
-    for (uint32_t i = 0; i < ring->group_size; i++)
-        if (ring->group[slot][i] == member)
-            return true;
-    return false;
-}
-
 /* Slots first … last are excepted; those between that the ADVANCE does not mean do no harm. */
 static void put_range(struct buf *out, uint32_t first, uint32_t last)
 {
@@ -23,7 +15,7 @@ static void put_excepted(const struct sync *sync, uint32_t member, const bool *s
 {
     uint32_t first = SLOT_COUNT, last = 0;
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
-        if (sync->ring->primary[slot] != sync->self || !is_in_group(sync->ring, slot, member))
+        if (sync->ring->primary[slot] != sync->self || !ring_has(sync->ring, slot, member))
             continue;
         if (!slots[slot]) {
             first = first == SLOT_COUNT ? slot : first;
@@ -78,7 +70,7 @@ uint64_t sync_advance(struct sync *sync, uint32_t peer, uint64_t generation,
                                                           .checks = buf_span(&sync->one)}});
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
         if (advance->slots[slot] && sync->ring->primary[slot] == sync->self &&
-            is_in_group(sync->ring, slot, member))
+            ring_has(sync->ring, slot, member))
             advance_slot(sync, slot, of, sid, number);
     return sid;
 }

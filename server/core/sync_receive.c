@@ -313,12 +313,7 @@ static void take_floor(struct sync *sync, struct sync_peer *peer, const struct r
 
 static bool is_backed_here(const struct sync *sync, uint32_t slot, uint32_t primary)
 {
-    if (sync->ring->primary[slot] != primary || sync->self == RING_NOBODY)
-        return false;
-    for (uint32_t i = 0; i < sync->ring->group_size; i++)
-        if (sync->ring->group[slot][i] == sync->self)
-            return true;
-    return false;
+    return sync->ring->primary[slot] == primary && ring_has(sync->ring, slot, sync->self);
 }
 
 /* Ascending lists, of which the entry at or behind a slot is looked at. */

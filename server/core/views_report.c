@@ -234,19 +234,11 @@ bool report_all_active(struct views *views)
     return views->is_all_active;
 }
 
-static bool group_has(const struct ring *ring, uint32_t slot, uint32_t member)
-{
-    for (uint32_t i = 0; i < ring->group_size; i++)
-        if (ring->group[slot][i] == member)
-            return true;
-    return false;
-}
-
 bool report_own_active(struct views *views)
 {
     const struct ring *ring = views_ring(views, views_epoch(views));
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-        if (group_has(ring, slot, views->self) && !slots_has(&views->active, slot))
+        if (ring_has(ring, slot, views->self) && !slots_has(&views->active, slot))
             return false;
     return true;
 }
@@ -258,7 +250,7 @@ static bool lacks(const struct views *views, const struct ring *ring, uint32_t s
 {
     const struct slots *synced = views->watches[member].synced;
     return member_is_up(&keep_current(views)->members[member]) &&
-           ring->primary[slot] != RING_NOBODY && !group_has(ring, slot, member) &&
+           ring->primary[slot] != RING_NOBODY && !ring_has(ring, slot, member) &&
            !(synced && slots_has(synced, slot));
 }
 
