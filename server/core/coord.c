@@ -151,7 +151,7 @@ void coord_close(struct coord *coord)
     free(coord->places);
     free(coord->free_places);
     free(coord->waits);
-    reply_close(&coord->text);
+    buf_close(&coord->text);
     *coord = (struct coord){0};
 }
 
@@ -295,22 +295,31 @@ static void forward_fail(struct coord *coord, struct forward *forward)
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-struct span coord_text(struct coord *coord, const struct request *request)
+void coord_append_text(const struct request *request, struct buf *out)
 {
-    if (request->part == PART_WHOLE)
-        return request->line;
-    struct reply *text = &coord->text;
-    reply_consume(text, reply_len(text));
+    if (request->part == PART_WHOLE) {
+        buf_append(out, request->line.data, request->line.len);
+        return;
+    }
     struct span word = span_of_string(command_word(request->command));
-    char *start = reply_room(text, word.len + request->key.len + TEXT_MORE_BYTES_MAX);
+    char *start = buf_reserve(out, word.len + request->key.len + TEXT_MORE_BYTES_MAX);
     char *at = mempcpy(start, word.data, word.len);
     *at++ = ' ';
     if (request->command == CMD_GAT || request->command == CMD_GATS)
         at += snprintf(at, TEXT_MORE_BYTES_MAX - 2, "%lld ", (long long)request->exptime);
     at = mempcpy(at, request->key.data, request->key.len);
     at = mempcpy(at, "\r\n", 2);
-    reply_advance(text, (size_t)(at - start));
-    return buf_span(&text->bytes);
+    buf_advance(out, (size_t)(at - start));
+}
+
+struct span coord_text(struct coord *coord, const struct request *request)
+{
+    if (request->part == PART_WHOLE)
+        return request->line;
+    struct buf *text = &coord->text;
+    buf_consume(text, buf_len(text));
+    coord_append_text(request, text);
+    return buf_span(text);
 }
 
 /* Where the client of a forward takes its answer, or "-". */

@@ -115,7 +115,7 @@ struct coord {
     struct list active;      /* those with forwards */
     uint64_t retry_ms;       /* no wait is over before */
     struct list own;
-    struct reply text;                   /* scratch: a request as it is forwarded */
+    struct buf text;                     /* scratch: a request as it is forwarded */
     char awaits[COORD_AWAITS_BYTES_MAX]; /* why there is no ring, told by the node; "": there is one
                                           */
 };
@@ -138,6 +138,8 @@ void coord_again(struct coord *coord, const struct asker *asker, struct span tex
 /* A request as its coordinator is to parse it: the client's own bytes, or one key's of its line.
  * Borrowed until the next call. */
 struct span coord_text(struct coord *coord, const struct request *request);
+/* The same, appended to out. */
+void coord_append_text(const struct request *request, struct buf *out);
 /* Answers that there is too much under way. */
 void coord_busy(struct coord *coord, const struct asker *asker);
 /* Whether requests of the slot wait to be tried anew: later ones wait behind them. */

@@ -34,6 +34,12 @@ bool node_parse(const struct node *node, struct span text, struct request *reque
     return is_whole && request->part != PART_PIECE;
 }
 
+/* Whether it writes and evicts nothing, whatever it meets; the most frequent of those. */
+static bool is_plain_read(const struct request *request)
+{
+    return request->command == CMD_GET || request->command == CMD_GETS;
+}
+
 static ALWAYS_INLINE void place(struct node *node, struct op *op)
 {
     op->ahead = AHEAD_NONE;
@@ -49,8 +55,11 @@ static ALWAYS_INLINE void place(struct node *node, struct op *op)
     uint32_t slot = position_slot(op->key.position);
     if (primary_serving(&node->primary, slot) != SERVING_COPIED)
         return;
-    op->ahead = AHEAD_COPIES;
     serve_prefetch_slot(&node->serve, slot);
+    if (is_plain_read(&op->request))
+        return; /* it looks at no session */
+    op->ahead = AHEAD_COPIES;
+    sync_prefetch_slot(node->sync, slot);
 }
 
 void node_place(struct node *node, struct op *op)
@@ -172,12 +181,6 @@ static void run_local(struct node *node, struct op *op)
 static void keep(struct node *node, const struct op *op)
 {
     coord_forward(&node->coord, &op->asker, &op->request, &op->digest, op->deadline_ms, node->now);
-}
-
-/* Whether it writes and evicts nothing, whatever it meets; the most frequent of those. */
-static bool is_plain_read(const struct request *request)
-{
-    return request->command == CMD_GET || request->command == CMD_GETS;
 }
 
 /* A client's request on a key that this node leads. */
@@ -322,7 +325,7 @@ static void prefetch_tables(const struct node *node, uint32_t from, uint32_t to)
             continue;
         store_prefetch_table(node->store, &op->key);
         if (op->ahead == AHEAD_COPIES)
-            serve_prefetch_run(&node->serve, position_slot(op->key.position));
+            sync_prefetch_first(node->sync, position_slot(op->key.position));
     }
 }
 

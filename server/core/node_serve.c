@@ -22,7 +22,7 @@ static void set_text(char *to, size_t size, struct span text)
 }
 
 /* Keeps the request's text, if it is short and may have to be carried out again, and the opaque. */
-static void keep_words(struct node *node, struct pending *pending, const struct op *op)
+static void keep_words(struct pending *pending, const struct op *op)
 {
     bool may_repeat = !pending->is_effective && !pending->is_forwarded;
     struct span opaque = op->request.opaque;
@@ -30,23 +30,24 @@ static void keep_words(struct node *node, struct pending *pending, const struct 
     pending->asker.opaque = opaque;
     if (LIKELY(!may_repeat && opaque.len == 0))
         return;
-    struct span text = coord_text(&node->coord, &op->request);
-    bool is_short = text.len <= REPEATED_BYTES_MAX && may_repeat;
+    struct span line = op->request.line;
+    bool is_short = op->request.part != PART_WHOLE || line.len <= REPEATED_BYTES_MAX;
+    is_short &= may_repeat;
     if (is_short)
-        buf_append(&pending->words, text.data, text.len);
+        coord_append_text(&op->request, &pending->words);
     else
         buf_append(&pending->words, opaque.data, opaque.len);
-    pending->text_len = is_short ? (uint32_t)text.len : 0;
+    pending->text_len = is_short ? (uint32_t)buf_len(&pending->words) : 0;
     pending->digest = op->digest;
-    if (opaque.len > 0)
+    if (opaque.len > 0) /* what has one is no part of a line */
         pending->asker.opaque = span_of(
-            buf_span(&pending->words).data + (is_short ? opaque.data - text.data : 0), opaque.len);
+            buf_span(&pending->words).data + (is_short ? opaque.data - line.data : 0), opaque.len);
 }
 
 static void note_client(struct node *node, struct pending *pending, const struct op *op)
 {
     pending->asker = op->asker;
-    keep_words(node, pending, op);
+    keep_words(pending, op);
     op->session->remote_open++;
     if (UNLIKELY(node->options.audit != NULL))
         node->env->client_text(node->env->shell, op->asker.conn, pending->client);
@@ -63,7 +64,7 @@ static void note_forwarded(struct node *node, struct pending *pending, const str
     if (UNLIKELY(node->options.audit != NULL || pending->wants_direct)) {
         set_text(pending->client, sizeof(pending->client), op->client);
         set_text(pending->where, sizeof(pending->where), op->direct);
-        keep_words(node, pending, op);
+        keep_words(pending, op);
     }
 }
 

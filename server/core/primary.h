@@ -73,6 +73,7 @@ enum serving {
 
 /* Whom the answers of a slot wait for. */
 struct listeners {
+    bool is_led;   /* all else is 0 */
     uint8_t acks;  /* so many of them must acknowledge: W - 1 */
     uint8_t count; /* backups that are synced */
     uint16_t members[RUN_BACKUPS_MAX];

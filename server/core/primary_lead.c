@@ -53,7 +53,7 @@ static void activate(struct primary *primary, struct run *run)
 static void note_listeners(struct primary *primary, const struct run *run)
 {
     struct listeners *listeners = &primary->listeners[run->slot];
-    *listeners = (struct listeners){.acks = (uint8_t)run_acks(run)};
+    *listeners = (struct listeners){.is_led = true, .acks = (uint8_t)run_acks(run)};
     for (uint32_t k = 0; k < run->backup_count; k++)
         if ((run->open & 1u << k) && ((run->synced & 1u << k) || MUTANT(unsynced_counts)))
             listeners->members[listeners->count++] = run->members[k];

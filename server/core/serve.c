@@ -414,7 +414,7 @@ static void await(struct serve *serve, struct pending *pending)
 {
     const struct primary *primary = serve->setup.primary;
     const struct listeners *listeners = &primary->listeners[pending->slot];
-    CHECK(primary_run(primary, pending->slot) != NULL);
+    CHECK(listeners->is_led);
     pending->needed = listeners->acks;
     if (pending->needed == 0 || (MUTANT(read_unmarked) && pending->version == 0) ||
         (MUTANT(write_unacked) && pending->version != 0)) {

@@ -210,17 +210,11 @@ void serve_free(struct serve *serve, struct pending *pending);
 /* Walks the whole structure and CHECKs every invariant; for tests. */
 void serve_check(const struct serve *serve);
 
-/* Prefetches what a request on a slot that is led looks at, in two stages. Hints only. */
+/* Prefetches what a request on a slot with copies looks at here. A hint only. */
 static inline void serve_prefetch_slot(const struct serve *serve, uint32_t slot)
 {
     __builtin_prefetch(&serve->slots[slot]);
-    __builtin_prefetch(&serve->setup.primary->run_of[slot]);
     __builtin_prefetch(&serve->setup.primary->listeners[slot]);
-    sync_prefetch_slot(serve->setup.sync, slot);
-}
-static inline void serve_prefetch_run(const struct serve *serve, uint32_t slot)
-{
-    sync_prefetch_first(serve->setup.sync, slot);
 }
 
 #endif
