@@ -635,8 +635,11 @@ static void accept_hello(struct links *links, struct conn_id conn,
         return;
     }
     struct link *link = &links->peers[peer]->accepted[lane];
-    if (link->state == LINK_UP)
-        detach(links, link); /* the newer connection is the one that counts */
+    /* The newer connection is the one that counts; what was under way by the older is over. */
+    if (link->state == LINK_UP && lane == LANE_DATA)
+        links_end(links, link, DISCONNECT_CLOSED, "a newer connection has come", now);
+    else if (link->state == LINK_UP)
+        detach(links, link);
     for (size_t i = 0; i < ARRAY_COUNT(refusals); i++)
         forget_refusal(links, hello->from, refusals[i].why);
     link->conn = conn;

@@ -282,6 +282,10 @@ void primary_sync(struct primary *primary, const struct sync_event *event, struc
     case SYNC_RECEIVED:
         received(primary, event->slot);
         break;
+    case SYNC_UNRECEIVED:
+        if (!sync_is_received_synced(primary->setup.sync, event->slot))
+            views_report_synced(primary->setup.views, event->slot, false);
+        break;
     case SYNC_ACKED:
         break;
     default:

@@ -111,6 +111,11 @@ static inline bool stream_in_is_gathered(const struct stream_in *stream)
 {
     return stream->is_part_done;
 }
+/* Whether a record is under way that no frame holds. */
+static inline bool stream_in_is_long(const struct stream_in *stream)
+{
+    return stream->part_need > FRAME_BODY_BYTES_MAX;
+}
 /* Whether there is something to tell. */
 static inline bool stream_in_is_due(const struct stream_in *stream)
 {

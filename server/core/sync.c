@@ -177,7 +177,6 @@ static enum err hold(struct sync *sync, struct link *link, const struct message 
 static enum err take_stream(struct sync *sync, struct link *link, const struct message *message)
 {
     struct sync_peer *peer = sync_peer_get(sync, link->peer);
-    peer->heard_ms = sync->now.mono_ms;
     enum err err = take_held(sync, peer);
     if (err)
         return err;
@@ -194,7 +193,7 @@ static enum err take_streamed(struct sync *sync, const struct link *link,
     struct sync_peer *peer = sync_peer_find(sync, link->peer);
     if (!peer || !conn_id_equal(peer->out.conn, link->conn))
         return ERR_OK; /* of a stream that is no more */
-    peer->heard_ms = sync->now.mono_ms;
+    peer->told_ms = sync->now.mono_ms;
     return sync_source_answered(sync, peer, message);
 }
 
@@ -288,7 +287,7 @@ void sync_flush(struct sync *sync, struct moment now)
 
 static bool has_late_pulls(const struct sync_peer *peer, uint64_t now_ms)
 {
-    return !list_is_empty(&peer->pulls) && now_ms >= peer->heard_ms + SYNC_PULL_TIMEOUT_MS;
+    return !list_is_empty(&peer->pulls) && now_ms >= peer->pulled_ms + SYNC_PULL_TIMEOUT_MS;
 }
 
 /* When a receiver will have been silent for too long about what it was sent. */
@@ -296,7 +295,7 @@ static uint64_t silence_deadline(const struct sync_peer *peer)
 {
     if (!stream_is_open(&peer->out) || stream_may_send(&peer->out))
         return UINT64_MAX;
-    uint64_t since_ms = peer->heard_ms > peer->sent_ms ? peer->heard_ms : peer->sent_ms;
+    uint64_t since_ms = peer->told_ms > peer->sent_ms ? peer->told_ms : peer->sent_ms;
     return since_ms + SYNC_SILENCE_MS;
 }
 
@@ -324,8 +323,8 @@ void sync_tick(struct sync *sync, struct moment now)
 static uint64_t peer_deadline(const struct sync *sync, const struct sync_peer *peer)
 {
     uint64_t deadline = sync_batches_deadline(peer);
-    if (!list_is_empty(&peer->pulls) && peer->heard_ms + SYNC_PULL_TIMEOUT_MS < deadline)
-        deadline = peer->heard_ms + SYNC_PULL_TIMEOUT_MS;
+    if (!list_is_empty(&peer->pulls) && peer->pulled_ms + SYNC_PULL_TIMEOUT_MS < deadline)
+        deadline = peer->pulled_ms + SYNC_PULL_TIMEOUT_MS;
     uint64_t silence = silence_deadline(peer);
     deadline = silence < deadline ? silence : deadline;
     uint64_t held = sync_source_deadline(peer);

@@ -41,7 +41,7 @@
 #define SYNC_WINDOW_BYTES      (256u * 1024) /* a useful window_bytes */
 #define SYNC_OPEN_MAX          64u
 #define SYNC_BACKLOG_BYTES_MAX (256u * 1024 * 1024) /* two of the largest values */
-/* How long a pulled copy may say nothing at all. */
+/* How long nothing of the copies that a peer was asked for may come, whatever else does. */
 #define SYNC_PULL_TIMEOUT_MS 3000u
 /* How long a receiver may not say that it has received what it was sent: then the link is ended,
  * and with it all sessions. */
@@ -225,6 +225,7 @@ enum sync_change {
     SYNC_ACKED,  /* number: all records of peer's stream up to it, whose sessions have not ended */
     /* As a receiver. */
     SYNC_RECEIVED,   /* slot: this node's copy has been brought to its primary's: synced */
+    SYNC_UNRECEIVED, /* slot: that is over, unless it is synced again by now */
     SYNC_PULLED,     /* slot, sid: done; act, ver, is_clean: the source's, those that were asked */
     SYNC_PULL_FAILED /* slot, sid: collect again; why: MOVED if its copy is another by now */
 };

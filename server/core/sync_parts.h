@@ -92,7 +92,8 @@ struct sync_peer {
     struct stream_out out;
     uint64_t generation; /* of the process that out goes to */
     bool is_wanted;      /* somebody asked for the stream: SYNC_UP is awaited */
-    uint64_t heard_ms;   /* when it last said anything */
+    uint64_t told_ms;    /* when it last said what it has received of out */
+    uint64_t pulled_ms;  /* when anything of a pull last came from it, or was asked for */
     uint64_t sent_ms;    /* when a batch was last sent to it */
     struct stream_in in;
     uint32_t member; /* the view's index of who in comes from; VIEW_NOBODY */

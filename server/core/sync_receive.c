@@ -15,12 +15,16 @@ static void answer_nosync(struct sync *sync, struct sync_peer *peer, uint16_t sl
 }
 
 /* The session to here that a record is about, NULL if it is none that is open. */
-static struct receiving *receiving_of(struct sync *sync, const struct sync_peer *peer,
-                                      uint16_t slot, uint64_t sid)
+static struct receiving *receiving_of(struct sync *sync, struct sync_peer *peer, uint16_t slot,
+                                      uint64_t sid)
 {
     struct receiving *receiving = slot < SLOT_COUNT ? &sync->receiving[slot] : NULL;
     bool is_open = receiving && receiving->state >= RECEIVING_OPEN;
-    return is_open && receiving->sid == sid && receiving->peer == peer->index ? receiving : NULL;
+    if (!is_open || receiving->sid != sid || receiving->peer != peer->index)
+        return NULL;
+    if (receiving->pull)
+        peer->pulled_ms = sync->now.mono_ms;
+    return receiving;
 }
 
 /* The session ends from this side: answered with why. A pull has failed. */
@@ -157,6 +161,8 @@ static enum err take_offer(struct sync *sync, struct sync_peer *peer,
     }
     if (receiving->state != RECEIVING_NONE && !receiving->pull)
         sync_receiving_end(sync, offer->slot); /* a newer session takes its place */
+    if (receiving->pull)
+        peer->pulled_ms = sync->now.mono_ms;
     receiving_begin(sync, peer, offer->slot, offer->sid, RECEIVING_OPEN);
     const struct copy *copy = store_copy(sync->store, offer->slot);
     uint64_t common = copy_common(copy->lineage, copy->lineage_count, sync->lineage, count);
@@ -397,7 +403,7 @@ uint64_t sync_pull(struct sync *sync, uint32_t slot, uint32_t peer, uint64_t gen
                           .act = act,
                           .ver = ver};
     if (list_is_empty(&of->pulls))
-        of->heard_ms = now.mono_ms;
+        of->pulled_ms = now.mono_ms;
     list_append(&of->pulls, &pull->in_peer);
     receiving_begin(sync, of, (uint16_t)slot, pull->sid, RECEIVING_ASKED);
     sync->receiving[slot].pull = pull;
@@ -536,6 +542,8 @@ enum err sync_receive(struct sync *sync, struct sync_peer *peer, struct span byt
                 continue;
         }
         enum err err = apply_group(sync, peer, &group);
+        if (stream_in_is_long(&peer->in)) /* whatever it is of */
+            peer->pulled_ms = sync->now.mono_ms;
         if (err || next == STREAM_EMPTY)
             return err;
         if (next == STREAM_BAD)

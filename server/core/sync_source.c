@@ -195,7 +195,7 @@ static void ask_for_pulls(struct sync *sync, struct sync_peer *peer)
                                                          .act = pull->act,
                                                          .ver = pull->ver}});
         pull->is_sent = true;
-        peer->heard_ms = sync->now.mono_ms;
+        peer->pulled_ms = sync->now.mono_ms;
     }
 }
 

@@ -66,7 +66,7 @@ struct sync_peer *sync_peer_get(struct sync *sync, uint32_t index)
     CHECK(peer != NULL);
     peer->index = index;
     peer->member = VIEW_NOBODY;
-    peer->heard_ms = sync->now.mono_ms;
+    peer->told_ms = peer->pulled_ms = sync->now.mono_ms;
     peer->out.position = peer->out.base = peer->out.acked = sync->numbers_end;
     peer->out.queue.budget = peer->in.budget = peer->held.budget = sync->setup.budget;
     list_init(&peer->sessions);
@@ -252,6 +252,11 @@ void sync_receiving_end(struct sync *sync, uint32_t slot)
 {
     CHECK(slot < SLOT_COUNT);
     struct receiving *receiving = &sync->receiving[slot];
+    if (receiving->state == RECEIVING_SYNCED)
+        sync_event_add(sync, &(struct sync_event){.change = SYNC_UNRECEIVED,
+                                                  .peer = receiving->peer,
+                                                  .slot = slot,
+                                                  .sid = receiving->sid});
     sync_receiving_move(sync, slot, RECEIVING_NONE);
     if (receiving->pull) {
         list_remove(&receiving->pull->in_peer);

@@ -751,6 +751,43 @@ static void a_pull_of_which_nothing_comes_fails_in_time(void **state)
     scene_close(scene);
 }
 
+/* All that comes by the connections that a side has opened, and what is answered there. */
+static void settle_dialled_by(struct scene *scene, int side)
+{
+    for (bool moves = true; moves;) {
+        moves = false;
+        for (int i = 0; i < SIDES; i++)
+            flush_side(&scene->sides[i]);
+        for (int i = 0; i < WIRES; i++)
+            for (int end = 0; end < 2 && scene->wires[i].side[0] == side; end++)
+                while (arrive(scene, &scene->wires[i], end))
+                    moves = true;
+    }
+}
+
+/* The way back is closed, and what goes on otherwise says nothing of the copy. */
+static void a_pull_of_which_nothing_comes_fails_whatever_else_does(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(31);
+    struct side *primary = &scene->sides[1];
+    scene_place(scene, 1);
+    scene_seal(scene);
+    copy_lead(primary->store, SLOT + 1, scene->epoch);
+    offer_to(primary, SLOT + 1, 0);
+    sync_pull(primary->sync, SLOT, peer_to(primary, 0), generation_of(0), 0, 0, scene->now);
+    for (int half = 0; half < 8; half++) {
+        settle_dialled_by(scene, 1);
+        write_one(primary, SLOT + 1, 0, WROTE_ITEM, false);
+        scene->now.mono_ms += SYNC_PULL_TIMEOUT_MS / 4;
+        sync_tick(primary->sync, scene->now);
+        tell_news(primary);
+    }
+    assert_int_equal(state_of(primary, SLOT + 1, 0), SYNC_SYNCED);
+    assert_int_equal(await(primary, SYNC_PULL_FAILED).why, SYNC_ENDED_TIMEOUT);
+    scene_close(scene);
+}
+
 static void a_pulled_copy_comes_although_the_way_of_its_offer_broke(void **state)
 {
     (void)state;
@@ -807,6 +844,89 @@ static void a_receiver_that_is_silent_loses_its_sessions(void **state)
     sync_tick(source->sync, scene->now);
     tell_news(source);
     assert_int_equal(await(source, SYNC_ENDED).why, SYNC_ENDED_LINK);
+    scene_close(scene);
+}
+
+static void a_receiver_learns_that_it_is_synced_no_more(void **state)
+{
+    (void)state;
+    for (int how = 0; how < 2; how++) {
+        struct scene *scene = scene_open(34);
+        struct side *source = led_scene(scene), *backup = &scene->sides[1];
+        offer_to(source, SLOT, 1);
+        settle(scene);
+        assert_true(has_event(backup, SYNC_RECEIVED));
+        if (how == 0) {
+            sync_close_session(source->sync, SLOT, peer_to(source, 1));
+            settle(scene);
+        } else {
+            for (int i = 0; i < WIRES; i++)
+                break_wire(scene, &scene->wires[i]);
+        }
+        assert_int_equal(await(backup, SYNC_UNRECEIVED).slot, SLOT);
+        scene_close(scene);
+    }
+}
+
+/* It says nothing of what it was sent, although it has something to say itself. */
+static void a_receiver_is_silent_if_only_its_own_stream_comes(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(32);
+    struct side *source = &scene->sides[0], *other = &scene->sides[1];
+    scene_place(scene, 0);
+    scene_ring(scene)->primary[SLOT + 1] = 1;
+    scene_seal(scene);
+    copy_lead(source->store, SLOT, scene->epoch);
+    copy_lead(other->store, SLOT + 1, scene->epoch);
+    offer_to(source, SLOT, 1);
+    offer_to(other, SLOT + 1, 0);
+    settle(scene);
+    assert_true(has_event(source, SYNC_BECAME));
+    write_one(source, SLOT, 0, WROTE_ITEM, false);
+    for (int part = 0; part < 8; part++) {
+        write_one(other, SLOT + 1, 0, WROTE_ITEM, false);
+        settle_dialled_by(scene, 1);
+        scene->now.mono_ms += SYNC_SILENCE_MS / 4;
+        sync_tick(source->sync, scene->now);
+        tell_news(source);
+    }
+    assert_int_equal(await(source, SYNC_ENDED).why, SYNC_ENDED_LINK);
+    scene_close(scene);
+}
+
+/* The connection by which a copy comes is replaced by a newer one: what was under way is over, and
+ * the pull with it. */
+static void a_newer_connection_ends_what_came_by_the_older(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(33);
+    struct side *chosen = led_scene(scene), *primary = &scene->sides[1];
+    write_some(chosen);
+    scene_place(scene, 1);
+    scene_seal(scene);
+    sync_pull(primary->sync, SLOT, peer_to(primary, 0), generation_of(0),
+              store_copy(chosen->store, SLOT)->act, store_ver(chosen->store, SLOT), scene->now);
+    for (int turn = 0; turn < 100 && !sync_is_received(primary->sync, SLOT); turn++) {
+        for (int i = 0; i < SIDES; i++)
+            flush_side(&scene->sides[i]);
+        for (int i = 0; i < WIRES && !sync_is_received(primary->sync, SLOT); i++)
+            for (int end = 0; end < 2; end++)
+                (void)arrive(scene, &scene->wires[i], end);
+    }
+    assert_true(sync_is_received(primary->sync, SLOT));
+    struct link *out = links_dialled(&chosen->links, peer_to(chosen, 1), LANE_DATA);
+    links_end(&chosen->links, out, DISCONNECT_RESET, NULL, scene->now); /* only here it is known */
+    tell_news(chosen);
+    (void)links_to(&chosen->links, peer_to(chosen, 1), LANE_DATA, scene->now);
+    scene->now.mono_ms += 1000;
+    assert_non_null(links_to(&chosen->links, peer_to(chosen, 1), LANE_DATA, scene->now));
+    for (int i = 0; i < WIRES; i++)
+        if (scene->wires[i].side[0] == 0 && scene->wires[i].is_connecting)
+            for (int frame = 0; frame < 2; frame++)
+                (void)arrive(scene, &scene->wires[i], 0);
+    assert_int_equal(await(primary, SYNC_PULL_FAILED).why, SYNC_ENDED_LINK);
+    assert_false(sync_is_received(primary->sync, SLOT));
     scene_close(scene);
 }
 
@@ -1324,8 +1444,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_primary_pulls_the_copy_that_it_has_chosen),
         cmocka_unit_test(a_copy_that_has_moved_is_not_pulled),
         cmocka_unit_test(a_pull_of_which_nothing_comes_fails_in_time),
+        cmocka_unit_test(a_pull_of_which_nothing_comes_fails_whatever_else_does),
         cmocka_unit_test(a_pulled_copy_comes_although_the_way_of_its_offer_broke),
         cmocka_unit_test(a_receiver_that_is_silent_loses_its_sessions),
+        cmocka_unit_test(a_receiver_learns_that_it_is_synced_no_more),
+        cmocka_unit_test(a_receiver_is_silent_if_only_its_own_stream_comes),
+        cmocka_unit_test(a_newer_connection_ends_what_came_by_the_older),
         cmocka_unit_test(many_sessions_take_turns),
         cmocka_unit_test(no_more_than_a_window_of_items_is_under_way),
         cmocka_unit_test(copies_that_are_the_same_are_no_news),
