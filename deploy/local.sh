@@ -511,20 +511,37 @@ state_of() {
     fi
 }
 
+# json_text TEXT: as the inside of a JSON string.
+json_text() {
+    local LC_ALL=C text=$1 out='' i char
+    [[ $text == *[\"\\[:cntrl:]]* ]] || out=$text text=''
+    for ((i = 0; i < ${#text}; i++)); do
+        char=${text:i:1}
+        case $char in
+        [\"\\]) out+="\\$char" ;;
+        [[:cntrl:]]) printf -v char '\\u%04x' "'$char" && out+=$char ;;
+        *) out+=$char ;;
+        esac
+    done
+    printf '%s' "$out"
+}
+
 command_status() {
-    local node all=0 comma=''
+    local node all=0 comma='' json_dir
     need_cluster
     load_lines
     parse_nodes "$@"
+    json_dir=$(json_text "$dir")
     [ "$json" = no ] || printf '{"dir": "%s", "mode": "%s", "peers": "%s", "nodes": [' \
-        "$dir" "${setting[mode]}" "$(peers_file)"
+        "$json_dir" "${setting[mode]}" "$(json_text "$(peers_file)")"
     for node in "${nodes[@]}"; do
         name_of "$node"
         state_of "$node"
         [ "$state" = running ] && [ "$link" != down ] || all=1
         if [ "$json" = yes ]; then
             printf '%s\n  {"node": %d, "name": "%s", "state": "%s", "pid": %s, "link": "%s", "log": "%s"}' \
-                "$comma" "$node" "$name" "$state" "${process_pid:-null}" "$link" "$dir/$node/log"
+                "$comma" "$node" "$(json_text "$name")" "$state" "${process_pid:-null}" "$link" \
+                "$json_dir/$node/log"
             comma=,
         else
             printf '%3d  %-21s  %-7s  %7s  link %-4s  %s\n' \

@@ -188,3 +188,10 @@ at() {
     local_sh loss 0 1
     wait_until 10 seen 2 1
 }
+
+@test "the status in JSON is JSON, whatever the folder is called" {
+    dir=$BATS_TEST_TMPDIR/'a "b" \\c'$'\t\n'd
+    up_loopback 2
+    [ "$(field 2 log)" = "$dir/2/log" ]
+    local_sh --json status | jq -e --arg dir "$dir" '.dir == $dir and .peers == ($dir + "/peers.txt")'
+}
