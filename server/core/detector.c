@@ -249,7 +249,13 @@ void isolation_note(struct isolation *isolation, uint64_t peer, bool has_failed,
         isolation->count++;
 }
 
-bool isolation_holds(const struct isolation *isolation, uint8_t health, uint64_t now_ms)
+uint32_t isolation_least(uint32_t peers)
+{
+    return peers == 2 ? 2 : ISOLATION_PEERS_MIN;
+}
+
+bool isolation_holds(const struct isolation *isolation, uint32_t peers, uint8_t health,
+                     uint64_t now_ms)
 {
     uint64_t window_ms = ISOLATION_WINDOW_MS * (health + 1u);
     uint32_t probed = 0, failed = 0;
@@ -259,7 +265,7 @@ bool isolation_holds(const struct isolation *isolation, uint8_t health, uint64_t
         probed++;
         failed += isolation->probes[i].has_failed;
     }
-    return failed >= ISOLATION_PEERS_MIN && 2 * failed > probed;
+    return failed >= isolation_least(peers) && 2 * failed > probed;
 }
 
 /* --- flapping --------------------------------------------------------------------------------- */

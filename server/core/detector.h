@@ -105,6 +105,10 @@ uint8_t health_better(uint8_t health);
 #define ISOLATION_PROBES    24u
 #define ISOLATION_PEERS_MIN 3u
 
+/* How many that fail make it likely that it is this node, where there are so many others. Of two,
+ * both; one that fails may as well be the one that is gone. */
+uint32_t isolation_least(uint32_t peers);
+
 /* The last probes, for the question "is it me?". Zeroed is valid. */
 struct isolation {
     struct {
@@ -118,9 +122,10 @@ struct isolation {
 
 /* A probe of this peer has ended. A refusal is a success: the path is well. */
 void isolation_note(struct isolation *isolation, uint64_t peer, bool has_failed, uint64_t now_ms);
-/* Whether at least ISOLATION_PEERS_MIN peers and more than half of those probed in the window have
+/* Whether at least isolation_least(peers) and more than half of those probed in the window have
  * failed. */
-bool isolation_holds(const struct isolation *isolation, uint8_t health, uint64_t now_ms);
+bool isolation_holds(const struct isolation *isolation, uint32_t peers, uint8_t health,
+                     uint64_t now_ms);
 
 /* --- flapping --------------------------------------------------------------------------------- */
 

@@ -400,13 +400,14 @@ static bool are_most_suspected(const struct members *members)
     for (const struct list *link = head->next; link != head; link = link->next)
         count +=
             CONTAINER_OF(link, struct account, in_state)->suspicion->evidence != EVIDENCE_REFUSED;
-    return count >= ISOLATION_PEERS_MIN && 2 * count >= members->live_count;
+    return count >= isolation_least(members->live_count - 1) && 2 * count >= members->live_count;
 }
 
 /* proto.md "Membership": most of those asked are silent, so it is this node. */
 static void look_for_isolation(struct gossip *gossip, struct moment now)
 {
-    bool holds = isolation_holds(&gossip->isolation, gossip->health, now.mono_ms) ||
+    uint32_t peers = gossip->members.live_count - 1;
+    bool holds = isolation_holds(&gossip->isolation, peers, gossip->health, now.mono_ms) ||
                  are_most_suspected(&gossip->members);
     if (gossip->isolated_since_ms == 0 && holds) {
         gossip->isolated_since_ms = now.mono_ms;

@@ -195,19 +195,22 @@ static void it_is_me_if_most_peers_fail(void **state)
     isolation_note(&isolation, 1, true, 0);
     isolation_note(&isolation, 1, true, 100);
     isolation_note(&isolation, 2, true, 200);
-    assert_false(isolation_holds(&isolation, 0, 200)); /* two peers */
+    assert_false(isolation_holds(&isolation, 9, 0, 200)); /* two of nine */
+    assert_false(isolation_holds(&isolation, 3, 0, 200));
+    assert_true(isolation_holds(&isolation, 2, 0, 200)); /* both there are */
+    assert_false(isolation_holds(&isolation, 1, 0, 200));
     isolation_note(&isolation, 3, true, 300);
-    assert_true(isolation_holds(&isolation, 0, 300));
+    assert_true(isolation_holds(&isolation, 9, 0, 300));
     for (uint64_t peer = 11; peer <= 13; peer++)
         isolation_note(&isolation, peer, false, 400);
-    assert_false(isolation_holds(&isolation, 0, 400)); /* half is not most */
+    assert_false(isolation_holds(&isolation, 9, 0, 400)); /* half is not most */
     isolation_note(&isolation, 4, true, 500);
-    assert_true(isolation_holds(&isolation, 0, 500));
+    assert_true(isolation_holds(&isolation, 9, 0, 500));
     isolation_note(&isolation, 1, false, 600); /* the last probe of a peer counts */
-    assert_false(isolation_holds(&isolation, 0, 600));
+    assert_false(isolation_holds(&isolation, 9, 0, 600));
     isolation_note(&isolation, 1, true, 700);
-    assert_true(isolation_holds(&isolation, 0, 700));
-    assert_false(isolation_holds(&isolation, 0, 700 + ISOLATION_WINDOW_MS + 1));
+    assert_true(isolation_holds(&isolation, 9, 0, 700));
+    assert_false(isolation_holds(&isolation, 9, 0, 700 + ISOLATION_WINDOW_MS + 1));
 }
 
 static void the_memory_of_probes_is_bounded(void **state)
@@ -217,7 +220,7 @@ static void the_memory_of_probes_is_bounded(void **state)
     for (uint64_t peer = 1; peer <= 1000; peer++)
         isolation_note(&isolation, peer, peer % 3 != 0, 1);
     assert_int_equal(isolation.count, ISOLATION_PROBES);
-    assert_true(isolation_holds(&isolation, 0, 1));
+    assert_true(isolation_holds(&isolation, 9, 0, 1));
 }
 
 static void a_flap_counts_half_after_its_half_life(void **state)

@@ -1153,12 +1153,11 @@ static void who_leaves_waits_for_nobody_who_is_gone(void **state)
 /* --- isolation -------------------------------------------------------------------------------- */
 
 /* Serf's returning node kills its healthy members; this one nobody. */
-static void a_node_back_from_isolation_kills_nobody(void **state)
+static void kills_nobody(int count, int cut_off)
 {
-    (void)state;
-    struct world *world = world_formed(10);
-    world->places[4].is_off = true;
-    struct place *place = &world->places[4];
+    struct world *world = world_formed(count);
+    struct place *place = &world->places[cut_off];
+    place->is_off = true;
     /* It is cut off, not stopped: it goes on by itself. */
     for (int ms = 0; ms < 12000; ms++) {
         pass_ms(world, 1);
@@ -1180,17 +1179,29 @@ static void a_node_back_from_isolation_kills_nobody(void **state)
     place->is_off = false;
     /* What was sent meanwhile comes by retransmission, or not at all; connections are stuck. */
     pass_ms(world, 10000);
-    for (int i = 0; i < 10; i++)
-        for (int j = 0; j < 10; j++)
+    for (int i = 0; i < count; i++)
+        for (int j = 0; j < count; j++)
             assert_int_equal(state_of(world, i, j), MEMBER_ALIVE);
     assert_one_view(world);
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < count; i++) {
         char line[64];
         snprintf(line, sizeof(line), "member-dead member=%s ", world->places[i].name);
-        if (i != 4)
+        if (i != cut_off)
             assert_null(strstr(world->log, line));
     }
     world_close_all(world);
+}
+
+static void a_node_back_from_isolation_kills_nobody(void **state)
+{
+    (void)state;
+    kills_nobody(10, 4);
+}
+
+static void one_of_three_back_from_isolation_kills_nobody(void **state)
+{
+    (void)state;
+    kills_nobody(3, 1);
 }
 
 /* A whole cluster is frozen while it holds itself for isolated: the time is taken off once. */
@@ -1250,6 +1261,7 @@ int main(void)
         cmocka_unit_test(who_leaves_a_mute_cluster_ends_in_time),
         cmocka_unit_test(who_leaves_waits_for_nobody_who_is_gone),
         cmocka_unit_test(a_node_back_from_isolation_kills_nobody),
+        cmocka_unit_test(one_of_three_back_from_isolation_kills_nobody),
         cmocka_unit_test(time_both_stopped_and_isolated_counts_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,8 +26,8 @@ run 0.1
      2.132 -    answer from=n1 VALUE a 0 2
      2.132 -    answer from=n1 hi
      2.132 -    answer from=n1 END
-     2.310 n1   member-dead member=n2 boot=1767225600000 inc=0 class=refused reporters=2 own=1 minority=0
-     2.310 n3   member-dead member=n2 boot=1767225600000 inc=0 class=refused reporters=2 own=1 minority=0
+     2.309 n3   member-dead member=n2 boot=1767225600000 inc=0 class=refused reporters=2 own=1 minority=0
+     2.309 n1   member-dead member=n2 boot=1767225600000 inc=0 class=refused reporters=2 own=1 minority=0
      2.606 -    say to=n3 get a
      2.610 -    answer from=n3 VALUE a 0 2
      2.610 -    answer from=n3 hi
