@@ -1,8 +1,9 @@
-#include "tests/sim/host.h"
+#include "server/core/serve.h"
 
 #include "common/check.h"
 #include "common/mutant.h"
 #include "server/core/gossip.h"
+#include "server/core/serve.h"
 #include "server/core/state.h"
 #include "tests/sim/host_conn.h"
 #include "tests/sim/names.h"
@@ -167,6 +168,15 @@ static bool end_on(struct host *host)
     return accepted == 0 || now_us >= host->end_by_us;
 }
 
+/* What holds between turns, module by module. */
+static void check_all(const struct host *host)
+{
+    gossip_check(node_gossip(host->node));
+    views_check(node_views(host->node));
+    primary_check(node_primary(host->node));
+    serve_check(node_serve_of(host->node));
+}
+
 static void on_turn(struct vtimer *timer)
 {
     struct host *host = CONTAINER_OF(timer, struct host, turn);
@@ -188,7 +198,7 @@ static void on_turn(struct vtimer *timer)
         tick(host);
     settle(host);
     if (++host->turns % TURNS_A_CHECK == 0)
-        gossip_check(node_gossip(host->node));
+        check_all(host);
     if (host->world->after_turn)
         host->world->after_turn(host->world->watcher, host);
     host->busy_until_us =
