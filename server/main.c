@@ -94,8 +94,7 @@ struct server {
     struct view seeds;    /* the lines of peers.txt */
     struct view founders; /* those of them that found the cluster */
     struct state state;
-    struct buf state_text; /* the state as text, for the node's start */
-    bool has_state;        /* it is kept as long as anybody may ask for it */
+    bool has_state; /* it is kept as long as anybody may ask for it */
     struct state_file state_file;
     struct budget budget;
     struct log log;
@@ -204,7 +203,8 @@ static void open_node(struct server *server)
     const struct env *env = &server->shell.env;
     env->entropy(env->shell, &generation, sizeof(generation));
     server->store = store_open(&store_options);
-    state_format(&server->state, &server->state_text);
+    struct buf state = {0};
+    state_format(&server->state, &state);
     const struct node_options node_options = {
         .name = server->state.name,
         .cluster = server->state.cluster,
@@ -222,7 +222,7 @@ static void open_node(struct server *server)
         .direct_answers = options->direct_answers,
         .budget = &server->budget,
         .founders = &server->founders,
-        .state = buf_span(&server->state_text),
+        .state = buf_span(&state),
         .has_state_file = server->has_state,
         .views = {.fence_ms = options->fence_ms,
                   .recover_after_ms = options->recover_after_ms,
@@ -236,6 +236,7 @@ static void open_node(struct server *server)
         .settings_count = server->settings.count,
     };
     server->node = node_open(&node_options, server->store, env, &server->log);
+    buf_close(&state);
 }
 
 /* An empty file counts as the own name alone. */
@@ -353,7 +354,6 @@ static int serve(struct server *server)
     audit_close(&server->audit);
     state_file_close(&server->state_file);
     state_close(&server->state);
-    buf_close(&server->state_text);
     return status;
 }
 

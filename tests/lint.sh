@@ -26,7 +26,7 @@ manual_names_options() {
         <(sed -n 's/^\.It .*Fl -\([a-z][a-z-]*\).*/--\1/p' server/dht-server.8 | sort -u)
 }
 
-mapfile -t sources < <(find common os server client tests -name '*.[ch]' | sort)
+mapfile -t sources < <(find common server client tests -name '*.[ch]' | sort)
 mapfile -t scripts < <(find setup.sh .ci/run tests -name '*.sh' -o -name '*.bash' -o -path .ci/run)
 mapfile -t manuals < <(find server client -name '*.[1-8]')
 [ -d deploy ] && mapfile -t -O "${#scripts[@]}" scripts < <(find deploy -name '*.sh')

@@ -56,9 +56,9 @@ struct node *node_open(const struct node_options *options, struct store *store,
                                       .has_state_file = options->has_state_file};
     env->entropy(env->shell, &views_setup.seed, sizeof(views_setup.seed));
     node->views = views_open(&views_setup);
+    node->options.state = span_of(NULL, 0);
     struct sync_setup sync = {.store = store,
                               .links = &node->links,
-                              .env = env,
                               .log = log,
                               .audit = options->audit,
                               .stats = &node->stats,
@@ -72,7 +72,6 @@ struct node *node_open(const struct node_options *options, struct store *store,
                                           .links = &node->links,
                                           .views = node->views,
                                           .sync = node->sync,
-                                          .env = env,
                                           .log = log,
                                           .stats = &node->stats};
     primary_init(&node->primary, &primary);

@@ -36,7 +36,8 @@ struct node_options {
     uint32_t weight;             /* 1 … VIEW_WEIGHT_MAX */
     const struct view *seeds;    /* the lines of peers.txt; the own name may be among them */
     const struct view *founders; /* those of them whose majority founds the cluster */
-    struct span state;           /* the state file's text as this start has written it, or empty */
+    struct span state;           /* the state file's text as this start has written it, or empty;
+                                  * borrowed by node_open alone */
     bool has_state_file;         /* there is one: what the node promises is kept */
     struct views_options views;
     struct gossip_options timers;

@@ -303,7 +303,6 @@ static void end_pauses(struct primary *primary, struct moment now)
         if (run->retry_ms <= now.mono_ms) {
             run->retry_ms = UINT64_MAX;
             run->paused = 0;
-            primary->is_bring_due = true;
         } else if (run->retry_ms < primary->bring_ms) {
             primary->bring_ms = run->retry_ms;
         }

@@ -102,7 +102,6 @@ struct primary_setup {
     struct links *links;
     struct views *views;
     struct sync *sync;
-    const struct env *env;
     struct log *log;
     struct stats *stats;
 };
@@ -143,9 +142,7 @@ struct primary {
     uint64_t holding_ms;      /* the next question about leftovers */
     bool *scratch;            /* SLOT_COUNT */
     uint32_t loss_count;      /* slots gone on with without their quorum, since the start */
-    uint32_t
-        leftover_count; /* copies held of slots whose group lacks this node, at the last look */
-    bool has_flushed;   /* a slot was flushed since the start: floors are worth a look */
+    bool has_flushed;         /* a slot was flushed since the start: floors are worth a look */
 };
 
 void primary_init(struct primary *primary, const struct primary_setup *setup);

@@ -13,8 +13,6 @@
  * not have adopted the view yet, and takes no question of it before. */
 #define ASK_MS_MIN 10u
 #define ASK_MS_MAX 640u
-/* Left in a frame's body by a last record. */
-#define RANGES_BYTES_MAX (FRAME_BODY_BYTES_MAX - 64u)
 
 /* ---- givers ---- */
 

@@ -61,6 +61,9 @@ void primary_judge(struct primary *primary, struct run *run);
 
 /* --- small ------------------------------------------------------------------------------------ */
 
+/* Left in a frame's body by a last record. */
+#define RANGES_BYTES_MAX (FRAME_BODY_BYTES_MAX - 64u)
+
 /* Adds a slot to a list of RANGEs that is being made in ascending order. */
 struct ranges {
     struct buf *out;

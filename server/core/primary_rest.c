@@ -3,9 +3,6 @@
 #include "common/mutant.h"
 #include "server/core/primary_parts.h"
 
-/* Left in a frame's body by a last record. */
-#define RANGES_BYTES_MAX (FRAME_BODY_BYTES_MAX - 64u)
-
 /* ---- floors ---- */
 
 static uint64_t bound_of(const struct primary *primary, const struct run *run)
@@ -85,7 +82,6 @@ void primary_ask_holding(struct primary *primary, struct moment now)
         primary->scratch[slot] = is_leftover(primary, next, slot);
         count += primary->scratch[slot];
     }
-    primary->leftover_count = count;
     for (uint32_t member = 0; count > 0 && member < primary->view->member_count; member++) {
         struct ranges ranges = {.out = &body};
         for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {

@@ -532,12 +532,11 @@ static bool can_flush(const struct serve *serve, uint32_t slot)
 }
 
 /* Ends a flush of which nothing is open any more. */
-static void look_at_flush(struct serve *serve, struct flush *flush, bool is_late)
+static void look_at_flush(struct flush *flush, bool is_late)
 {
     if (flush->is_over || flush->open > 0 || (!is_late && has_bits(flush->todo)))
         return;
     flush->is_over = true;
-    (void)serve;
 }
 
 struct flush *serve_flush_all(struct serve *serve, const struct request *request,
@@ -560,7 +559,7 @@ struct flush *serve_flush_all(struct serve *serve, const struct request *request
     for (uint32_t i = 0; i < primary->run_count; i++)
         if (can_flush(serve, primary->runs[i].slot))
             flush_slot(serve, flush, primary->runs[i].slot);
-    look_at_flush(serve, flush, false);
+    look_at_flush(flush, false);
     return flush;
 }
 
@@ -584,7 +583,7 @@ static void flush_part_over(struct serve *serve, struct pending *pending)
     flush->open--;
     if (pending->fate == FATE_DONE)
         bit_set(flush->done, pending->slot, true);
-    look_at_flush(serve, flush, false);
+    look_at_flush(flush, false);
     serve_free(serve, pending);
 }
 
@@ -717,7 +716,7 @@ void serve_adopted(struct serve *serve)
         for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
             if (bit_is_set(flush->todo, slot) && !primary_run(serve->setup.primary, slot))
                 bit_set(flush->todo, slot, false);
-        look_at_flush(serve, flush, false);
+        look_at_flush(flush, false);
     }
 }
 
@@ -833,7 +832,7 @@ void serve_tick(struct serve *serve, struct moment now)
     for (at = serve->flushes.next; at != &serve->flushes; at = at->next) {
         struct flush *flush = CONTAINER_OF(at, struct flush, in_list);
         if (flush->deadline_ms <= now.mono_ms)
-            look_at_flush(serve, flush, true);
+            look_at_flush(flush, true);
     }
 }
 

@@ -52,7 +52,6 @@ struct sync;
 struct sync_setup {
     struct store *store;
     struct links *links;
-    const struct env *env;
     struct log *log;
     struct log *audit; /* a line for each write and repair of a key applied here; NULL: none */
     struct stats *stats;

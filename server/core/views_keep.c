@@ -411,11 +411,6 @@ bool views_may_lead(const struct views *views)
     return views_epoch(views) > views->start_epoch || MUTANT(leads_old_view);
 }
 
-uint64_t views_adopted_ms(const struct views *views)
-{
-    return views->adopted_ms;
-}
-
 bool views_refuses(const struct views *views, uint32_t epoch)
 {
     return epoch != views_epoch(views);

@@ -173,7 +173,6 @@ static inline void side_open(struct side *side)
     links_init(&side->links, &identity, 1000, &side->env, &side->log, &side->stats);
     side->sync = sync_open(&(struct sync_setup){.store = side->store,
                                                 .links = &side->links,
-                                                .env = &side->env,
                                                 .log = &side->log,
                                                 .stats = &side->stats,
                                                 .budget = &side->budget,

@@ -1067,7 +1067,6 @@ static void a_rate_is_kept(void **state)
     sync_close(source->sync);
     source->sync = sync_open(&(struct sync_setup){.store = source->store,
                                                   .links = &source->links,
-                                                  .env = &source->env,
                                                   .log = &source->log,
                                                   .stats = &source->stats,
                                                   .window_bytes = 1u << 20,
