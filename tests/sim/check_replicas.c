@@ -27,10 +27,12 @@
 #define OPERATOR_MS    60000u /* between an operator's looks at what is stuck */
 #define QUIET_MS       60000u /* until all is well again after the last fault */
 #define LAST_S         3u     /* callers go on for so long then */
-#define EVICTING_OF    4u     /* of so many seeds in a row one has nodes that evict */
-#define SQUEEZED_OF    11u    /* of so many steps of such a run in one */
-#define SQUEEZED_BYTES 4000u  /* so much more fits, at most */
-#define LOSS_OPERATORS 3u     /* times an operator looks whether something is stuck */
+#define KINDS_OF       4u     /* of so many seeds in a row one has nodes that evict, */
+#define EVICTING_AT    2u
+#define DELAYING_AT    3u    /* and one has flushes that wait */
+#define SQUEEZED_OF    11u   /* of so many steps of such a run in one */
+#define SQUEEZED_BYTES 4000u /* so much more fits, at most */
+#define LOSS_OPERATORS 3u    /* times an operator looks whether something is stuck */
 
 /* Times to live: what is left is handed on in whole seconds, now and then, and a message that is
  * held makes it later. */
@@ -105,7 +107,7 @@ static void begin_world(struct run_of *run, bool recovers)
     uint64_t durable_of_4 = recovers ? draw(run, 0, 2) : draw(run, 2, 4);
     for (uint32_t i = 0; i < run->world->host_count; i++)
         run->world->hosts[i].is_durable = draw(run, 0, 3) < durable_of_4;
-    run->world->host_options.evicts = trial->seed % EVICTING_OF == 2;
+    run->world->host_options.evicts = trial->seed % KINDS_OF == EVICTING_AT;
     run->world->host_options.views.on_loss = recovers ? VIEWS_ON_LOSS_RECOVER : VIEWS_ON_LOSS_WAIT;
     for (uint32_t i = 0; i < run->unstarted; i++)
         world_start(run->world, i);
@@ -122,6 +124,8 @@ static void begin_callers(struct run_of *run)
                                             .ids_of_10 = (uint32_t)draw(run, 3, 9),
                                             .is_pressing = run->world->host_options.evicts,
                                             .has_flushes = true,
+                                            .has_delays =
+                                                run->trial->seed % KINDS_OF == DELAYING_AT,
                                             .has_ttl = true};
     run->callers = callers_open(run->world, &options);
     uint32_t slots[SLOTS], count = 0;
