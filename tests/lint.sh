@@ -34,11 +34,11 @@ mapfile -t manuals < <(find server client -name '*.[1-8]')
 echo 1..7
 check "sources are formatted" clang-format --dry-run --Werror "${sources[@]}"
 check "includes point down" tests/layers.sh
-check "clang-tidy" "${MAKE:-make}" -s -k -j2 tidy
+check "clang-tidy" "${MAKE:-make}" -s -k -j"$(nproc)" tidy
 # internalAstError: this cppcheck stumbles over compound literals behind a question mark.
 check "cppcheck" cppcheck --quiet --std=c11 --enable=warning,performance,portability \
     --inline-suppr --suppress=missingIncludeSystem --suppress=internalAstError \
-    --error-exitcode=1 -j2 -D_GNU_SOURCE -I. \
+    --error-exitcode=1 -j"$(nproc)" -D_GNU_SOURCE -I. \
     common server client
 check "shellcheck" shellcheck --exclude=SC2317 "${scripts[@]}"
 check "manual pages" mandoc -T lint -W warning "${manuals[@]}"
