@@ -52,16 +52,6 @@ static void say(struct views *views, const struct wish *wish, uint64_t number, u
         message_append(out, &message);
 }
 
-static void fill_self(const struct views *views, struct member *member)
-{
-    const struct links_identity *own = &views->links->identity;
-    *member = (struct member){.generation = own->generation,
-                              .boot = own->boot,
-                              .seat = views->state.seat,
-                              .weight = views->weight};
-    snprintf(member->name, sizeof(member->name), "%s", own->name);
-}
-
 /* --- asks ------------------------------------------------------------------------------------- */
 
 struct ask *ask_find(struct views *views, uint64_t number)
@@ -91,7 +81,7 @@ struct ask *ask_new(struct views *views, enum wish_kind kind, struct moment now)
                           .since_ms = now.mono_ms,
                           .next_ms = now.mono_ms,
                           .epoch = views_epoch(views)};
-    fill_self(views, &place->member);
+    keep_self(views, &place->member);
     return place;
 }
 
@@ -333,7 +323,7 @@ static void tick_join(struct views *views, struct moment now)
         return;
     views->join_ms = now.mono_ms + ASK_MS;
     struct wish wish = {.kind = WISH_JOIN};
-    fill_self(views, &wish.member);
+    keep_self(views, &wish.member);
     say(views, &wish, 0, views->join_tries++, now);
 }
 
@@ -418,12 +408,7 @@ static void ask_out(struct views *views, struct moment now)
     struct message question = {
         .kind = MESSAGE_GET_ALIVE,
         .GET_ALIVE = {.epoch = views_epoch(views), .number = ++views->number}};
-    for (uint32_t voter = 0; voter < views->voter_count; voter++) {
-        struct reply *out =
-            voter == views->own_voter ? NULL : tell_out(views, keep_voter_peer(views, voter), now);
-        if (out)
-            message_append(out, &question);
-    }
+    tell_voters(views, &question, span_of(NULL, 0), now);
 }
 
 void ask_heard(struct views *views, uint32_t peer, uint32_t epoch)

@@ -220,13 +220,9 @@ static void make_first(struct views *views, struct view *view)
             add_founder(views, line, view);
     if (view_find(view, span_of_string(views->links->identity.name),
                   views->links->identity.generation) == VIEW_NOBODY) {
-        const struct links_identity *own = &views->links->identity;
-        struct member self = {.generation = own->generation,
-                              .boot = own->boot,
-                              .seat = views->state.seat,
-                              .weight = views->weight,
-                              .up_since = 1};
-        snprintf(self.name, sizeof(self.name), "%s", own->name);
+        struct member self;
+        keep_self(views, &self);
+        self.up_since = 1;
         view_add(view, &self);
     }
     view_elect(view);
@@ -321,14 +317,10 @@ static bool have_all_answered(const struct views *views)
 
 static void add_self(const struct views *views, struct view *view)
 {
-    const struct links_identity *own = &views->links->identity;
-    struct member self = {.generation = own->generation,
-                          .boot = own->boot,
-                          .seat = views->state.seat,
-                          .weight = views->weight,
-                          .role = ROLE_JOINER,
-                          .up_since = view->epoch};
-    snprintf(self.name, sizeof(self.name), "%s", own->name);
+    struct member self;
+    keep_self(views, &self);
+    self.role = ROLE_JOINER;
+    self.up_since = view->epoch;
     view_add(view, &self);
 }
 
@@ -405,16 +397,11 @@ static void offer_formed(struct views *views, struct moment now)
         return;
     }
     view_format(&proposer->view, keep_current(views), &text);
-    for (uint32_t voter = 0; voter < views->voter_count; voter++) {
-        struct reply *out =
-            voter == views->own_voter ? NULL : tell_out(views, keep_voter_peer(views, voter), now);
-        struct message message = {.kind = MESSAGE_ACCEPT,
-                                  .ACCEPT = {.epoch = views_epoch(views),
-                                             .round = proposer->ballot.round,
-                                             .seat = proposer->ballot.seat}};
-        if (out)
-            tell_send(out, &message, buf_span(&text));
-    }
+    struct message message = {.kind = MESSAGE_ACCEPT,
+                              .ACCEPT = {.epoch = views_epoch(views),
+                                         .round = proposer->ballot.round,
+                                         .seat = proposer->ballot.seat}};
+    tell_voters(views, &message, buf_span(&text), now);
     buf_close(&text);
     if (views->own_voter != VIEW_NOBODY)
         proposer_accepted(proposer, views->own_voter, acceptor->promised);
@@ -561,9 +548,7 @@ static void consider(struct views *views, uint32_t alive, struct moment now)
         return;
     }
     if (views->propose_ms == UINT64_MAX) {
-        uint64_t wait_ms = (uint64_t)BACK_OFF_MS * birth_rank(views);
-        views->propose_ms =
-            now.mono_ms + wait_ms / 2 + (wait_ms ? prng_below(&views->prng, wait_ms + 1) : 0);
+        views->propose_ms = now.mono_ms + vote_back_off(views, birth_rank(views));
     }
     if (now.mono_ms < views->propose_ms)
         return;

@@ -29,6 +29,16 @@ static void begin_state(struct views *views)
         views->env->entropy(views->env->shell, &state->seat, sizeof(state->seat));
 }
 
+void keep_self(const struct views *views, struct member *member)
+{
+    const struct links_identity *own = &views->links->identity;
+    *member = (struct member){.generation = own->generation,
+                              .boot = own->boot,
+                              .seat = views->state.seat,
+                              .weight = views->weight};
+    snprintf(member->name, sizeof(member->name), "%s", own->name);
+}
+
 /* What follows from the current view: who the members are for links, who votes. */
 static void look_up_members(struct views *views)
 {

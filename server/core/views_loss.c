@@ -35,13 +35,7 @@ static void ask_fence(struct views *views, struct moment now)
     struct message question = {
         .kind = MESSAGE_GET_ALIVE,
         .GET_ALIVE = {.epoch = views_epoch(views), .number = views->fence_number}};
-    for (uint32_t voter = 0; voter < views->voter_count; voter++) {
-        if (voter == views->own_voter)
-            continue;
-        struct reply *out = tell_out(views, keep_voter_peer(views, voter), now);
-        if (out)
-            message_append(out, &question);
-    }
+    tell_voters(views, &question, span_of(NULL, 0), now);
     if (may_say_alive(views))
         count_alive(views, views->own_voter);
 }
@@ -212,15 +206,11 @@ static void ask_held(struct views *views, struct moment now)
         if (now.mono_ms < held->wanted_ms + 2 * HELD_ASK_MS)
             buf_printf(&text, "%s %016" PRIx64 "\n", held->name, held->generation);
     }
-    struct message question = {.kind = MESSAGE_GET_HELD,
-                               .GET_HELD = {.epoch = views_epoch(views), .number = ++views->number},
-                               .body = buf_span(&text)};
-    for (uint32_t voter = 0; voter < views->voter_count && buf_len(&text) > 0; voter++) {
-        struct reply *out =
-            voter == views->own_voter ? NULL : tell_out(views, keep_voter_peer(views, voter), now);
-        if (out)
-            message_append(out, &question);
-    }
+    struct message question = {
+        .kind = MESSAGE_GET_HELD,
+        .GET_HELD = {.epoch = views_epoch(views), .number = ++views->number}};
+    if (buf_len(&text) > 0)
+        tell_voters(views, &question, buf_span(&text), now);
     buf_close(&text);
 }
 

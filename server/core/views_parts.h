@@ -211,6 +211,8 @@ void keep_close(struct views *views);
 /* Has the state on disk before anything is said of it. false: it could not be, and nothing may be.
  */
 bool keep_state(struct views *views, struct moment now);
+/* This node as a member: name, generation, boot, seat and weight. */
+void keep_self(const struct views *views, struct member *member);
 /* Adopts views (taken), ascending without a gap, the last above the current one; seals what was
  * before. why: for the log. Returns false, and nothing has changed, if that cannot be recorded. */
 bool keep_adopt(struct views *views, struct view *adopted, uint32_t count, const char *why,
@@ -231,6 +233,8 @@ struct account *keep_account(const struct views *views, const char *name);
 struct reply *tell_out(struct views *views, uint32_t peer, struct moment now);
 /* Appends the message, in PARTs if its body is longer than a frame. */
 void tell_send(struct reply *out, struct message *message, struct span body);
+/* Sends the message to all others that vote in the current view. */
+void tell_voters(struct views *views, struct message *message, struct span body, struct moment now);
 /* Sends the views above epoch to whoever has that one. */
 void tell_views(struct views *views, uint32_t epoch, struct reply *out);
 /* A view has been chosen: all members of it and of the one before are told, those alive. before:
@@ -281,6 +285,8 @@ enum err vote_take_accept(struct views *views, uint32_t peer, const struct messa
 bool vote_is_own_list(struct views *views, uint32_t peer, uint64_t list, struct moment now);
 /* The attempt is postponed: somebody else is at it. */
 void vote_postpone(struct views *views, struct moment now);
+/* So long, ms, who has that rank waits for those before it. */
+uint64_t vote_back_off(struct views *views, uint32_t rank);
 /* This voter's rank among those alive, by name. */
 uint32_t vote_rank(const struct views *views);
 #define LIST_OF_FORM UINT64_MAX /* in the place of a list: an operator's word */

@@ -296,15 +296,13 @@ static void look(struct views *views, struct moment now)
 
 /* --- attempts --------------------------------------------------------------------------------- */
 
-static void send_prepare(struct views *views, uint32_t voter, struct moment now)
+static void send_prepare(struct views *views, struct moment now)
 {
-    struct reply *out = tell_out(views, keep_voter_peer(views, voter), now);
     struct message message = {.kind = MESSAGE_PREPARE,
                               .PREPARE = {.epoch = views_epoch(views),
                                           .round = views->proposer.ballot.round,
                                           .seat = views->proposer.ballot.seat}};
-    if (out)
-        message_append(out, &message);
+    tell_voters(views, &message, span_of(NULL, 0), now);
 }
 
 /* A proposer records its own promise before it sends anything. */
@@ -326,9 +324,7 @@ void propose_begin(struct views *views, struct moment now)
         views->propose_ms = now.mono_ms + BROKEN_MS;
         return;
     }
-    for (uint32_t voter = 0; voter < views->voter_count; voter++)
-        if (voter != views->own_voter)
-            send_prepare(views, voter, now);
+    send_prepare(views, now);
     if (views->own_voter != VIEW_NOBODY)
         proposer_promised(proposer, views->own_voter, acceptor->promised, acceptor->accepted,
                           acceptor->accepted.round > 0 ? &acceptor->view : NULL);
@@ -339,17 +335,11 @@ static void send_accept(struct views *views, struct moment now)
     const struct proposer *proposer = &views->proposer;
     struct buf text = {0};
     view_format(&proposer->view, keep_current(views), &text);
-    for (uint32_t voter = 0; voter < views->voter_count; voter++) {
-        if (voter == views->own_voter)
-            continue;
-        struct reply *out = tell_out(views, keep_voter_peer(views, voter), now);
-        struct message message = {.kind = MESSAGE_ACCEPT,
-                                  .ACCEPT = {.epoch = views_epoch(views),
-                                             .round = proposer->ballot.round,
-                                             .seat = proposer->ballot.seat}};
-        if (out)
-            tell_send(out, &message, buf_span(&text));
-    }
+    struct message message = {.kind = MESSAGE_ACCEPT,
+                              .ACCEPT = {.epoch = views_epoch(views),
+                                         .round = proposer->ballot.round,
+                                         .seat = proposer->ballot.seat}};
+    tell_voters(views, &message, buf_span(&text), now);
     buf_close(&text);
 }
 
@@ -517,9 +507,7 @@ void propose_tick(struct views *views, struct moment now)
         return;
     }
     if (views->propose_ms == UINT64_MAX) {
-        uint64_t wait_ms = (uint64_t)BACK_OFF_MS * vote_rank(views);
-        views->propose_ms =
-            now.mono_ms + wait_ms / 2 + (wait_ms ? prng_below(&views->prng, wait_ms + 1) : 0);
+        views->propose_ms = now.mono_ms + vote_back_off(views, vote_rank(views));
     }
     if (now.mono_ms < views->propose_ms)
         return;

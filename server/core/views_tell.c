@@ -35,6 +35,16 @@ void tell_send(struct reply *out, struct message *message, struct span body)
     message_append(out, message);
 }
 
+void tell_voters(struct views *views, struct message *message, struct span body, struct moment now)
+{
+    for (uint32_t voter = 0; voter < views->voter_count; voter++) {
+        struct reply *out =
+            voter == views->own_voter ? NULL : tell_out(views, keep_voter_peer(views, voter), now);
+        if (out)
+            tell_send(out, message, body);
+    }
+}
+
 /* --- telling ---------------------------------------------------------------------------------- */
 
 /* The views above epoch, told from that one if it is known here; else all that there are. */

@@ -30,11 +30,16 @@ uint32_t vote_rank(const struct views *views)
     return rank;
 }
 
+uint64_t vote_back_off(struct views *views, uint32_t rank)
+{
+    uint64_t wait_ms = (uint64_t)BACK_OFF_MS * rank;
+    return wait_ms / 2 + (wait_ms ? prng_below(&views->prng, wait_ms + 1) : 0);
+}
+
 void vote_postpone(struct views *views, struct moment now)
 {
     uint32_t rank = views_epoch(views) == 0 ? birth_rank(views) : vote_rank(views);
-    uint64_t wait_ms = (uint64_t)BACK_OFF_MS * (rank + 1);
-    wait_ms = wait_ms / 2 + prng_below(&views->prng, wait_ms + 1);
+    uint64_t wait_ms = vote_back_off(views, rank + 1);
     if (views_epoch(views) == 0)
         wait_ms += BIRTH_WAIT_MS;
     views->propose_ms = now.mono_ms + wait_ms;
