@@ -174,9 +174,9 @@ bool views_is_gone(struct views *views, const struct member *member, struct mome
     const struct view *view = keep_current(views);
     struct span name = span_of_string(member->name);
     struct held *held = held_add(views, name, member->generation);
-    held->wanted_ms = now.mono_ms;
     if (held->is_given_up)
         return true;
+    held->wanted_ms = now.mono_ms;
     if (!view || views->options.on_loss == VIEWS_ON_LOSS_WAIT)
         return false;
     /* e' having been adopted here longer than --fence ago */
@@ -325,7 +325,9 @@ enum err loss_accepted(struct views *views, const struct message *message, struc
             continue;
         if (views->given_up_count == GIVEN_UP_MAX)
             return ERR_OK; /* more than any cluster has */
-        held_add(views, span_of_string(name), generation)->is_given_up = true;
+        held = held_add(views, span_of_string(name), generation);
+        held->is_given_up = true;
+        held->wanted_ms = 0; /* nobody is asked about it any more */
         views->given_up_count++;
         log_line(views->log, now, LOG_WARN, "given-up", "member=%s generation=%016" PRIx64, name,
                  generation);
