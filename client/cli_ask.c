@@ -59,3 +59,18 @@ int cli_ask_any(struct cli *cli, const struct cli_options *options, const struct
         cli_complain_result(cli, NULL, &answer);
     return (int)cli_exit_of(answer.result);
 }
+
+int cli_ask_status(struct cli *cli, const struct cli_options *options, struct node_status *status)
+{
+    struct buf json;
+    const char *name;
+    const struct dht_op op = {.verb = DHT_OP_STATUS};
+    *status = (struct node_status){0};
+    int exit_code = cli_ask_any(cli, options, &op, &json, &name);
+    if (exit_code == CLI_DONE && node_status_parse(buf_span(&json), status) != ERR_OK) {
+        cli_complain(cli, name, "told a status that can't be read");
+        exit_code = CLI_REFUSED;
+    }
+    buf_close(&json);
+    return exit_code;
+}

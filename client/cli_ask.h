@@ -5,6 +5,7 @@
 
 #include "client/cli.h"
 #include "common/buf.h"
+#include "common/node_report.h"
 
 #define CLI_ASK_TIMEOUT_MS 1000u
 #define CLI_WHY_BYTES_MAX  256u
@@ -24,5 +25,9 @@ bool cli_may_ask_all(const struct cli *cli, const struct cli_options *options, c
  * name: out, who answered, borrowed until the next call with the session's client. */
 int cli_ask_any(struct cli *cli, const struct cli_options *options, const struct dht_op *op,
                 struct buf *json, const char **name);
+
+/* Asks any of them for its status. status: out, to be closed on CLI_DONE; else what went wrong has
+ * been said. */
+int cli_ask_status(struct cli *cli, const struct cli_options *options, struct node_status *status);
 
 #endif

@@ -74,22 +74,14 @@ static void count_cost(const struct view *view, char **names, int name_count, st
 static int look(struct cli *cli, const struct cli_options *options, char **names, int name_count,
                 struct cost *cost)
 {
-    struct buf json;
-    const char *name;
-    struct node_status status = {0};
+    struct node_status status;
     struct view view = {0};
-    const struct dht_op op = {.verb = DHT_OP_STATUS};
     *cost = (struct cost){0};
-    int exit_code = cli_ask_any(cli, options, &op, &json, &name);
-    if (exit_code == CLI_DONE && node_status_parse(buf_span(&json), &status) != ERR_OK) {
-        cli_complain(cli, name, "told a status that can't be read");
-        exit_code = CLI_REFUSED;
-    }
+    int exit_code = cli_ask_status(cli, options, &status);
     if (exit_code == CLI_DONE && node_status_view(&status, &view) == ERR_OK)
         count_cost(&view, names, name_count, cost);
     else
         buf_append(&cost->names, "", 1);
-    buf_close(&json);
     node_status_close(&status);
     view_close(&view);
     return exit_code;

@@ -111,16 +111,8 @@ static struct roll_row *round_ask(const struct cli_options *options, struct roll
 
 int roll_call(struct cli *cli, const struct cli_options *options, struct roll *roll)
 {
-    struct buf json;
-    const char *name;
-    const struct dht_op op = {.verb = DHT_OP_STATUS};
     *roll = (struct roll){0};
-    int exit_code = cli_ask_any(cli, options, &op, &json, &name);
-    if (exit_code == CLI_DONE && node_status_parse(buf_span(&json), &roll->first) != ERR_OK) {
-        cli_complain(cli, name, "told a status that can't be read");
-        exit_code = CLI_REFUSED;
-    }
-    buf_close(&json);
+    int exit_code = cli_ask_status(cli, options, &roll->first);
     if (exit_code != CLI_DONE)
         return exit_code;
     struct roll_row *higher;

@@ -1,7 +1,7 @@
 #include "client/cli_town.h"
 
+#include "client/cli_ask.h"
 #include "client/cli_print.h"
-#include "client/cli_server.h"
 #include "common/check.h"
 
 #include <stdlib.h>
@@ -33,23 +33,21 @@ static void count_slots(struct town *town)
 
 int town_ask(struct cli *cli, const struct cli_options *options, struct town *town)
 {
-    struct dht_answer answer;
+    struct buf json;
+    const char *name;
+    const struct dht_op op = {.verb = DHT_OP_MEMBERS};
     *town = (struct town){0};
-    if (!cli_connect(cli, options))
-        return CLI_USAGE;
-    dht_do(cli->dht, &(struct dht_op){.verb = DHT_OP_MEMBERS}, &answer);
-    if (answer.result != DHT_OK) {
-        if (cli_is_given(options, CLI_BIT(JSON)))
-            cli_json_print(cli_json_result(NULL, &answer));
-        else
-            cli_complain_result(cli, NULL, &answer);
-        return (int)cli_exit_of(answer.result);
-    }
-    enum err err = member_list_parse(span_of(answer.value, answer.value_bytes), &town->list);
+    int exit_code = cli_ask_any(cli, options, &op, &json, &name);
+    enum err err = ERR_OK;
+    if (exit_code == CLI_DONE)
+        err = member_list_parse(buf_span(&json), &town->list);
+    buf_close(&json);
+    if (exit_code != CLI_DONE)
+        return exit_code;
     if (err == ERR_OK)
         err = known_ring_take(&town->list, &town->ring);
     if (err != ERR_OK && err != ERR_NOT_FOUND) {
-        cli_complain(cli, dht_server(cli->dht), "told a list that can't be read");
+        cli_complain(cli, name, "told a list that can't be read");
         town_close(town);
         return CLI_REFUSED;
     }
