@@ -59,15 +59,20 @@
     X(advance_any_act, "replicas", MUTANT_OPEN, "a copy of another act is advanced") \
     X(forgets_promise, "test_paxos", 0, "an acceptor forgets what it has promised") \
     X(forgets_acceptance, "test_paxos", 0, "an acceptor forgets what it has accepted") \
-    X(half_is_enough, "replicas", MUTANT_OPEN, "half of those who vote decide") \
+    X(next_quorum, "test_paxos", 0, "the voters of the next view decide upon it") \
+    X(voters_up_only, "test_rules", 0, "members that are down have no vote") \
+    X(half_is_enough, "test_paxos", 0, "half of those who vote decide") \
     X(own_value, "test_paxos", 0, "a proposer offers its own view though another was accepted") \
     X(ballot_reused, "test_views", 0, "a ballot is used again") \
-    X(promise_late, "replicas", MUTANT_OPEN, "a proposer sends before its own promise is recorded") \
+    X(promise_late, "test_rules", 0, "a proposer sends before its own promise is recorded") \
     X(adoption_unrecorded, "replicas", 2, "an adopted view is not recorded") \
     X(no_seal, "test_views", 0, "adopting a view seals nothing") \
-    X(votes_for_old, "replicas", MUTANT_OPEN, "an acceptor whose view is a later one votes for an older") \
-    X(any_list, "replicas", MUTANT_OPEN, "an accepted vote of a birth is not bound to its list") \
+    X(votes_for_old, "test_rules", 0, "an acceptor whose view is a later one votes for an older") \
+    X(any_list, "test_rules", 0, "an accepted vote of a birth is not bound to its list") \
     X(founds_without_file, "test_views", 0, "a cluster is founded without a state file") \
+    X(founds_anew, "test_views", 0, "a state file that names a cluster is not looked at") \
+    X(generation_reused, "replicas-recover", 3, "a member without its data has the generation of those") \
+    X(superseded_out, "test_change", 0, "a superseded member is out at once") \
     X(shrinks, "test_change", 0, "a dead member is taken out though nobody can take its place") \
     X(leave_unchecked, "test_change", 0, "a leave is not looked at again") \
     X(dead_joiner_stays, "test_change", 0, "a dead newcomer holds up the placement") \
@@ -75,13 +80,15 @@
     X(base_past_nobody, "replicas", MUTANT_OPEN, "base rises past a slot without a primary") \
     X(any_active, "test_views", 0, "whoever reports a slot active is believed") \
     X(leads_old_view, "replicas", 2, "a restarted primary leads a view from before its restart") \
-    X(stop_early, "replicas", MUTANT_OPEN, "who stops ends before others have everything") \
-    X(stop_takes_sessions, "replicas", MUTANT_OPEN, "who stops still takes sessions") \
+    X(stop_early, "test_rules", 0, "who stops ends before others have everything") \
+    X(stop_takes_sessions, "test_rules", 0, "who stops still takes sessions") \
     X(ends_untold, "replicas", MUTANT_OPEN, "a leaver ends untold") \
-    X(fence_past_accepted, "replicas", MUTANT_OPEN, "who has accepted the next view answers for the present one") \
+    X(fence_past_accepted, "test_rules", 0, "who has accepted the next view answers for the present one") \
     X(fence_for_ever, "test_views", 0, "the fence never falls") \
-    X(recovers_at_once, "replicas", MUTANT_OPEN, "recover waits for no fence") \
+    X(recovers_at_once, "test_rules", 0, "recover waits for no fence") \
     X(collect_too_few, "test_collect", 0, "one answer is enough of three") \
+    X(collect_all, "test_collect", 0, "all of a group have to answer") \
+    X(collect_up_only, "replicas", MUTANT_OPEN, "members that were down do not count for what is needed") \
     X(collect_last_only, "test_collect", 0, "only the last epoch has to be covered") \
     X(collect_lowest_only, "test_collect", 0, "only the lowest epoch has to be covered") \
     X(collect_any, "test_collect", 0, "any member of a group is taken for its primary") \
@@ -91,19 +98,20 @@
     X(choose_own, "replicas", 6, "a new primary goes on with its own copy") \
     X(act_before_sync, "replicas", 7, "act is recorded before the chosen copy is here") \
     X(origin_unclean, "replicas", MUTANT_OPEN, "a copy that is not clean counts as the same as another") \
-    X(active_few, "replicas", MUTANT_OPEN, "a slot is active at once") \
-    X(active_learners, "replicas", MUTANT_OPEN, "learners count for a quorum") \
+    X(backups_early, "replicas", 2, "backups are offered a copy before the slot is led") \
+    X(active_few, "replicas", 2, "a slot is active at once") \
+    X(active_learners, "replicas-recover", 1, "learners count for a quorum") \
     X(floor_ignores_sessions, "test_collect", 0, "a floor does not wait for those being synced") \
     X(floor_up_only, "test_collect", 0, "a floor does not wait for members that are away") \
     X(floor_own, "test_collect", 0, "a floor is as high as the primary's own copy") \
-    X(drops_early, "replicas", MUTANT_OPEN, "a leftover is dropped before the slot is active elsewhere") \
+    X(drops_early, "replicas", 19, "a leftover is dropped before the slot is active elsewhere") \
     X(write_aside, "replicas", 4, "a write is not put into the stream") \
     X(write_unacked, "replicas", 4, "a write is answered before a backup has it") \
     X(read_unmarked, "replicas", 4, "a read is answered without a marker") \
-    X(marker_before, "replicas", MUTANT_OPEN, "an earlier record counts as a read's marker") \
+    X(marker_before, "test_rules", 0, "an earlier record counts as a read's marker") \
     X(unsynced_counts, "replicas", 2, "a backup that is not synced counts") \
-    X(expiry_untold, "replicas", MUTANT_OPEN, "an expired item is absent without a delete") \
-    X(no_fence, "replicas", MUTANT_OPEN, "a result is given although the fence has fallen")
+    X(expiry_untold, "test_rules", 0, "an expired item is absent without a delete") \
+    X(no_fence, "test_rules", 0, "a result is given although the fence has fallen")
 /* clang-format on */
 
 #endif

@@ -203,8 +203,9 @@ static void join(struct view *out, struct wish *wish)
     /* A joiner that is superseded goes out at once. */
     for (uint32_t i = out->member_count; i-- > 0;)
         if (strcmp(out->members[i].name, wish->member.name) == 0 &&
-            (&out->members[i] == known || (out->members[i].role == ROLE_JOINER &&
-                                           out->members[i].standing == STANDING_SUPERSEDED)))
+            (&out->members[i] == known || MUTANT(superseded_out) ||
+             (out->members[i].role == ROLE_JOINER &&
+              out->members[i].standing == STANDING_SUPERSEDED)))
             view_take_out(out, i);
     if (out->member_count == VIEW_MEMBERS_MAX) {
         wish->refusal = "the cluster has as many members as there can be";

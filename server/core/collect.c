@@ -16,11 +16,13 @@ bool collect_is_covered(const struct collect_group *group, const struct collect_
     for (uint32_t i = 0; i < group->size; i++)
         answered += group->members[i] != GIVER_NONE && answers[group->members[i]].is_there;
     uint16_t primary = MUTANT(collect_first) ? group->members[0] : group->primary;
-    if (primary != GIVER_NONE && answers[primary].is_there)
+    if (primary != GIVER_NONE && answers[primary].is_there && !MUTANT(collect_all))
         return true;
     if (MUTANT(collect_any))
         return answered > 0;
     uint32_t needed = group->size - quorum_majority(group->size) + 1;
+    if (MUTANT(collect_all))
+        needed = group->size;
     if (MUTANT(collect_too_few) && needed > 1)
         needed--;
     return answered >= needed;

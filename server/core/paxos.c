@@ -112,6 +112,8 @@ void proposer_offer(struct proposer *proposer, const struct view *view)
     uint32_t needed = proposer->quorum.needed;
     quorum_init(&proposer->quorum, proposer->quorum.voter_count);
     proposer->quorum.needed = needed;
+    if (MUTANT(next_quorum))
+        proposer->quorum.needed = quorum_majority(view_voter_count(view));
     if (needed == 0)
         proposer->stage = PROPOSER_CHOSEN;
 }

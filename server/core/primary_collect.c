@@ -106,6 +106,18 @@ struct place {
     uint32_t slot;
 };
 
+/* A planted bug: as if those that were down had not been of the group. */
+static void count_up_only(const struct view *view, const struct ring *ring, uint32_t slot,
+                          const uint16_t *map, struct collect_group *group)
+{
+    uint32_t size = 0;
+    for (uint32_t i = 0; i < ring->group_size; i++)
+        if (member_is_up(&view->members[ring->group[slot][i]]))
+            group->members[size++] = map[ring->group[slot][i]];
+    if (size > 0)
+        group->size = size;
+}
+
 /* The slot's group in an epoch: collect_group_fn. */
 static bool group_of(void *arg, uint32_t epoch, struct collect_group *group)
 {
@@ -121,6 +133,8 @@ static bool group_of(void *arg, uint32_t epoch, struct collect_group *group)
     group->size = ring->group_size;
     for (uint32_t i = 0; i < ring->group_size; i++)
         group->members[i] = map[ring->group[place->slot][i]];
+    if (MUTANT(collect_up_only))
+        count_up_only(views_at(primary->setup.views, epoch), ring, place->slot, map, group);
     uint16_t leader = ring->primary[place->slot];
     group->primary = leader == RING_NOBODY ? GIVER_NONE : map[leader];
     return true;

@@ -133,8 +133,8 @@ static bool is_stranger(const struct primary *primary, const struct ally *ally)
 static bool is_missing(const struct primary *primary, const struct run *run, uint32_t k)
 {
     const struct ally *ally = &primary->allies[run->members[k]];
-    return run->state >= RUN_LEADING && !(run->open & 1u << k) && !(run->paused & 1u << k) &&
-           !ally->is_barred && !is_stranger(primary, ally);
+    return (run->state >= RUN_LEADING || MUTANT(backups_early)) && !(run->open & 1u << k) &&
+           !(run->paused & 1u << k) && !ally->is_barred && !is_stranger(primary, ally);
 }
 
 /* The place of a member among a run's, or -1. */

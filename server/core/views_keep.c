@@ -55,7 +55,7 @@ static void look_up_members(struct views *views)
         peers[i] = (uint16_t)links_peer(views->links, member->name);
         if (peers[i] != PEER_NONE)
             links_hold(views->links, peers[i]);
-        if (!member->is_voter)
+        if (!member->is_voter || (MUTANT(voters_up_only) && !member_is_up(member)))
             continue;
         if (peers[i] == PEER_SELF && member->seat == views->state.seat)
             views->own_voter = views->voter_count;
@@ -82,7 +82,7 @@ void keep_init(struct views *views, struct span text)
 {
     const char *why;
     views->self = views->own_voter = VIEW_NOBODY;
-    if (text.len > 0)
+    if (text.len > 0 && !MUTANT(founds_anew))
         CHECK(state_parse(text, &views->state, &why) == ERR_OK);
     else
         begin_state(views);

@@ -2,14 +2,17 @@
 
 #include "common/check.h"
 #include "server/core/primary.h"
+#include "server/core/sync.h"
 #include "server/core/views.h"
 #include "server/store/copy.h"
+#include "tests/sim/names.h"
 #include "tests/sim/sent.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define KEYS_MAX 64u /* that a slot watched may have */
+#define REMOVED_MS 10000u /* who is out waits at most so long */
+#define KEYS_MAX   64u    /* that a slot watched may have */
 
 /* A write, as it was first seen in some store. */
 struct write {
@@ -70,7 +73,11 @@ struct node_ghost {
     uint32_t epoch;
     bool
         is_unkept; /* its disk was full when it came to that: it votes no more, and may forget it */
-    bool is_lost[GHOST_SLOTS_MAX]; /* the run goes on without a quorum, and that was told */
+    bool is_lost[GHOST_SLOTS_MAX];   /* the run goes on without a quorum, and that was told */
+    bool is_forgotten;               /* its state file was lost once */
+    uint32_t stood;                  /* the start whose process has stood in a view; 0: none */
+    uint64_t out_ms;                 /* since when it is in none any more; 0: not so */
+    uint32_t acted[GHOST_SLOTS_MAX]; /* the highest act that any copy here has had */
     struct copy_ghost copies[GHOST_SLOTS_MAX];
     struct session_ghost sessions[GHOST_SLOTS_MAX][RUN_MEMBERS_MAX];
 };
@@ -88,6 +95,7 @@ struct ghost {
     struct node_ghost *nodes;
     struct seen_view *views; /* ascending */
     size_t view_count, view_capacity;
+    uint32_t base; /* the highest of any view */
     void (*lost)(void *arg, uint32_t slot);
     void *arg;
     struct ghost_counts counts;
@@ -490,6 +498,41 @@ static bool is_led_alone(const struct ghost *ghost, uint32_t node, uint32_t slot
     return run && run->state == RUN_ACTIVE && run->member_count == 0;
 }
 
+static struct reign *find_reign(struct slot_ghost *slot, uint32_t epoch)
+{
+    for (size_t i = slot->reign_count; i-- > 0;)
+        if (slot->reigns[i].epoch == epoch)
+            return &slot->reigns[i];
+    return NULL;
+}
+
+static bool is_in_group(const struct ring *ring, uint32_t slot, uint32_t member)
+{
+    for (uint32_t i = 0; ring && i < ring->group_size; i++)
+        if (ring->group[slot][i] == member)
+            return true;
+    return false;
+}
+
+/* "told ACTIVE in its own view e', it drops the copy": who has no place in the group, now or next,
+ * is sent no sync either that could empty it. */
+static void check_dropped(const struct look *look)
+{
+    const struct host *host = &look->ghost->world->hosts[look->node];
+    struct views *views = node_views(host->node);
+    uint32_t epoch = views_epoch(views), self = views_self(views), number = look->slot->slot;
+    const struct reign *reign = find_reign(look->slot, epoch);
+    if (epoch == 0 || sync_is_received(node_sync(host->node), number) ||
+        (self != VIEW_NOBODY && (is_in_group(views_ring(views, epoch), number, self) ||
+                                 is_in_group(views_next_ring(views), number, self))))
+        return;
+    if (!reign || !reign->is_active)
+        world_fail(look->ghost->world,
+                   "n%" PRIu32 " drops what is left of slot %" PRIu32
+                   ", which is not active in %" PRIu32,
+                   look->node + 1, number, epoch);
+}
+
 static void look_at_copy(struct ghost *ghost, uint32_t node, uint32_t index)
 {
     struct slot_ghost *slot = &ghost->slots[index];
@@ -521,6 +564,10 @@ static void look_at_copy(struct ghost *ghost, uint32_t node, uint32_t index)
                    now.ver == before->ver && now.floor == before->floor &&
                    now.digest == before->digest && now.lineage_digest == before->lineage_digest;
     check_step(&look, before, &now);
+    if (now.act == 0 && now.ver == 0 && (before->act > 0 || before->ver > 0))
+        check_dropped(&look);
+    if (now.act > ghost->nodes[node].acted[index])
+        ghost->nodes[node].acted[index] = now.act;
     *before = now;
     check_told(&look);
     if (is_same)
@@ -543,8 +590,49 @@ static void look_at_loss(struct ghost *ghost, uint32_t node, uint32_t index)
     ghost->nodes[node].is_lost[index] = is_lost;
 }
 
-/* 2: one run of one member leads a slot in an epoch. */
-static void look_at_run(struct ghost *ghost, uint32_t node, uint32_t index)
+/* The node that runs, or last ran, under a member's name. */
+static uint32_t node_of(const struct world *world, const struct member *member)
+{
+    uint32_t number;
+    CHECK(name_find(span_of_string(member->name), &number) > 0);
+    CHECK(number < world->host_count);
+    return world->machine_of[number];
+}
+
+/* "The slot is active, and served, when W members of group(e',s) have recorded act = e'." */
+static void check_active(struct ghost *ghost, uint32_t node, uint32_t index)
+{
+    struct views *views = node_views(ghost->world->hosts[node].node);
+    const struct primary *primary = node_primary(ghost->world->hosts[node].node);
+    const struct view *view = views_at(views, primary->epoch);
+    const struct ring *ring = views_ring(views, primary->epoch);
+    uint32_t slot = ghost->slots[index].slot, recorded = 0;
+    for (uint32_t i = 0; ring && i < ring->group_size; i++) {
+        uint32_t other = node_of(ghost->world, &view->members[ring->group[slot][i]]);
+        recorded += ghost->nodes[other].acted[index] >= primary->epoch;
+    }
+    if (ring && recorded < ring->group_size / 2 + 1)
+        world_fail(ghost->world,
+                   "slot %" PRIu32 " is active at n%" PRIu32 " in epoch %" PRIu32 ", which %" PRIu32
+                   " of its %" PRIu32 " have recorded",
+                   slot, node + 1, primary->epoch, recorded, ring->group_size);
+}
+
+/* "keep origin = (act, ver) of the chosen copy if that was clean" */
+static void check_origin(struct ghost *ghost, uint32_t node, const struct run *run,
+                         const struct copy_ghost *before)
+{
+    if (run->has_origin && before->act > 0 && !before->is_clean && before->act == run->origin_act &&
+        before->ver == run->origin_ver)
+        world_fail(ghost->world,
+                   "n%" PRIu32 " leads slot %u from its own copy (%" PRIu32 ", %" PRIx64
+                   "), which is not clean, and takes it for an origin",
+                   node + 1, run->slot, before->act, before->ver);
+}
+
+/* 2: one run of one member leads a slot in an epoch. before: its copy a turn ago. */
+static void look_at_run(struct ghost *ghost, uint32_t node, uint32_t index,
+                        const struct copy_ghost *before)
 {
     struct slot_ghost *slot = &ghost->slots[index];
     const struct host *host = &ghost->world->hosts[node];
@@ -563,6 +651,7 @@ static void look_at_run(struct ghost *ghost, uint32_t node, uint32_t index)
         slot->reigns[place] = (struct reign){primary->epoch, node, host->starts, false};
         slot->reign_count++;
         ghost->counts.runs++;
+        check_origin(ghost, node, run, before);
     }
     struct reign *reign = &slot->reigns[place];
     if (reign->node != node || reign->starts != host->starts)
@@ -574,6 +663,7 @@ static void look_at_run(struct ghost *ghost, uint32_t node, uint32_t index)
         return;
     reign->is_active = true;
     ghost->counts.activations++;
+    check_active(ghost, node, index);
     if (primary->epoch > slot->active_epoch)
         slot->active_epoch = primary->epoch;
     if (store_copy(host->store, slot->slot)->act != primary->epoch)
@@ -633,10 +723,60 @@ static void look_at_frames(void *arg, struct host *host, struct span frames)
     }
 }
 
+/* "base rises to e if every slot has a primary in e and that has reported it active" */
+static void check_base(struct ghost *ghost, uint32_t node, uint32_t base)
+{
+    const struct ring *ring = views_ring(node_views(ghost->world->hosts[node].node), base);
+    bool is_good = ring != NULL;
+    for (uint32_t slot = 0; is_good && slot < SLOT_COUNT; slot++)
+        is_good = ring->primary[slot] != RING_NOBODY;
+    for (uint32_t i = 0; is_good && i < ghost->slot_count; i++) {
+        const struct reign *reign = find_reign(&ghost->slots[i], base);
+        is_good = reign && reign->is_active;
+    }
+    if (!is_good)
+        world_fail(ghost->world,
+                   "base rises to %" PRIu32 ", in which not every slot has been active", base);
+}
+
+/* "Who is taken out ends only once a majority of F(of that view) has told it that it has adopted
+ * it, or after 10 s." */
+static void look_at_leaver(struct ghost *ghost, uint32_t node)
+{
+    const struct host *host = &ghost->world->hosts[node];
+    struct views *views = node_views(host->node);
+    const struct view *view = views_current(views);
+    struct node_ghost *own = &ghost->nodes[node];
+    uint64_t now_ms = host_now(host).mono_ms;
+    uint32_t voters = 0, told = 0;
+    if (view && views_self(views) != VIEW_NOBODY) {
+        own->stood = host->starts;
+        own->out_ms = 0;
+    }
+    if (!view || views_self(views) != VIEW_NOBODY || own->stood != host->starts)
+        return;
+    if (own->out_ms == 0)
+        own->out_ms = now_ms;
+    if (!host->is_ending || host->end != NODE_END_LEFT)
+        return;
+    for (uint32_t i = 0; i < view->member_count; i++) {
+        if (!view->members[i].is_voter)
+            continue;
+        const struct node_ghost *voter = &ghost->nodes[node_of(ghost->world, &view->members[i])];
+        voters++;
+        told += voter->epoch >= view->epoch || voter->is_forgotten;
+    }
+    if (told < voters / 2 + 1 && now_ms < own->out_ms + REMOVED_MS)
+        world_fail(ghost->world,
+                   "n%" PRIu32 " ends, and of the %" PRIu32 " that vote in view %" PRIu32
+                   " without it %" PRIu32 " have adopted that",
+                   node + 1, voters, view->epoch, told);
+}
+
 /* 1: one view per number; a member's never falls. */
 static void look_at_view(struct ghost *ghost, uint32_t node)
 {
-    const struct views *views = node_views(ghost->world->hosts[node].node);
+    struct views *views = node_views(ghost->world->hosts[node].node);
     uint32_t epoch = views_epoch(views);
     if (epoch == ghost->nodes[node].epoch)
         return;
@@ -668,6 +808,11 @@ static void look_at_view(struct ghost *ghost, uint32_t node)
     ghost->views[place] = (struct seen_view){epoch, hash};
     ghost->view_count++;
     ghost->counts.views++;
+    uint32_t base = views_current(views)->base;
+    if (base > ghost->base && epoch > 1)
+        check_base(ghost, node, base);
+    if (base > ghost->base)
+        ghost->base = base;
 }
 
 /* --- after every turn ------------------------------------------------------------------------- */
@@ -679,10 +824,12 @@ static void look_at_host(void *arg, struct host *host)
         return;
     ghost->counts.turns++;
     look_at_view(ghost, host->number);
+    look_at_leaver(ghost, host->number);
     for (uint32_t i = 0; i < ghost->slot_count; i++) {
         look_at_loss(ghost, host->number, i);
+        struct copy_ghost before = ghost->nodes[host->number].copies[i];
         look_at_copy(ghost, host->number, i);
-        look_at_run(ghost, host->number, i);
+        look_at_run(ghost, host->number, i, &before);
         look_at_sessions(ghost, host->number, i);
         if (ghost->world->has_failed) {
             say_slot(ghost, &ghost->slots[i]);
@@ -703,6 +850,7 @@ static void forget_view(void *arg, struct host *host)
 {
     struct ghost *ghost = arg;
     ghost->nodes[host->number].epoch = 0;
+    ghost->nodes[host->number].is_forgotten = true;
 }
 
 struct ghost *ghost_open(struct world *world, const uint32_t *slots, uint32_t count)

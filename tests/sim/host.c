@@ -243,7 +243,8 @@ void host_start(struct host *host, const struct host_options *options)
     uint64_t generation = prng_next(&host->prng);
     if (!host->store) {
         host->store = store_open(&store_options);
-        host->generation = generation;
+        if (!MUTANT(generation_reused) || host->generation == 0)
+            host->generation = generation;
     }
     drop_other_state(host, options->cluster);
     host->boot = state_next_boot(host->boot, host_now(host).unix_ms);

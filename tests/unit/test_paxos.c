@@ -90,6 +90,28 @@ static void a_proposer_offers_what_was_accepted_under_the_highest_ballot(void **
     view_close(&high);
 }
 
+static void half_of_the_voters_decide_nothing(void **state)
+{
+    (void)state;
+    struct proposer proposer = {0};
+    struct view view;
+    view_of(&view, 1);
+    proposer_begin(&proposer, (struct ballot){0}, 3, 4);
+    for (uint32_t voter = 0; voter < 3; voter++) {
+        assert_int_equal(proposer.stage, PROPOSER_PREPARING);
+        proposer_promised(&proposer, voter, proposer.ballot, (struct ballot){0}, NULL);
+    }
+    assert_int_equal(proposer.stage, PROPOSER_PREPARED);
+    proposer_offer(&proposer, &view);
+    for (uint32_t voter = 0; voter < 3; voter++) {
+        assert_int_equal(proposer.stage, PROPOSER_OFFERING);
+        proposer_accepted(&proposer, voter, proposer.ballot);
+    }
+    assert_int_equal(proposer.stage, PROPOSER_CHOSEN);
+    proposer_close(&proposer);
+    view_close(&view);
+}
+
 static void a_higher_promise_ends_an_attempt(void **state)
 {
     (void)state;
@@ -296,6 +318,7 @@ int main(void)
         cmocka_unit_test(ballots_are_ordered_by_round_then_seat),
         cmocka_unit_test(an_acceptor_keeps_its_promise),
         cmocka_unit_test(a_proposer_offers_what_was_accepted_under_the_highest_ballot),
+        cmocka_unit_test(half_of_the_voters_decide_nothing),
         cmocka_unit_test(a_higher_promise_ends_an_attempt),
         cmocka_unit_test(an_operators_word_makes_a_majority_of_those_that_promised),
         cmocka_unit_test(whatever_happens_one_view_is_chosen),

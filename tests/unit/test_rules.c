@@ -1,0 +1,345 @@
+/* Rules of replication.md that are seldom put to the test where nodes come and go at random: whole
+ * nodes in one process (cluster.h), brought to where each rule decides. */
+#include "server/core/state.h"
+#include "server/core/sync.h"
+#include "server/core/views_parts.h"
+#include "server/store/copy.h"
+#include "tests/unit/cluster.h"
+
+#include <string.h>
+
+static struct views *views_of(const struct cluster *cluster, int node)
+{
+    return node_views(cluster->places[node].node);
+}
+
+static const struct member *stands(const struct cluster *cluster, int node, int subject)
+{
+    const struct view *view = views_current(views_of(cluster, node));
+    for (uint32_t i = 0; i < view->member_count; i++)
+        if (strcmp(view->members[i].name, cluster->names[subject]) == 0)
+            return &view->members[i];
+    fail_msg("n%d does not stand in the view of n%d", subject + 1, node + 1);
+    return NULL;
+}
+
+static void pass(struct cluster *cluster, uint64_t ms)
+{
+    for (uint64_t passed = 0; passed < ms; passed += 5)
+        cluster_pass_ms(cluster, 5);
+}
+
+/* Time goes by, and nobody has had a turn meanwhile. */
+static void freeze(struct cluster *cluster, uint64_t ms)
+{
+    cluster->now.mono_ms += ms;
+    cluster->now.unix_ms += (int64_t)ms;
+}
+
+/* How many bytes a node answers a message of another. */
+static size_t told(struct cluster *cluster, int node, int from, const struct message *message)
+{
+    struct views *views = views_of(cluster, node);
+    uint32_t member = (uint32_t)(stands(cluster, node, from) - views_current(views)->members);
+    struct reply answer = {0};
+    assert_int_equal(
+        views_message(views, views_member_peer(views, member), message, &answer, cluster->now),
+        ERR_OK);
+    size_t len = reply_len(&answer);
+    reply_close(&answer);
+    return len;
+}
+
+static uint32_t slot_of(const char *key)
+{
+    struct digest digest;
+    digest_of(span_of_string(key), &digest);
+    return position_slot(digest_position(&digest));
+}
+
+/* What a client of n1 sends, given a key that n1 leads. */
+static struct end *client_of_leader(struct cluster *cluster, char key[32], const char *command)
+{
+    char text[100];
+    struct end *client = client_open(cluster, 0);
+    key_led_by(cluster, 0, key);
+    snprintf(text, sizeof(text), command, key);
+    client_say(cluster, client, text);
+    pass(cluster, 20);
+    client_hears(client, "STORED\r\n");
+    return client;
+}
+
+static void say_get(struct cluster *cluster, struct end *client, const char *key)
+{
+    char text[100];
+    snprintf(text, sizeof(text), "get %s\r\n", key);
+    client_say(cluster, client, text);
+}
+
+static void set_mute(struct cluster *cluster, bool is_mute)
+{
+    for (int i = 1; i < cluster->count; i++)
+        cluster->places[i].is_mute = is_mute;
+}
+
+/* ---- votes ---- */
+
+static void an_acceptor_answers_for_the_view_after_its_own_alone(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    place_stop(&cluster->places[2]);
+    cluster_await_ring(cluster, 2);
+    uint32_t epoch = views_epoch(views_of(cluster, 1));
+    struct message question = {
+        .kind = MESSAGE_PREPARE,
+        .PREPARE = {.epoch = epoch - 1, .round = 50, .seat = stands(cluster, 1, 0)->seat}};
+    uint64_t kept = cluster->places[1].states_kept;
+    told(cluster, 1, 0, &question);
+    assert_true(cluster->places[1].states_kept == kept); /* nothing was promised */
+    question.PREPARE.epoch = epoch;
+    told(cluster, 1, 0, &question);
+    assert_true(cluster->places[1].states_kept > kept);
+    cluster_close(cluster);
+}
+
+static void who_cannot_keep_its_own_promise_asks_nobody_for_theirs(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    uint64_t seat = stands(cluster, 1, 0)->seat;
+    cluster->places[0].is_disk_full = true;
+    place_stop(&cluster->places[2]);
+    for (int i = 0; i < 300; i++) {
+        cluster_pass_ms(cluster, 5);
+        assert_true(views_of(cluster, 1)->highest.seat != seat);
+    }
+    assert_true(views_of(cluster, 1)->state.acceptor.promised.round > 0); /* it tries itself */
+    cluster_close(cluster);
+}
+
+static void members_that_are_down_have_their_votes(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(5);
+    place_stop(&cluster->places[4]);
+    place_stop(&cluster->places[3]);
+    cluster_await_ring(cluster, 3);
+    uint32_t epoch = views_epoch(views_of(cluster, 0));
+    assert_int_equal(view_voter_count(views_current(views_of(cluster, 0))), 5);
+    place_stop(&cluster->places[2]);
+    pass(cluster, 2500);
+    assert_int_equal(views_epoch(views_of(cluster, 0)), epoch); /* two of five */
+    cluster_close(cluster);
+}
+
+static void who_has_accepted_under_one_list_founds_under_no_other(void **state)
+{
+    (void)state;
+    struct gossip_options timers;
+    CHECK(gossip_profile(SPAN_LITERAL("fast"), &timers));
+    struct cluster *cluster = cluster_make(1, &timers);
+    struct state said = {
+        .boot = 1, .seat = 7, .list = 99, .acceptor = {.promised = {1, 7}, .accepted = {1, 7}}};
+    struct member member = {.name = "10.0.0.1:11211",
+                            .generation = 1000,
+                            .boot = 1,
+                            .seat = 7,
+                            .weight = 1,
+                            .up_since = 1};
+    struct view *view = &said.acceptor.view;
+    *view = (struct view){
+        .epoch = 1, .base = 1, .cluster_id = 1, .copies = VIEW_COPIES, .strategy = "random"};
+    view_add(view, &member);
+    view_elect(view);
+    snprintf(said.cluster, sizeof(said.cluster), "dht");
+    snprintf(said.name, sizeof(said.name), "%s", cluster->names[0]);
+    state_format(&said, &cluster->places[0].state);
+    state_close(&said);
+    cluster->places[0].boot = 1;
+    place_start_listed(&cluster->places[0]);
+    pass(cluster, 3000);
+    assert_null(views_current(views_of(cluster, 0)));
+    cluster_close(cluster);
+}
+
+/* ---- base ---- */
+
+/* n1 of four, the others down: it leads what it is of the group of, and the rest has no primary. */
+static void where_a_slot_has_no_primary_not_all_are_active(void **state)
+{
+    (void)state;
+    struct gossip_options timers;
+    CHECK(gossip_profile(SPAN_LITERAL("fast"), &timers));
+    struct cluster *cluster = cluster_make(4, &timers);
+    struct view view = {
+        .epoch = 5, .base = 5, .cluster_id = 1, .copies = VIEW_COPIES, .strategy = "random"};
+    struct state said = {.boot = 1, .seat = 1, .cluster_id = 1, .view_count = 1, .views = &view};
+    for (int i = 0; i < 4; i++) {
+        struct member member = {.generation = (uint64_t)(2000 + i),
+                                .boot = 2,
+                                .seat = (uint64_t)i + 1,
+                                .weight = 1,
+                                .standing = i == 0 ? STANDING_UP : STANDING_DOWN,
+                                .up_since = i == 0};
+        snprintf(member.name, sizeof(member.name), "%s", cluster->names[i]);
+        view_add(&view, &member);
+    }
+    view_elect(&view);
+    snprintf(said.cluster, sizeof(said.cluster), "dht");
+    snprintf(said.name, sizeof(said.name), "%s", cluster->names[0]);
+    state_format(&said, &cluster->places[0].state);
+    view_close(&view);
+    cluster->places[0].boot = 1;
+    place_start_listed(&cluster->places[0]);
+    struct views *views = views_of(cluster, 0);
+    const struct ring *ring = views_ring(views, 5);
+    uint32_t led = 0;
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        bool is_led = ring->primary[slot] == views_self(views);
+        led += is_led;
+        views_report_active(views, slot, is_led);
+    }
+    report_tick(views, cluster->now);
+    assert_true(led > 0 && led < SLOT_COUNT);
+    assert_false(report_all_active(views));
+    cluster_close(cluster);
+}
+
+/* ---- going ---- */
+
+static void who_stops_takes_no_session_and_waits_until_the_others_have_everything(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(3);
+    cluster->places[2].is_mute = true; /* so that no slot has two copies without n1 */
+    uint64_t begun_ms = cluster->now.mono_ms;
+    node_leave(cluster->places[0].node);
+    pass(cluster, 300);
+    assert_int_equal(stands(cluster, 1, 0)->standing, STANDING_STOPPING);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        assert_false(sync_is_received(node_sync(cluster->places[0].node), slot));
+    while (!cluster->places[0].has_ended && cluster->now.mono_ms < begun_ms + 6000)
+        cluster_pass_ms(cluster, 5);
+    assert_in_range(cluster->now.mono_ms - begun_ms, 2500, 4500);
+    cluster_close(cluster);
+}
+
+/* ---- the fence, and recovery ---- */
+
+static void who_has_accepted_the_next_view_answers_no_more_for_the_present(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    const struct view *current = views_current(views_of(cluster, 1));
+    const struct message question = {.kind = MESSAGE_GET_ALIVE,
+                                     .GET_ALIVE = {.epoch = 1, .number = 5}};
+    struct view next;
+    struct buf text = {0};
+    assert_true(told(cluster, 1, 0, &question) > 0);
+    view_copy(current, &next);
+    next.epoch++;
+    view_format(&next, current, &text);
+    const struct message accept = {
+        .kind = MESSAGE_ACCEPT,
+        .ACCEPT = {.epoch = 1, .round = 50, .seat = stands(cluster, 1, 0)->seat},
+        .body = buf_span(&text)};
+    assert_true(told(cluster, 1, 0, &accept) > 0);
+    assert_true(told(cluster, 1, 0, &question) == 0);
+    buf_close(&text);
+    view_close(&next);
+    cluster_close(cluster);
+}
+
+static void nobody_is_gone_before_the_fence_of_the_older_views_has_fallen(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    struct views *views = views_of(cluster, 1);
+    char why[VIEWS_WHY_BYTES_MAX];
+    uint64_t number;
+    place_stop(&cluster->places[2]);
+    cluster_await_ring(cluster, 2);
+    struct member lost = *stands(cluster, 1, 2);
+    views_forget(views, span_of_string(cluster->names[2]), &number, cluster->now);
+    for (int i = 0; i < 400 && views_asked(views, number, why) == VIEWS_UNDER_WAY; i++)
+        cluster_pass_ms(cluster, 5);
+    assert_int_equal(stands(cluster, 1, 2)->standing, STANDING_FORGOTTEN);
+    assert_false(views_is_gone(views, &lost, cluster->now)); /* its fence may stand still */
+    uint64_t begun_ms = cluster->now.mono_ms;
+    while (!views_is_gone(views, &lost, cluster->now) && cluster->now.mono_ms < begun_ms + 20000)
+        cluster_pass_ms(cluster, 5);
+    assert_in_range(cluster->now.mono_ms - begun_ms, 1900, 4500);
+    cluster_close(cluster);
+}
+
+/* ---- serving ---- */
+
+static void a_read_waits_for_a_marker_that_was_sent_after_it_came(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(3);
+    char key[32], value[64];
+    struct end *client = client_of_leader(cluster, key, "set %s 0 0 1\r\nx\r\n");
+    set_mute(cluster, true);
+    say_get(cluster, client, key);
+    client_hears(client, "");
+    set_mute(cluster, false);
+    cluster_settle(cluster);
+    snprintf(value, sizeof(value), "VALUE %s 0 1\r\nx\r\nEND\r\n", key);
+    client_hears(client, value);
+    cluster_close(cluster);
+}
+
+static void an_expired_item_is_deleted_before_it_is_said_to_be_absent(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(3);
+    char key[32];
+    struct end *client = client_of_leader(cluster, key, "set %s 0 1 1\r\nx\r\n");
+    uint32_t slot = slot_of(key);
+    uint64_t ver = store_ver(cluster->places[0].store, slot);
+    freeze(cluster, 1500);
+    say_get(cluster, client, key);
+    client_hears(client, "END\r\n");
+    assert_true(store_ver(cluster->places[0].store, slot) > ver);
+    assert_true(store_ver(cluster->places[1].store, slot) > ver ||
+                store_ver(cluster->places[2].store, slot) > ver);
+    cluster_close(cluster);
+}
+
+static void no_result_is_given_once_the_fence_has_fallen(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(3);
+    char key[32];
+    struct end *client = client_of_leader(cluster, key, "set %s 0 0 1\r\nx\r\n");
+    set_mute(cluster, true);
+    say_get(cluster, client, key);
+    client_hears(client, "");
+    freeze(cluster, 3000); /* all of them were stopped, n1 too */
+    set_mute(cluster, false);
+    cluster_settle(cluster); /* the backups confirm what they were asked then */
+    struct span heard = buf_span(&client->session.out.bytes);
+    assert_false(heard.len > 0 && memmem(heard.data, heard.len, "VALUE", 5));
+    cluster_close(cluster);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_acceptor_answers_for_the_view_after_its_own_alone),
+        cmocka_unit_test(who_cannot_keep_its_own_promise_asks_nobody_for_theirs),
+        cmocka_unit_test(members_that_are_down_have_their_votes),
+        cmocka_unit_test(who_has_accepted_under_one_list_founds_under_no_other),
+        cmocka_unit_test(where_a_slot_has_no_primary_not_all_are_active),
+        cmocka_unit_test(who_stops_takes_no_session_and_waits_until_the_others_have_everything),
+        cmocka_unit_test(who_has_accepted_the_next_view_answers_no_more_for_the_present),
+        cmocka_unit_test(nobody_is_gone_before_the_fence_of_the_older_views_has_fallen),
+        cmocka_unit_test(a_read_waits_for_a_marker_that_was_sent_after_it_came),
+        cmocka_unit_test(an_expired_item_is_deleted_before_it_is_said_to_be_absent),
+        cmocka_unit_test(no_result_is_given_once_the_fence_has_fallen),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
