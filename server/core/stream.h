@@ -1,8 +1,9 @@
 /* A stream: records from one node to another, each with a number, over a connection that both have.
  *
  * The sending end collects records in a queue and gives them to the connection as STREAM frames,
- * cut anywhere. It waits with the next batch until the last one has been received: so a batch holds
- * what came meanwhile, and the costlier a turn is, the more is carried in one. The receiving end
+ * cut anywhere. It waits with the next batch until the last one has been received (unless the user
+ * has more of a kind for which that would only be slow): so a batch holds what came meanwhile, and
+ * the costlier a turn is, the more is carried in one. The receiving end
  * puts the bytes together again and tells with STREAMED how many records it has worked off.
  *
  * A stream begins with a connection, and anew with each epoch. Numbers go on: those that were given

@@ -238,7 +238,7 @@ static void refill(struct sync *sync)
     uint64_t rate = sync->setup.rate_bytes_s;
     uint64_t ms = sync->now.mono_ms - sync->tokens_ms;
     sync->tokens_ms = sync->now.mono_ms;
-    sync->is_starved = false;
+    sync->is_starved = sync->is_more = false;
     if (rate == 0)
         return;
     int64_t most = (int64_t)(rate * TOKENS_MS / 1000);
@@ -340,6 +340,8 @@ static uint64_t peer_deadline(const struct sync *sync, const struct sync_peer *p
 uint64_t sync_deadline(const struct sync *sync)
 {
     uint64_t earliest = sync->is_starved ? sync->now.mono_ms + STARVED_MS : UINT64_MAX;
+    if (sync->is_more)
+        return sync->now.mono_ms;
     for (struct list *at = sync->peers.next; at != &sync->peers; at = at->next) {
         uint64_t deadline = peer_deadline(sync, peer_of(at));
         earliest = deadline < earliest ? deadline : earliest;

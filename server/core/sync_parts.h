@@ -141,6 +141,7 @@ struct sync {
     int64_t tokens; /* bytes that may be sent now, if there is a rate */
     uint64_t tokens_ms;
     bool is_starved;          /* something waits for tokens */
+    bool is_more;             /* something waits for the next turn */
     uint32_t congested_count; /* of the peers */
     struct moment now;
 };

@@ -3,6 +3,11 @@
 #include "common/mutant.h"
 #include "server/core/sync_parts.h"
 
+/* Of sessions' items, in one turn to one peer: some 0.1 ms. */
+#define ITEMS_A_TURN 256u
+#define NAMES_AHEAD  32u
+#define ITEMS_AHEAD  8u
+
 /* So much of clients' writes goes out at once, whoever waits. */
 #define HOLD_BYTES_MAX (64u * 1024)
 
@@ -252,19 +257,72 @@ static void send_end(struct sync *sync, struct sync_session *session)
     sync_session_move(session, SYNC_ENDING);
 }
 
-/* One step of a session that is SENDING. */
-static void send_next(struct sync *sync, struct sync_session *session)
+/* What a turn may send of sessions' items to one peer. */
+struct share {
+    size_t from;      /* the queue's length before */
+    uint64_t bytes;   /* that may be added to it */
+    uint32_t items;   /* that may be looked at */
+    bool is_rated;    /* there is a rate */
+    uint64_t at_rate; /* then: bytes that it allows */
+};
+
+static uint64_t spent(const struct sync_peer *peer, const struct share *share)
 {
+    return buf_len(&peer->out.queue) - share->from;
+}
+
+static bool is_starved(const struct sync_peer *peer, const struct share *share)
+{
+    return share->is_rated && spent(peer, share) >= share->at_rate;
+}
+
+static bool is_left(const struct sync_peer *peer, const struct share *share)
+{
+    return share->items > 0 && spent(peer, share) < share->bytes && !is_starved(peer, share) &&
+           buf_len(&peer->out.queue) < STREAM_BATCH_BYTES_MAX;
+}
+
+static struct store_key key_of(const struct record *name)
+{
+    return (struct store_key){.bytes = name->NAME.key, .position = name->NAME.position};
+}
+
+/* The session's next keys, with the memory of each asked for ahead of its use, as of what comes
+ * (sync_receive.c). Returns how many there were. */
+static uint32_t send_named(struct sync *sync, struct sync_session *session, struct share *share)
+{
+    struct record names[NAMES_AHEAD];
+    size_t ends[NAMES_AHEAD], in_all = buf_len(&session->names);
     struct span rest = buf_span(&session->names);
-    struct record name;
-    bool is_short = MUTANT(sync_ends_early) && session->items_sent > 0;
-    if (!is_short && record_take(&rest, RECORD_NAME, &name)) {
-        if (name.NAME.key.len == 0) /* that of the flush's request ids */
+    uint32_t count = 0, sent = 0;
+    for (; count < NAMES_AHEAD && record_take(&rest, RECORD_NAME, &names[count]); count++) {
+        const struct store_key key = key_of(&names[count]);
+        store_prefetch_table(sync->store, &key);
+        ends[count] = in_all - rest.len;
+    }
+    for (uint32_t ahead = 0; sent < count && is_left(session->peer, share); sent++) {
+        for (; ahead < count && ahead < sent + ITEMS_AHEAD; ahead++) {
+            const struct store_key key = key_of(&names[ahead]);
+            store_prefetch_item(sync->store, &key);
+        }
+        if (names[sent].NAME.key.len == 0) /* that of the flush's request ids */
             session->is_flush_due = true;
         else
-            send_item(sync, session, &name.NAME);
-        buf_consume(&session->names, buf_len(&session->names) - rest.len);
-    } else if (session->is_flush_due) {
+            send_item(sync, session, &names[sent].NAME);
+        share->items--;
+    }
+    if (sent > 0)
+        buf_consume(&session->names, ends[sent - 1]);
+    return count;
+}
+
+/* Some steps of a session that is SENDING. */
+static void send_next(struct sync *sync, struct sync_session *session, struct share *share)
+{
+    bool is_short = MUTANT(sync_ends_early) && session->items_sent > 0;
+    if (!is_short && send_named(sync, session, share) > 0)
+        return;
+    if (session->is_flush_due) {
         send_flush(sync, session, 0);
         session->is_flush_due = false;
     } else {
@@ -272,28 +330,36 @@ static void send_next(struct sync *sync, struct sync_session *session)
     }
 }
 
-/* "in bounded chunks with back-pressure": behind what clients wait for, and less where they wait.
- */
-static void send_items(struct sync *sync, struct sync_peer *peer)
+/* How many bytes of sessions' items a peer may be sent now: what is under way to it fits the
+ * window; and where nothing is, a window, however much clients write. */
+static uint64_t room_of(const struct sync *sync, const struct sync_peer *peer)
 {
     uint64_t window = peer->put_bytes > 0 ? sync->setup.window_bytes / 4 : sync->setup.window_bytes;
-    uint64_t spent = 0;
+    uint64_t backlog = stream_may_send(&peer->out) ? 0 : stream_backlog(&peer->out);
+    return first_by_rank(peer->sending) && backlog < window ? window - backlog : 0;
+}
+
+/* "in bounded chunks with back-pressure": behind what clients wait for, and less where they wait. A
+ * turn sends no more than takes a fraction of a millisecond; the next one follows at once. */
+static void send_items(struct sync *sync, struct sync_peer *peer)
+{
+    struct share share = {.from = buf_len(&peer->out.queue),
+                          .bytes = room_of(sync, peer),
+                          .items = ITEMS_A_TURN,
+                          .is_rated = sync->setup.rate_bytes_s > 0,
+                          .at_rate = sync->tokens > 0 ? (uint64_t)sync->tokens : 0};
     struct sync_session *session;
-    while (spent < window && buf_len(&peer->out.queue) < STREAM_BATCH_BYTES_MAX &&
-           (session = first_by_rank(peer->sending))) {
-        if (sync->setup.rate_bytes_s > 0 && sync->tokens <= 0) {
-            sync->is_starved = true;
-            return;
-        }
+    while ((session = first_by_rank(peer->sending)) && is_left(peer, &share)) {
         size_t before = buf_len(&peer->out.queue);
-        send_next(sync, session);
+        send_next(sync, session, &share);
         uint64_t bytes = buf_len(&peer->out.queue) - before;
-        spent += bytes;
-        sync->tokens -= (int64_t)bytes;
         session->bytes_sent += bytes;
         peer->sent.bytes += bytes;
         sync->stats->sync_bytes_sent += bytes;
     }
+    sync->tokens -= (int64_t)spent(peer, &share);
+    sync->is_starved |= session && is_starved(peer, &share);
+    sync->is_more |= session && share.items == 0;
 }
 
 /* Who takes so little that memory would run full loses its sessions, and with them what waits. */
@@ -332,7 +398,7 @@ void sync_source_flush(struct sync *sync, struct sync_peer *peer)
         return; /* the news of its end is under way */
     offer_queued(sync, peer);
     ask_for_pulls(sync, peer);
-    if (!stream_may_send(&peer->out))
+    if (!stream_may_send(&peer->out) && room_of(sync, peer) == 0)
         return;
     send_items(sync, peer);
     if (is_held(peer))

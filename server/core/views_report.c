@@ -260,14 +260,19 @@ static bool look_at_placement(struct views *views, const struct ring *next)
     const struct view *view = keep_current(views);
     const struct ring *ring = views_ring(views, view->epoch);
     bool is_placed = true;
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+    size_t bytes = next->group_size * sizeof(next->group[0][0]);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        if (next->group_size == ring->group_size &&
+            memcmp(next->group[slot], ring->group[slot], bytes) == 0)
+            continue; /* nobody comes */
         for (uint32_t i = 0; i < next->group_size; i++) {
             uint32_t member = next->group[slot][i];
-            if (!lacks(views, ring, slot, member))
+            if (!views->done[member] || !lacks(views, ring, slot, member))
                 continue;
             is_placed = false;
             views->done[member] = false;
         }
+    }
     return is_placed;
 }
 

@@ -999,6 +999,49 @@ static void no_more_than_a_window_of_items_is_under_way(void **state)
     scene_close(scene);
 }
 
+/* So that clients are not kept waiting; and the next turn does not wait for an answer. */
+static void a_turn_sends_a_bounded_number_of_items_and_the_next_follows_at_once(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(35);
+    struct side *source = &scene->sides[0];
+    sync_close(source->sync);
+    source->sync = sync_open(&(struct sync_setup){.store = source->store,
+                                                  .links = &source->links,
+                                                  .env = &source->env,
+                                                  .log = &source->log,
+                                                  .stats = &source->stats,
+                                                  .window_bytes = 1u << 20});
+    (void)led_scene(scene);
+    char text[16];
+    for (uint32_t i = 0; i < 2000; i++) {
+        snprintf(text, sizeof(text), "%u", i);
+        const struct store_key key = {.bytes = span_of_string(text),
+                                      .position = ((uint64_t)SLOT << (64 - SLOT_BITS)) |
+                                                  (uint64_t)i << (64 - STORE_POSITION_BITS)};
+        const struct store_put put = {.head = SPAN_LITERAL("x"), .expires_s = STORE_NEVER};
+        assert_int_equal(store_put(source->store, &key, &put, NULL), ERR_OK);
+    }
+    offer_to(source, SLOT, 1);
+    while (state_of(source, SLOT, 1) != SYNC_SENDING) {
+        for (int i = 0; i < SIDES; i++)
+            flush_side(&scene->sides[i]);
+        for (int i = 0; i < WIRES && state_of(source, SLOT, 1) != SYNC_SENDING; i++)
+            for (int end = 0; end < 2; end++)
+                (void)arrive(scene, &scene->wires[i], end);
+    }
+    for (uint32_t turn = 1; turn <= 4; turn++) {
+        flush_side(source);
+        assert_in_range(source->stats.sync_items_sent, 100 * turn, 256 * turn);
+        assert_true(sync_deadline(source->sync) <= scene->now.mono_ms);
+    }
+    for (int turn = 0; turn < 100 && state_of(source, SLOT, 1) != SYNC_SYNCED; turn++)
+        settle(scene);
+    assert_int_equal(state_of(source, SLOT, 1), SYNC_SYNCED);
+    assert_int_equal(source->stats.sync_items_sent, 2000);
+    scene_close(scene);
+}
+
 static void count_line(void *arg, const char *line, size_t len)
 {
     (void)len;
@@ -1451,6 +1494,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_newer_connection_ends_what_came_by_the_older),
         cmocka_unit_test(many_sessions_take_turns),
         cmocka_unit_test(no_more_than_a_window_of_items_is_under_way),
+        cmocka_unit_test(a_turn_sends_a_bounded_number_of_items_and_the_next_follows_at_once),
         cmocka_unit_test(copies_that_are_the_same_are_no_news),
         cmocka_unit_test(of_sessions_with_a_peer_there_is_a_line_in_some_seconds),
         cmocka_unit_test(a_rate_is_kept),
