@@ -38,17 +38,6 @@ void check_linear_quiet(struct trial *trial)
     callers_close(callers);
 }
 
-/* Faults that lose nothing even where there is one copy: processes live on, and nobody is cut off
- * for long. */
-static const struct schedule_options harmless_faults = {
-    .kinds = 1u << FAULT_STOP | 1u << FAULT_SLOW | 1u << FAULT_ISOLATE | 1u << FAULT_MUTE |
-             1u << FAULT_DEAF | 1u << FAULT_ONE_WAY | 1u << FAULT_LOSSY | 1u << FAULT_BREAK |
-             1u << FAULT_HOLD | 1u << FAULT_WALL | 1u << FAULT_DRIFT,
-    .pause_ms = 1000,
-    .last_ms_min = 50,
-    .last_ms_max = 3000,
-    .down_max = 2};
-
 void check_linear_once(struct trial *trial)
 {
     const struct linear_options options = {.early_us = 2 * US_PER_S, .late_us = 8 * US_PER_S};
@@ -56,7 +45,7 @@ void check_linear_once(struct trial *trial)
     world_start_all(world);
     world_run_s(world, SETTLE_S);
     struct callers *callers = callers_open(world, &many);
-    struct schedule *schedule = schedule_open(world, &harmless_faults);
+    struct schedule *schedule = schedule_open(world, &schedule_harmless);
     world_run_s(world, trial->seconds);
     callers_give_up(callers);
     history_judge(&callers->history, world, &options);

@@ -77,22 +77,12 @@ void check_requests_faults(struct trial *trial)
     clients_close(clients);
 }
 
-/* Faults that lose nothing: processes live on, and nobody is cut off for long. */
-static const struct schedule_options harmless_faults = {
-    .kinds = 1u << FAULT_STOP | 1u << FAULT_SLOW | 1u << FAULT_ISOLATE | 1u << FAULT_MUTE |
-             1u << FAULT_DEAF | 1u << FAULT_ONE_WAY | 1u << FAULT_LOSSY | 1u << FAULT_BREAK |
-             1u << FAULT_HOLD | 1u << FAULT_WALL | 1u << FAULT_DRIFT,
-    .pause_ms = 1000,
-    .last_ms_min = 50,
-    .last_ms_max = 3000,
-    .down_max = 2};
-
 void check_requests_once(struct trial *trial)
 {
     struct clients *clients = begin_settled(trial);
     struct world *world = trial->world;
     clients->is_strict = true;
-    struct schedule *schedule = schedule_open(world, &harmless_faults);
+    struct schedule *schedule = schedule_open(world, &schedule_harmless);
     world_run_s(world, trial->seconds);
     count_all(trial, clients, schedule);
     schedule_close(schedule);

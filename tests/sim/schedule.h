@@ -78,6 +78,10 @@ struct schedule {
     uint64_t begun[FAULT_KINDS];
 };
 
+/* Faults that lose nothing even where there is one copy: processes live on, and nobody is cut off
+ * for long. */
+extern const struct schedule_options schedule_harmless;
+
 /* Begins at once. gives: schedule_close. */
 struct schedule *schedule_open(struct world *world, const struct schedule_options *options);
 /* No more faults; those there are end now, but for what is held (HOLD, LIMBO), which comes when it
