@@ -320,33 +320,14 @@ void node_transfers_close(struct node_transfers *transfers)
 
 /* ---- the view ---- */
 
-static bool role_take(const char *word, enum member_role *role)
-{
-    for (int i = 0; i < ROLE_COUNT; i++) {
-        *role = (enum member_role)i;
-        if (strcmp(member_role_word(*role), word) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool standing_take(const char *word, enum member_standing *standing)
-{
-    for (int i = 0; i < STANDING_COUNT; i++) {
-        *standing = (enum member_standing)i;
-        if (strcmp(member_standing_word(*standing), word) == 0)
-            return true;
-    }
-    return false;
-}
-
 static bool member_take(const struct status_member *from, struct member *member)
 {
     const char *why;
     struct address address;
     if (address_parse(span_of_string(from->name), &address, &why) != ERR_OK || from->weight < 1 ||
-        from->weight > VIEW_WEIGHT_MAX || !role_take(from->role, &member->role) ||
-        !standing_take(from->standing, &member->standing))
+        from->weight > VIEW_WEIGHT_MAX ||
+        !member_role_parse(span_of_string(from->role), &member->role) ||
+        !member_standing_parse(span_of_string(from->standing), &member->standing))
         return false;
     address_format(&address, member->name);
     member->generation = from->generation;

@@ -28,6 +28,26 @@ const char *member_standing_word(enum member_standing standing)
     return words[standing];
 }
 
+bool member_role_parse(struct span word, enum member_role *role)
+{
+    for (uint32_t i = 0; i < ROLE_COUNT; i++) {
+        *role = (enum member_role)i;
+        if (span_equal(word, span_of_string(member_role_word(*role))))
+            return true;
+    }
+    return false;
+}
+
+bool member_standing_parse(struct span word, enum member_standing *standing)
+{
+    for (uint32_t i = 0; i < STANDING_COUNT; i++) {
+        *standing = (enum member_standing)i;
+        if (span_equal(word, span_of_string(member_standing_word(*standing))))
+            return true;
+    }
+    return false;
+}
+
 static int compare_u64(uint64_t a, uint64_t b)
 {
     return (a > b) - (a < b);
@@ -421,27 +441,13 @@ static bool take_name(struct span *line, char name[ADDRESS_TEXT_BYTES_MAX])
 static bool take_role(struct span *line, enum member_role *role)
 {
     struct span word;
-    if (!take_word(line, &word))
-        return false;
-    for (uint32_t i = 0; i < ROLE_COUNT; i++) {
-        *role = (enum member_role)i;
-        if (span_equal(word, span_of_string(member_role_word(*role))))
-            return true;
-    }
-    return false;
+    return take_word(line, &word) && member_role_parse(word, role);
 }
 
 static bool take_standing(struct span *line, enum member_standing *standing)
 {
     struct span word;
-    if (!take_word(line, &word))
-        return false;
-    for (uint32_t i = 0; i < STANDING_COUNT; i++) {
-        *standing = (enum member_standing)i;
-        if (span_equal(word, span_of_string(member_standing_word(*standing))))
-            return true;
-    }
-    return false;
+    return take_word(line, &word) && member_standing_parse(word, standing);
 }
 
 static bool take_flags(struct span *line, struct member *member)

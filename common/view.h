@@ -92,6 +92,10 @@ struct view {
 const char *member_role_word(enum member_role role);
 const char *member_standing_word(enum member_standing standing);
 
+/* The role or standing of that word. */
+MUST_USE bool member_role_parse(struct span word, enum member_role *role);
+MUST_USE bool member_standing_parse(struct span word, enum member_standing *standing);
+
 static inline bool member_is_up(const struct member *member)
 {
     return member->standing == STANDING_UP;

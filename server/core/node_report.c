@@ -56,26 +56,14 @@ static void fill_view(const struct node *node, struct node_status *status)
     member_list_close(&list);
 }
 
-/* Each slot led is one of three: not served, served with every copy there is to be, served without.
- */
 static void fill_slots(const struct node *node, struct node_status *status)
 {
     struct primary_counts counts;
     primary_count(&node->primary, &counts);
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
-        const struct run *run = primary_run(&node->primary, slot);
-        if (!run)
-            continue;
-        enum serving serving = primary_serving(&node->primary, slot);
-        uint8_t backups = (uint8_t)((1u << run->backup_count) - 1);
-        status->slots_led++;
-        if (serving == SERVING_NOT || serving == SERVING_FULL)
-            status->slots_unavailable++;
-        else if ((run->synced & backups) == backups)
-            status->slots_whole++;
-        else
-            status->slots_under_replicated++;
-    }
+    status->slots_led = counts.led;
+    status->slots_whole = counts.whole;
+    status->slots_under_replicated = counts.under_replicated;
+    status->slots_unavailable = counts.unavailable;
     status->slots_full = counts.full;
     status->losses = node->primary.loss_count;
 }

@@ -389,9 +389,12 @@ void primary_count(const struct primary *primary, struct primary_counts *counts)
         const struct run *run = &primary->runs[i];
         uint8_t backups = (uint8_t)((1u << run->backup_count) - 1);
         enum serving serving = primary_serving(primary, run->slot);
-        counts->active += run->state == RUN_ACTIVE;
-        counts->under_replicated += run->state == RUN_ACTIVE && (run->synced & backups) != backups;
-        counts->unavailable += serving == SERVING_NOT || serving == SERVING_FULL;
+        if (serving == SERVING_NOT || serving == SERVING_FULL)
+            counts->unavailable++;
+        else if ((run->synced & backups) == backups)
+            counts->whole++;
+        else
+            counts->under_replicated++;
         counts->full += (run->full & backups) != 0;
     }
 }

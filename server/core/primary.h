@@ -193,9 +193,9 @@ static inline uint32_t run_acks(const struct run *run)
 void primary_note_write(struct primary *primary, uint32_t slot, uint64_t version);
 
 struct primary_counts {
-    uint32_t led;              /* slots this node is the primary of */
-    uint32_t active;           /* of them */
-    uint32_t under_replicated; /* active, but not every other member of the group is synced */
+    uint32_t led;              /* slots this node is the primary of; each is one of three: */
+    uint32_t whole;            /* served, and every other member of the group is synced */
+    uint32_t under_replicated; /* served, and not every one is */
     uint32_t unavailable;      /* cannot be served now */
     uint32_t collecting;       /* wait for answers, of which one is missing */
     uint32_t full;             /* a member of the group has no memory */
