@@ -23,23 +23,23 @@ static const uint32_t weights[FAULT_KINDS] = {
 #undef FAULT_WEIGHT
 };
 
+const struct schedule_options schedule_harmless = {
+    .kinds = 1u << FAULT_STOP | 1u << FAULT_SLOW | 1u << FAULT_ISOLATE | 1u << FAULT_MUTE |
+             1u << FAULT_DEAF | 1u << FAULT_ONE_WAY | 1u << FAULT_LOSSY | 1u << FAULT_BREAK |
+             1u << FAULT_HOLD | 1u << FAULT_WALL | 1u << FAULT_DRIFT,
+    .pause_ms = 1000,
+    .last_ms_min = 50,
+    .last_ms_max = 3000,
+    .down_max = 2};
+
 const char *fault_word(enum fault_kind kind)
 {
     static const char *const words[FAULT_KINDS] = {
 #define FAULT_WORD(id, weight) #id,
-
-        const struct schedule_options schedule_harmless = {
-            .kinds = 1u << FAULT_STOP | 1u << FAULT_SLOW | 1u << FAULT_ISOLATE | 1u << FAULT_MUTE |
-                     1u << FAULT_DEAF | 1u << FAULT_ONE_WAY | 1u << FAULT_LOSSY |
-                     1u << FAULT_BREAK | 1u << FAULT_HOLD | 1u << FAULT_WALL | 1u << FAULT_DRIFT,
-            .pause_ms = 1000,
-            .last_ms_min = 50,
-            .last_ms_max = 3000,
-            .down_max = 2};
-    FAULT_LIST(FAULT_WORD)
+        FAULT_LIST(FAULT_WORD)
 #undef FAULT_WORD
-};
-return words[kind];
+    };
+    return words[kind];
 }
 
 static bool is_allowed(const struct schedule *schedule, enum fault_kind kind)
