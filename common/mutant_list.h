@@ -77,7 +77,7 @@
     X(leave_unchecked, "test_change", 0, "a leave is not looked at again") \
     X(dead_joiner_stays, "test_change", 0, "a dead newcomer holds up the placement") \
     X(base_early, "test_change", 0, "base rises before every slot is active") \
-    X(base_past_nobody, "replicas", MUTANT_OPEN, "base rises past a slot without a primary") \
+    X(base_past_nobody, "test_rules", 0, "base rises past a slot without a primary") \
     X(any_active, "test_views", 0, "whoever reports a slot active is believed") \
     X(leads_old_view, "replicas", 2, "a restarted primary leads a view from before its restart") \
     X(stop_early, "test_rules", 0, "who stops ends before others have everything") \
@@ -92,7 +92,7 @@
     X(collect_last_only, "test_collect", 0, "only the last epoch has to be covered") \
     X(collect_lowest_only, "test_collect", 0, "only the lowest epoch has to be covered") \
     X(collect_any, "test_collect", 0, "any member of a group is taken for its primary") \
-    X(collect_first, "replicas", 7, "the first of a group is taken for its primary, though it was down") \
+    X(collect_first, "test_collect", 0, "the first of a group is taken for its primary, though it was down") \
     X(choose_by_ver, "test_collect", 0, "the copy of the greatest ver is chosen, whatever its act") \
     X(choose_by_act, "test_collect", 0, "any copy of the greatest act is chosen") \
     X(choose_own, "replicas", 6, "a new primary goes on with its own copy") \
@@ -107,7 +107,7 @@
     X(drops_early, "replicas", 19, "a leftover is dropped before the slot is active elsewhere") \
     X(write_aside, "replicas", 4, "a write is not put into the stream") \
     X(write_unacked, "replicas", 4, "a write is answered before a backup has it") \
-    X(read_unmarked, "replicas", 4, "a read is answered without a marker") \
+    X(read_unmarked, "test_rules", 0, "a read is answered without a marker") \
     X(marker_before, "test_rules", 0, "an earlier record counts as a read's marker") \
     X(unsynced_counts, "replicas", 2, "a backup that is not synced counts") \
     X(expiry_untold, "test_rules", 0, "an expired item is absent without a delete") \

@@ -201,8 +201,12 @@ static void where_a_slot_has_no_primary_not_all_are_active(void **state)
         led += is_led;
         views_report_active(views, slot, is_led);
     }
+    report_tick(views, cluster->now); /* what is due goes together, a moment later */
+    freeze(cluster, 1000);
     report_tick(views, cluster->now);
     assert_true(led > 0 && led < SLOT_COUNT);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        assert_true(slots_has(&views->active, slot) == (ring->primary[slot] != RING_NOBODY));
     assert_false(report_all_active(views));
     cluster_close(cluster);
 }
