@@ -65,9 +65,9 @@ uint32_t links_peer(struct links *links, const char *name)
         return found;
     if (links->peer_count == PEERS_MAX)
         return PEER_NONE;
-    struct peer *peer = calloc(1, sizeof(*peer));
+    CHECK(text.len < ADDRESS_TEXT_BYTES_MAX);
+    struct peer *peer = calloc(1, sizeof(*peer) + text.len + 1);
     CHECK(peer != NULL);
-    CHECK(text.len < sizeof(peer->name));
     memcpy(peer->name, name, text.len + 1);
     peer->index = free_index(links);
     for (uint32_t lane = 0; lane < LANE_COUNT; lane++) {

@@ -71,7 +71,6 @@ struct link {
 };
 
 struct peer {
-    char name[ADDRESS_TEXT_BYTES_MAX];
     uint32_t index;
     uint32_t next_in_bucket; /* PEER_NONE: the last */
     uint32_t holds;          /* who wants it to stay, links apart */
@@ -83,6 +82,7 @@ struct peer {
     bool is_routed;       /* it stands on the ring: its idle data link is worth keeping */
     bool is_streamed;     /* sessions use its data link */
     struct list forwards; /* the data lane's user's (coord): requests on dialled[LANE_DATA] */
+    char name[];          /* normal form */
 };
 
 /* Who this node is; borrowed texts. */

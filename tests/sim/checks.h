@@ -70,6 +70,7 @@ void check_identity_clone(struct trial *trial);
 void check_unfair_paths(struct trial *trial);
 void check_unfair_flips(struct trial *trial);
 void check_overload(struct trial *trial);
+void check_rest(struct trial *trial);
 void check_linear_quiet(struct trial *trial);
 void check_linear_once(struct trial *trial);
 void check_replicas(struct trial *trial);
