@@ -4,8 +4,9 @@ nodes. An SVG made by hand: no library needed.
 
     tests/forty/plot.py [FILE.csv [FILE.svg]]
 
-Columns: nodes, source (real: processes on one machine; sim: the simulator), sent_bytes_s, state_kib;
-others are left alone. Of several lines with the same nodes and source the last counts.
+Columns: nodes, source (real: processes on one machine; sim: build/sim-few --check at-rest --seed 1 --nodes
+N), sent_bytes_s, state_kib (real: all memory beyond that of a node alone; sim: accounts and peers only,
+without what connections take); others are left alone. Of several lines with the same nodes and source the last counts.
 """
 
 import csv
