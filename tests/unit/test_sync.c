@@ -1008,7 +1008,6 @@ static void a_turn_sends_a_bounded_number_of_items_and_the_next_follows_at_once(
     sync_close(source->sync);
     source->sync = sync_open(&(struct sync_setup){.store = source->store,
                                                   .links = &source->links,
-                                                  .env = &source->env,
                                                   .log = &source->log,
                                                   .stats = &source->stats,
                                                   .window_bytes = 1u << 20});
