@@ -116,8 +116,7 @@ struct coord {
     uint64_t retry_ms;       /* no wait is over before */
     struct list own;
     struct buf text;                     /* scratch: a request as it is forwarded */
-    char awaits[COORD_AWAITS_BYTES_MAX]; /* why there is no ring, told by the node; "": there is one
-                                          */
+    char awaits[COORD_AWAITS_BYTES_MAX]; /* told by the node: why there is no ring, or no other */
 };
 
 /* serving  a byte a slot (primary.h); NULL: what this node leads it serves. */

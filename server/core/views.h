@@ -108,8 +108,8 @@ uint32_t views_member_peer(const struct views *views, uint32_t member);
 uint32_t views_self(const struct views *views);
 /* Rule 5: false in a view that was adopted before this process's start with the data it led. */
 bool views_may_lead(const struct views *views);
-/* What is waited for, while there is no view: "waiting for 3 of 5 peers (1 here)". Returns false,
- * and text "", if there is one. */
+/* What is waited for, while there is no view: "waiting for 3 of 5 peers (1 here)"; or that no view
+ * can follow, its number being the last. Returns false, and text "", otherwise. */
 bool views_awaits(const struct views *views, char text[VIEWS_WHY_BYTES_MAX]);
 
 /* --- reports ---------------------------------------------------------------------------------- */

@@ -97,13 +97,21 @@ static bool may_found(const struct views *views)
            (!has_other_list(views) || MUTANT(any_list));
 }
 
+static const char no_more[] =
+    "view 8388607 is the last there can be: members cannot change any more, found a new cluster";
+_Static_assert(VIEW_EPOCH_MAX == 8388607, "the text says so");
+
 bool views_awaits(const struct views *views, char text[VIEWS_WHY_BYTES_MAX])
 {
     uint32_t lines = views->founders->member_count;
     const char *other = first_mismatch(views);
     text[0] = '\0';
-    if (keep_current(views))
-        return false;
+    if (keep_current(views)) {
+        if (views_epoch(views) < VIEW_EPOCH_MAX)
+            return false;
+        snprintf(text, VIEWS_WHY_BYTES_MAX, "%s", no_more);
+        return true;
+    }
     if (birth_line(views, PEER_SELF) == VIEW_NOBODY)
         snprintf(text, VIEWS_WHY_BYTES_MAX,
                  "waiting for a cluster to join: no line of peers.txt is this node");
@@ -433,9 +441,14 @@ static void tick_form(struct views *views, struct moment now)
 void views_form(struct views *views, uint64_t *number, struct moment now)
 {
     struct ask *ask = ask_new(views, WISH_NEXT, now);
+    *number = ask->number;
+    if (views_epoch(views) == VIEW_EPOCH_MAX) {
+        ask->outcome = VIEWS_REFUSED;
+        snprintf(ask->why, sizeof(ask->why), "%s", no_more);
+        return;
+    }
     ask->is_form = true;
     ask->next_ms = ask->since_ms + ASK_END_MS; /* nobody is asked for it */
-    *number = ask->number;
     views->form_ms = now.mono_ms;
     views->form_tries = 0;
     if (!keep_current(views))

@@ -3,10 +3,9 @@
 #include "common/check.h"
 #include "server/core/primary.h"
 #include "server/core/views.h"
-#include "tests/sim/callers.h"
-#include "tests/sim/ghost.h"
 #include "tests/sim/quiet.h"
 #include "tests/sim/scene.h"
+#include "tests/sim/watched.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -83,51 +82,6 @@ static void crash_of_two(struct world *world, struct console *console)
     ask_two(world, console, false, HEARD_VALUE);
 }
 
-/* Callers, with a ghost that looks at their slots. */
-struct watched {
-    struct callers *callers;
-    struct ghost *ghost;
-};
-
-static void on_told(void *arg, uint32_t slot, uint64_t version)
-{
-    ghost_told(arg, slot, version);
-}
-
-static struct watched watched_open(struct world *world)
-{
-    const struct callers_options options = {.count = 4,
-                                            .key_count = GHOST_SLOTS_MAX,
-                                            .slot_count = GHOST_SLOTS_MAX,
-                                            .think_ms = 100,
-                                            .ids_of_10 = 5,
-                                            .is_simple = true};
-    struct watched watched = {.callers = callers_open(world, &options)};
-    uint32_t slots[GHOST_SLOTS_MAX], count = 0;
-    for (uint32_t i = 0; i < options.key_count; i++) {
-        uint32_t slot = watched.callers->history.keys[i].slot, at = 0;
-        while (at < count && slots[at] != slot)
-            at++;
-        if (at == count)
-            slots[count++] = slot;
-    }
-    watched.ghost = ghost_open(world, slots, count);
-    watched.callers->told = on_told;
-    watched.callers->arg = watched.ghost;
-    return watched;
-}
-
-static void watched_close(struct watched *watched, struct world *world)
-{
-    const struct linear_options calm = {.early_us = US_PER_S, .late_us = 5 * US_PER_S};
-    callers_give_up(watched->callers);
-    history_judge(&watched->callers->history, world, &calm);
-    if (ghost_counts(watched->ghost)->losses > 0)
-        world_fail(world, "a loss was declared with three nodes or more");
-    ghost_close(watched->ghost);
-    callers_close(watched->callers);
-}
-
 static void grow(struct trial *trial, struct world *world, uint32_t from, uint32_t to)
 {
     for (uint32_t i = from; i < to && !world->has_failed; i++) {
@@ -188,7 +142,9 @@ void check_scene_growth(struct trial *trial)
     world_run_s(world, 1);
     ask_two(world, &console, false, HEARD_VALUE);
     trial->counts[2] += callers_total(watched.callers, LINEAR_DONE);
-    watched_close(&watched, world);
+    if (ghost_counts(watched.ghost)->losses > 0)
+        world_fail(world, "a loss was declared with three nodes or more");
+    watched_close(&watched);
     console_close(&console);
 }
 

@@ -82,6 +82,8 @@ void check_scene_deleted(struct trial *trial);
 void check_scene_counters(struct trial *trial);
 void check_scene_rolling(struct trial *trial);
 void check_scene_growth(struct trial *trial);
+void check_scene_versions(struct trial *trial);
+void check_scene_views(struct trial *trial);
 void check_scene_many(struct trial *trial);
 void check_scene_stop(struct trial *trial);
 
