@@ -29,6 +29,8 @@ static uint64_t cluster_of(const struct world *world, uint32_t node)
 
 static void crash(struct world *world, uint32_t node, const char *what)
 {
+    if (world->has_failed)
+        return;
     world_kill(world, node);
     world_run_us(world, prng_below(&world->prng, 5 * US_PER_S));
     world_start(world, node);

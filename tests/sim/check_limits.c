@@ -176,6 +176,7 @@ void check_scene_views(struct trial *trial)
     pause(world, &watched);
     if (!world->has_failed)
         skip_views(world, VIEW_EPOCH_MAX - EPOCHS_LEFT);
+    ghost_skip(watched.ghost, VIEW_EPOCH_MAX - EPOCHS_LEFT);
     quiet_await(world, SCENE_FORM_MS, "near the last view");
     callers_resume(watched.callers);
     uint32_t left = LAST_ROUNDS;

@@ -95,7 +95,8 @@ struct ghost {
     struct node_ghost *nodes;
     struct seen_view *views; /* ascending */
     size_t view_count, view_capacity;
-    uint32_t base; /* the highest of any view */
+    uint32_t unseen_epoch; /* what was active in epochs up to this was not seen */
+    uint32_t base;         /* the highest of any view */
     void (*lost)(void *arg, uint32_t slot);
     void *arg;
     struct ghost_counts counts;
@@ -726,6 +727,8 @@ static void look_at_frames(void *arg, struct host *host, struct span frames)
 /* "base rises to e if every slot has a primary in e and that has reported it active" */
 static void check_base(struct ghost *ghost, uint32_t node, uint32_t base)
 {
+    if (base <= ghost->unseen_epoch)
+        return;
     const struct ring *ring = views_ring(node_views(ghost->world->hosts[node].node), base);
     bool is_good = ring != NULL;
     for (uint32_t slot = 0; is_good && slot < SLOT_COUNT; slot++)
@@ -853,6 +856,12 @@ static void forget_view(void *arg, struct host *host)
     ghost->nodes[host->number].is_forgotten = true;
 }
 
+void ghost_skip(struct ghost *ghost, uint32_t epoch)
+{
+    if (epoch > ghost->unseen_epoch)
+        ghost->unseen_epoch = epoch;
+}
+
 struct ghost *ghost_open(struct world *world, const uint32_t *slots, uint32_t count)
 {
     struct ghost *ghost = calloc(1, sizeof(*ghost));
@@ -864,6 +873,13 @@ struct ghost *ghost_open(struct world *world, const uint32_t *slots, uint32_t co
     ghost->slot_count = count;
     for (uint32_t i = 0; i < count; i++)
         ghost->slots[i].slot = slots[i];
+    /* Who is not the first to look sees what they have recorded until now. */
+    for (uint32_t node = 0; node < world->host_count; node++)
+        for (uint32_t i = 0; world->hosts[node].store && i < count; i++)
+            ghost->nodes[node].acted[i] = store_copy(world->hosts[node].store, slots[i])->act;
+    for (uint32_t node = 0; node < world->host_count; node++)
+        if (world->hosts[node].node)
+            ghost_skip(ghost, views_epoch(node_views(world->hosts[node].node)));
     world->after_turn = look_at_host;
     world->frames_sent = look_at_frames;
     world->data_lost = forget_copies;

@@ -41,6 +41,8 @@ struct ghost_counts {
 /* Begins to watch slots, each once. gives: ghost_close. */
 struct ghost *ghost_open(struct world *world, const uint32_t *slots, uint32_t count);
 void ghost_close(struct ghost *ghost);
+/* What was active in epochs up to this was not seen: the nodes are moved there, or were before. */
+void ghost_skip(struct ghost *ghost, uint32_t epoch);
 /* A caller was told that a key of a slot is, or was made, of this version. */
 void ghost_told(struct ghost *ghost, uint32_t slot, uint64_t version);
 /* Whom to tell that a primary has gone on with a slot without its quorum (recover, accept-loss):
