@@ -22,7 +22,7 @@
     X(isolated_condemns, "accurate-return", 0, "who is cut off condemns the others at once") \
     X(never_refutes, "complete", 16, "who is suspected does not refute it") \
     X(never_pushes, "converge-news", 0, "news waits for rounds") \
-    X(never_rejoins, "heal", 0, "those that are gone are not tried again") \
+    X(never_rejoins, "test_gossip", 0, "those that are gone are not tried again") \
     X(no_tombstones, "resurrect", 0, "the removed are forgotten at once") \
     X(age_ignored, "resurrect", 0, "an account counts whatever its age") \
     X(inc_falls, "resurrect", 0, "an incarnation falls") \
