@@ -118,6 +118,7 @@ static void chain_push(struct id_link *chain, struct id_entry *entry, size_t off
 static void chain_remove(struct id_entry *entry, size_t offset)
 {
     struct id_link *link = (struct id_link *)((char *)entry + offset);
+    CHECK(link->before != NULL); /* it stands in a chain */
     link->before->next = link->next;
     if (link->next != NULL)
         ((struct id_link *)((char *)link->next + offset))->before = link->before;
