@@ -23,7 +23,7 @@
  * number only says that they have come. At whatever point a session ends, the receiver's copy is
  * correct for the (act, ver) it states.
  *
- * Bounds. Sessions that send are at most SYNC_OPEN_MAX a peer, others wait in their queue. What
+ * Bounds. Sessions that send are at most sync_open_max a peer, others wait in their queue. What
  * they send goes behind what clients wait for, unacknowledged at most window_bytes a peer, and at
  * most rate_bytes_s in all. A stream holds at most SYNC_BACKLOG_BYTES_MAX of clients' writes that
  * its receiver has not taken: one that falls behind by more loses its sessions (SYNC_ENDED_SLOW);
@@ -39,7 +39,8 @@
 #include "server/store/store.h"
 
 #define SYNC_WINDOW_BYTES      (256u * 1024) /* a useful window_bytes */
-#define SYNC_OPEN_MAX          64u
+#define SYNC_OPEN_MIN          64u
+#define SYNC_OPEN_MAX          1024u
 #define SYNC_BACKLOG_BYTES_MAX (256u * 1024 * 1024) /* two of the largest values */
 /* How long nothing of the copies that a peer was asked for may come, whatever else does. */
 #define SYNC_PULL_TIMEOUT_MS 3000u
@@ -59,6 +60,11 @@ struct sync_setup {
     uint32_t window_bytes; /* of a session's items on their way to one peer; at least 4096 */
     uint64_t rate_bytes_s; /* of items to all peers together; 0: no bound */
 };
+
+/* How many sessions with one peer may be open at once where a node has so many items. Each takes two
+ * round trips and keeps the names of its keys: the smaller the slots, the more, from SYNC_OPEN_MIN
+ * to SYNC_OPEN_MAX, so that neither a long way nor many items make it slow or large. */
+uint32_t sync_open_max(uint64_t items);
 
 /* All of setup is borrowed. No epoch yet: nothing is taken or sent before sync_seal. */
 struct sync *sync_open(const struct sync_setup *setup);

@@ -8,6 +8,9 @@
 #define NAMES_AHEAD  32u
 #define ITEMS_AHEAD  8u
 
+/* Keys of all open sessions with a peer, while slots are small. */
+#define OPEN_ITEMS 16384u
+
 /* So much of clients' writes goes out at once, whoever waits. */
 #define HOLD_BYTES_MAX (64u * 1024)
 
@@ -171,10 +174,18 @@ static void offer(struct sync *sync, struct sync_session *session)
     sync->stats->sync_offers++;
 }
 
+uint32_t sync_open_max(uint64_t items)
+{
+    uint64_t count = OPEN_ITEMS / (items / SLOT_COUNT + 1);
+    count = count < SYNC_OPEN_MIN ? SYNC_OPEN_MIN : count;
+    return count < SYNC_OPEN_MAX ? (uint32_t)count : SYNC_OPEN_MAX;
+}
+
 static void offer_queued(struct sync *sync, struct sync_peer *peer)
 {
+    uint32_t open_max = sync_open_max(store_counters(sync->store)->items);
     struct sync_session *session;
-    while (peer->open_count < SYNC_OPEN_MAX && (session = first_by_rank(peer->queued))) {
+    while (peer->open_count < open_max && (session = first_by_rank(peer->queued))) {
         if (session->generation == peer->generation)
             offer(sync, session);
         else

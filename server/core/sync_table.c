@@ -125,7 +125,7 @@ struct sync_session *sync_session_find(const struct sync *sync, uint32_t slot, u
     return session;
 }
 
-/* Whether one takes part in what is bounded by SYNC_OPEN_MAX. */
+/* Whether one takes part in what is bounded by sync_open_max. */
 static bool is_open(enum sync_state state)
 {
     return state >= SYNC_OFFERED && state < SYNC_ADVANCING;

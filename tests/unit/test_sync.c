@@ -932,6 +932,14 @@ static void a_newer_connection_ends_what_came_by_the_older(void **state)
 
 /* --- bounds ----------------------------------------------------------------------------------- */
 
+static void the_smaller_the_slots_the_more_sessions_are_open(void **state)
+{
+    (void)state;
+    assert_int_equal(sync_open_max(0), SYNC_OPEN_MAX);
+    assert_int_equal(sync_open_max(100ull * SLOT_COUNT), 16384 / 101);
+    assert_int_equal(sync_open_max(UINT64_MAX), SYNC_OPEN_MIN);
+}
+
 static void many_sessions_take_turns(void **state)
 {
     (void)state;
@@ -1491,6 +1499,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_receiver_learns_that_it_is_synced_no_more),
         cmocka_unit_test(a_receiver_is_silent_if_only_its_own_stream_comes),
         cmocka_unit_test(a_newer_connection_ends_what_came_by_the_older),
+        cmocka_unit_test(the_smaller_the_slots_the_more_sessions_are_open),
         cmocka_unit_test(many_sessions_take_turns),
         cmocka_unit_test(no_more_than_a_window_of_items_is_under_way),
         cmocka_unit_test(a_turn_sends_a_bounded_number_of_items_and_the_next_follows_at_once),
