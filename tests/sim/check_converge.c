@@ -32,6 +32,16 @@ static bool is_gone_for_all(struct world *world, const void *arg)
     return true;
 }
 
+/* Some other node knows of its leave, once it has handed over what it led. */
+static bool is_gone_for_some(struct world *world, const void *arg)
+{
+    const uint32_t *subject = arg;
+    for (uint32_t i = 0; i < world->host_count; i++)
+        if (i != *subject && watch_sees_gone(world, i, *subject))
+            return true;
+    return false;
+}
+
 /* Everybody but the last node forms a cluster; then that one joins, and leaves again. Where no
  * packet is lost pushes reach everybody, the one after another if not by chance. */
 void check_converge_news(struct trial *trial)
@@ -55,6 +65,7 @@ void check_converge_news(struct trial *trial)
         watch_until_known(world, last, 1, limit_ms, "news of a join is slow");
     watch_until_one_view(world, ONE_VIEW_MS + (is_lossy ? LOSS_MS : 0), "after a join");
     world_leave(world, last);
+    watch_until(world, is_gone_for_some, &last, 1, WATCH_FORM_MS, "nobody hears of a leave");
     limit_ms = is_lossy ? LOSSY_ROUNDS * round_ms + LOSS_MS : PUSH_MS;
     trial->counts[is_lossy ? 5 : 4] +=
         watch_until(world, is_gone_for_all, &last, 1, limit_ms, "news of a leave is slow");
