@@ -120,7 +120,9 @@ is_well() { kvcli status >/dev/null; }
     wait_until 10 under_replicated
     run kvcli status
     [ "$status" -eq 1 ]
-    grep -Eq "^DN  127.0.0.1:${ports[2]} .* down$" <<<"$output"
+    # While it is suspected only, it is asked, and refuses.
+    shows_down() { kvcli status | grep -Eq "^DN  127.0.0.1:${ports[2]} .* down$"; }
+    wait_until 20 shows_down
     run kvcli forget --yes "127.0.0.1:${ports[2]}"
     [ "$status" -eq 0 ]
     wait_until 10 is_well

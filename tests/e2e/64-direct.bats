@@ -141,6 +141,7 @@ key_of() {
     for index in 0 1 2; do
         start_member "$index" --direct-answers off
     done
+    wait_until 20 is_whole "$port" 3
     all_have_ring 3 "${ports[@]}"
     key=$(key_of "${ports[1]}")
     answers "$port" 'return_port 2000\r\n' 'SERVER_ERROR direct answers are off\r\n'

@@ -12,7 +12,7 @@ teardown() { "$repository/deploy/local.sh" -d "$dir/nodes" down; }
 scene() {
     local scale=$1 nodes=$2
     shift 2
-    "$repository/tests/scenes/run.sh" --scale "$scale" --nodes "$nodes" --subnet "10.$((RANDOM % 100 + 100))" \
+    "$repository/tests/scenes/run.sh" --scale "$scale" --nodes "$nodes" --subnet "10.$((RANDOM % 30 + 100))" \
         --dir "$dir" --program "$BIN/dht-server" "$@" >"$BATS_TEST_TMPDIR/tap" 3>&- || {
         cat "$BATS_TEST_TMPDIR/tap"
         false

@@ -5,7 +5,7 @@ load helpers
 
 setup() {
     dir=$BATS_TEST_TMPDIR/cluster
-    subnet=10.$((RANDOM % 100 + 100))
+    subnet=10.$((RANDOM % 30 + 130)) # other files have others: they may run at once
 }
 
 teardown() {

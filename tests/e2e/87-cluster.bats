@@ -30,7 +30,7 @@ make_hosts() {
     [ "$(id -u)" -eq 0 ] || skip "needs root"
     command -v /usr/sbin/sshd >/dev/null || skip "needs openssh-server"
     local i name
-    subnet=10.$((RANDOM % 100 + 100)).$((RANDOM % 250 + 1))
+    subnet=10.$((RANDOM % 25 + 160)).$((RANDOM % 250 + 1))
     bridge=dht-s$((RANDOM % 10000))
     ip link add "$bridge" type bridge
     ip addr add "$subnet.254/24" dev "$bridge"
