@@ -61,9 +61,10 @@ struct sync_setup {
     uint64_t rate_bytes_s; /* of items to all peers together; 0: no bound */
 };
 
-/* How many sessions with one peer may be open at once where a node has so many items. Each takes two
- * round trips and keeps the names of its keys: the smaller the slots, the more, from SYNC_OPEN_MIN
- * to SYNC_OPEN_MAX, so that neither a long way nor many items make it slow or large. */
+/* How many sessions with one peer may be open at once where a node has so many items. Each takes
+ * two round trips and keeps the names of its keys: the smaller the slots, the more, from
+ * SYNC_OPEN_MIN to SYNC_OPEN_MAX, so that neither a long way nor many items make it slow or large.
+ */
 uint32_t sync_open_max(uint64_t items);
 
 /* All of setup is borrowed. No epoch yet: nothing is taken or sent before sync_seal. */
