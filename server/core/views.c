@@ -85,7 +85,7 @@ static void take_alive(struct views *views, uint32_t peer, const struct message_
 {
     loss_alive(views, peer, answer, now);
     ask_heard(views, peer, answer->epoch);
-    birth_alive(views, peer, now);
+    birth_alive(views, peer, answer, now);
 }
 
 enum err views_message(struct views *views, uint32_t peer, const struct message *message,

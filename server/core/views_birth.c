@@ -310,14 +310,26 @@ static bool has_answered(const struct views *views, uint32_t member)
     return false;
 }
 
-/* Whether all that gossip holds alive have: nobody else is waited for. */
+/* Whether gossip holds a process of that member's name live. */
+static bool is_live(const struct views *views, const struct member *member)
+{
+    const struct account *account = keep_account(views, member->name);
+    return account && record_is_live(account);
+}
+
+/* Whether all that gossip holds live have: nobody else is waited for. A voter's answer is its
+ * promise, whatever data its process has: an ALIVE binds it to nothing. */
 static bool have_all_answered(const struct views *views)
 {
     const struct view *view = keep_current(views);
+    for (uint32_t voter = 0; voter < views->voter_count; voter++)
+        if (voter != views->own_voter && is_live(views, &view->members[views->voters[voter]]) &&
+            !quorum_has_said(&views->proposer.quorum, voter))
+            return false;
     for (uint32_t i = 0; i < view->member_count; i++) {
         const struct account *account = keep_account(views, view->members[i].name);
-        if (account && account->generation == view->members[i].generation &&
-            record_is_live(account) && !has_answered(views, i))
+        if (!view->members[i].is_voter && account && record_is_live(account) &&
+            account->generation == view->members[i].generation && !has_answered(views, i))
             return false;
     }
     return true;
@@ -370,10 +382,16 @@ static void begin_form(struct views *views, struct moment now)
     views->is_form = true;
     views->answered_count = 0;
     propose_begin(views, now);
-    /* Others who try too would end a second long attempt again and again. */
-    views->attempt_ms = now.mono_ms + (views->form_tries++ == 0 ? BIRTH_WAIT_MS : ATTEMPT_MS);
+    /* Others who try too would end a second long attempt again and again: only the first one
+     * lasts so long, and those after it until that second is over at least. */
+    if (views->form_tries++ == 0)
+        views->form_until_ms = now.mono_ms + BIRTH_WAIT_MS;
+    views->attempt_ms = now.mono_ms + ATTEMPT_MS;
+    if (views->attempt_ms < views->form_until_ms)
+        views->attempt_ms = views->form_until_ms;
+    views->form_number = ++views->number;
     struct message question = {.kind = MESSAGE_GET_ALIVE,
-                               .GET_ALIVE = {.epoch = view->epoch, .number = ++views->number}};
+                               .GET_ALIVE = {.epoch = view->epoch, .number = views->form_number}};
     for (uint32_t i = 0; i < view->member_count; i++) {
         struct reply *out =
             views->peers[i] == PEER_SELF ? NULL : tell_out(views, views->peers[i], now);
@@ -468,9 +486,9 @@ void birth_step(struct views *views, struct moment now)
     struct proposer *proposer = &views->proposer;
     bool is_first = keep_current(views) == NULL;
     bool is_trying = proposer->stage == PROPOSER_PREPARING || proposer->stage == PROPOSER_PREPARED;
-    bool is_over = now.mono_ms >= views->attempt_ms ||
-                   (is_first ? have_all_promised(views) : have_all_answered(views));
-    if (is_trying && views->is_form && is_over)
+    bool is_over = is_trying && (now.mono_ms >= views->attempt_ms ||
+                                 (is_first ? have_all_promised(views) : have_all_answered(views)));
+    if (is_over && views->is_form)
         proposer_settle(proposer);
     if (proposer->stage == PROPOSER_PREPARED && is_over) {
         if (is_first)
@@ -511,9 +529,11 @@ void birth_take_promise(struct views *views, uint32_t peer, const struct message
     birth_step(views, now);
 }
 
-void birth_alive(struct views *views, uint32_t peer, struct moment now)
+void birth_alive(struct views *views, uint32_t peer, const struct message_ALIVE *answer,
+                 struct moment now)
 {
-    if (!keep_current(views) || !views->is_form)
+    if (!keep_current(views) || !views->is_form || answer->epoch != views_epoch(views) ||
+        answer->number != views->form_number)
         return;
     note_answer(views, peer);
     birth_step(views, now);

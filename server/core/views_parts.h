@@ -157,6 +157,8 @@ struct views {
     bool is_form;                      /* the attempt under way is by the seats that answer */
     uint64_t form_ms;                  /* when it is to begin; 0: none is wanted */
     uint32_t form_tries;               /* attempts that were begun since it was asked for */
+    uint64_t form_until_ms;            /* none of them decides without all that live before that */
+    uint64_t form_number;              /* of the question that goes with the last one */
     uint32_t *answered;                /* form: peers that answered; owned */
     uint32_t answered_count;
     uint32_t answered_capacity;
@@ -338,7 +340,8 @@ void birth_step(struct views *views, struct moment now);
 /* A voter of a birth: the line of a peer, or VIEW_NOBODY. */
 uint32_t birth_line(const struct views *views, uint32_t peer);
 uint32_t birth_rank(const struct views *views);
-/* A member has answered a form's question. */
-void birth_alive(struct views *views, uint32_t peer, struct moment now);
+/* A member has answered a question, a form's maybe. */
+void birth_alive(struct views *views, uint32_t peer, const struct message_ALIVE *answer,
+                 struct moment now);
 
 #endif

@@ -473,6 +473,54 @@ static void form_goes_on_with_the_members_that_answer(void **state)
     cluster_close(cluster);
 }
 
+/* That a voter was alive some time ago is no promise of it. */
+static void form_waits_for_the_promise_of_a_voter_that_lives(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(2);
+    struct views *views = node_views(cluster->places[1].node);
+    const struct message old = {.kind = MESSAGE_ALIVE, .ALIVE = {.epoch = 1, .number = 1}};
+    char why[VIEWS_WHY_BYTES_MAX];
+    struct reply answer;
+    uint64_t number;
+    cluster->places[0].is_mute = true;
+    views_want_fence(views, cluster->now);
+    views_form(views, &number, cluster->now);
+    cluster_pass_ms(cluster, 5);
+    assert_int_equal(place_logged(&cluster->places[1], " forming "), 1);
+    assert_int_equal(told(cluster, 1, 0, &old, &answer).len, 0);
+    reply_close(&answer);
+    assert_int_equal(epoch_at(cluster, 1), 1);
+    cluster->places[0].is_mute = false;
+    cluster_settle(cluster);
+    assert_int_equal(epoch_at(cluster, 1), 2); /* at once: nobody else is to come */
+    assert_int_equal(epoch_at(cluster, 0), 2);
+    assert_int_equal(count_up(view_at(cluster, 1)), 2);
+    assert_int_equal(views_asked(views, number, why), VIEWS_DONE);
+    check_all(cluster);
+    cluster_close(cluster);
+}
+
+/* It votes as before, whatever it has lost. */
+static void form_waits_a_second_for_a_voter_that_has_started_again(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(2);
+    char why[VIEWS_WHY_BYTES_MAX];
+    uint64_t number;
+    cluster->places[0].is_disk_full = true; /* it promises nothing */
+    place_stop(&cluster->places[0]);
+    pass(cluster, 100);
+    place_start_listed(&cluster->places[0]);
+    pass(cluster, 3000);
+    assert_int_equal(epoch_at(cluster, 1), 1);
+    views_form(node_views(cluster->places[1].node), &number, cluster->now);
+    uint64_t begun_ms = cluster->now.mono_ms;
+    assert_int_equal(await(cluster, 1, number, why), VIEWS_DONE);
+    assert_in_range(cluster->now.mono_ms - begun_ms, 1000, 1100);
+    cluster_close(cluster);
+}
+
 static void form_before_there_is_a_view_makes_one_view(void **state)
 {
     (void)state;
@@ -724,6 +772,8 @@ int main(void)
         cmocka_unit_test(a_stop_that_would_cost_a_majority_waits_three_seconds),
         cmocka_unit_test(an_operator_forgets_who_will_not_come_back),
         cmocka_unit_test(form_goes_on_with_the_members_that_answer),
+        cmocka_unit_test(form_waits_for_the_promise_of_a_voter_that_lives),
+        cmocka_unit_test(form_waits_a_second_for_a_voter_that_has_started_again),
         cmocka_unit_test(form_before_there_is_a_view_makes_one_view),
         cmocka_unit_test(form_asked_for_twice_is_done_twice),
         cmocka_unit_test(form_is_tried_again_until_it_is_done),
