@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of HELD: name, generation, milliseconds. */
+#define HELD_LINE_BYTES_MAX (ADDRESS_TEXT_BYTES_MAX + 1 + HEX64_DIGITS + 1 + DECIMAL_BYTES_MAX + 1)
+#define HELD_LINES_MAX      (FRAME_BODY_BYTES_MAX / HELD_LINE_BYTES_MAX)
+
 /* --- the fence -------------------------------------------------------------------------------- */
 
 /* Who has accepted e+1 does not answer for e. */
@@ -97,40 +101,39 @@ static struct held *held_find(struct views *views, struct span name, uint64_t ge
     return NULL;
 }
 
-/* The one that was wanted least lately; not one that is given up. */
-static struct held *held_least(struct views *views)
+static void drop_unwanted(struct views *views, struct moment now)
 {
-    struct held *least = NULL;
-    for (uint32_t i = 0; i < views->held_count; i++)
-        if (!views->held[i].is_given_up && (!least || views->held[i].wanted_ms < least->wanted_ms))
-            least = &views->held[i];
-    CHECK(least != NULL);
-    return least;
+    for (uint32_t i = views->held_count; i-- > 0;)
+        if (!views->held[i].is_given_up && now.mono_ms >= views->held[i].wanted_ms + HELD_KEEP_MS)
+            views->held[i] = views->held[--views->held_count];
 }
 
-static struct held *held_new(struct views *views)
+static struct held *held_new(struct views *views, struct span name, uint64_t generation)
 {
     if (views->held_count == views->held_capacity) {
         views->held_capacity = views->held_capacity ? 2 * views->held_capacity : 16;
         views->held = realloc(views->held, views->held_capacity * sizeof(*views->held));
         CHECK(views->held != NULL);
     }
-    return &views->held[views->held_count++];
-}
-
-/* Good until the next one is added. */
-static struct held *held_add(struct views *views, struct span name, uint64_t generation)
-{
-    struct held *held = held_find(views, name, generation);
-    if (held)
-        return held;
-    if (views->held_count - views->given_up_count >= HELD_MAX)
-        held = held_least(views);
-    else
-        held = held_new(views);
+    struct held *held = &views->held[views->held_count++];
     *held = (struct held){.generation = generation};
     CHECK(name.len < sizeof(held->name));
     memcpy(held->name, name.data, name.len);
+    return held;
+}
+
+/* Good until the next one is added. NULL: so many are wanted that its turn comes when the others
+ * are no longer. */
+static struct held *held_want(struct views *views, struct span name, uint64_t generation,
+                              struct moment now)
+{
+    struct held *held = held_find(views, name, generation);
+    if (!held && views->held_count - views->given_up_count >= HELD_MAX)
+        drop_unwanted(views, now);
+    if (!held && views->held_count - views->given_up_count < HELD_MAX)
+        held = held_new(views, name, generation);
+    if (held && !held->is_given_up)
+        held->wanted_ms = now.mono_ms;
     return held;
 }
 
@@ -173,10 +176,11 @@ bool views_is_gone(struct views *views, const struct member *member, struct mome
 {
     const struct view *view = keep_current(views);
     struct span name = span_of_string(member->name);
-    struct held *held = held_add(views, name, member->generation);
+    struct held *held = held_want(views, name, member->generation, now);
+    if (!held)
+        return false;
     if (held->is_given_up)
         return true;
-    held->wanted_ms = now.mono_ms;
     if (!view || views->options.on_loss == VIEWS_ON_LOSS_WAIT)
         return false;
     /* e' having been adopted here longer than --fence ago */
@@ -198,19 +202,30 @@ bool views_is_gone(struct views *views, const struct member *member, struct mome
 
 /* --- asking who is held DEAD ------------------------------------------------------------------ */
 
-static void ask_held(struct views *views, struct moment now)
+static void send_held(struct views *views, struct buf *lines, struct moment now)
 {
-    struct buf text = {0};
-    for (uint32_t i = 0; i < views->held_count; i++) {
-        const struct held *held = &views->held[i];
-        if (now.mono_ms < held->wanted_ms + 2 * HELD_ASK_MS)
-            buf_printf(&text, "%s %016" PRIx64 "\n", held->name, held->generation);
-    }
     struct message question = {
         .kind = MESSAGE_GET_HELD,
         .GET_HELD = {.epoch = views_epoch(views), .number = ++views->number}};
+    tell_voters(views, &question, buf_span(lines), now);
+    buf_consume(lines, buf_len(lines));
+}
+
+/* In as many questions as it takes for each, and its answer, to fit one frame. */
+static void ask_held(struct views *views, struct moment now)
+{
+    struct buf text = {0};
+    uint32_t lines = 0;
+    for (uint32_t i = 0; i < views->held_count; i++) {
+        const struct held *held = &views->held[i];
+        if (now.mono_ms >= held->wanted_ms + 2 * HELD_ASK_MS)
+            continue;
+        buf_printf(&text, "%s %016" PRIx64 "\n", held->name, held->generation);
+        if (++lines % HELD_LINES_MAX == 0)
+            send_held(views, &text, now);
+    }
     if (buf_len(&text) > 0)
-        tell_voters(views, &question, buf_span(&text), now);
+        send_held(views, &text, now);
     buf_close(&text);
 }
 
@@ -228,6 +243,7 @@ void loss_tick(struct views *views, struct moment now)
         views->options.on_loss == VIEWS_ON_LOSS_WAIT || !is_held_wanted(views, now))
         return;
     views->held_ask_ms = now.mono_ms + HELD_ASK_MS;
+    drop_unwanted(views, now);
     ask_held(views, now);
 }
 
@@ -255,6 +271,17 @@ static bool take_line(struct span *text, char name[ADDRESS_TEXT_BYTES_MAX], uint
            (ms ? number_parse_decimal(line, INT64_MAX, ms) : line.len == 0);
 }
 
+/* For how long this node has held a member DEAD, ms; 0: it does not. */
+static uint64_t held_dead_ms(const struct views *views, const char *name, uint64_t generation,
+                             struct moment now)
+{
+    uint64_t since_ms = held_dead_since(views, name, generation, now);
+    if (since_ms == 0)
+        return 0;
+    return now.mono_ms > since_ms ? now.mono_ms - since_ms : 1;
+}
+
+/* Says it of each that is named, as far as one frame goes. */
 enum err loss_asked_held(struct views *views, const struct message *question, struct reply *out,
                          struct moment now)
 {
@@ -263,12 +290,10 @@ enum err loss_asked_held(struct views *views, const struct message *question, st
     char name[ADDRESS_TEXT_BYTES_MAX];
     uint64_t generation;
     bool is_good = true;
-    while (text.len > 0 && (is_good = take_line(&text, name, &generation, NULL))) {
-        uint64_t since_ms = held_dead_since(views, name, generation, now);
-        if (since_ms != 0)
-            buf_printf(&body, "%s %016" PRIx64 " %" PRIu64 "\n", name, generation,
-                       now.mono_ms - since_ms);
-    }
+    while (text.len > 0 && buf_len(&body) + HELD_LINE_BYTES_MAX <= FRAME_BODY_BYTES_MAX &&
+           (is_good = take_line(&text, name, &generation, NULL)))
+        buf_printf(&body, "%s %016" PRIx64 " %" PRIu64 "\n", name, generation,
+                   held_dead_ms(views, name, generation, now));
     struct message answer = {
         .kind = MESSAGE_HELD,
         .HELD = {.epoch = views_epoch(views), .number = question->GET_HELD.number},
@@ -279,7 +304,7 @@ enum err loss_asked_held(struct views *views, const struct message *question, st
     return is_good ? ERR_OK : ERR_SYNTAX;
 }
 
-/* What a voter does not name it does not hold DEAD. */
+/* Of those that are not named it says nothing: they are in another answer. */
 enum err loss_held(struct views *views, uint32_t peer, const struct message *answer,
                    struct moment now)
 {
@@ -289,13 +314,13 @@ enum err loss_held(struct views *views, uint32_t peer, const struct message *ans
     uint64_t generation, ms;
     if (voter == VIEW_NOBODY || answer->HELD.epoch != views_epoch(views))
         return ERR_OK;
-    for (uint32_t i = 0; i < views->held_count; i++)
-        views->held[i].since_ms[voter] = 0;
     while (text.len > 0) {
         if (!take_line(&text, name, &generation, &ms))
             return ERR_SYNTAX;
         struct held *held = held_find(views, span_of_string(name), generation);
-        if (held)
+        if (held && ms == 0)
+            held->since_ms[voter] = 0;
+        else if (held)
             held->since_ms[voter] = now.mono_ms > ms ? now.mono_ms - ms : 1;
     }
     return ERR_OK;
@@ -325,7 +350,8 @@ enum err loss_accepted(struct views *views, const struct message *message, struc
             continue;
         if (views->given_up_count == GIVEN_UP_MAX)
             return ERR_OK; /* more than any cluster has */
-        held = held_add(views, span_of_string(name), generation);
+        if (!held)
+            held = held_new(views, span_of_string(name), generation);
         held->is_given_up = true;
         held->wanted_ms = 0; /* nobody is asked about it any more */
         views->given_up_count++;

@@ -39,7 +39,8 @@
 #define STOP_MS      3000u  /* who stops, for the slots of its groups to be active without it */
 #define LATE_MS      30000u /* a joiner without progress while others wait */
 #define HELD_ASK_MS  500u
-#define HELD_MAX     64u /* beside those given up */
+#define HELD_MAX     VIEW_MEMBERS_MAX /* beside those given up */
+#define HELD_KEEP_MS 2000u            /* who was not wanted for so long is dropped */
 #define GIVEN_UP_MAX VIEW_MEMBERS_MAX
 #define MISMATCH_MAX 16u
 

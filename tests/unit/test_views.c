@@ -722,6 +722,81 @@ static void who_is_dead_for_a_majority_long_enough_is_gone(void **state)
     cluster_close(cluster);
 }
 
+#define MANY_DEAD 100u
+
+static void dead_member(unsigned number, struct member *member)
+{
+    *member = (struct member){.generation = 5000 + number};
+    snprintf(member->name, sizeof(member->name), "10.1.%u.%u:11211", number / 100, number % 100);
+}
+
+/* From now on a node holds it DEAD. */
+static void bury(struct cluster *cluster, int node, const struct member *member)
+{
+    struct gossip *gossip = (struct gossip *)node_gossip(cluster->places[node].node);
+    const uint64_t now_ms = cluster->now.mono_ms;
+    gossip_expect(gossip, member->name, 1, member->generation, 1, cluster->now);
+    struct account *account = members_find(&gossip->members, span_of_string(member->name));
+    members_doubt(&gossip->members, account, EVIDENCE_REFUSED, now_ms);
+    members_condemn(&gossip->members, account, now_ms);
+}
+
+/* Members of views before, as far as anybody knows. */
+static void however_many_are_dead_at_once_all_are_gone(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    struct views *views = node_views(cluster->places[1].node);
+    struct member member;
+    for (int node = 0; node < 3; node++)
+        for (unsigned i = 0; i < MANY_DEAD; i++) {
+            dead_member(i, &member);
+            bury(cluster, node, &member);
+        }
+    unsigned gone = 0;
+    for (uint64_t begun_ms = cluster->now.mono_ms;
+         gone < MANY_DEAD && cluster->now.mono_ms < begun_ms + 10000; pass(cluster, 200)) {
+        gone = 0;
+        for (unsigned i = 0; i < MANY_DEAD; i++) {
+            dead_member(i, &member);
+            gone += views_is_gone(views, &member, cluster->now);
+        }
+    }
+    assert_int_equal(gone, MANY_DEAD);
+    cluster_close(cluster);
+}
+
+/* However often a question names one: its answer is one frame. */
+static void what_is_held_is_told_as_far_as_a_frame_goes(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    place_stop(&cluster->places[2]);
+    pass(cluster, 3000);
+    const struct member *lost = stands(cluster, 1, 2);
+    struct message question = {.kind = MESSAGE_GET_HELD, .GET_HELD = {.number = 7}};
+    struct buf text = {0};
+    struct reply answer;
+    struct frame frame;
+    struct message held;
+    size_t consumed = 0, need;
+    question.GET_HELD.epoch = epoch_at(cluster, 1);
+    while (buf_len(&text) + 64 < FRAME_BODY_BYTES_MAX)
+        buf_printf(&text, "%s %016llx\n", lost->name, (unsigned long long)lost->generation);
+    question.body = buf_span(&text);
+    struct span said = told(cluster, 1, 0, &question, &answer);
+    assert_int_equal(frame_parse(said.data, said.len, &frame, &consumed, &need), FRAME_DONE);
+    assert_int_equal(consumed, said.len);
+    assert_int_equal(message_parse(&frame, &held), ERR_OK);
+    assert_int_equal(held.kind, MESSAGE_HELD);
+    assert_int_equal(held.HELD.number, 7);
+    assert_true(held.body.len > FRAME_BODY_BYTES_MAX / 2);
+    assert_int_equal(held.body.data[held.body.len - 1], '\n');
+    reply_close(&answer);
+    buf_close(&text);
+    cluster_close(cluster);
+}
+
 static void what_waits_goes_on_when_an_operator_gives_the_lost_up(void **state)
 {
     (void)state;
@@ -783,6 +858,8 @@ int main(void)
         cmocka_unit_test(however_many_are_given_up_all_are),
         cmocka_unit_test(results_need_a_majority_heard_of_lately),
         cmocka_unit_test(who_is_dead_for_a_majority_long_enough_is_gone),
+        cmocka_unit_test(however_many_are_dead_at_once_all_are_gone),
+        cmocka_unit_test(what_is_held_is_told_as_far_as_a_frame_goes),
         cmocka_unit_test(what_waits_goes_on_when_an_operator_gives_the_lost_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
