@@ -197,7 +197,8 @@ MESSAGE(REPORT,
 MESSAGE(GET_HELD,
     FIELD(U32, epoch)
     FIELD(U64, number))
-/* Body: of those asked about, for each that is: <name> <generation> <milliseconds>. */
+/* Body: for each of those asked about, in their order, as far as one frame goes: <name> <generation>
+ * <milliseconds>; 0: it is not. */
 MESSAGE(HELD,
     FIELD(U32, epoch)
     FIELD(U64, number))

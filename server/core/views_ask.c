@@ -72,9 +72,9 @@ void ask_end(struct ask *ask, enum views_outcome outcome, const char *why)
 
 struct ask *ask_new(struct views *views, enum wish_kind kind, struct moment now)
 {
-    struct ask *place = &views->asks[0];
-    for (uint32_t i = 1; i < ASKS_MAX && place->number != 0; i++)
-        if (views->asks[i].number < place->number)
+    struct ask *place = NULL, *going = ask_find(views, views->going_number);
+    for (uint32_t i = 0; i < ASKS_MAX; i++)
+        if (&views->asks[i] != going && (!place || views->asks[i].number < place->number))
             place = &views->asks[i];
     *place = (struct ask){.kind = kind,
                           .number = ++views->number,

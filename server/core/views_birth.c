@@ -450,8 +450,13 @@ static void tick_form(struct views *views, struct moment now)
         views->is_form = false;
         views->form_ms = now.mono_ms + BACK_OFF_MS / 2 + prng_below(&views->prng, BACK_OFF_MS);
     }
-    if (!is_wanted)
+    if (!is_wanted) {
         views->form_ms = 0;
+    } else if (views->form_ms == 0 && !views->is_form) {
+        /* A view came from elsewhere in mid-attempt: its members are asked anew. */
+        views->form_ms = now.mono_ms;
+        views->form_tries = 0;
+    }
     if (views->form_ms != 0 && now.mono_ms >= views->form_ms && !views->is_form)
         begin_form(views, now);
 }
@@ -498,8 +503,10 @@ void birth_step(struct views *views, struct moment now)
     }
     if (proposer->stage != PROPOSER_CHOSEN)
         return;
+    uint32_t epoch = views_epoch(views);
     propose_chosen(views, is_first ? "birth" : "operator", now);
-    for (uint32_t i = 0; i < ASKS_MAX && views->form_ms == 0; i++)
+    bool is_formed = views_epoch(views) > epoch && views->form_ms == 0;
+    for (uint32_t i = 0; i < ASKS_MAX && is_formed; i++)
         if (views->asks[i].is_form)
             ask_end(&views->asks[i], VIEWS_DONE, "formed by those that answered");
 }

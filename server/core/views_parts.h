@@ -34,7 +34,7 @@
 #define ASK_END_MS   10000u /* what nobody has agreed to by then is refused */
 #define WISH_MS      1500u
 #define WISHES_MAX   128u
-#define ASKS_MAX     8u
+#define ASKS_MAX     20u    /* more than an operator's at a time, and the node's own */
 #define REMOVED_MS   10000u /* who is taken out waits for a majority at most so long */
 #define STOP_MS      3000u  /* who stops, for the slots of its groups to be active without it */
 #define LATE_MS      30000u /* a joiner without progress while others wait */
@@ -323,7 +323,8 @@ void ask_take_proposed(struct views *views, const struct message *message, struc
 /* Ends an ask. why: for people. */
 void ask_end(struct ask *ask, enum views_outcome outcome, const char *why);
 struct ask *ask_find(struct views *views, uint64_t number);
-/* A place for a new ask, about this node: a free one, else that of the oldest. */
+/* A place for a new ask, about this node: a free one, else that of the oldest, but never that of
+ * this node's leave or stop. */
 struct ask *ask_new(struct views *views, enum wish_kind kind, struct moment now);
 /* A voter (or who was one) has adopted the view in which this node is out. */
 void ask_heard(struct views *views, uint32_t peer, uint32_t epoch);

@@ -608,6 +608,88 @@ static void give_view(struct cluster *cluster, int node, int from, struct view *
     buf_close(&text);
 }
 
+static void form_goes_on_in_a_view_that_came_meanwhile(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    struct views *views = node_views(cluster->places[2].node);
+    char why[VIEWS_WHY_BYTES_MAX];
+    uint64_t number;
+    struct view view;
+    place_stop(&cluster->places[0]);
+    place_stop(&cluster->places[1]);
+    pass(cluster, 6000);
+    view_copy(view_at(cluster, 2), &view);
+    views_form(views, &number, cluster->now);
+    pass(cluster, 100);
+    assert_int_equal(place_logged(&cluster->places[2], " forming "), 1);
+    give_view(cluster, 2, 1, &view);
+    assert_int_equal(await(cluster, 2, number, why), VIEWS_DONE);
+    assert_int_equal(epoch_at(cluster, 2), view.epoch + 1);
+    assert_int_equal(count_up(view_at(cluster, 2)), 1);
+    view_close(&view);
+    cluster_close(cluster);
+}
+
+/* The highest ballot that a node has promised, as it is on disk. */
+static struct ballot promised_at(const struct cluster *cluster, int node)
+{
+    struct state kept;
+    const char *why;
+    assert_int_equal(state_parse(buf_span(&cluster->places[node].state), &kept, &why), ERR_OK);
+    struct ballot promised = kept.acceptor.promised;
+    state_close(&kept);
+    return promised;
+}
+
+static void form_is_not_done_before_its_view_is_kept(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(2);
+    struct views *views = node_views(cluster->places[1].node);
+    char why[VIEWS_WHY_BYTES_MAX];
+    struct reply answer;
+    uint64_t number;
+    cluster->places[0].is_mute = true;
+    views_form(views, &number, cluster->now);
+    cluster_pass_ms(cluster, 5);
+    const struct ballot ballot = promised_at(cluster, 1);
+    const struct message promise = {
+        .kind = MESSAGE_PROMISE,
+        .PROMISE = {.epoch = 1, .round = ballot.round, .seat = ballot.seat, .weight = 1}};
+    const struct message accepted = {
+        .kind = MESSAGE_ACCEPTED,
+        .ACCEPTED = {.epoch = 1, .round = ballot.round, .seat = ballot.seat}};
+    told(cluster, 1, 0, &promise, &answer);
+    reply_close(&answer);
+    cluster->places[1].is_disk_full = true;
+    told(cluster, 1, 0, &accepted, &answer);
+    reply_close(&answer);
+    assert_int_equal(epoch_at(cluster, 1), 1);
+    assert_int_equal(views_asked(views, number, why), VIEWS_UNDER_WAY);
+    cluster->places[1].is_disk_full = false;
+    assert_int_equal(await(cluster, 1, number, why), VIEWS_DONE);
+    assert_int_equal(epoch_at(cluster, 1), 3); /* what was accepted, then its own anew */
+    cluster_close(cluster);
+}
+
+static void a_leave_is_not_forgotten_for_what_else_is_asked(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(5);
+    node_leave(cluster->places[2].node);
+    for (unsigned i = 0; i < 2 * OPERATOR_WAITS_MAX; i++) {
+        uint64_t number;
+        views_forget(node_views(cluster->places[2].node), SPAN_LITERAL("10.0.0.9:11211"), &number,
+                     cluster->now);
+    }
+    for (int i = 0; i < 2000 && !cluster->places[2].has_ended; i++)
+        cluster_pass_ms(cluster, 5);
+    assert_true(cluster->places[2].has_ended);
+    assert_int_equal(cluster->places[2].end, NODE_END_LEFT);
+    cluster_close(cluster);
+}
+
 /* Two nodes, one of them dead: nobody agrees to its leave. */
 static struct cluster *open_lonely(void)
 {
@@ -853,6 +935,9 @@ int main(void)
         cmocka_unit_test(form_asked_for_twice_is_done_twice),
         cmocka_unit_test(form_is_tried_again_until_it_is_done),
         cmocka_unit_test(form_that_comes_to_nothing_is_refused_and_over),
+        cmocka_unit_test(form_goes_on_in_a_view_that_came_meanwhile),
+        cmocka_unit_test(form_is_not_done_before_its_view_is_kept),
+        cmocka_unit_test(a_leave_is_not_forgotten_for_what_else_is_asked),
         cmocka_unit_test(a_signal_stops_who_is_busy_with_a_leave),
         cmocka_unit_test(a_signal_stops_who_was_too_busy_to_leave),
         cmocka_unit_test(however_many_are_given_up_all_are),
