@@ -5,6 +5,7 @@
 #include "server/core/sync.h"
 #include "server/core/views.h"
 #include "server/store/copy.h"
+#include "tests/sim/ancestry.h"
 #include "tests/sim/names.h"
 #include "tests/sim/sent.h"
 
@@ -48,8 +49,9 @@ struct slot_ghost {
     size_t reign_count, reign_capacity;
     uint64_t *told; /* the highest version told of each epoch, ascending */
     size_t told_count, told_capacity;
-    uint32_t active_epoch; /* the highest in which it became active */
-    uint32_t lost_epoch;   /* what was told in lower ones counts no more */
+    struct ancestry ancestry; /* of its epochs */
+    uint32_t active_epoch;    /* the highest in which it became active */
+    uint32_t lost_epoch;      /* what was told in lower ones counts no more */
 };
 
 /* What a node's copy was when last looked at. */
@@ -229,16 +231,11 @@ static uint64_t lineage_of(const struct copy *copy, uint32_t epoch)
     return 0;
 }
 
-/* Whether the lineage covers a version. What ends below the floor may be forgotten, but not where
- * something older is still known: a write of an epoch that is not between these was never in it. */
-static bool covers(const struct copy *copy, uint64_t version)
+/* Whether the lineage covers a version, or had it in what it has forgotten. */
+static bool covers(const struct slot_ghost *slot, const struct copy *copy, uint64_t version)
 {
-    uint32_t epoch = store_version_epoch(version);
-    uint64_t last = lineage_of(copy, epoch);
-    if (last != 0)
-        return last >= version;
-    bool is_older_known = copy->lineage_count > 0 && store_version_epoch(copy->lineage[0]) < epoch;
-    return version <= copy->floor && !is_older_known;
+    return ancestry_covers(&slot->ancestry, copy->lineage, copy->lineage_count, copy->floor,
+                           version);
 }
 
 /* One item or tombstone of a slot. */
@@ -369,7 +366,7 @@ static void check_covered(const struct look *look)
         bool is_seen = false;
         for (uint32_t k = 0; k < seen_count; k++)
             is_seen |= seen[k] == write->key;
-        if (is_seen || !covers(copy, write->version))
+        if (is_seen || !covers(look->slot, copy, write->version))
             continue;
         CHECK(seen_count < KEYS_MAX);
         seen[seen_count++] = write->key;
@@ -391,7 +388,7 @@ static void check_told(const struct look *look)
 {
     for (size_t i = 0; i < look->slot->told_count; i++) {
         uint64_t told = look->slot->told[i];
-        if (store_version_epoch(told) < look->copy->act && !covers(look->copy, told))
+        if (store_version_epoch(told) < look->copy->act && !covers(look->slot, look->copy, told))
             world_fail(look->ghost->world,
                        "invariant 4: the copy of slot %" PRIu32 " at n%" PRIu32 " has act %" PRIu32
                        ", but not version %" PRIx64 ", which was told",
@@ -413,6 +410,24 @@ static void check_lineage(const struct look *look)
         world_fail(look->ghost->world,
                    "invariant 3: the lineage of slot %" PRIu32 " at n%" PRIu32 " is malformed",
                    look->slot->slot, look->node + 1);
+}
+
+/* 3: what an epoch is built upon is the same in all lineages, and what its run began from; only
+ * what ends below the floor is forgotten. */
+static void check_ancestry(const struct look *look)
+{
+    const struct copy *copy = look->copy;
+    struct ancestry *ancestry = &look->slot->ancestry;
+    if (!ancestry_note_lineage(ancestry, copy->lineage, copy->lineage_count))
+        world_fail(look->ghost->world,
+                   "invariant 3: the lineage of slot %" PRIu32 " at n%" PRIu32
+                   " has an epoch built upon another version than it was",
+                   look->slot->slot, look->node + 1);
+    if (!ancestry_is_kept(ancestry, copy->lineage, copy->lineage_count, copy->floor))
+        world_fail(look->ghost->world,
+                   "invariant 3: the lineage of slot %" PRIu32 " at n%" PRIu32
+                   " has forgotten what does not end below its floor %" PRIx64,
+                   look->slot->slot, look->node + 1, copy->floor);
 }
 
 /* 3: what a has below an epoch that both have, b has too, unless it has forgotten it. */
@@ -441,7 +456,7 @@ static void check_floor(const struct look *look, const struct copy *copy, const 
                         uint32_t node)
 {
     uint32_t epoch = look->slot->active_epoch;
-    if (copy->act == epoch && other->act == epoch && !covers(other, copy->floor))
+    if (copy->act == epoch && other->act == epoch && !covers(look->slot, other, copy->floor))
         world_fail(look->ghost->world,
                    "invariant 7: the floor %" PRIx64 " of slot %" PRIu32 " at n%" PRIu32
                    " is not in the lineage of n%" PRIu32,
@@ -543,6 +558,7 @@ static void look_at_copy(struct ghost *ghost, uint32_t node, uint32_t index)
         .ghost = ghost, .slot = slot, .node = node, .copy = store_copy(store, slot->slot)};
     const struct copy *copy = look.copy;
     check_lineage(&look);
+    check_ancestry(&look);
     if (copy->flush > 0)
         note_flush(slot, copy->flush);
     store_iterate(store, slot->slot, 0, visit, &look);
@@ -589,6 +605,20 @@ static void look_at_loss(struct ghost *ghost, uint32_t node, uint32_t index)
     if (is_lost && !ghost->nodes[node].is_lost[index])
         lose(ghost, slot, primary->epoch);
     ghost->nodes[node].is_lost[index] = is_lost;
+}
+
+/* What a run that leads has begun from: to be known before its copy is looked at. */
+static void look_at_origin(struct ghost *ghost, uint32_t node, uint32_t index)
+{
+    struct slot_ghost *slot = &ghost->slots[index];
+    const struct primary *primary = node_primary(ghost->world->hosts[node].node);
+    const struct run *run = primary_run(primary, slot->slot);
+    if (run && run->state >= RUN_LEADING &&
+        !ancestry_note(&slot->ancestry, primary->epoch, run->origin_ver))
+        world_fail(ghost->world,
+                   "invariant 3: n%" PRIu32 " leads slot %" PRIu32 " in epoch %" PRIu32
+                   " from %" PRIx64 ", but it was built upon another version",
+                   node + 1, slot->slot, primary->epoch, run->origin_ver);
 }
 
 /* The node that runs, or last ran, under a member's name. */
@@ -830,6 +860,7 @@ static void look_at_host(void *arg, struct host *host)
     look_at_leaver(ghost, host->number);
     for (uint32_t i = 0; i < ghost->slot_count; i++) {
         look_at_loss(ghost, host->number, i);
+        look_at_origin(ghost, host->number, i);
         struct copy_ghost before = ghost->nodes[host->number].copies[i];
         look_at_copy(ghost, host->number, i);
         look_at_run(ghost, host->number, i, &before);
@@ -899,6 +930,7 @@ void ghost_close(struct ghost *ghost)
         free(ghost->slots[i].flushes);
         free(ghost->slots[i].reigns);
         free(ghost->slots[i].told);
+        ancestry_close(&ghost->slots[i].ancestry);
     }
     free(ghost->nodes);
     free(ghost->views);
