@@ -384,6 +384,7 @@ static void ask_end(struct caller *caller, struct ask *ask, enum linear_outcome 
     if (!ask->is_repeat) {
         op->outcome = ask->is_unknown && outcome == LINEAR_NOT_DONE ? LINEAR_UNKNOWN : outcome;
         op->ended_us = op->outcome == LINEAR_UNKNOWN ? LINEAR_OPEN : clock_of(caller)->now_us;
+        op->was_unknown = ask->is_unknown;
         if (op->outcome == LINEAR_UNKNOWN || op->outcome == LINEAR_NOT_DONE)
             op->shown = (struct span){0};
         callers->ended[op->kind][op->outcome]++;

@@ -127,7 +127,8 @@ void history_lose(struct history *history, uint32_t slot, uint64_t at_us)
 }
 
 /* Of the operations of a key those that matter between two moments: those that ended before are
- * past, those that end later were not answered by then. Returns how many. */
+ * past, those that end later were not answered by then. One that was asked again may be refused
+ * after a loss though it was done before: the loss took its effect and its id. Returns how many. */
 static size_t between(const struct history_key *key, uint64_t from_us, uint64_t until_us,
                       struct linear_op *ops)
 {
@@ -138,7 +139,8 @@ static size_t between(const struct history_key *key, uint64_t from_us, uint64_t 
         if (op.begun_us >= until_us || (is_answered && op.ended_us <= from_us))
             continue;
         if (is_answered && (op.begun_us < from_us || op.ended_us > until_us)) {
-            if (op.kind == LINEAR_GET || op.outcome != LINEAR_DONE)
+            bool may_be_done = op.outcome == LINEAR_DONE || op.was_unknown;
+            if (op.kind == LINEAR_GET || !may_be_done)
                 continue;
             op.outcome = LINEAR_UNKNOWN;
             op.ended_us = LINEAR_OPEN;

@@ -65,7 +65,8 @@ struct linear_op {
         shown;        /* get, touch (gat): the value; incr, decr: the number; data NULL: not told */
     uint64_t version; /* of the value: found (get, touch), or made (the others); 0: not told */
     uint32_t shown_flags;
-    bool has_flags; /* shown_flags was told */
+    bool has_flags;   /* shown_flags was told */
+    bool was_unknown; /* asked again by its id, as what had become of it was not known */
 };
 
 struct linear_options {

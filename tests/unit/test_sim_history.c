@@ -1,0 +1,80 @@
+/* A key is judged anew from each declared loss on, and an operation that was under way then may
+ * have had its effect on either side. */
+#include "tests/sim/history.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#define LOST_US 5000000u
+
+/* Before the loss a value was seen that only an operation can have written that ended after it. */
+static bool is_believed(const struct linear_op *spanning)
+{
+    struct world world = {0};
+    struct history history;
+    const struct linear_options options = {0};
+    const struct linear_op seen = {.kind = LINEAR_GET,
+                                   .outcome = LINEAR_DONE,
+                                   .begun_us = 2000000,
+                                   .ended_us = 3000000,
+                                   .shown = SPAN_LITERAL("new")};
+    const struct linear_op missed = {.kind = LINEAR_GET,
+                                     .outcome = LINEAR_ABSENT,
+                                     .begun_us = LOST_US + 2000000,
+                                     .ended_us = LOST_US + 3000000};
+    trace_init(&world.trace, &world.clock);
+    history_init(&history, 2, 1, 1);
+    history_add(&history, 0, &seen);
+    history_add(&history, 0, spanning);
+    history_add(&history, 0, &missed);
+    history_lose(&history, history.keys[0].slot, LOST_US);
+    history_judge(&history, &world, &options);
+    history_close(&history);
+    return !world.has_failed;
+}
+
+static struct linear_op spanning_of(enum linear_kind kind, enum linear_outcome outcome)
+{
+    return (struct linear_op){.kind = kind,
+                              .outcome = outcome,
+                              .begun_us = 1000000,
+                              .ended_us = LOST_US + 1000000,
+                              .value = SPAN_LITERAL("new")};
+}
+
+static void a_write_may_have_been_done_before_the_loss_and_answered_after_it(void **state)
+{
+    (void)state;
+    struct linear_op set = spanning_of(LINEAR_SET, LINEAR_DONE);
+    assert_true(is_believed(&set));
+}
+
+static void what_is_refused_after_the_loss_may_have_been_done_before_it_if_asked_again(void **state)
+{
+    (void)state;
+    struct linear_op add = spanning_of(LINEAR_ADD, LINEAR_PRESENT);
+    add.was_unknown = true;
+    assert_true(is_believed(&add));
+}
+
+static void what_was_asked_once_and_refused_was_never_done(void **state)
+{
+    (void)state;
+    struct linear_op add = spanning_of(LINEAR_ADD, LINEAR_PRESENT);
+    assert_false(is_believed(&add));
+    struct linear_op not_done = spanning_of(LINEAR_SET, LINEAR_NOT_DONE);
+    assert_false(is_believed(&not_done));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_write_may_have_been_done_before_the_loss_and_answered_after_it),
+        cmocka_unit_test(
+            what_is_refused_after_the_loss_may_have_been_done_before_it_if_asked_again),
+        cmocka_unit_test(what_was_asked_once_and_refused_was_never_done),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
