@@ -297,7 +297,7 @@ static bool is_known(const struct view *view, const char *name)
 }
 
 /* Whether anything was asked for that a view must follow whatever is in it. */
-static bool fulfil(struct change *change, struct view *out)
+static bool fulfil(struct change *change, struct view *out, bool takes_joins)
 {
     bool wants_next = false;
     for (uint32_t i = 0; i < change->wish_count; i++) {
@@ -305,7 +305,7 @@ static bool fulfil(struct change *change, struct view *out)
         wish->refusal = NULL;
         switch (wish->kind) {
         case WISH_JOIN:
-            if (!change->is_crowded && !change->do_joins_wait)
+            if (!change->is_crowded && takes_joins)
                 join(out, wish);
             break;
         case WISH_LEAVE:
@@ -381,12 +381,12 @@ static void recover_from_total_loss(struct view *out)
 }
 
 /* the next placement, as a whole: joiners full, leaving ones leavers, superseded and replaced ones
- * out */
-static void place(struct view *out)
+ * out. Returns whether there is one. */
+static bool place(struct view *out)
 {
     struct view next;
     if (!view_next(out, &next))
-        return;
+        return false;
     for (uint32_t i = out->member_count; i-- > 0;) {
         struct member *member = &out->members[i];
         if (member->role == ROLE_JOINER && next.members[i].role == ROLE_FULL) {
@@ -400,6 +400,7 @@ static void place(struct view *out)
         }
     }
     view_close(&next);
+    return true;
 }
 
 /* replaced members go out before that where a slot of theirs has no quorum */
@@ -473,22 +474,20 @@ static bool is_base_wanted(const struct change *change)
            (has_leavers(view) || view->epoch - view->base > BASE_LAG_MAX);
 }
 
-bool change_make(struct change *change, struct view *out)
+/* is_placement: out: it is the next placement, which nothing else may come with. */
+static bool make(struct change *change, bool takes_joins, struct view *out, bool *is_placement)
 {
     const struct view *view = change->view;
-    if (view->epoch == VIEW_EPOCH_MAX)
-        return false;
     view_copy(view, out);
     out->epoch = view->epoch + 1;
     if (change->is_all_active || MUTANT(base_early))
         out->base = view->epoch;
     judge_all(change, out);
-    bool wants_next = fulfil(change, out);
+    bool wants_next = fulfil(change, out, takes_joins);
     look_again_at_leavers(out);
     recover_from_total_loss(out);
     take_out_stuck(change, out);
-    if (change->is_placed && is_same(view, out))
-        place(out);
+    *is_placement = change->is_placed && is_same(view, out) && place(out);
     take_out_leavers(change, out);
     if (is_same(view, out) && !wants_next && !is_base_wanted(change)) {
         view_close(out);
@@ -499,6 +498,21 @@ bool change_make(struct change *change, struct view *out)
         return true;
     view_close(out);
     return false;
+}
+
+bool change_make(struct change *change, struct view *out)
+{
+    bool is_placement;
+    if (change->view->epoch == VIEW_EPOCH_MAX)
+        return false;
+    if (!change->do_joins_wait)
+        return make(change, true, out, &is_placement);
+    if (!make(change, false, out, &is_placement))
+        return false;
+    if (is_placement)
+        return true;
+    view_close(out); /* it is made anyway: who asks to join comes in by it */
+    return make(change, true, out, &is_placement);
 }
 
 /* --- words ------------------------------------------------------------------------------------ */

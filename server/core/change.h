@@ -55,7 +55,8 @@ struct change {
     bool is_all_active; /* every slot has a primary, which has reported it active */
     bool is_placed;     /* whoever comes into a group by the next placement has its slots */
     bool is_crowded;    /* so many views are kept that only what adds up members may follow */
-    bool do_joins_wait; /* a view has just come: who asks to join is taken in with others, soon */
+    bool do_joins_wait; /* a view has just come: none is made for joins alone, so that others may
+                         * come in by it too */
 };
 
 /* Makes the next view.

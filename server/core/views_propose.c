@@ -6,9 +6,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* "Changes known together go into one view": who asks to join so soon after a view, for each of its
- * members, waits for those who come a moment later. Each view costs every pair of nodes a word. */
-#define JOINS_MS 2u
+/* "Changes known together go into one view": so soon after a view, for each of its members, none is
+ * made for joins alone: others come a moment later. Each view costs every pair of nodes a word. */
+#define JOINS_MS     2u
+#define JOINS_MS_MAX 200u
 
 /* --- what is held of the members -------------------------------------------------------------- */
 
@@ -238,7 +239,8 @@ static bool make_next(struct views *views, struct view *out, struct moment now)
     copy_wishes(views, wishes);
     bool is_placed = report_is_placed(views);
     hold_late(views, opinions, now);
-    uint64_t joins_ms = views->adopted_ms + (uint64_t)JOINS_MS * view->member_count;
+    uint64_t wait_ms = (uint64_t)JOINS_MS * view->member_count;
+    uint64_t joins_ms = views->adopted_ms + (wait_ms < JOINS_MS_MAX ? wait_ms : JOINS_MS_MAX);
     struct change change = {
         .view = view,
         .ring = views_ring(views, view->epoch),

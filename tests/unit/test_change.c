@@ -258,7 +258,7 @@ static void a_restarted_member_comes_in_beside_its_lost_generation(void **state)
     scene_close(scene);
 }
 
-static void who_asks_to_join_right_after_a_view_waits_and_nothing_else_does(void **state)
+static void no_view_is_made_for_joins_alone_right_after_another(void **state)
 {
     (void)state;
     struct scene *scene = scene_open(3);
@@ -267,13 +267,38 @@ static void who_asks_to_join_right_after_a_view_waits_and_nothing_else_does(void
     look(scene);
     assert_false(scene->is_wanted);
     assert_null(joins->refusal);
-    opinion_of(scene, 1, 1)->state = OPINION_DOWN;
-    look(scene);
-    assert_int_equal(at(&scene->next, 1, 1)->standing, STANDING_DOWN);
-    assert_false(is_in(&scene->next, 6, 1));
     scene->change.do_joins_wait = false;
     look(scene);
     assert_int_equal(at(&scene->next, 6, 1)->role, ROLE_JOINER);
+    scene_close(scene);
+}
+
+static void who_asks_to_join_comes_in_by_a_view_that_is_made_anyway(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(3);
+    wish(scene, WISH_JOIN, 6, 1);
+    scene->change.do_joins_wait = true;
+    opinion_of(scene, 1, 1)->state = OPINION_DOWN;
+    look(scene);
+    assert_int_equal(at(&scene->next, 1, 1)->standing, STANDING_DOWN);
+    assert_int_equal(at(&scene->next, 6, 1)->role, ROLE_JOINER);
+    scene_close(scene);
+}
+
+/* What was reported was reported for the one without it. */
+static void who_asks_to_join_right_after_a_view_puts_no_placement_off(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(4);
+    struct member joiner = member_of(5, 1);
+    joiner.role = ROLE_JOINER;
+    view_add(&scene->view, &joiner);
+    wish(scene, WISH_JOIN, 6, 1);
+    scene->change.do_joins_wait = scene->change.is_placed = true;
+    look(scene);
+    assert_int_equal(at(&scene->next, 5, 1)->role, ROLE_FULL);
+    assert_false(is_in(&scene->next, 6, 1));
     scene_close(scene);
 }
 
@@ -574,7 +599,9 @@ int main(void)
         cmocka_unit_test(the_placement_comes_when_all_is_synced_as_a_whole),
         cmocka_unit_test(a_placement_does_not_come_together_with_another_change),
         cmocka_unit_test(a_restarted_member_comes_in_beside_its_lost_generation),
-        cmocka_unit_test(who_asks_to_join_right_after_a_view_waits_and_nothing_else_does),
+        cmocka_unit_test(no_view_is_made_for_joins_alone_right_after_another),
+        cmocka_unit_test(who_asks_to_join_comes_in_by_a_view_that_is_made_anyway),
+        cmocka_unit_test(who_asks_to_join_right_after_a_view_puts_no_placement_off),
         cmocka_unit_test(a_new_seat_of_a_member_votes_once_a_view_has_it),
         cmocka_unit_test(a_joiner_that_is_gone_or_late_goes_out),
         cmocka_unit_test(when_all_is_lost_whoever_is_there_begins_anew),
