@@ -2,12 +2,14 @@
 
 #include "common/check.h"
 #include "common/number.h"
+#include "common/view.h"
 
 #define TOKEN_BYTES_MAX (ADDRESS_TEXT_BYTES_MAX - 1)
 
 /* The longest header each message can have fits a frame's line, with 32 bytes for length, CRC and
  * line end. */
 #define FIELD_BYTES_MAX_U64    DECIMAL_BYTES_MAX
+#define FIELD_BYTES_MAX_ROUND  DECIMAL_BYTES_MAX
 #define FIELD_BYTES_MAX_U32    10
 #define FIELD_BYTES_MAX_HEX64  HEX64_DIGITS
 #define FIELD_BYTES_MAX_DIGEST (2 * DIGEST_BYTES)
@@ -61,6 +63,12 @@ static bool is_token(struct span text, size_t len_max)
 static bool parse_U64(struct span field, uint64_t *value)
 {
     return number_parse_decimal(field, UINT64_MAX, value);
+}
+
+/* A ballot's: one that none can be above is malformed. */
+static bool parse_ROUND(struct span field, uint64_t *value)
+{
+    return number_parse_decimal(field, VIEW_ROUND_MAX, value);
 }
 
 static bool parse_U32(struct span field, uint32_t *value)
@@ -161,6 +169,11 @@ bool message_hello_versions(const struct frame *frame, uint32_t *oldest, uint32_
 /* Formatting. Each function writes at to and returns the end of what it wrote. */
 
 static char *format_U64(char *to, uint64_t value)
+{
+    return number_format_decimal(to, value);
+}
+
+static char *format_ROUND(char *to, uint64_t value)
 {
     return number_format_decimal(to, value);
 }

@@ -17,6 +17,7 @@ enum message_kind {
 };
 
 #define MESSAGE_TYPE_U64    uint64_t
+#define MESSAGE_TYPE_ROUND  uint64_t
 #define MESSAGE_TYPE_U32    uint32_t
 #define MESSAGE_TYPE_HEX64  uint64_t
 #define MESSAGE_TYPE_DIGEST struct digest

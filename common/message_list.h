@@ -147,31 +147,31 @@ MESSAGE(VIEWS,
  * peers.txt. round and seat are the ballot. */
 MESSAGE(PREPARE,
     FIELD(U32, epoch)
-    FIELD(U64, round)
+    FIELD(ROUND, round)
     FIELD(HEX64, seat)
     FIELD(HEX64, list))       /* epoch 0: hash of the list; else zeros */
 /* The highest ballot promised: that of PREPARE, or a higher one, which refuses it. Body: the view
  * accepted under the ballot accepted_…; both zero: none, and no body. */
 MESSAGE(PROMISE,
     FIELD(U32, epoch)
-    FIELD(U64, round)
+    FIELD(ROUND, round)
     FIELD(HEX64, seat)
     FIELD(HEX64, list)
-    FIELD(U64, accepted_round)
+    FIELD(ROUND, accepted_round)
     FIELD(HEX64, accepted_seat)
     FIELD(U32, weight)        /* the voter's: view 1 names it */
     FIELD(U32, total))
 /* Body: the view. */
 MESSAGE(ACCEPT,
     FIELD(U32, epoch)
-    FIELD(U64, round)
+    FIELD(ROUND, round)
     FIELD(HEX64, seat)
     FIELD(HEX64, list)
     FIELD(U32, total))
 /* The highest ballot promised: if that is ACCEPT's, it is accepted. */
 MESSAGE(ACCEPTED,
     FIELD(U32, epoch)
-    FIELD(U64, round)
+    FIELD(ROUND, round)
     FIELD(HEX64, seat)
     FIELD(HEX64, list))
 /* Asks one that votes for a change. The fields after what describe the member that it is about. */

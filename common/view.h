@@ -31,6 +31,7 @@
 #define VIEW_WEIGHT_MAX         100u
 #define VIEW_VOTERS_MAX         9u
 #define VIEW_EPOCH_MAX          ((1u << 23) - 1) /* versions have 23 bits for it */
+#define VIEW_ROUND_MAX          (UINT64_MAX - 1) /* of a ballot for the next one */
 #define VIEW_COPIES             3u               /* N */
 #define VIEW_STRATEGY_BYTES_MAX 32u              /* with NUL */
 #define VIEW_LINE_BYTES_MAX     400u             /* a member's */

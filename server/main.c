@@ -81,9 +81,10 @@ static uint32_t raise_descriptors(uint32_t connections)
     struct rlimit raised = {wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted};
     if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
         return wanted;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    return (uint32_t)limit.rlim_cur; /* below wanted */
+    const struct rlimit most = {limit.rlim_max, limit.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &most);
+    getrlimit(RLIMIT_NOFILE, &limit); /* whether that was allowed or not */
+    return limit.rlim_cur < wanted ? (uint32_t)limit.rlim_cur : wanted;
 }
 
 /* Everything a running server is made of. */

@@ -54,7 +54,7 @@ void proposer_begin(struct proposer *proposer, struct ballot highest, uint64_t s
 {
     CHECK(proposer->stage == PROPOSER_IDLE);
     CHECK(seat != 0);
-    CHECK(highest.round < UINT64_MAX);
+    CHECK(highest.round < VIEW_ROUND_MAX);
     *proposer = (struct proposer){.stage = PROPOSER_PREPARING,
                                   .ballot = {.round = highest.round + 1, .seat = seat}};
     quorum_init(&proposer->quorum, voters);

@@ -12,7 +12,7 @@
 
 #include "server/core/quorum.h"
 
-/* In the order of (round, seat). round 0: none. */
+/* In the order of (round, seat). round 0: none; at most VIEW_ROUND_MAX. */
 struct ballot {
     uint64_t round;
     uint64_t seat;
@@ -63,7 +63,7 @@ struct proposer {
 void proposer_close(struct proposer *proposer);
 /* Begins with a ballot of its own above all that this seat has promised and all seen.
  *
- * highest  the highest ballot seen anywhere.
+ * highest  the highest ballot seen anywhere; its round is below VIEW_ROUND_MAX.
  * seat     this one's.
  * voters   how many there are. */
 void proposer_begin(struct proposer *proposer, struct ballot highest, uint64_t seat,

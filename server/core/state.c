@@ -63,7 +63,7 @@ static bool take_ballot(struct span *text, const char *key, struct ballot *ballo
     if (!take_line(text, key, &words))
         return false;
     struct span round = span_take_word(&words);
-    return number_parse_decimal(round, UINT64_MAX, &ballot->round) &&
+    return number_parse_decimal(round, VIEW_ROUND_MAX, &ballot->round) &&
            words.data == round.data + round.len + 1 &&
            number_parse_hex(words, HEX64_DIGITS, &ballot->seat);
 }

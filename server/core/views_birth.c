@@ -176,6 +176,8 @@ static void begin(struct views *views, bool is_form, struct moment now)
     if (ballot_compare(views->highest, highest) > 0)
         highest = views->highest;
     views->is_form = is_form;
+    if (!propose_may_begin(views, highest, now))
+        return;
     memset(views->seats, 0, sizeof(views->seats));
     proposer_begin(proposer, highest, views->state.seat, lines);
     views->attempt_ms = now.mono_ms + BIRTH_WAIT_MS;

@@ -302,6 +302,8 @@ uint64_t propose_deadline(const struct views *views);
 /* A voter remembers what somebody wants. */
 void propose_wish(struct views *views, uint32_t peer, uint64_t number, const struct wish *wish,
                   struct moment now);
+/* Whether a ballot above that one can be; if not, the next proposal is put off. */
+bool propose_may_begin(struct views *views, struct ballot highest, struct moment now);
 /* Begins an attempt with the voters of the current view. */
 void propose_begin(struct views *views, struct moment now);
 /* Goes on as far as what has come allows. */

@@ -307,6 +307,16 @@ static void send_prepare(struct views *views, struct moment now)
     tell_voters(views, &message, span_of(NULL, 0), now);
 }
 
+/* A round for each nanosecond of five centuries: only a peer's mistake uses them up. Whoever has
+ * the next view all the same is waited for. */
+bool propose_may_begin(struct views *views, struct ballot highest, struct moment now)
+{
+    if (highest.round < VIEW_ROUND_MAX)
+        return true;
+    views->propose_ms = now.mono_ms + BROKEN_MS;
+    return false;
+}
+
 /* A proposer records its own promise before it sends anything. */
 void propose_begin(struct views *views, struct moment now)
 {
@@ -318,6 +328,8 @@ void propose_begin(struct views *views, struct moment now)
         highest = views->highest;
     if (MUTANT(ballot_reused))
         highest = (struct ballot){0};
+    if (!propose_may_begin(views, highest, now))
+        return;
     proposer_begin(proposer, highest, views->state.seat, views->voter_count);
     views->attempt_ms = now.mono_ms + ATTEMPT_MS;
     acceptor_prepare(acceptor, proposer->ballot);

@@ -306,6 +306,14 @@ static void malformed_headers_are_refused(void **state)
         CASE("FORWARD 1 c:5 9 a9993e364706816aba3e25717850c26c9cd0d89d0 0000000000000000 - 0"),
         CASE("FORWARD 1 c:5 9 a9993e364706816aba3e25717850c26c9cd0d8-d 0000000000000000 - 0"),
         CASE("FORWARD 1 c:5 9 A9993E364706816ABA3E25717850C26C9CD0D89D 0000000000000000 - 0"),
+        /* ROUND */
+        CASE("PREPARE 4 18446744073709551615 00000000000000ab 0000000000000000"),
+        CASE("ACCEPT 4 18446744073709551615 00000000000000ab 0000000000000000 0"),
+        CASE("ACCEPTED 4 18446744073709551615 00000000000000ab 0000000000000000"),
+        CASE("PROMISE 4 18446744073709551615 00000000000000ab 0000000000000000 0 "
+             "0000000000000000 1 0"),
+        CASE("PROMISE 4 1 00000000000000ab 0000000000000000 18446744073709551615 "
+             "00000000000000ab 1 0"),
 #undef CASE
     };
     struct message message;
@@ -313,6 +321,10 @@ static void malformed_headers_are_refused(void **state)
         if (parse(bad[i], &message) != ERR_SYNTAX)
             fail_msg("accepted: %s", bad[i].data);
     assert_int_equal(parse(SPAN_LITERAL("PART 1"), &message), ERR_OK);
+    assert_int_equal(
+        parse(SPAN_LITERAL("PREPARE 4 18446744073709551614 00000000000000ab 0000000000000000"),
+              &message),
+        ERR_OK);
     assert_int_equal(parse(SPAN_LITERAL("REFUSED w a 0000000000000000 1"), &message), ERR_OK);
 }
 

@@ -144,6 +144,10 @@ static void every_other_text_is_refused(void **state)
              "accepted 2 0000000000000001\n", "views 0\n"),
         TEXT("seat 0000000000000001\n", "id 0000000000000000\n", "promised 0 0000000000000001\n",
              "accepted 0 0000000000000000\n", "views 0\n"),
+        /* a round that none can be above */
+        TEXT("seat 0000000000000001\n", "id 0000000000000000\n",
+             "promised 18446744073709551615 0000000000000001\n", "accepted 0 0000000000000000\n",
+             "views 0\n"),
         "dht-state 1\ncluster dht\nname a:1\nboot 0\n",
         "dht-state 1\ncluster dht\nname a:1\nboot -1\n",
         "dht-state 1\ncluster dht\nname a:1\nboot 01\n",

@@ -319,6 +319,33 @@ static struct span told(struct cluster *cluster, int node, int from, const struc
     return buf_span(&answer->bytes);
 }
 
+/* Gives a node the view after its own, which another node has. */
+static void give_view(struct cluster *cluster, int node, int from, struct view *view)
+{
+    struct buf text = {0};
+    struct reply answer;
+    view->epoch++;
+    view_elect(view);
+    view_format(view, NULL, &text);
+    const struct message message = {
+        .kind = MESSAGE_VIEWS, .VIEWS = {.epoch = view->epoch}, .body = buf_span(&text)};
+    assert_int_equal(told(cluster, node, from, &message, &answer).len, 0);
+    assert_int_equal(epoch_at(cluster, node), view->epoch);
+    reply_close(&answer);
+    buf_close(&text);
+}
+
+/* The highest ballot that a node has promised, as it is on disk. */
+static struct ballot promised_at(const struct cluster *cluster, int node)
+{
+    struct state kept;
+    const char *why;
+    assert_int_equal(state_parse(buf_span(&cluster->places[node].state), &kept, &why), ERR_OK);
+    struct ballot promised = kept.acceptor.promised;
+    state_close(&kept);
+    return promised;
+}
+
 static void what_could_not_be_kept_is_not_said_when_asked_again(void **state)
 {
     (void)state;
@@ -347,6 +374,37 @@ static void what_could_not_be_kept_is_not_said_when_asked_again(void **state)
     }
     view_close(&next);
     buf_close(&text);
+    cluster_close(cluster);
+}
+
+static void the_last_ballot_there_can_be_ends_no_node(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    const uint64_t seat = stands(cluster, 1, 0)->seat;
+    const struct message last = {.kind = MESSAGE_PREPARE,
+                                 .PREPARE = {.epoch = 1, .round = UINT64_MAX - 1, .seat = seat}};
+    char why[VIEWS_WHY_BYTES_MAX];
+    struct reply answer;
+    struct view view;
+    uint64_t number;
+    assert_true(told(cluster, 1, 0, &last, &answer).len > 0);
+    reply_close(&answer);
+    assert_true(promised_at(cluster, 1).round == UINT64_MAX - 1);
+    place_stop(&cluster->places[0]);
+    pass(cluster, 3000);
+    views_form(node_views(cluster->places[2].node), &number, cluster->now);
+    assert_int_equal(await(cluster, 2, number, why), VIEWS_REFUSED);
+    assert_int_equal(epoch_at(cluster, 2), 1);
+    place_stop(&cluster->places[1]);
+    place_start_listed(&cluster->places[1]); /* it reads what it has kept */
+    pass(cluster, 1000);
+    view_copy(view_at(cluster, 2), &view);
+    give_view(cluster, 2, 0, &view); /* the next view's ballots are its own */
+    pass(cluster, 3000);
+    assert_true(epoch_at(cluster, 2) > 2);
+    assert_int_equal(stands(cluster, 2, 0)->standing, STANDING_DOWN);
+    view_close(&view);
     cluster_close(cluster);
 }
 
@@ -592,22 +650,6 @@ static void form_that_comes_to_nothing_is_refused_and_over(void **state)
     cluster_close(cluster);
 }
 
-/* Gives a node the view after its own, which another node has. */
-static void give_view(struct cluster *cluster, int node, int from, struct view *view)
-{
-    struct buf text = {0};
-    struct reply answer;
-    view->epoch++;
-    view_elect(view);
-    view_format(view, NULL, &text);
-    const struct message message = {
-        .kind = MESSAGE_VIEWS, .VIEWS = {.epoch = view->epoch}, .body = buf_span(&text)};
-    assert_int_equal(told(cluster, node, from, &message, &answer).len, 0);
-    assert_int_equal(epoch_at(cluster, node), view->epoch);
-    reply_close(&answer);
-    buf_close(&text);
-}
-
 static void form_goes_on_in_a_view_that_came_meanwhile(void **state)
 {
     (void)state;
@@ -629,17 +671,6 @@ static void form_goes_on_in_a_view_that_came_meanwhile(void **state)
     assert_int_equal(count_up(view_at(cluster, 2)), 1);
     view_close(&view);
     cluster_close(cluster);
-}
-
-/* The highest ballot that a node has promised, as it is on disk. */
-static struct ballot promised_at(const struct cluster *cluster, int node)
-{
-    struct state kept;
-    const char *why;
-    assert_int_equal(state_parse(buf_span(&cluster->places[node].state), &kept, &why), ERR_OK);
-    struct ballot promised = kept.acceptor.promised;
-    state_close(&kept);
-    return promised;
 }
 
 static void form_is_not_done_before_its_view_is_kept(void **state)
@@ -923,6 +954,7 @@ int main(void)
         cmocka_unit_test(who_was_cut_off_takes_the_view_that_was_made_without_it),
         cmocka_unit_test(what_is_said_is_kept_before),
         cmocka_unit_test(what_could_not_be_kept_is_not_said_when_asked_again),
+        cmocka_unit_test(the_last_ballot_there_can_be_ends_no_node),
         cmocka_unit_test(a_leave_hands_over_before_it_ends),
         cmocka_unit_test(where_too_few_would_remain_a_signal_stops),
         cmocka_unit_test(those_that_all_stop_end_at_once),
