@@ -943,6 +943,8 @@ static void the_smaller_the_slots_the_more_sessions_are_open(void **state)
 static void many_sessions_take_turns(void **state)
 {
     (void)state;
+    if (SLOT_COUNT < 3 * SYNC_OPEN_MAX)
+        skip(); /* a build of few slots: all may be open at once */
     struct scene *scene = scene_open(22);
     struct side *source = &scene->sides[0], *backup = &scene->sides[1];
     scene_place(scene, 0);
