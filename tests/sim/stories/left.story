@@ -13,36 +13,36 @@ run 2
      2.005 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=2 epoch=2
      2.005 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=2 epoch=2
      2.005 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=2 epoch=2
-     2.141 n1   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=3 epoch=3
-     2.142 n2   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=3 epoch=3
-     2.142 n3   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=3 epoch=3
-     2.142 n4   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=3 epoch=3
-     2.171 n1   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=4 epoch=4
-     2.172 n2   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=4 epoch=4
-     2.172 n3   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=4 epoch=4
-     2.172 n4   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=4 epoch=4
-     2.175 n1   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=5 epoch=5
-     2.176 n2   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=5 epoch=5
-     2.176 n3   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=5 epoch=5
-     2.176 n4   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=5 epoch=5
-     2.178 n2   member-left member=n1 boot=1767225600000 inc=0
-     2.178 n3   member-left member=n1 boot=1767225600000 inc=0
-     2.178 n4   member-left member=n1 boot=1767225600000 inc=0
-     2.181 -    exit node=n1 why=left
+     2.034 n1   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=3 epoch=3
+     2.035 n2   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=3 epoch=3
+     2.035 n3   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=3 epoch=3
+     2.035 n4   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=3 epoch=3
+     2.063 n1   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=4 epoch=4
+     2.064 n2   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=4 epoch=4
+     2.064 n3   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=4 epoch=4
+     2.064 n4   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=4 epoch=4
+     2.068 n1   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=5 epoch=5
+     2.069 n2   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=5 epoch=5
+     2.069 n3   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=5 epoch=5
+     2.069 n4   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=5 epoch=5
+     2.071 n2   member-left member=n1 boot=1767225600000 inc=0
+     2.071 n3   member-left member=n1 boot=1767225600000 inc=0
+     2.071 n4   member-left member=n1 boot=1767225600000 inc=0
+     2.074 -    exit node=n1 why=left
      8.000 -    start node=n1
      8.000 n1   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=1 epoch=5
      8.005 n1   member-expected member=n2 boot=1767225600000 inc=0
      8.005 n1   member-expected member=n3 boot=1767225600000 inc=0
      8.005 n1   member-expected member=n4 boot=1767225600000 inc=0
-     8.009 n4   member-joined member=n1 boot=1767225608000 inc=0
      8.009 n2   member-joined member=n1 boot=1767225608000 inc=0
      8.009 n3   member-joined member=n1 boot=1767225608000 inc=0
+     8.009 n4   member-joined member=n1 boot=1767225608000 inc=0
      8.010 n1   joined members=4 seeds=3
-     8.783 n3   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=6 epoch=6
-     8.784 n2   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=6 epoch=6
-     8.784 n1   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=2 epoch=6
-     8.784 n4   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=6 epoch=6
-     9.083 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=7 epoch=7
-     9.084 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=7 epoch=7
-     9.084 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=7
-     9.084 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=7 epoch=7
+     8.666 n3   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=6 epoch=6
+     8.667 n2   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=6 epoch=6
+     8.667 n1   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=2 epoch=6
+     8.667 n4   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=6 epoch=6
+     8.699 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=7 epoch=7
+     8.700 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=7 epoch=7
+     8.700 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=7
+     8.700 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=7 epoch=7

@@ -23,12 +23,12 @@ run 2
     11.097 n1   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
     11.098 n3   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
     11.098 n4   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
-    11.288 n1   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
-    11.289 n3   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
-    11.289 n4   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
+    11.127 n1   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
+    11.128 n3   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
+    11.128 n4   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
     14.093 n1   member-removed member=n2 boot=1767225600000 inc=0
-    14.093 n3   member-removed member=n2 boot=1767225600000 inc=0
-    14.094 n4   member-removed member=n2 boot=1767225600000 inc=0
+    14.094 n3   member-removed member=n2 boot=1767225600000 inc=0
+    14.095 n4   member-removed member=n2 boot=1767225600000 inc=0
     17.000 -    power-on node=n2
     17.000 -    start node=n2
     17.000 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=1 epoch=1
@@ -40,11 +40,11 @@ run 2
     17.009 n1   member-joined member=n2 boot=1767225617000 inc=0
     17.010 n2   joined members=4 seeds=3
     17.010 n2   ring-changed members=3 ring=2c0b06b376306521 changes=2 epoch=4
-    17.786 n3   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
-    17.787 n1   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
-    17.787 n2   ring-changed members=3 ring=2c0b06b376306521 changes=3 epoch=5
-    17.787 n4   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
-    18.100 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
-    18.101 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
-    18.101 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=6
-    18.101 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+    17.784 n3   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
+    17.785 n1   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
+    17.785 n2   ring-changed members=3 ring=2c0b06b376306521 changes=3 epoch=5
+    17.785 n4   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
+    17.813 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+    17.814 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+    17.814 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+    17.816 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=6
