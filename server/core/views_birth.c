@@ -319,19 +319,27 @@ static bool is_live(const struct views *views, const struct member *member)
     return account && record_is_live(account);
 }
 
-/* Whether all that gossip holds live have: nobody else is waited for. A voter's answer is its
- * promise, whatever data its process has: an ALIVE binds it to nothing. */
-static bool have_all_answered(const struct views *views)
+/* Likewise, the process that has its data. */
+static bool is_here(const struct views *views, const struct member *member)
+{
+    return is_live(views, member) &&
+           keep_account(views, member->name)->generation == member->generation;
+}
+
+/* Whether all members have, or after the first second all that gossip holds live: gossip may not
+ * have heard yet of one that answers. A voter's answer is its promise, whatever data its process
+ * has: an ALIVE binds it to nothing. */
+static bool have_all_answered(const struct views *views, struct moment now)
 {
     const struct view *view = keep_current(views);
+    bool is_early = now.mono_ms < views->form_until_ms;
     for (uint32_t voter = 0; voter < views->voter_count; voter++)
-        if (voter != views->own_voter && is_live(views, &view->members[views->voters[voter]]) &&
-            !quorum_has_said(&views->proposer.quorum, voter))
+        if (voter != views->own_voter && !quorum_has_said(&views->proposer.quorum, voter) &&
+            (is_early || is_live(views, &view->members[views->voters[voter]])))
             return false;
     for (uint32_t i = 0; i < view->member_count; i++) {
-        const struct account *account = keep_account(views, view->members[i].name);
-        if (!view->members[i].is_voter && account && record_is_live(account) &&
-            account->generation == view->members[i].generation && !has_answered(views, i))
+        const struct member *member = &view->members[i];
+        if (!member->is_voter && !has_answered(views, i) && (is_early || is_here(views, member)))
             return false;
     }
     return true;
@@ -493,8 +501,9 @@ void birth_step(struct views *views, struct moment now)
     struct proposer *proposer = &views->proposer;
     bool is_first = keep_current(views) == NULL;
     bool is_trying = proposer->stage == PROPOSER_PREPARING || proposer->stage == PROPOSER_PREPARED;
-    bool is_over = is_trying && (now.mono_ms >= views->attempt_ms ||
-                                 (is_first ? have_all_promised(views) : have_all_answered(views)));
+    bool is_over =
+        is_trying && (now.mono_ms >= views->attempt_ms ||
+                      (is_first ? have_all_promised(views) : have_all_answered(views, now)));
     if (is_over && views->is_form)
         proposer_settle(proposer);
     if (proposer->stage == PROPOSER_PREPARED && is_over) {
