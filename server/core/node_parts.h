@@ -122,6 +122,10 @@ void node_run_copy(struct node *node, const struct op *op, struct reply *out);
 void node_serve(struct node *node, struct op *op);
 /* Carries out another node's flush_all here. */
 void node_serve_flush(struct node *node, const struct op *op);
+/* What sync has to tell, to primary and serve: before anything is carried out, as what was
+ * acknowledged before that is no acknowledgement of it, and whose session has ended has none of it.
+ */
+void node_take_sync(struct node *node);
 /* What sync and primary have to tell: to primary, serve and coord. */
 void node_tell_sync(struct node *node);
 /* Answers what can be answered now. */

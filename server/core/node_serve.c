@@ -224,13 +224,18 @@ void node_answer_over(struct node *node)
 
 /* ---- events ---- */
 
-void node_tell_sync(struct node *node)
+void node_take_sync(struct node *node)
 {
     struct sync_event event;
     while (sync_take_event(node->sync, &event)) {
         primary_sync(&node->primary, &event, node->now);
         serve_sync(&node->serve, &event);
     }
+}
+
+void node_tell_sync(struct node *node)
+{
+    node_take_sync(node);
     uint32_t slot;
     while (primary_take_ready(&node->primary, &slot)) {
         serve_ready(&node->serve, slot, node->now);

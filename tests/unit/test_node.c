@@ -720,10 +720,80 @@ static void a_client_that_follows_the_ring_is_told_of_a_new_one(void **state)
     cluster_close(cluster);
 }
 
+/* Moves what node from has to say to the others, and lets them answer. */
+static void carry_there_and_back(struct cluster *cluster, int from)
+{
+    struct place *places = cluster->places;
+    for (int i = 0; i < CLUSTER_CONNS_MAX; i++)
+        if (places[from].ends[i].is_open)
+            (void)end_carry(&places[from], &places[from].ends[i]);
+    for (int n = 0; n < cluster->count; n++)
+        for (int i = 0; n != from && i < CLUSTER_CONNS_MAX; i++)
+            if (places[n].ends[i].is_open)
+                (void)end_take(&places[n], &places[n].ends[i]);
+    for (int n = 0; n < cluster->count; n++)
+        for (int i = 0; n != from && i < CLUSTER_CONNS_MAX; i++)
+            if (places[n].ends[i].is_open)
+                (void)end_carry(&places[n], &places[n].ends[i]);
+}
+
+/* Gives the node all frames that have come on an end, and behind them one that ends the link. */
+static void take_and_break(struct place *place, struct end *end)
+{
+    struct frame frame;
+    size_t consumed, need;
+    struct conn_id id = end->id;
+    struct span in = buf_span(&end->in);
+    while (in.len > 0 && frame_parse(in.data, in.len, &frame, &consumed, &need) == FRAME_DONE) {
+        node_frame(place->node, id, &frame);
+        in = span_of(in.data + consumed, in.len - consumed);
+    }
+    node_frame_bad(place->node, id, true);
+}
+
+/* A write is not answered for what a backup had acknowledged before it was made, though the
+ * backup's connection ends in the same turn, behind that acknowledgement. */
+static void an_old_acknowledgement_is_none_of_a_write_that_went_nowhere(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    struct place *place = &cluster->places[0];
+    struct end *client = client_open(cluster, 0);
+    char key[32], text[64];
+    key_led_by(cluster, 0, key);
+    snprintf(text, sizeof(text), "set %s 0 0 1\r\na\r\n", key);
+    client_say(cluster, client, text);
+    client_hears(client, "STORED\r\n");
+    cluster_pass_ms(cluster, 10); /* both backups have it */
+    buf_append(&client->in, text, strlen(text));
+    assert_true(end_take(place, client));
+    carry_there_and_back(cluster, 0);
+    int broken = 0;
+    for (int i = 0; i < CLUSTER_CONNS_MAX; i++)
+        if (place->ends[i].is_open && place->ends[i].peer_node >= 0 &&
+            buf_len(&place->ends[i].in) > 0) {
+            take_and_break(place, &place->ends[i]);
+            broken++;
+        }
+    assert_int_equal(broken, 1); /* one backup was asked at once */
+    const struct request_limits limits = {.value_bytes_max = CLUSTER_VALUE_MAX};
+    size_t consumed, need;
+    assert_int_equal(request_parse(&client->parser, &limits, text, strlen(text),
+                                   node_request(place->node), &consumed, &need),
+                     PARSE_DONE);
+    node_submit(place->node, client->id, &client->session);
+    node_finish(place->node, cluster->now);
+    client_hears(client, "STORED\r\n"); /* the first one; nobody has the second */
+    cluster_pass_ms(cluster, 10);
+    client_hears(client, "STORED\r\n");
+    cluster_close(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_key_is_reached_through_every_node_and_stored_on_three),
+        cmocka_unit_test(an_old_acknowledgement_is_none_of_a_write_that_went_nowhere),
         cmocka_unit_test(a_line_of_keys_is_merged_in_the_order_asked),
         cmocka_unit_test(local_answers_wait_for_forwarded_ones_before_them),
         cmocka_unit_test(an_absent_line_costs_only_its_own_keys),
