@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A deadline noticed so much too late is judged only after what has come meanwhile; in so many
@@ -20,7 +21,9 @@
  * ever. */
 #define LAG_MS_MAX         100u
 #define CATCH_UP_TURNS_MAX 16u
-#define SIGNALS_AT_START   2u /* of those listened for */
+#define SIGNALS_AT_START   2u    /* of those listened for */
+#define YIELD_US_MAX       2500u /* longer than a turn or two of other nodes */
+#define YIELD_PAUSE_MS     250u
 
 /* --- what the node asks of the outside -------------------------------------------------------- */
 
@@ -354,13 +357,26 @@ static bool has_stopped(const struct shell *shell)
            (shell->turn.accepted_count == 0 || shell->turn.now.mono_ms >= shell->step_by_ms);
 }
 
+static uint64_t clock_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 /* Where several nodes share a processor, each lets the others go first between its turns: they are
  * those whose answers it waits for, and more is there by its next turn, which costs less a request
- * then. */
-static void let_others_go_first(const struct shell *shell)
+ * then. Who is away for as long as no turn of theirs takes has let something else go, that has use
+ * for all it gets, and does not do so again for a while. */
+static void let_others_go_first(struct shell *shell)
 {
-    if (!shell->is_due && node_has_others(shell->turn.node))
-        sched_yield();
+    uint64_t now_ms = shell->turn.now.mono_ms;
+    if (shell->is_due || now_ms < shell->yields_from_ms || !node_has_others(shell->turn.node))
+        return;
+    uint64_t before_us = clock_us();
+    sched_yield();
+    if (clock_us() - before_us > YIELD_US_MAX)
+        shell->yields_from_ms = now_ms + YIELD_PAUSE_MS;
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */

@@ -41,8 +41,9 @@ struct shell {
     struct event stats_timer;
     struct event signals[4];
     uint64_t started_ms;
-    bool is_leaving; /* the node was told to leave */
-    bool has_ended;  /* and has left, or wants to stop on its own */
+    uint64_t yields_from_ms; /* until then it keeps the processor between its turns */
+    bool is_leaving;         /* the node was told to leave */
+    bool has_ended;          /* and has left, or wants to stop on its own */
     enum node_end end;
     uint64_t step_by_ms; /* draining, leaving or stopping: at the latest */
 };
