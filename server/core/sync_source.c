@@ -352,10 +352,10 @@ static uint64_t room_of(const struct sync *sync, const struct sync_peer *peer)
 
 /* "in bounded chunks with back-pressure": behind what clients wait for, and less where they wait. A
  * turn sends no more than takes a fraction of a millisecond; the next one follows at once. */
-static void send_items(struct sync *sync, struct sync_peer *peer)
+static void send_items(struct sync *sync, struct sync_peer *peer, uint64_t room)
 {
     struct share share = {.from = buf_len(&peer->out.queue),
-                          .bytes = room_of(sync, peer),
+                          .bytes = room,
                           .items = ITEMS_A_TURN,
                           .is_rated = sync->setup.rate_bytes_s > 0,
                           .at_rate = sync->tokens > 0 ? (uint64_t)sync->tokens : 0};
@@ -409,9 +409,10 @@ void sync_source_flush(struct sync *sync, struct sync_peer *peer)
         return; /* the news of its end is under way */
     offer_queued(sync, peer);
     ask_for_pulls(sync, peer);
-    if (!stream_may_send(&peer->out) && room_of(sync, peer) == 0)
+    uint64_t room = room_of(sync, peer);
+    if (!stream_may_send(&peer->out) && room == 0)
         return;
-    send_items(sync, peer);
+    send_items(sync, peer, room);
     if (is_held(peer))
         return;
     peer->put_bytes = peer->hold_by_ms = 0;

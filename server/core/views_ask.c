@@ -18,9 +18,7 @@ static uint32_t voter_to_ask(const struct views *views, uint32_t tries)
     uint32_t alive[VIEW_VOTERS_MAX], count = 0;
     for (uint32_t i = 0; i < views->voter_count; i++) {
         const struct member *member = &view->members[views->voters[i]];
-        const struct account *account = keep_account(views, member->name);
-        if (i == views->own_voter ? keep_may_vote(views)
-                                  : account && account->state == MEMBER_ALIVE)
+        if (i == views->own_voter ? keep_may_vote(views) : keep_holds_alive(views, member->name))
             alive[count++] = i;
     }
     return count > 0 ? alive[tries % count] : VIEW_NOBODY;

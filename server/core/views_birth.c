@@ -27,10 +27,7 @@ static bool is_own_line(const struct views *views, uint32_t line)
 
 static bool is_line_alive(const struct views *views, uint32_t line)
 {
-    if (is_own_line(views, line))
-        return true;
-    const struct account *account = keep_account(views, line_name(views, line));
-    return account && account->state == MEMBER_ALIVE;
+    return is_own_line(views, line) || keep_holds_alive(views, line_name(views, line));
 }
 
 static uint32_t count_alive(const struct views *views)
@@ -322,8 +319,8 @@ static bool is_live(const struct views *views, const struct member *member)
 /* Likewise, the process that has its data. */
 static bool is_here(const struct views *views, const struct member *member)
 {
-    return is_live(views, member) &&
-           keep_account(views, member->name)->generation == member->generation;
+    const struct account *account = keep_account(views, member->name);
+    return account && record_is_live(account) && account->generation == member->generation;
 }
 
 /* Whether all members have, or after the first second all that gossip holds live: gossip may not

@@ -335,6 +335,12 @@ struct account *keep_account(const struct views *views, const char *name)
     return members_find(&views->gossip->members, span_of_string(name));
 }
 
+bool keep_holds_alive(const struct views *views, const char *name)
+{
+    const struct account *account = keep_account(views, name);
+    return account && account->state == MEMBER_ALIVE;
+}
+
 bool views_take_adopted(struct views *views)
 {
     bool has_adopted = views->has_adopted;

@@ -138,8 +138,7 @@ static struct held *held_want(struct views *views, struct span name, uint64_t ge
 }
 
 /* Since when this node holds a member DEAD, mono ms; 0: it does not. */
-static uint64_t held_dead_since(const struct views *views, const char *name, uint64_t generation,
-                                struct moment now)
+static uint64_t held_dead_since(const struct views *views, const char *name, uint64_t generation)
 {
     const struct account *account = keep_account(views, name);
     if (!account || account->generation != generation)
@@ -149,7 +148,6 @@ static uint64_t held_dead_since(const struct views *views, const char *name, uin
     if (account->state != MEMBER_REMOVED)
         return 0;
     uint64_t before_ms = views->gossip->options.remove_ms;
-    (void)now;
     return account->state_ms > before_ms ? account->state_ms - before_ms : 1;
 }
 
@@ -192,7 +190,7 @@ bool views_is_gone(struct views *views, const struct member *member, struct mome
     quorum_init(&quorum, views->voter_count);
     for (uint32_t voter = 0; voter < views->voter_count; voter++) {
         uint64_t since_ms = voter == views->own_voter
-                                ? held_dead_since(views, member->name, member->generation, now)
+                                ? held_dead_since(views, member->name, member->generation)
                                 : held->since_ms[voter];
         if (since_ms != 0 && now.mono_ms >= since_ms + views->options.recover_after_ms)
             quorum_say(&quorum, voter, true);
@@ -275,7 +273,7 @@ static bool take_line(struct span *text, char name[ADDRESS_TEXT_BYTES_MAX], uint
 static uint64_t held_dead_ms(const struct views *views, const char *name, uint64_t generation,
                              struct moment now)
 {
-    uint64_t since_ms = held_dead_since(views, name, generation, now);
+    uint64_t since_ms = held_dead_since(views, name, generation);
     if (since_ms == 0)
         return 0;
     return now.mono_ms > since_ms ? now.mono_ms - since_ms : 1;

@@ -228,6 +228,8 @@ uint32_t keep_voter_of(const struct views *views, uint32_t peer);
 uint32_t keep_voter_peer(const struct views *views, uint32_t voter);
 /* What gossip knows of a name, or NULL. */
 struct account *keep_account(const struct views *views, const char *name);
+/* Whether gossip holds a process of that name for ALIVE, whatever its generation. */
+bool keep_holds_alive(const struct views *views, const char *name);
 
 /* --- views_tell ------------------------------------------------------------------------------- */
 

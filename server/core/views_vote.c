@@ -15,10 +15,8 @@ static void note_ballot(struct views *views, struct ballot ballot)
 /* Whether a member is there, as gossip holds it; this node is. */
 static bool is_alive(const struct views *views, const struct member *member)
 {
-    if (strcmp(member->name, views->links->identity.name) == 0)
-        return true;
-    const struct account *account = keep_account(views, member->name);
-    return account && account->state == MEMBER_ALIVE;
+    return strcmp(member->name, views->links->identity.name) == 0 ||
+           keep_holds_alive(views, member->name);
 }
 
 uint32_t vote_rank(const struct views *views)
