@@ -6,7 +6,9 @@
  * HOST:PORT[,HOST:PORT…] [option…]
  *
  * Redis: a batch is P times SET and one WAIT 1, in one send; it is done when all have been answered
- * and a replica has acknowledged. Every connection asks one master, for keys of its slots. etcd:
+ * and a replica has acknowledged. With --wait-each every SET is followed by a WAIT 1 of its own, as
+ * what a SET's OK says is only by WAIT more than that the master has it. Every connection asks one
+ * master, for keys of its slots. etcd:
  * Put, or a linearizable Range, as gRPC over HTTP/2, one call at a time on a connection. Any other
  * answer ends the run. */
 #include "client/bench_cpu.h"
@@ -69,7 +71,7 @@ struct connection {
 };
 
 struct run {
-    bool is_etcd, is_get;
+    bool is_etcd, is_get, waits_each;
     struct sockaddr_in servers[SERVERS_MAX];
     uint32_t server_count;
     uint32_t client_count, pipeline, key_count, value_bytes;
@@ -148,6 +150,13 @@ static void redis_keys(struct run *run)
     }
 }
 
+static size_t put_wait(char *out)
+{
+    static const char WAIT[] = "*3\r\n$4\r\nWAIT\r\n$1\r\n1\r\n$4\r\n1000\r\n";
+    memcpy(out, WAIT, sizeof(WAIT) - 1);
+    return sizeof(WAIT) - 1;
+}
+
 static size_t redis_request(struct run *run, struct connection *connection)
 {
     size_t len = 0;
@@ -158,22 +167,24 @@ static size_t redis_request(struct run *run, struct connection *connection)
         len += (size_t)snprintf(run->out + len, OUT_BYTES - len,
                                 "*3\r\n$3\r\nSET\r\n$%u\r\n%s\r\n$%u\r\n%s\r\n", KEY_BYTES, key,
                                 run->value_bytes, run->value);
+        if (run->waits_each)
+            len += put_wait(run->out + len);
     }
-    len += (size_t)snprintf(run->out + len, OUT_BYTES - len,
-                            "*3\r\n$4\r\nWAIT\r\n$1\r\n1\r\n$4\r\n1000\r\n");
-    connection->left = run->pipeline + 1;
+    if (!run->waits_each)
+        len += put_wait(run->out + len);
+    connection->left = run->waits_each ? 2 * run->pipeline : run->pipeline + 1;
     return len;
 }
 
 /* Takes answers; returns whether the batch is done. */
-static bool redis_hear(struct connection *connection)
+static bool redis_hear(const struct run *run, struct connection *connection)
 {
     size_t at = 0;
     char *end;
     while (connection->left > 0 &&
            (end = memchr(connection->in + at, '\n', connection->in_bytes - at)) != NULL) {
         const char *line = connection->in + at;
-        bool is_wait = connection->left == 1;
+        bool is_wait = run->waits_each ? connection->left % 2 == 1 : connection->left == 1;
         if (is_wait ? line[0] != ':' || line[1] < '1' || line[1] > '9'
                     : strncmp(line, "+OK", 3) != 0) {
             *end = '\0';
@@ -372,7 +383,7 @@ static void hear(struct run *run, struct connection *connection, bool is_counted
     if (got <= 0)
         fail("receive", got == 0 ? "closed" : strerror(errno));
     connection->in_bytes += (size_t)got;
-    bool is_done = run->is_etcd ? etcd_hear(run, connection) : redis_hear(connection);
+    bool is_done = run->is_etcd ? etcd_hear(run, connection) : redis_hear(run, connection);
     if (is_done && is_counted) {
         run->operations += run->pipeline;
         bench_histogram_record(&run->histogram, now_ns() - connection->sent_ns, run->pipeline);
@@ -424,7 +435,8 @@ static _Noreturn void usage(void)
     fprintf(
         stderr,
         "usage: rivals redis|etcd HOST:PORT[,HOST:PORT…] [--clients N] [--pipeline N] [--keys N]\n"
-        "       [--value-size BYTES] [--duration S] [--warm-up S] [--pid PID[,…]] [--get]\n");
+        "       [--value-size BYTES] [--duration S] [--warm-up S] [--pid PID[,…]] [--get]\n"
+        "       [--wait-each]\n");
     exit(2);
 }
 
@@ -447,9 +459,11 @@ static void add_servers(struct run *run, char *list)
 static void parse_arguments(struct run *run, int argc, char **argv)
 {
     static const struct option OPTIONS[] = {
-        {"clients", 1, NULL, 'c'},    {"pipeline", 1, NULL, 'P'}, {"keys", 1, NULL, 'k'},
-        {"value-size", 1, NULL, 'v'}, {"duration", 1, NULL, 'd'}, {"warm-up", 1, NULL, 'w'},
-        {"pid", 1, NULL, 'p'},        {"get", 0, NULL, 'g'},      {NULL, 0, NULL, 0}};
+        {"clients", 1, NULL, 'c'},   {"pipeline", 1, NULL, 'P'},
+        {"keys", 1, NULL, 'k'},      {"value-size", 1, NULL, 'v'},
+        {"duration", 1, NULL, 'd'},  {"warm-up", 1, NULL, 'w'},
+        {"pid", 1, NULL, 'p'},       {"get", 0, NULL, 'g'},
+        {"wait-each", 0, NULL, 'W'}, {NULL, 0, NULL, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
         switch (option) {
@@ -477,6 +491,9 @@ static void parse_arguments(struct run *run, int argc, char **argv)
         case 'g':
             run->is_get = true;
             break;
+        case 'W':
+            run->waits_each = true;
+            break;
         default:
             usage();
         }
@@ -486,9 +503,9 @@ static void parse_arguments(struct run *run, int argc, char **argv)
     run->is_etcd = strcmp(argv[optind], "etcd") == 0;
     if (!run->is_etcd && (strcmp(argv[optind], "redis") != 0 || run->is_get))
         usage();
-    if (run->is_etcd && run->pipeline != 1)
+    if (run->is_etcd && (run->pipeline != 1 || run->waits_each))
         usage();
-    if ((size_t)run->pipeline * (run->value_bytes + 128) + 512 > OUT_BYTES)
+    if ((size_t)run->pipeline * (run->value_bytes + 192) + 512 > OUT_BYTES)
         usage();
     add_servers(run, argv[optind + 1]);
 }
