@@ -422,7 +422,8 @@ static void take_out_stuck(const struct change *change, struct view *out)
     }
 }
 
-/* A leaver goes out once base(e) has reached a view in which it holds nothing. */
+/* A leaver goes out once base(e) has reached a view in which it holds nothing: it is a leaver there
+ * already. In one of before its slots it held none either, but they came later. */
 static void take_out_leavers(const struct change *change, struct view *out)
 {
     for (uint32_t i = out->member_count; i-- > 0;) {
@@ -431,7 +432,7 @@ static void take_out_leavers(const struct change *change, struct view *out)
             continue;
         uint32_t then =
             view_find(change->base_view, span_of_string(member->name), member->generation);
-        if (then == VIEW_NOBODY || !member_is_full(&change->base_view->members[then]))
+        if (then != VIEW_NOBODY && change->base_view->members[then].role == ROLE_LEAVER)
             view_take_out(out, i);
     }
 }

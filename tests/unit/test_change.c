@@ -419,6 +419,30 @@ static void a_leaver_goes_out_when_base_has_passed_it(void **state)
     scene_close(scene);
 }
 
+/* Base may lie below all views in which it held slots: who came, and goes again, while some slot is
+ * not active. */
+static void a_leaver_stays_while_base_is_older_than_its_slots(void **state)
+{
+    (void)state;
+    for (int has_joined = 0; has_joined <= 1; has_joined++) {
+        struct scene *scene = scene_open(4);
+        if (has_joined)
+            at(&scene->base, 3, 1)->role = ROLE_JOINER;
+        else
+            view_take_out(&scene->base, (uint32_t)(at(&scene->base, 3, 1) - scene->base.members));
+        at(&scene->view, 3, 1)->is_leaving = true;
+        scene->view.epoch = 6;
+        scene->change.is_placed = true;
+        look(scene);
+        assert_true(is_in(&scene->next, 3, 1));
+        assert_int_equal(at(&scene->next, 3, 1)->role, ROLE_LEAVER);
+        adopt(scene);
+        look(scene);
+        assert_false(scene->is_wanted);
+        scene_close(scene);
+    }
+}
+
 static void a_stop_keeps_place_and_seat(void **state)
 {
     (void)state;
@@ -608,6 +632,7 @@ int main(void)
         cmocka_unit_test(a_leave_needs_a_majority_of_each_group_to_be),
         cmocka_unit_test(groups_may_become_smaller_by_leaves),
         cmocka_unit_test(a_leaver_goes_out_when_base_has_passed_it),
+        cmocka_unit_test(a_leaver_stays_while_base_is_older_than_its_slots),
         cmocka_unit_test(a_stop_keeps_place_and_seat),
         cmocka_unit_test(an_operator_may_forget_who_is_down),
         cmocka_unit_test(who_is_replaced_beside_its_next_generation_is_never_merely_down),
