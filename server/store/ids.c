@@ -205,8 +205,8 @@ static void index_close(struct store *store)
 static void index_grow(struct store *store)
 {
     struct id_log *log = &store->ids;
-    if (store->counters.ids <= (uint64_t)log->chain_count * CHAIN_LOAD_MAX ||
-        log->chain_count > UINT32_MAX / 4)
+    if (log->slots == NULL || log->chain_count > UINT32_MAX / 4 ||
+        store->counters.ids < (uint64_t)log->chain_count * CHAIN_LOAD_MAX)
         return;
     struct id_link *chains = chains_alloc(store, log->chain_count * 2);
     if (chains == NULL)
@@ -420,7 +420,10 @@ enum err store_id_reserve(struct store *store, size_t answer_bytes)
 {
     if (answer_bytes > STORE_ID_ANSWER_BYTES_MAX)
         return ERR_TOO_LARGE;
-    return make_room(store, entry_bytes(STORE_ID_BYTES_MAX, UINT8_MAX, answer_bytes));
+    enum err err = make_room(store, entry_bytes(STORE_ID_BYTES_MAX, UINT8_MAX, answer_bytes));
+    if (err == ERR_OK)
+        index_grow(store);
+    return err;
 }
 
 static uint32_t until(const struct store *store, const struct store_id *entry)
@@ -477,10 +480,8 @@ enum err store_id_add(struct store *store, const struct store_key *key,
                       const struct store_id *added)
 {
     enum err err = add(store, key, added);
-    if (err == ERR_OK) {
+    if (err == ERR_OK)
         keep_newest(store, position_slot(key->position), added->id);
-        index_grow(store);
-    }
     return err;
 }
 

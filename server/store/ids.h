@@ -36,7 +36,8 @@ static inline struct store_key store_flush_key(uint32_t slot)
 bool store_id_find(struct store *store, uint32_t slot, struct span id, struct store_key *key,
                    struct store_id *entry);
 /* Makes sure that an entry with an answer of up to answer_bytes can be added, whatever is written
- * in between: asked before a request with an id is executed.
+ * in between, and that no item has to be evicted for it then: asked before a request with an id is
+ * executed.
  * errors  ERR_FULL: the memory bound is reached. ERR_TOO_LARGE: no such answer is kept. */
 MUST_USE enum err store_id_reserve(struct store *store, size_t answer_bytes);
 /* Adds an entry to those of a key, at a leader, or at a backup for a write of a synced session. One

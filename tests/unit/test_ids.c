@@ -20,16 +20,26 @@ struct fixture {
     size_t empty_bytes; /* the budget's use by an empty store */
 };
 
-static int set_up(void **state)
+static int open_with(void **state, bool evict)
 {
     struct fixture *fixture = calloc(1, sizeof(*fixture));
     assert_non_null(fixture);
     fixture->budget.limit_bytes = 64 * MIB;
-    struct store_options options = {.budget = &fixture->budget, .seed = 7};
+    struct store_options options = {.budget = &fixture->budget, .evict = evict, .seed = 7};
     fixture->store = store_open(&options);
     fixture->empty_bytes = fixture->budget.used_bytes;
     *state = fixture;
     return 0;
+}
+
+static int set_up(void **state)
+{
+    return open_with(state, false);
+}
+
+static int set_up_evicting(void **state)
+{
+    return open_with(state, true);
 }
 
 static int tear_down(void **state)
@@ -328,6 +338,37 @@ static void what_is_reserved_can_be_added_whatever_is_written_meanwhile(void **s
     assert_int_equal(count_of(store, "aa"), 200);
 }
 
+/* An eviction between a write and its entry would be a later version of the key that was written.
+ */
+static void what_is_reserved_is_added_without_an_eviction(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+    char value[1000];
+    memset(value, 'v', sizeof(value));
+    fixture->budget.limit_bytes = fixture->empty_bytes + 8 * MIB;
+    for (uint32_t slot = 0; slot < 256; slot++)
+        copy_lead(store, slot, 1);
+    for (uint32_t i = 0; i < 20000; i++) {
+        char name[16];
+        char id[16];
+        snprintf(name, sizeof(name), "%c%u", 'a' + (char)(i % 26), i % 8000);
+        snprintf(id, sizeof(id), "%u", i);
+        struct store_key key = key_in(name, i % 256);
+        struct store_put put = {.head = span_of(value, sizeof(value))};
+        struct store_id entry = id_of(id, 1 + i, "STORED\r\n");
+        assert_int_equal(store_id_reserve(store, 8), ERR_OK);
+        assert_int_equal(store_put(store, &key, &put, NULL), ERR_OK);
+        uint64_t evicted = store_counters(store)->evicted;
+        assert_int_equal(store_id_add(store, &key, &entry), ERR_OK);
+        assert_int_equal(store_counters(store)->evicted, evicted);
+        struct store_key gone;
+        while (store_take_evicted(store, &gone))
+            ;
+    }
+    assert_true(store_counters(store)->evicted > 0);
+}
+
 static void entries_count_in_the_memory_bound_and_are_refused_beyond_it(void **state)
 {
     struct fixture *fixture = *state;
@@ -582,6 +623,8 @@ int main(void)
         TEST(a_known_id_is_taken_anew_whatever_its_key_was),
         TEST(an_answer_too_large_is_refused),
         TEST(what_is_reserved_can_be_added_whatever_is_written_meanwhile),
+        cmocka_unit_test_setup_teardown(what_is_reserved_is_added_without_an_eviction,
+                                        set_up_evicting, tear_down),
         TEST(entries_count_in_the_memory_bound_and_are_refused_beyond_it),
         TEST(an_entry_goes_after_its_time_and_its_memory_with_it),
         TEST(an_entry_given_less_time_goes_no_sooner_than_that),
