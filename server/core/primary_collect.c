@@ -189,6 +189,7 @@ static void choose(struct primary *primary, struct run *run, struct moment now)
     const struct giver *giver = &primary->givers[best];
     run->state = RUN_PULLING;
     run->chosen = best;
+    run->known = 0; /* what they acknowledged was of the copy that goes */
     if (MUTANT(act_before_sync))
         copy_advance(primary->setup.store, run->slot, primary->epoch);
     run->pull_sid = sync_pull(primary->setup.sync, run->slot, giver->peer,
