@@ -378,6 +378,7 @@ void serve_begin(struct serve *serve, struct moment now)
     serve->now_ms = now.mono_ms;
     views_want_fence(serve->setup.views, now);
     serve->has_fence = views_has_fence(serve->setup.views, now);
+    serve->holds_writes = views_holds_writes(serve->setup.views, now);
 }
 
 enum serve_how serve_how_else(struct serve *serve, const struct request *request, uint32_t slot,
@@ -403,7 +404,8 @@ enum serve_how serve_how_else(struct serve *serve, const struct request *request
         return SERVE_ALONE;
     if (UNLIKELY(serve->count >= PENDINGS_MAX))
         return SERVE_BUSY;
-    if (UNLIKELY(sync_is_congested(serve->setup.sync, slot)) && request_is_write(request))
+    if (UNLIKELY(serve->holds_writes || sync_is_congested(serve->setup.sync, slot)) &&
+        request_is_write(request))
         return SERVE_LATER;
     return SERVE_PENDING;
 }

@@ -143,8 +143,9 @@ struct serve {
     struct list flushes;
     uint32_t count; /* pendings that are not over and taken */
     uint32_t free_count;
-    bool has_fence;   /* as serve_begin found it */
-    uint64_t hope_ms; /* without a fence: requests are executed until then; 0: there is a fence */
+    bool has_fence;    /* as serve_begin found it */
+    bool holds_writes; /* the same: views_holds_writes */
+    uint64_t hope_ms;  /* without a fence: requests are executed until then; 0: there is a fence */
 };
 
 void serve_init(struct serve *serve, const struct serve_setup *setup);

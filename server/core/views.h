@@ -125,6 +125,10 @@ void views_report_synced(struct views *views, uint32_t slot, bool is_synced);
 /* Whether a result may be given now (proto.md "Loss": the fence). Always with on-quorum-loss
  * wait. now must be read from the clock after whatever led to the result was read. */
 bool views_has_fence(const struct views *views, struct moment now);
+/* Whether writes had better wait: the next view is on its way and may give this node's slots to
+ * others. A write that is under way when it comes has an unknown outcome there, one that has waited
+ * for it goes to whom it names. Only for a moment, and not again soon if no view comes. */
+bool views_holds_writes(const struct views *views, struct moment now);
 /* A request has come: the voters are asked if the last question answered is older than half of
  * --fence. */
 void views_want_fence(struct views *views, struct moment now);

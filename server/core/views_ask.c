@@ -345,9 +345,11 @@ void views_want_next(struct views *views, struct moment now)
 
 /* --- leaving and stopping --------------------------------------------------------------------- */
 
+/* Who stops lets the writes that are under way come to their end before it asks. */
 static void go(struct views *views, enum going going, struct moment now)
 {
     struct ask *before = ask_find(views, views->going_number);
+    struct ask *ask;
     if (views->going == going)
         return;
     if (before)
@@ -357,8 +359,12 @@ static void go(struct views *views, enum going going, struct moment now)
     views->out_ms = 0;
     views->may_end = false;
     views->going_why[0] = '\0';
-    views->going_number =
-        ask_new(views, going == GOING_LEAVE ? WISH_LEAVE : WISH_STOP, now)->number;
+    ask = ask_new(views, going == GOING_LEAVE ? WISH_LEAVE : WISH_STOP, now);
+    views->going_number = ask->number;
+    if (going != GOING_STOP)
+        return;
+    vote_hold_writes(views, now);
+    ask->next_ms = now.mono_ms + SETTLE_MS;
 }
 
 void views_leave(struct views *views, struct moment now)

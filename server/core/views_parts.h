@@ -37,6 +37,9 @@
 #define ASKS_MAX     20u    /* more than an operator's at a time, and the node's own */
 #define REMOVED_MS   10000u /* who is taken out waits for a majority at most so long */
 #define STOP_MS      3000u  /* who stops, for the slots of its groups to be active without it */
+#define SETTLE_MS    20u    /* before that: for the writes that are under way */
+#define HOLD_MS      200u   /* so long writes wait for a view at most, */
+#define HOLD_REST_MS 2000u  /* and so long not again, should it not come */
 #define LATE_MS      30000u /* a joiner without progress while others wait */
 #define HELD_ASK_MS  500u
 #define HELD_MAX     VIEW_MEMBERS_MAX /* beside those given up */
@@ -139,6 +142,8 @@ struct views {
     uint64_t attempt_ms;   /* when it is given up, or, PREPARED at a birth, waits no longer */
     struct ballot highest; /* seen anywhere, for the next view */
     uint64_t propose_ms;   /* not before; UINT64_MAX: no proposal is wanted */
+    uint64_t hold_ms;      /* since when writes wait for the next view, or last did; 0: never */
+    uint32_t hold_epoch;   /* the view that was current then */
     uint64_t look_ms;      /* when an opinion may change by time alone */
     uint64_t looked_at;    /* gossip's change number when the members were last looked at */
     bool is_look_due;
@@ -281,6 +286,8 @@ bool report_is_placed(struct views *views);
 
 /* --- views_vote ------------------------------------------------------------------------------- */
 
+/* The next view is on its way: writes wait for it. */
+void vote_hold_writes(struct views *views, struct moment now);
 void vote_take_prepare(struct views *views, uint32_t peer, const struct message_PREPARE *message,
                        struct reply *out, struct moment now);
 enum err vote_take_accept(struct views *views, uint32_t peer, const struct message *message,

@@ -338,6 +338,7 @@ void propose_begin(struct views *views, struct moment now)
         views->propose_ms = now.mono_ms + BROKEN_MS;
         return;
     }
+    vote_hold_writes(views, now);
     send_prepare(views, now);
     if (views->own_voter != VIEW_NOBODY)
         proposer_promised(proposer, views->own_voter, acceptor->promised, acceptor->accepted,

@@ -43,6 +43,21 @@ void vote_postpone(struct views *views, struct moment now)
     views->propose_ms = now.mono_ms + wait_ms;
 }
 
+void vote_hold_writes(struct views *views, struct moment now)
+{
+    if (views->hold_epoch == views_epoch(views) && views->hold_ms != 0 &&
+        now.mono_ms < views->hold_ms + HOLD_REST_MS)
+        return;
+    views->hold_epoch = views_epoch(views);
+    views->hold_ms = now.mono_ms;
+}
+
+bool views_holds_writes(const struct views *views, struct moment now)
+{
+    return views->hold_epoch == views_epoch(views) && views->hold_ms != 0 &&
+           now.mono_ms < views->hold_ms + HOLD_MS;
+}
+
 /* --- births ----------------------------------------------------------------------------------- */
 
 static uint32_t *mismatch_of(struct views *views, uint32_t peer)
@@ -163,6 +178,7 @@ void vote_take_prepare(struct views *views, uint32_t peer, const struct message_
         if (views->proposer.stage != PROPOSER_IDLE)
             proposer_end(&views->proposer);
         vote_postpone(views, now);
+        vote_hold_writes(views, now);
     }
     if (is_recorded(views, now))
         say_promise(views, message->list, out);

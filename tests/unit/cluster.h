@@ -44,10 +44,11 @@ struct end {
 struct place {
     struct cluster *cluster;
     int number;
-    bool is_absent;  /* nothing listens: dials are refused */
-    bool is_mute;    /* takes nothing in, answers nothing: stopped, or cut off */
-    bool goes_mute;  /* from the next moment on */
-    int frames_left; /* it goes mute once it has answered so many frames; 0: never */
+    bool is_absent;         /* nothing listens: dials are refused */
+    bool is_mute;           /* takes nothing in, answers nothing: stopped, or cut off */
+    bool goes_mute;         /* from the next moment on */
+    int frames_left;        /* it goes mute once it has answered so many frames; 0: never */
+    const char *last_frame; /* it goes mute once it has answered one that begins so; NULL: none */
     struct view view;
     struct budget budget;
     struct log log;
@@ -447,6 +448,15 @@ static inline bool end_take_lines(struct place *place, struct end *end)
     return has_done;
 }
 
+static inline bool is_last_frame(const struct place *place, const struct frame *frame)
+{
+    if (!place->last_frame)
+        return false;
+    struct span begin = span_of_string(place->last_frame);
+    return frame->header.len >= begin.len &&
+           span_equal(span_of(frame->header.data, begin.len), begin);
+}
+
 /* What has come on an end, as far as it goes. Returns whether anything was done. */
 static inline bool end_take(struct place *place, struct end *end)
 {
@@ -474,7 +484,8 @@ static inline bool end_take(struct place *place, struct end *end)
                 node_frame(place->node, id, &frame);
             else if (result != FRAME_MORE)
                 node_frame_bad(place->node, id, result == FRAME_BAD_CRC);
-            place->goes_mute = place->frames_left > 0 && --place->frames_left == 0;
+            place->goes_mute = (place->frames_left > 0 && --place->frames_left == 0) ||
+                               (result == FRAME_DONE && is_last_frame(place, &frame));
         }
         node_finish(place->node, place->cluster->now);
         if (consumed == 0 || end_find(place, id) != end)

@@ -789,11 +789,102 @@ static void an_old_acknowledgement_is_none_of_a_write_that_went_nowhere(void **s
     cluster_close(cluster);
 }
 
+/* The node has promised, and hears nothing more until the others have the next view; in that moment
+ * a client writes a key that it leads. */
+static void write_while_a_view_comes(struct cluster *cluster, int node, const char *key)
+{
+    struct place *place = &cluster->places[node];
+    struct end *client = client_open(cluster, node);
+    char text[64];
+    uint32_t epoch = views_epoch(node_views(place->node));
+    place->last_frame = "PREPARE ";
+    for (int i = 0; i < 2000 && !place->is_mute; i++)
+        cluster_pass_ms(cluster, 1);
+    assert_true(place->is_mute);
+    assert_int_equal(views_epoch(node_views(place->node)), epoch);
+    assert_int_equal(views_epoch(node_views(cluster->places[1].node)), epoch + 1);
+    snprintf(text, sizeof(text), "set %s 0 0 1\r\nx\r\n", key);
+    buf_append(&client->in, text, strlen(text));
+    node_turn(place->node, cluster->now);
+    assert_true(end_take(place, client));
+    place->last_frame = NULL;
+    place->is_mute = place->goes_mute = false;
+    cluster_settle(cluster);
+    for (int i = 0; i < 100; i++)
+        cluster_pass_ms(cluster, 1);
+    client_hears(client, "STORED\r\n");
+}
+
+static void a_planned_stop_leaves_no_outcome_unknown(void **state)
+{
+    (void)state;
+    char key[32];
+    struct cluster *cluster = cluster_open(3);
+    key_led_by(cluster, 2, key);
+    node_leave(cluster->places[2].node);
+    write_while_a_view_comes(cluster, 2, key);
+    cluster_close(cluster);
+}
+
+static void a_stop_that_is_not_granted_holds_writes_for_a_moment_only(void **state)
+{
+    (void)state;
+    char key[32], text[64];
+    struct cluster *cluster = cluster_open(2);
+    key_led_by(cluster, 0, key);
+    struct end *client = client_open(cluster, 0);
+    snprintf(text, sizeof(text), "set %s 0 0 1\r\nx\r\n", key);
+    node_leave(cluster->places[0].node);
+    client_say(cluster, client, text);
+    client_hears(client, "");
+    for (int i = 0; i < 31; i++)
+        cluster_pass_ms(cluster, 10);
+    client_hears(client, "STORED\r\n");
+    client_say(cluster, client, text);
+    client_hears(client, "STORED\r\n");
+    cluster_close(cluster);
+}
+
+/* A key that node 2 leads, and node 3 does once it has come. */
+static void key_to_be_moved(const struct cluster *cluster, char key[32])
+{
+    const struct route *route = node_route(cluster->places[2].node);
+    struct digest digest;
+    int from = 0;
+    do {
+        next_key_led_by(cluster, 3, &from, key);
+        digest_of(span_of_string(key), &digest);
+    } while (route->leader[position_slot(digest_position(&digest))] != PEER_SELF);
+}
+
+static void who_hands_keys_to_a_newcomer_leaves_no_outcome_unknown(void **state)
+{
+    (void)state;
+    char key[32];
+    struct gossip_options timers;
+    CHECK(gossip_profile(SPAN_LITERAL("lan"), &timers));
+    struct cluster *cluster = cluster_make(4, &timers);
+    for (int i = 0; i < 3; i++)
+        place_start_listed(&cluster->places[i]);
+    cluster_await_ring(cluster, 3);
+    key_to_be_moved(cluster, key);
+    place_start_listed(&cluster->places[3]);
+    const struct views *views = node_views(cluster->places[2].node);
+    for (int i = 0; i < 5000 && views_current(views)->member_count < 4; i++)
+        cluster_pass_ms(cluster, 1);
+    assert_int_equal(views_current(views)->member_count, 4);
+    write_while_a_view_comes(cluster, 2, key);
+    cluster_close(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_key_is_reached_through_every_node_and_stored_on_three),
         cmocka_unit_test(an_old_acknowledgement_is_none_of_a_write_that_went_nowhere),
+        cmocka_unit_test(a_planned_stop_leaves_no_outcome_unknown),
+        cmocka_unit_test(who_hands_keys_to_a_newcomer_leaves_no_outcome_unknown),
+        cmocka_unit_test(a_stop_that_is_not_granted_holds_writes_for_a_moment_only),
         cmocka_unit_test(a_line_of_keys_is_merged_in_the_order_asked),
         cmocka_unit_test(local_answers_wait_for_forwarded_ones_before_them),
         cmocka_unit_test(an_absent_line_costs_only_its_own_keys),
