@@ -34,7 +34,8 @@ RECORD(CHANGE,
     FIELD(U8, what)           /* enum record_what */
     FIELD(U64, version)       /* of the item or tombstone; of a WRITE always the write's */
     FIELD(U64, position)      /* of the key: the first 64 bits of its SHA-1 */
-    FIELD(U64, cas)           /* of an item: its cas unique; 0: its version */
+    FIELD(U64, cas)           /* of an item: its cas unique; 0: its version; of an absent key: the
+                               * source's floor */
     FIELD(U32, flags)         /* of an item: the client's flags, */
     FIELD(U32, left_s)        /* RECORD_FOREVER, or how long it still lives, in seconds, */
     FIELD(U8, marks)          /* its STORE_MARK_… */

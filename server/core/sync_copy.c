@@ -175,6 +175,7 @@ void copy_describe(struct store *store, const struct store_key *key, struct reco
     case STORE_NONE:
         change->what = RECORD_ABSENT;
         change->version = 0;
+        change->cas = store_copy(store, position_slot(key->position))->floor;
         break;
     case STORE_TOMBSTONE:
         change->what = RECORD_TOMBSTONE;
@@ -264,10 +265,12 @@ enum err copy_apply(struct sync *sync, const struct record_CHANGE *change, bool 
     } else if (is_synced) {
         store_apply_nothing(store, change->slot, change->version);
     } else if (change->what == RECORD_ABSENT && key.bytes.len > 0) {
-        /* The source may have dropped a tombstone of it, up to a floor that is at most common, our
-         * ver. This copy has that no more either, from now on, and must say so: END may never come.
-         */
-        copy_raise_floor(store, change->slot, store_ver(store, change->slot));
+        /* The source may have dropped a tombstone of it, up to its floor, which is at most common,
+         * our ver (0 if we began with nothing). This copy has that no more either, from now on, and
+         * must say so: END may never come. Of more it must not say so: a floor above the source's
+         * may be above what another copy of the group has. */
+        uint64_t ver = store_ver(store, change->slot);
+        copy_raise_floor(store, change->slot, change->cas < ver ? change->cas : ver);
         store_erase(store, &key);
     }
     if (UNLIKELY(sync->setup.audit != NULL) && !err)

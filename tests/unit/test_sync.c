@@ -266,6 +266,37 @@ static void a_key_that_the_source_has_forgotten_raises_the_floor_at_once(void **
     scene_close(scene);
 }
 
+/* A floor says what was dropped: above the source's nothing was. Else it would pass what another
+ * member of the group has, which then takes all anew. */
+static void a_key_that_the_source_never_had_raises_no_floor_above_its_own(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(31);
+    struct side *source = led_scene(scene), *other = &scene->sides[1];
+    write_one(source, SLOT, 0, WROTE_ITEM, false);
+    uint64_t floor = write_one(source, SLOT, 0, WROTE_TOMBSTONE, false);
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    copy_raise_floor(source->store, SLOT, floor);
+    sync_floor(source->sync, SLOT, floor);
+    write_one(source, SLOT, 1, WROTE_ITEM, false);
+    settle(scene);
+    scene_place(scene, 1);
+    scene_seal(scene);
+    copy_lead(other->store, SLOT, scene->epoch);
+    write_one(other, SLOT, 2, WROTE_ITEM, false); /* a tail: a key of its own */
+    scene_place(scene, 0);
+    scene_seal(scene);
+    copy_lead(source->store, SLOT, scene->epoch);
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    assert_int_equal(other->stats.sync_full_starts, 0);
+    check_equal(source, other, SLOT);
+    check_copy(other, SLOT);
+    assert_true(store_copy(other->store, SLOT)->floor == floor);
+    scene_close(scene);
+}
+
 static void a_floor_that_passed_common_meanwhile_makes_the_source_offer_anew(void **state)
 {
     (void)state;
@@ -1475,6 +1506,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_tail_that_the_source_lacks_is_replaced_key_by_key),
         cmocka_unit_test(a_copy_below_the_floor_is_emptied_first),
         cmocka_unit_test(a_key_that_the_source_has_forgotten_raises_the_floor_at_once),
+        cmocka_unit_test(a_key_that_the_source_never_had_raises_no_floor_above_its_own),
         cmocka_unit_test(a_floor_that_passed_common_meanwhile_makes_the_source_offer_anew),
         cmocka_unit_test(a_write_that_is_not_the_next_one_ends_the_session),
         cmocka_unit_test(a_backup_without_memory_ends_the_session_as_full),
