@@ -383,8 +383,21 @@ struct greeting {
     uint32_t epoch;
 };
 
-/* A link is up: the process at the other end has said who it is. Links with an older process of the
- * same name lead nowhere, even if nobody has closed them. */
+/* Whether a link leads nowhere, though nobody has closed it, now that its member has greeted so: it
+ * is one with an older process of the name. A later boot alone may be the same process, renewed;
+ * but a data link to it over which nothing is under way costs little to make anew, and that it was
+ * forgotten there would not be noticed while nothing is sent. */
+static bool leads_nowhere(const struct links *links, const struct peer *peer,
+                          const struct link *link, const struct greeting *greeting)
+{
+    if (link->state != LINK_UP || link->boot >= greeting->boot)
+        return false;
+    return link->generation != greeting->generation ||
+           (link == &peer->dialled[LANE_DATA] && list_is_empty(&peer->forwards) &&
+            links->env->unacked(links->env->shell, link->conn) == 0);
+}
+
+/* A link is up: the process at the other end has said who it is. */
 static void came_up(struct links *links, struct link *link, const struct greeting *greeting,
                     struct moment now)
 {
@@ -400,7 +413,7 @@ static void came_up(struct links *links, struct link *link, const struct greetin
     peer->seat = greeting->seat;
     for (uint32_t i = 0; i < 2 * LANE_COUNT; i++) {
         struct link *other = i < LANE_COUNT ? &peer->dialled[i] : &peer->accepted[i - LANE_COUNT];
-        if (other->state == LINK_UP && other->generation != generation && other->boot < boot)
+        if (leads_nowhere(links, peer, other, greeting))
             links_end(links, other, DISCONNECT_CLOSED, "its node has started again", now);
     }
     news_append(links, (struct link_news){.change = LINK_CAME_UP,

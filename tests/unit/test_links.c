@@ -564,6 +564,47 @@ static void a_frame_before_hello_closes_the_connection(void **state)
     cluster_close(cluster);
 }
 
+/* A data link to node 1, or a control link, which its process of that boot has welcomed. */
+static struct link *welcomed_link(struct links *links, struct cluster *cluster, enum lane lane,
+                                  uint64_t boot)
+{
+    struct span name = span_of_string(cluster->names[1]);
+    const struct message welcome = {
+        .kind = MESSAGE_WELCOME,
+        .WELCOME = {.version = PROTOCOL_NEWEST, .from = name, .generation = 3, .boot = boot}};
+    struct link *link = links_to(links, links_peer(links, cluster->names[1]), lane, cluster->now);
+    assert_non_null(link);
+    links_connected(links, link);
+    struct reply *out = &links->env->session(links->env->shell, link->conn)->out;
+    reply_consume(out, reply_len(out)); /* the HELLO is acknowledged */
+    links_handshake(links, link, link->conn, &welcome, boot, cluster->now);
+    assert_int_equal(link->state, LINK_UP);
+    return link;
+}
+
+/* Who took a later boot may have forgotten the connection, and over an idle one nobody would
+ * notice. */
+static void an_idle_data_link_is_made_anew_for_a_later_boot(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    struct stats stats = {0};
+    struct links links;
+    bare_links(&links, &cluster->places[0], &stats);
+    struct link *data = welcomed_link(&links, cluster, LANE_DATA, 8);
+    struct list forward;
+    list_append(&links.peers[data->peer]->forwards, &forward);
+    struct link *control = welcomed_link(&links, cluster, LANE_CONTROL, 9);
+    assert_int_equal(data->state, LINK_UP); /* an answer is awaited, or that it breaks */
+    list_remove(&forward);
+    links_drop(&links, control->peer, LANE_CONTROL, cluster->now);
+    links_wake(&links, control->peer, LANE_CONTROL);
+    welcomed_link(&links, cluster, LANE_CONTROL, 9);
+    assert_int_equal(data->state, LINK_RESTING);
+    links_close(&links);
+    cluster_close(cluster);
+}
+
 static void messages_out_of_place_close_the_link(void **state)
 {
     (void)state;
@@ -718,6 +759,7 @@ int main(void)
         cmocka_unit_test(an_idle_data_link_to_who_is_not_on_the_ring_is_closed),
         cmocka_unit_test(a_link_that_does_not_come_up_is_late),
         cmocka_unit_test(a_frame_before_hello_closes_the_connection),
+        cmocka_unit_test(an_idle_data_link_is_made_anew_for_a_later_boot),
         cmocka_unit_test(messages_out_of_place_close_the_link),
         cmocka_unit_test(a_newer_connection_of_a_member_closes_the_older),
         cmocka_unit_test(a_forward_is_never_forwarded_again),
