@@ -49,9 +49,11 @@ struct slot_ghost {
     size_t reign_count, reign_capacity;
     uint64_t *told; /* the highest version told of each epoch, ascending */
     size_t told_count, told_capacity;
-    struct ancestry ancestry; /* of its epochs */
-    uint32_t active_epoch;    /* the highest in which it became active */
-    uint32_t lost_epoch;      /* what was told in lower ones counts no more */
+    struct ancestry ancestry;               /* of its epochs */
+    uint32_t active_epoch;                  /* the highest in which it became active, */
+    uint32_t active_group[RING_COPIES_MAX]; /* and the nodes of its group then */
+    uint32_t active_count;
+    uint32_t lost_epoch; /* what was told in lower ones counts no more */
 };
 
 /* What a node's copy was when last looked at. */
@@ -451,12 +453,24 @@ static void check_agrees(const struct look *look, const struct copy *a, const st
     }
 }
 
-/* 7: the floor is covered by every copy synced in the highest active epoch. */
+static bool is_in_active_group(const struct slot_ghost *slot, uint32_t node)
+{
+    for (uint32_t i = 0; i < slot->active_count; i++)
+        if (slot->active_group[i] == node)
+            return true;
+    return false;
+}
+
+/* 7: the floor is covered by every copy of the group synced in the highest active epoch. A
+ * learner's holds it up by its session alone (look_at_sessions): whose session has ended takes a
+ * whole copy if need be, and whatever it has, one of the group that has more answers before it is
+ * chosen. */
 static void check_floor(const struct look *look, const struct copy *copy, const struct copy *other,
                         uint32_t node)
 {
     uint32_t epoch = look->slot->active_epoch;
-    if (copy->act == epoch && other->act == epoch && !covers(look->slot, other, copy->floor))
+    if (copy->act == epoch && other->act == epoch && is_in_active_group(look->slot, node) &&
+        !covers(look->slot, other, copy->floor))
         world_fail(look->ghost->world,
                    "invariant 7: the floor %" PRIx64 " of slot %" PRIu32 " at n%" PRIu32
                    " is not in the lineage of n%" PRIu32,
@@ -661,6 +675,23 @@ static void check_origin(struct ghost *ghost, uint32_t node, const struct run *r
                    node + 1, run->slot, before->act, before->ver);
 }
 
+/* A run has become active: whose copies now have to cover its floor. */
+static void note_active_group(struct ghost *ghost, uint32_t node, struct slot_ghost *slot)
+{
+    struct views *views = node_views(ghost->world->hosts[node].node);
+    uint32_t epoch = node_primary(ghost->world->hosts[node].node)->epoch;
+    const struct view *view = views_at(views, epoch);
+    const struct ring *ring = views_ring(views, epoch);
+    if (epoch <= slot->active_epoch)
+        return;
+    CHECK(ring != NULL); /* who leads has it */
+    slot->active_epoch = epoch;
+    slot->active_count = 0;
+    for (uint32_t i = 0; i < ring->group_size; i++)
+        slot->active_group[slot->active_count++] =
+            node_of(ghost->world, &view->members[ring->group[slot->slot][i]]);
+}
+
 /* 2: one run of one member leads a slot in an epoch. before: its copy a turn ago. */
 static void look_at_run(struct ghost *ghost, uint32_t node, uint32_t index,
                         const struct copy_ghost *before)
@@ -695,8 +726,7 @@ static void look_at_run(struct ghost *ghost, uint32_t node, uint32_t index,
     reign->is_active = true;
     ghost->counts.activations++;
     check_active(ghost, node, index);
-    if (primary->epoch > slot->active_epoch)
-        slot->active_epoch = primary->epoch;
+    note_active_group(ghost, node, slot);
     if (store_copy(host->store, slot->slot)->act != primary->epoch)
         world_fail(ghost->world, "slot %" PRIu32 " is active at n%" PRIu32 ", which has not led it",
                    slot->slot, node + 1);

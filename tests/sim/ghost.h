@@ -9,8 +9,8 @@
  *     act k has all that was told in epochs below k; clean copies of equal (act, ver) hold the
  * same.
  *  6. A slot that becomes active has all that was told in lower epochs.
- *  7. What a floor has dropped, every copy of the highest active epoch has, and every session past
- *     START does not need.
+ *  7. What a floor has dropped, every copy of the group of the highest active epoch that was synced
+ *     in it has, and every session past START does not need.
  * (5 is CHECKed by the store, 8 is the history's, 9 is looked at when all is quiet: quiet.h.)
  *
  * It keeps every write ever seen in a store, by version, and what callers were told. */
