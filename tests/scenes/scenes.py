@@ -37,6 +37,7 @@ def creates(s):
         expect(len({copy["node"].rsplit(":", 1)[0] for copy in copies}) == 3 or s.is_loopback,
                f"{key}: two copies on one host")
     expect(s.items() == 300, f"{s.items()} items in all, not 300")
+    s.say(f"{len(keys)} keys, {s.items()} copies on {len(s.numbers())} nodes")
     s.set(s.any_node(), "empty", "")
     expect(s.get(s.any_node(), "empty") == "", "an empty value is none")
     first = s.where("create0", servers=s.name(1))
@@ -65,14 +66,22 @@ def one_copy(s):
         victim = group[role] if role is not None else s.any_node(group)
         s.stop(victim, signal.SIGKILL)
         expect_served(s, key, "after", s.any_node())
+        expect(set(group) - {victim} <= set(s.holders(key)), f"{key} is not on the others: {s.holders(key)}")
         if role is None:
-            told = [(copy["node"], copy["role"]) for copy in s.where(key)]
-            expect(told == [(copy["node"], copy["role"]) for copy in before], f"{key} has moved: {told}")
+            expect_unmoved(s, key, before)
         s.say(f"{name} killed; three copies again after {s.wait_well():.1f} s")
         expect(len(s.holders(key)) == 3, f"{key} lies on {s.holders(key)}")
+        if role is None:
+            expect_unmoved(s, key, before)
         s.start(victim)
         s.wait_well()
         expect(s.get(s.any_node(), key) == "after-2", f"{key} is lost")
+
+
+def expect_unmoved(s, key, before):
+    """A key's copies lie where they did."""
+    told = [(copy["node"], copy["role"]) for copy in s.where(key)]
+    expect(told == [(copy["node"], copy["role"]) for copy in before], f"{key} has moved: {told}")
 
 
 def asked_at_once(s, requests, through):
@@ -92,8 +101,8 @@ def asked_at_once(s, requests, through):
 def two_copies(s, is_off):
     s.begin(s.nodes)
     limit = 20 if is_off else 10
-    for roles in ((0, 1), (1, 2)):
-        key = f"two-{roles[0]}"
+    for roles in ((0, 1), (1, 2), (0, 2)):
+        key = f"two-{roles[0]}{roles[1]}"
         s.set(s.any_node(), key, "before")
         group = s.group(key)
         victims = [group[role] for role in roles]
@@ -110,7 +119,7 @@ def two_copies(s, is_off):
             expect(took < ANSWER_LIMIT_S, f"{request!r}: answered after {took:.2f} s")
         s.wait(limit, lambda: s.set(through, key, "after")[0] == "STORED\r\n", f"a set of {key}")
         served = time.time() - began
-        expect(served < limit + 1, f"served only after {served:.1f} s")
+        expect(served < limit, f"served only after {served:.1f} s")
         expect(s.get(through, key) == "after", f"{key} is not what was written")
         s.say(f"two copies {'off' if is_off else 'killed'}: served after {served:.1f} s")
         if is_off:
@@ -180,18 +189,20 @@ def deleted(s):
             expect(s.get(number, key) is None, f"{key} has risen, says node {number}")
         expect(s.holders(key) == [], f"{key} lies on {s.holders(key)}")
     # Stopped for so long that it is held dead and replaced.
-    key = "deleted-absent"
-    s.set(s.any_node(), key, "before")
-    victim = s.group(key)[1]
-    s.pause(victim)
-    others = s.numbers()
-    expect(s.ask(others[0], f"delete {key}\r\n")[0] == "DELETED\r\n", "delete")
-    s.wait(RETURN_LIMIT_S, lambda: s.is_replicated(len(others)), "the stopped node replaced")
-    s.resume(victim)
-    s.wait_well(limit=RETURN_LIMIT_S)
-    for number in s.numbers():
-        expect(s.get(number, key) is None, f"{key} has risen, says node {number}")
-    expect(s.holders(key) == [], f"{key} lies on {s.holders(key)}")
+    for role, name in ((1, "backup"), (0, "primary")):
+        key = f"deleted-absent-{name}"
+        s.set(s.any_node(), key, "before")
+        victim = s.group(key)[role]
+        s.pause(victim)
+        others = s.numbers()
+        s.wait(5, lambda: s.ask(others[0], f"delete {key}\r\n")[0] in ("DELETED\r\n", "NOT_FOUND\r\n"),
+               f"delete {key}")
+        s.wait(RETURN_LIMIT_S, lambda: s.is_replicated(len(others)), "the stopped node replaced")
+        s.resume(victim)
+        s.wait_well(limit=RETURN_LIMIT_S)
+        for number in s.numbers():
+            expect(s.get(number, key) is None, f"{key} has risen, says node {number}")
+        expect(s.holders(key) == [], f"{key} lies on {s.holders(key)}")
 
 
 # ---- copies again -------------------------------------------------------------------------------------------
@@ -302,7 +313,7 @@ def rolling_three(s):
 
 def rolling_kill(s):
     """Every node killed and started again in turn under load: nothing acknowledged is lost"""
-    rolling(s, min(s.nodes, 5), signal.SIGKILL, 1000)
+    rolling(s, s.nodes, signal.SIGKILL, 1000)
 
 
 def ids(s):
@@ -392,43 +403,63 @@ def cluster_id(s):
     return s.status()["cluster_id"]
 
 
+def expect_note(s, begin):
+    """`kvcli status` says what so few nodes do not survive."""
+    notes = s.status()["notes"]
+    expect(any(note.startswith(begin) for note in notes), f"status does not say «{begin} …»: {notes}")
+
+
 def crash_alone(s):
     """At one node a crash loses all: declared once, and the same cluster goes on."""
     s.set(1, "alone", "x")
-    identity = cluster_id(s)
+    identity, declared = cluster_id(s), s.logged(1, "quorum-lost")
     s.restart(1, signal.SIGKILL)
     s.wait_well(1)
     expect(cluster_id(s) == identity, "another cluster goes on")
     expect(s.get(1, "alone") is None, "a key survives in no memory")
-    expect(sum(node["losses"] for node in s.status()["nodes"]) > 0, "the loss is not declared")
+    declared = s.logged(1, "quorum-lost") - declared
+    expect(declared == 1, f"the loss is declared {declared} times")
+    expect(sum(node["losses"] for node in s.status()["nodes"]) > 0, "status does not show the loss")
+    expect(s.set(1, "alone", "y")[0] == "STORED\r\n" and s.get(1, "alone") == "y", "it does not go on")
 
 
 def crash_of_two(s):
     """At two nodes, what the other has acknowledged is there, refused until the restarted one has synced."""
     s.set_many({f"two{number}": str(number) for number in range(50)})
     s.stop(2, signal.SIGKILL)
-    for answer, took in asked_at_once(s, [f"set two{number} 0 0 1\r\nx\r\n" for number in range(5)], 1):
+    requests = [f"set two{number} 0 0 1\r\nx\r\n" for number in range(5)] + \
+        [f"get two{number}\r\n" for number in range(5, 10)]
+    for answer, took in asked_at_once(s, requests, 1):
         expect(answer.startswith("SERVER_ERROR ") and took < ANSWER_LIMIT_S,
                f"with one of two: {answer!r} after {took:.2f} s")
     s.start(2)
+    s.wait(30, lambda: s.set(1, "two0", "y")[0] == "STORED\r\n", "a set, node 2 being back")
+    roles = [(node["name"], node["role"], node["standing"]) for node in s.status()["nodes"]]
+    expect((s.name(2), "full", "up") in roles, f"served before node 2 has synced: {roles}")
     s.wait_well(2)
     found = s.get_many([f"two{number}" for number in range(5, 50)])
-    expect(len(found) == 45, f"{45 - len(found)} of 45 keys are lost")
+    expect(found == {f"two{number}": str(number) for number in range(5, 50)}, f"only {len(found)} of 45 keys are right")
 
 
 def growth(s):
-    """From one node to forty and back to one, under load, with a crash at each size: what each size promises holds"""
+    """1, 2, 3, 40 nodes, by leaves 3 and 1, under load, with a crash at each size: what each size promises holds"""
     largest = max(4, round(40 * s.scale))
     s.begin(1, seeds=1)
+    s.cluster.prepare(largest)      # so that clients know all there will ever be
+    expect_note(s, "one node")
+    alone = s.load("alone", "--prefix", "alone-", *MIXED, "--rate", 500, "--clients", 16)
+    s.cluster.watch(2)
+    s.say(f"1 node: {summary(alone.stop())}")
+    s.sweep("--prefix", "alone-", *MIXED)
     crash_alone(s)
+    # From here on nothing may be lost.
+    load = s.load("growth", *MIXED, "--rate", 500, "--clients", 16)
     s.join(2)
     s.wait_well(2)
+    expect_note(s, "two nodes")
     crash_of_two(s)
     s.join(3)
     s.wait_well(3)
-    # From here on nothing may be lost.
-    load = s.load("growth", *MIXED, "--rate", 500, "--clients", 16)
-    s.cluster.watch(1)
     s.restart(2, signal.SIGKILL)
     s.wait_well(3)
     s.join(largest)
@@ -442,17 +473,16 @@ def growth(s):
     s.wait_well(3)
     s.restart(3, signal.SIGKILL)
     s.wait_well(3)
-    s.say(f"1, 2, 3, {largest}, 3 nodes: {summary(load.stop())}")
-    s.sweep(*MIXED)
-    findings = s.judge()
     for number in (3, 2):
         expect(s.tell("leave", servers=s.name(number))[0] == 0, f"node {number} does not leave")
         expect(s.await_end(s.cluster.pids[number], 35), f"node {number} does not end")
         s.cluster.look()
         s.wait_well(number - 1)
+    s.say(f"1, 2, 3, {largest}, 3, 1 nodes: {summary(load.stop())}")
     s.sweep(*MIXED)
-    s.judge()
-    s.say(f"{findings['keys']} keys are there at one node")
+    findings = s.judge()
+    s.say(f"{findings['keys']} keys, all in order, at one node in the end")
+    crash_alone(s)      # the introducer again, last of all
 
 
 def forty(s):

@@ -226,6 +226,11 @@ class Stage:
         """Held in all copies together."""
         return sum(node["items"] for node in self.status()["nodes"])
 
+    def logged(self, number, event):
+        """How often a node, all its processes together, has logged this."""
+        with open(self.cluster.logs[number].path, encoding="utf-8", errors="replace") as log:
+            return sum(f" {event} " in line for line in log)
+
     # ---- asking ----------------------------------------------------------------------------------
 
     def any_node(self, besides=()):
