@@ -351,9 +351,10 @@ uint64_t sync_deadline(const struct sync *sync)
 
 /* --- checks ----------------------------------------------------------------------------------- */
 
-static void check_peer(const struct sync *sync, const struct sync_peer *peer)
+/* Returns how many sessions with it are ADVANCING. */
+static uint32_t check_peer(const struct sync *sync, const struct sync_peer *peer)
 {
-    uint32_t sessions = 0, queued = 0, open = 0;
+    uint32_t sessions = 0, queued = 0, open = 0, advancing = 0;
     for (struct list *at = peer->sessions.next; at != &peer->sessions; at = at->next) {
         const struct sync_session *session = CONTAINER_OF(at, struct sync_session, in_peer);
         CHECK(session->peer == peer);
@@ -365,6 +366,7 @@ static void check_peer(const struct sync *sync, const struct sync_peer *peer)
         sessions++;
         queued += session->state == SYNC_QUEUED;
         open += session->state >= SYNC_OFFERED && session->state < SYNC_ADVANCING;
+        advancing += session->state == SYNC_ADVANCING;
     }
     CHECK(sessions == peer->session_count);
     CHECK(queued == peer->queued_count);
@@ -372,13 +374,15 @@ static void check_peer(const struct sync *sync, const struct sync_peer *peer)
     CHECK(open <= SYNC_OPEN_MAX);
     CHECK(peer->out.acked <= peer->out.position);
     CHECK(peer->out.received <= peer->out.sent);
+    return advancing;
 }
 
 void sync_check(const struct sync *sync)
 {
+    uint32_t received = 0, advancing = 0;
     for (struct list *at = sync->peers.next; at != &sync->peers; at = at->next)
-        check_peer(sync, peer_of(at));
-    uint32_t received = 0;
+        advancing += check_peer(sync, peer_of(at));
+    CHECK(advancing == sync->advancing_count);
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
         const struct receiving *receiving = &sync->receiving[slot];
         if (receiving->state == RECEIVING_NONE)

@@ -46,7 +46,7 @@ static void advance_slot(struct sync *sync, uint32_t slot, struct sync_peer *pee
     session->id = session->sid = sid;
     session->common = store_ver(sync->store, slot);
     sync_session_ends_at(session, number, session->common);
-    sync_session_move(session, SYNC_ADVANCING);
+    sync_session_move(sync, session, SYNC_ADVANCING);
 }
 
 uint64_t sync_advance(struct sync *sync, uint32_t peer, uint64_t generation,

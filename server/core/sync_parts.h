@@ -29,6 +29,7 @@ struct sync_session {
     uint16_t slot;
     bool is_pulled;    /* the peer has asked for it */
     bool is_flush_due; /* SENDING: the flush has not been sent yet */
+    bool is_named;     /* SENDING: names are all there have been; before, the receiver's alone */
     uint64_t sid;      /* by which it is known to the receiver: id, unless it was offered anew */
     uint64_t
         last_number; /* of the last write put, or that of the END or ADVANCE, and its version */
@@ -43,7 +44,7 @@ struct sync_session {
     uint64_t generation; /* of the process it is for */
     uint64_t common;
     uint64_t end_number;   /* ENDING, ADVANCING: the END's or ADVANCE's */
-    struct buf names;      /* START … SENDING: NAMEs of the keys that are to be sent */
+    struct buf names;      /* START … SENDING: NAMEs of keys that are to be sent */
     uint64_t names_in_all; /* their bytes, at first */
     uint64_t items_sent, bytes_sent;
 };
@@ -143,6 +144,7 @@ struct sync {
     bool is_starved;          /* something waits for tokens */
     bool is_more;             /* something waits for the next turn */
     uint32_t congested_count; /* of the peers */
+    uint32_t advancing_count; /* sessions that are ADVANCING */
     struct moment now;
 };
 
@@ -189,7 +191,7 @@ struct sync_session *sync_session_find(const struct sync *sync, uint32_t slot, u
 struct sync_session *sync_session_add(struct sync *sync, uint32_t slot, struct sync_peer *peer,
                                       uint64_t generation, enum sync_rank rank);
 /* Moves a session to a state, and to the list that belongs to it. */
-void sync_session_move(struct sync_session *session, enum sync_state state);
+void sync_session_move(struct sync *sync, struct sync_session *session, enum sync_state state);
 void sync_session_remove(struct sync *sync, struct sync_session *session);
 /* Removes the one that a slot has to a peer, if any. */
 void sync_session_drop(struct sync *sync, uint32_t slot, uint32_t peer);

@@ -19,22 +19,27 @@ uint32_t sync_next_peer(const struct sync *sync, uint32_t peer)
     return PEER_NONE;
 }
 
-/* What a session that is SENDING has yet to send: as much for each name as so far; and what the
- * store holds on the average for one that has sent nothing. */
-static void add_left(const struct sync_session *session, uint64_t bytes_each,
-                     struct sync_progress *progress)
-{
-    uint64_t left = buf_len(&session->names), in_all = session->names_in_all;
-    uint64_t sent = session->items_sent;
-    uint64_t items = sent > 0 && in_all > left ? left * sent / (in_all - left) : left / 32;
-    progress->items_left += items;
-    progress->bytes_left += items * (sent > 0 ? session->bytes_sent / sent : bytes_each);
-}
-
 struct average {
     uint64_t items_a_slot;
     uint64_t bytes_an_item;
 };
+
+/* What a session that is SENDING has yet to send: as much for each name as so far; and what the
+ * store holds on the average for one that has sent nothing. */
+static void add_left(const struct sync_session *session, struct average average,
+                     struct sync_progress *progress)
+{
+    if (!session->is_named) {
+        progress->items_left += average.items_a_slot;
+        progress->bytes_left += average.items_a_slot * average.bytes_an_item;
+        return;
+    }
+    uint64_t left = buf_len(&session->names), in_all = session->names_in_all;
+    uint64_t sent = session->items_sent;
+    uint64_t items = sent > 0 && in_all > left ? left * sent / (in_all - left) : left / 32;
+    progress->items_left += items;
+    progress->bytes_left += items * (sent > 0 ? session->bytes_sent / sent : average.bytes_an_item);
+}
 
 static struct average average_of(const struct sync *sync)
 {
@@ -56,7 +61,7 @@ static void add_peer(const struct sync *sync, const struct sync_peer *peer, stru
         progress->synced += session->state == SYNC_SYNCED;
         advancing += session->state == SYNC_ADVANCING;
         if (session->state == SYNC_SENDING)
-            add_left(session, average.bytes_an_item, progress);
+            add_left(session, average, progress);
     }
     progress->queued += peer->queued_count;
     progress->sending += peer->open_count + advancing;

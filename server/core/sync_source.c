@@ -88,12 +88,12 @@ void sync_close_session(struct sync *sync, uint32_t slot, uint32_t peer)
 
 /* "The source may begin anew at any time": who has asked for the copy cannot know that the offer
  * never came, and waits for it. */
-static void begin_anew(struct sync_session *session)
+static void begin_anew(struct sync *sync, struct sync_session *session)
 {
     buf_close(&session->names);
-    session->is_flush_due = false;
+    session->is_flush_due = session->is_named = false;
     session->common = 0;
-    sync_session_move(session, SYNC_QUEUED);
+    sync_session_move(sync, session, SYNC_QUEUED);
 }
 
 /* What has been under way of all sessions with the peer has come to nothing. */
@@ -106,7 +106,7 @@ static void break_off(struct sync *sync, struct sync_peer *peer, enum sync_end w
         if (session->state == SYNC_QUEUED)
             continue;
         if (session->is_pulled)
-            begin_anew(session);
+            begin_anew(sync, session);
         else
             end(sync, session, why);
     }
@@ -170,7 +170,7 @@ static void offer(struct sync *sync, struct sync_session *session)
                                           .ver = store_ver(sync->store, session->slot),
                                           .floor = copy->floor,
                                           .lineage = buf_span(&sync->names)}});
-    sync_session_move(session, SYNC_OFFERED);
+    sync_session_move(sync, session, SYNC_OFFERED);
     sync->stats->sync_offers++;
 }
 
@@ -181,11 +181,20 @@ uint32_t sync_open_max(uint64_t items)
     return count < SYNC_OPEN_MAX ? (uint32_t)count : SYNC_OPEN_MAX;
 }
 
+/* The next session that may begin. While other copies are being made current, which takes a record
+ * and its answer and which clients wait for, only those that clients wait for too. */
+static struct sync_session *next_queued(const struct sync *sync, const struct sync_peer *peer)
+{
+    struct sync_session *session = first_by_rank(peer->queued);
+    bool may_wait = session && session->rank != SYNC_FOR_QUORUM;
+    return may_wait && sync->advancing_count > 0 ? NULL : session;
+}
+
 static void offer_queued(struct sync *sync, struct sync_peer *peer)
 {
     uint32_t open_max = sync_open_max(store_counters(sync->store)->items);
     struct sync_session *session;
-    while (peer->open_count < open_max && (session = first_by_rank(peer->queued))) {
+    while (peer->open_count < open_max && (session = next_queued(sync, peer))) {
         if (session->generation == peer->generation)
             offer(sync, session);
         else
@@ -265,7 +274,7 @@ static void send_end(struct sync *sync, struct sync_session *session)
                                                           .lineage = buf_span(&sync->names)}});
     sync_session_ends_at(session, number, store_ver(sync->store, session->slot));
     buf_close(&session->names);
-    sync_session_move(session, SYNC_ENDING);
+    sync_session_move(sync, session, SYNC_ENDING);
 }
 
 /* What a turn may send of sessions' items to one peer. */
@@ -298,10 +307,23 @@ static struct store_key key_of(const struct record *name)
     return (struct store_key){.bytes = name->NAME.key, .position = name->NAME.position};
 }
 
+/* Lists the keys of a session, when its turn to send has come: of those that wait for it nothing is
+ * kept, and no turn is spent on the keys of many. What was written since START is in the stream
+ * already, and is sent once more: that does no harm. */
+static void name_keys(struct sync *sync, struct sync_session *session)
+{
+    if (session->is_named)
+        return;
+    session->is_named = true;
+    copy_put_names(sync->store, session->slot, session->common, &session->names);
+    session->names_in_all = buf_len(&session->names);
+}
+
 /* The session's next keys, with the memory of each asked for ahead of its use, as of what comes
  * (sync_receive.c). Returns how many there were. */
 static uint32_t send_named(struct sync *sync, struct sync_session *session, struct share *share)
 {
+    name_keys(sync, session);
     struct record names[NAMES_AHEAD];
     size_t ends[NAMES_AHEAD], in_all = buf_len(&session->names);
     struct span rest = buf_span(&session->names);
@@ -441,18 +463,16 @@ static void begin_sending(struct sync *sync, struct sync_session *session, bool 
     /* "If the source's floor has passed common meanwhile, it offers anew." */
     if (!is_full && session->common < copy->floor) {
         buf_close(&session->names);
-        session->is_flush_due = false;
+        session->is_flush_due = session->is_named = false;
         session->common = 0;
         if (!session->is_pulled)
             session->sid = ++sync->last_sid;
         offer(sync, session);
         return;
     }
-    copy_put_names(sync->store, session->slot, session->common, &session->names);
     if (copy_has_flush_above(sync->store, session->slot, session->common))
         session->is_flush_due = true;
-    session->names_in_all = buf_len(&session->names);
-    sync_session_move(session, SYNC_SENDING);
+    sync_session_move(sync, session, SYNC_SENDING);
 }
 
 static enum err take_start(struct sync *sync, struct sync_session *session,
@@ -530,7 +550,7 @@ static void take_synced(struct sync *sync, struct sync_peer *peer)
             sync_session_remove(sync, session);
             continue;
         }
-        sync_session_move(session, SYNC_SYNCED);
+        sync_session_move(sync, session, SYNC_SYNCED);
         sync_event_add(sync, &(struct sync_event){.change = SYNC_BECAME,
                                                   .peer = peer->index,
                                                   .slot = session->slot,

@@ -131,8 +131,9 @@ static bool is_open(enum sync_state state)
     return state >= SYNC_OFFERED && state < SYNC_ADVANCING;
 }
 
-static void count(struct sync_session *session, int by)
+static void count(struct sync *sync, const struct sync_session *session, int by)
 {
+    sync->advancing_count += (uint32_t)(session->state == SYNC_ADVANCING ? by : 0);
     session->peer->queued_count += (uint32_t)(session->state == SYNC_QUEUED ? by : 0);
     session->peer->synced_count += (uint32_t)(session->state == SYNC_SYNCED ? by : 0);
     session->peer->open_count += (uint32_t)(is_open(session->state) ? by : 0);
@@ -156,15 +157,15 @@ static struct list *list_of(struct sync_session *session)
     return NULL;
 }
 
-void sync_session_move(struct sync_session *session, enum sync_state state)
+void sync_session_move(struct sync *sync, struct sync_session *session, enum sync_state state)
 {
-    count(session, -1);
+    count(sync, session, -1);
     list_remove(&session->in_state);
     session->state = state;
     struct list *list = list_of(session);
     if (list)
         list_append(list, &session->in_state);
-    count(session, 1);
+    count(sync, session, 1);
 }
 
 struct sync_session *sync_session_add(struct sync *sync, uint32_t slot, struct sync_peer *peer,
@@ -183,7 +184,7 @@ struct sync_session *sync_session_add(struct sync *sync, uint32_t slot, struct s
     sync->sessions[slot] = session;
     list_append(&peer->sessions, &session->in_peer);
     peer->session_count++;
-    sync_session_move(session, SYNC_QUEUED);
+    sync_session_move(sync, session, SYNC_QUEUED);
     return session;
 }
 
@@ -193,7 +194,7 @@ void sync_session_remove(struct sync *sync, struct sync_session *session)
     while (*at != session)
         at = &(*at)->next;
     *at = session->next;
-    count(session, -1);
+    count(sync, session, -1);
     list_remove(&session->in_state);
     list_remove(&session->in_peer);
     session->peer->session_count--;

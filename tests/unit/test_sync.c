@@ -685,6 +685,39 @@ static void advance_means_every_slot_that_is_the_same_and_no_other(void **state)
     scene_close(scene);
 }
 
+/* Clients wait for the one, and nobody for the other. */
+static void who_only_learns_waits_until_the_copies_that_are_there_are_current(void **state)
+{
+    (void)state;
+    enum { CURRENT = 3, LEARNT = 4, WANTED = 5 };
+    const uint32_t slots[] = {CURRENT, LEARNT, WANTED};
+    struct scene *scene = scene_open(37);
+    struct side *source = led_scene(scene);
+    offer_to(source, SLOT, 1);
+    offer_to(source, SLOT, 2);
+    settle(scene); /* links are up */
+    scene_place(scene, 0);
+    scene_seal(scene);
+    for (size_t i = 0; i < ARRAY_COUNT(slots); i++)
+        copy_lead(source->store, slots[i], scene->epoch);
+    mean_only(slots, 1);
+    const struct sync_advance advance = {.act = 0, .slots = slots_meant};
+    assert_true(sync_advance(source->sync, peer_to(source, 1), generation_of(1), &advance,
+                             scene->now) != 0);
+    (void)sync_offer(source->sync, LEARNT, peer_to(source, 2), generation_of(2), SYNC_FOR_LEARNER,
+                     scene->now);
+    offer_to(source, WANTED, 2);
+    flush_side(source);
+    flush_side(source);
+    assert_int_equal(state_of(source, CURRENT, 1), SYNC_ADVANCING);
+    assert_int_equal(state_of(source, LEARNT, 2), SYNC_QUEUED);
+    assert_int_equal(state_of(source, WANTED, 2), SYNC_OFFERED);
+    settle(scene);
+    assert_int_equal(state_of(source, CURRENT, 1), SYNC_SYNCED);
+    assert_int_equal(state_of(source, LEARNT, 2), SYNC_SYNCED);
+    scene_close(scene);
+}
+
 static void one_advance_and_one_acknowledgement_whatever_the_number_of_slots(void **state)
 {
     (void)state;
@@ -1040,6 +1073,20 @@ static void no_more_than_a_window_of_items_is_under_way(void **state)
     scene_close(scene);
 }
 
+/* So many small items, all of one slot. */
+static void fill_slot(struct side *side, uint32_t slot, uint32_t count)
+{
+    char text[16];
+    for (uint32_t i = 0; i < count; i++) {
+        snprintf(text, sizeof(text), "%u", i);
+        const struct store_key key = {.bytes = span_of_string(text),
+                                      .position = ((uint64_t)slot << (64 - SLOT_BITS)) |
+                                                  (uint64_t)i << (64 - STORE_POSITION_BITS)};
+        const struct store_put put = {.head = SPAN_LITERAL("x"), .expires_s = STORE_NEVER};
+        assert_int_equal(store_put(side->store, &key, &put, NULL), ERR_OK);
+    }
+}
+
 /* So that clients are not kept waiting; and the next turn does not wait for an answer. */
 static void a_turn_sends_a_bounded_number_of_items_and_the_next_follows_at_once(void **state)
 {
@@ -1053,15 +1100,7 @@ static void a_turn_sends_a_bounded_number_of_items_and_the_next_follows_at_once(
                                                   .stats = &source->stats,
                                                   .window_bytes = 1u << 20});
     (void)led_scene(scene);
-    char text[16];
-    for (uint32_t i = 0; i < 2000; i++) {
-        snprintf(text, sizeof(text), "%u", i);
-        const struct store_key key = {.bytes = span_of_string(text),
-                                      .position = ((uint64_t)SLOT << (64 - SLOT_BITS)) |
-                                                  (uint64_t)i << (64 - STORE_POSITION_BITS)};
-        const struct store_put put = {.head = SPAN_LITERAL("x"), .expires_s = STORE_NEVER};
-        assert_int_equal(store_put(source->store, &key, &put, NULL), ERR_OK);
-    }
+    fill_slot(source, SLOT, 2000);
     offer_to(source, SLOT, 1);
     while (state_of(source, SLOT, 1) != SYNC_SENDING) {
         for (int i = 0; i < SIDES; i++)
@@ -1079,6 +1118,40 @@ static void a_turn_sends_a_bounded_number_of_items_and_the_next_follows_at_once(
         settle(scene);
     assert_int_equal(state_of(source, SLOT, 1), SYNC_SYNCED);
     assert_int_equal(source->stats.sync_items_sent, 2000);
+    scene_close(scene);
+}
+
+/* So a turn in which many sessions begin is as short as others, and little is kept for them. */
+static void the_keys_of_a_session_are_listed_when_its_turn_to_send_has_come(void **state)
+{
+    (void)state;
+    enum { SLOTS = 16, NAME_BYTES_MIN = 16 };
+    struct scene *scene = scene_open(36);
+    struct side *source = led_scene(scene);
+    for (uint32_t slot = 0; slot < SLOTS; slot++) {
+        copy_lead(source->store, slot, scene->epoch);
+        fill_slot(source, slot, 500);
+    }
+    for (uint32_t slot = 0; slot < SLOTS; slot++)
+        offer_to(source, slot, 1);
+    size_t before = source->budget.used_bytes;
+    struct sync_progress progress;
+    do {
+        for (int i = 0; i < SIDES; i++)
+            flush_side(&scene->sides[i]);
+        for (int i = 0; i < WIRES; i++)
+            for (int end = 0; end < 2; end++)
+                (void)arrive(scene, &scene->wires[i], end);
+    } while (state_of(source, SLOTS - 1, 1) != SYNC_SENDING);
+    assert_in_range(source->stats.sync_items_sent, 0, 500);
+    assert_in_range(source->budget.used_bytes - before, 0, SLOTS / 2 * 500 * NAME_BYTES_MIN);
+    sync_progress_sum(source->sync, &progress);
+    assert_in_range(progress.items_left, (SLOTS - 2) * 500, SLOTS * 500);
+    for (int turn = 0; turn < 100 && state_of(source, SLOTS - 1, 1) != SYNC_SYNCED; turn++)
+        settle(scene);
+    for (uint32_t slot = 0; slot < SLOTS; slot++)
+        assert_int_equal(state_of(source, slot, 1), SYNC_SYNCED);
+    assert_int_equal(source->stats.sync_items_sent, SLOTS * 500);
     scene_close(scene);
 }
 
@@ -1537,6 +1610,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(many_sessions_take_turns),
         cmocka_unit_test(no_more_than_a_window_of_items_is_under_way),
         cmocka_unit_test(a_turn_sends_a_bounded_number_of_items_and_the_next_follows_at_once),
+        cmocka_unit_test(the_keys_of_a_session_are_listed_when_its_turn_to_send_has_come),
+        cmocka_unit_test(who_only_learns_waits_until_the_copies_that_are_there_are_current),
         cmocka_unit_test(copies_that_are_the_same_are_no_news),
         cmocka_unit_test(of_sessions_with_a_peer_there_is_a_line_in_some_seconds),
         cmocka_unit_test(a_rate_is_kept),
