@@ -146,6 +146,7 @@ void node_finish(struct node *node, struct moment now)
         node_tell_sync(node);
         node_run_own(node);
         primary_flush(&node->primary, node->now);
+        sync_take_held(node->sync, node->now);
         serve_mark(&node->serve, node->now);
         sync_flush(node->sync, node->now);
         if (LIKELY(!sync_has_event(node->sync) && !primary_has_ready(&node->primary)))

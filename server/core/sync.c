@@ -258,6 +258,22 @@ static void tell(struct sync *sync, struct sync_peer *peer)
         stream_in_tell(&peer->in, out);
 }
 
+void sync_take_held(struct sync *sync, struct moment now)
+{
+    if (!sync->view)
+        return;
+    sync->now = now;
+    for (struct list *at = sync->peers.next; at != &sync->peers; at = at->next) {
+        struct sync_peer *peer = peer_of(at);
+        struct conn_id conn = peer->held_conn;
+        if (LIKELY(take_held(sync, peer) == ERR_OK))
+            continue;
+        struct link *link = links_find(sync->links, conn);
+        if (link)
+            links_end(sync->links, link, DISCONNECT_DENIED, "a malformed stream", now);
+    }
+}
+
 void sync_flush(struct sync *sync, struct moment now)
 {
     if (!sync->view)
@@ -268,12 +284,6 @@ void sync_flush(struct sync *sync, struct moment now)
     for (struct list *at = sync->peers.next; at != &sync->peers; at = next) {
         next = at->next;
         struct sync_peer *peer = peer_of(at);
-        struct conn_id conn = peer->held_conn;
-        if (take_held(sync, peer)) {
-            struct link *link = links_find(sync->links, conn);
-            if (link)
-                links_end(sync->links, link, DISCONNECT_DENIED, "a malformed stream", now);
-        }
         sync_source_flush(sync, peer);
         tell(sync, peer);
         sync_batches_look(sync, peer);

@@ -76,7 +76,7 @@ void sync_tell_time(struct sync *sync, struct moment now);
 
 /* A view has been adopted: every session of lower epochs ends, at both ends, without an event, and
  * nothing of them is applied or acknowledged any more. What has come of this epoch before is taken
- * at the next sync_flush.
+ * at the next sync_take_held.
  *
  * view, ring  of this epoch; borrowed until the next sync_seal.
  * self        this node's index in view; RING_NOBODY: it is no member. */
@@ -274,6 +274,9 @@ MUST_USE enum err sync_message(struct sync *sync, struct link *link, const struc
                                struct moment now);
 /* A data link has ended, or could not be had. */
 void sync_lost(struct sync *sync, uint32_t peer, bool is_dialled, struct moment now);
+/* What has come of this epoch before its view was adopted here is applied. Call once a turn, before
+ * what this node evicts for it is told of, and before sync_flush. */
+void sync_take_held(struct sync *sync, struct moment now);
 /* The end of a turn: what streams hold goes into the connections, one acknowledgement a peer. Call
  * once a turn, before the turn's sends. */
 void sync_flush(struct sync *sync, struct moment now);

@@ -229,6 +229,7 @@ static inline void flush_side(struct side *side)
     for (int other = 0; other < SIDES; other++)
         if (other != side->number)
             sync_hurry(side->sync, peer_to(side, other));
+    sync_take_held(side->sync, side->scene->now);
     sync_flush(side->sync, side->scene->now);
 }
 

@@ -548,6 +548,9 @@ static void a_stream_of_a_view_not_adopted_yet_waits_for_it(void **state)
     assert_int_equal(state_of(source, SLOT, 1), SYNC_OFFERED);
     assert_true(store_ver(backup->store, SLOT) == 0);
     side_seal(backup, scene->epoch);
+    assert_int_equal(sync_is_received(backup->sync, SLOT), false);
+    sync_take_held(backup->sync, scene->now); /* before anything is sent */
+    assert_int_equal(sync_is_received(backup->sync, SLOT), true);
     settle(scene);
     assert_int_equal(state_of(source, SLOT, 1), SYNC_SYNCED);
     check_equal(source, backup, SLOT);
