@@ -177,8 +177,21 @@ static void forget_ready(struct primary *primary)
     memset(primary->listeners, 0, sizeof(primary->listeners));
 }
 
+/* One line for all slots whose copy has been chosen in this turn. */
+static void log_chosen(struct primary *primary, struct moment now)
+{
+    if (LIKELY(primary->chosen_count == 0))
+        return;
+    log_line(primary->setup.log, now, LOG_DEBUG, "copies-chosen",
+             "epoch=%" PRIu32 " slots=%" PRIu32 " unclean=%" PRIu32 " left=%" PRIu32,
+             primary->epoch, primary->chosen_count, primary->unclean_count,
+             primary->unsettled_count);
+    primary->chosen_count = primary->unclean_count = 0;
+}
+
 void primary_adopted(struct primary *primary, struct moment now)
 {
+    log_chosen(primary, now);
     struct past *past = malloc(sizeof(*past));
     CHECK(past != NULL);
     take_past(primary, past);
@@ -198,7 +211,7 @@ void primary_adopted(struct primary *primary, struct moment now)
     make_runs(primary, past);
     primary_make_givers(primary);
     for (uint32_t i = 0; i < primary->run_count; i++)
-        primary_begin(primary, &primary->runs[i], now);
+        primary_begin(primary, &primary->runs[i]);
     primary_collect_begun(primary, now);
     primary->gone_ms = now.mono_ms + GONE_LOOK_MS;
     primary->floor_ms = now.mono_ms + FLOOR_LOOK_MS;
@@ -264,7 +277,7 @@ static void run_event(struct primary *primary, const struct sync_event *event, s
         primary_ended(primary, run, event, now);
         break;
     case SYNC_PULLED:
-        primary_pulled(primary, run, event, now);
+        primary_pulled(primary, run, event);
         break;
     default:
         CHECK(event->change == SYNC_PULL_FAILED);
@@ -313,6 +326,7 @@ void primary_flush(struct primary *primary, struct moment now)
 {
     if (primary->epoch == 0)
         return;
+    log_chosen(primary, now);
     if (primary->is_next_wanted)
         views_want_next(primary->setup.views, now);
     primary->is_next_wanted = false;

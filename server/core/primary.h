@@ -132,6 +132,8 @@ struct primary {
     uint16_t *collected;            /* by place: the slot */
     uint32_t place_count;
     uint32_t unsettled_count; /* runs COLLECTING */
+    uint32_t chosen_count;    /* runs LEADING since the last line about it, ... */
+    uint32_t unclean_count;   /* ... and of them those whose copy is not clean */
     uint64_t number;          /* of the last COLLECT */
     uint64_t ask_ms;          /* when to ask next; UINT64_MAX: nobody */
     uint64_t gone_ms;         /* when to look next who is gone */

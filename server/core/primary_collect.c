@@ -183,7 +183,7 @@ static void choose(struct primary *primary, struct run *run, struct moment now)
     primary->unsettled_count--;
     if (best == primary->self || MUTANT(choose_own)) {
         struct collect_answer origin = own_answer(primary, run->slot);
-        primary_lead(primary, run, &origin, now);
+        primary_lead(primary, run, &origin);
         return;
     }
     const struct giver *giver = &primary->givers[best];
@@ -210,14 +210,14 @@ static void judge(struct primary *primary, struct run *run, struct moment now)
 
 /* "If the primary stays the same nobody is asked: its own answer settles every epoch it led or
  * could have led." */
-void primary_begin(struct primary *primary, struct run *run, struct moment now)
+void primary_begin(struct primary *primary, struct run *run)
 {
     struct collect_answer *alone = calloc(primary->giver_count, sizeof(*alone));
     CHECK(alone != NULL);
     alone[primary->self] = own_answer(primary, run->slot);
     run->state = RUN_COLLECTING;
     if (is_settled(primary, run->slot, alone, NULL)) {
-        primary_lead(primary, run, &alone[primary->self], now);
+        primary_lead(primary, run, &alone[primary->self]);
     } else {
         run->place = primary->place_count++;
         primary->unsettled_count++;
@@ -425,14 +425,13 @@ enum err primary_answer_collect(struct primary *primary, const struct message *m
 
 /* ---- the chosen copy ---- */
 
-void primary_pulled(struct primary *primary, struct run *run, const struct sync_event *event,
-                    struct moment now)
+void primary_pulled(struct primary *primary, struct run *run, const struct sync_event *event)
 {
     if (run->state != RUN_PULLING || run->pull_sid != event->sid)
         return;
     const struct collect_answer origin = {
         .act = event->act, .ver = event->ver, .is_there = true, .is_clean = event->is_clean};
-    primary_lead(primary, run, &origin, now);
+    primary_lead(primary, run, &origin);
 }
 
 /* "If its (act, ver) is no longer what was answered, collect again." */

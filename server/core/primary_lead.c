@@ -81,8 +81,7 @@ void primary_judge(struct primary *primary, struct run *run)
 }
 
 /* "Record act = e', clean; keep origin = (act, ver) of the chosen copy if that was clean." */
-void primary_lead(struct primary *primary, struct run *run, const struct collect_answer *origin,
-                  struct moment now)
+void primary_lead(struct primary *primary, struct run *run, const struct collect_answer *origin)
 {
     CHECK(run->state == RUN_COLLECTING || run->state == RUN_PULLING);
     CHECK(store_ver(primary->setup.store, run->slot) == origin->ver);
@@ -92,9 +91,8 @@ void primary_lead(struct primary *primary, struct run *run, const struct collect
     run->origin_ver = origin->ver;
     copy_lead(primary->setup.store, run->slot, primary->epoch);
     primary->is_bring_due = true;
-    log_line(primary->setup.log, now, LOG_DEBUG, "slot-led",
-             "slot=%u epoch=%" PRIu32 " act=%" PRIu32 " ver=%" PRIx64 " clean=%d", run->slot,
-             primary->epoch, origin->act, origin->ver, origin->is_clean);
+    primary->chosen_count++;
+    primary->unclean_count += !origin->is_clean;
     primary_judge(primary, run);
 }
 

@@ -27,7 +27,7 @@ void primary_make_givers(struct primary *primary);
 void primary_drop_givers(struct primary *primary);
 /* Begins a run: leads at once if the own answer settles it, else it collects. Once all runs have
  * begun, primary_collect_begun. */
-void primary_begin(struct primary *primary, struct run *run, struct moment now);
+void primary_begin(struct primary *primary, struct run *run);
 void primary_collect_begun(struct primary *primary, struct moment now);
 /* Asks whom it is time to ask. */
 void primary_ask(struct primary *primary, struct moment now);
@@ -39,8 +39,7 @@ enum err primary_answer_collect(struct primary *primary, const struct message *m
 /* The data link to a peer has ended: its answers are dropped. It has come up: it is asked. */
 void primary_giver_lost(struct primary *primary, uint32_t peer, struct moment now);
 void primary_giver_up(struct primary *primary, uint32_t peer, struct moment now);
-void primary_pulled(struct primary *primary, struct run *run, const struct sync_event *event,
-                    struct moment now);
+void primary_pulled(struct primary *primary, struct run *run, const struct sync_event *event);
 void primary_pull_failed(struct primary *primary, struct run *run, const struct sync_event *event,
                          struct moment now);
 /* Loss of a quorum: goes on without those who are gone. */
@@ -49,8 +48,7 @@ void primary_look_who_is_gone(struct primary *primary, struct moment now);
 /* --- primary_lead ----------------------------------------------------------------------------- */
 
 /* Rule 3. origin: of the chosen copy, which is here by now. */
-void primary_lead(struct primary *primary, struct run *run, const struct collect_answer *origin,
-                  struct moment now);
+void primary_lead(struct primary *primary, struct run *run, const struct collect_answer *origin);
 /* Begins the sessions that are missing. */
 void primary_bring(struct primary *primary, struct moment now);
 void primary_became(struct primary *primary, struct run *run, const struct sync_event *event);
