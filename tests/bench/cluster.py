@@ -4,6 +4,7 @@ a new copy is filled."""
 import contextlib
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -150,8 +151,21 @@ def cluster_table(args, folder):
 # ---- a new copy --------------------------------------------------------------------------------------------
 
 
-def p99_of(server, options):
-    return bench(server, [*options, "--get-ratio", "0.5", "--rate", "2000", "--duration", "4"])["latency_us"]["p99"]
+CLIENTS = ["--get-ratio", "0.5", "--rate", "2000", "--duration", "4"]
+
+
+def clients_of(server, options):
+    """Clients as there are before and meanwhile, begun: the same load from the same processor."""
+    pin = ["taskset", "-c", str(GENERATOR_CPU)] if os.cpu_count() > 1 else []
+    return subprocess.Popen([*pin, KVCLI, "bench", "-s", f"127.0.0.1:{server.port}", "--json", *options, *CLIENTS],
+                            stdout=subprocess.PIPE)
+
+
+def p99_of(clients):
+    told = clients.communicate()[0]
+    if clients.returncode != 0:
+        sys.exit(f"{' '.join(clients.args)}: exit {clients.returncode}\n{told.decode()}")
+    return json.loads(told)["latency_us"]["p99"]
 
 
 def items_of(server):
@@ -162,38 +176,57 @@ def items_of(server):
     return 0
 
 
+def resync_once(folder, items, options):
+    """Three nodes with so many items; one is killed and started again, empty. Items a second, p99 before and
+    meanwhile."""
+    ports = [free_port() for _ in range(3)]
+    starts = [lambda port=port: start_dht(folder, port, ports, is_pinned=False) for port in ports]
+    with running(*starts) as servers:
+        wait_founded(servers)
+        bench(servers[0], [*options, "--pipeline", "32", "--fill", "--requests", "1", "--get-ratio", "1"])
+        quiet = p99_of(clients_of(servers[0], options))
+        servers[2].process.kill()
+        servers[2].process.wait()
+        time.sleep(1)
+        began = time.monotonic()
+        with running(starts[2]) as (again,):
+            clients = clients_of(servers[0], options)
+            while items_of(again) < items:
+                if time.monotonic() - began > RESYNC_LIMIT_S:
+                    sys.exit(f"the third node has {items_of(again)} of {items} items after {RESYNC_LIMIT_S} s")
+                time.sleep(0.05)
+            took = time.monotonic() - began
+            return {"rate": items / took, "quiet": quiet, "meanwhile": p99_of(clients)}
+
+
+def resync_rows(title, sets_per_s, runs):
+    rate = statistics.median(run["rate"] for run in runs)
+    quiet = statistics.median(run["quiet"] for run in runs)
+    meanwhile = statistics.median(run["meanwhile"] for run in runs)
+    speed = ratio_cell(rate / sets_per_s, 0.5)
+    calm = ratio_cell(statistics.median(run["meanwhile"] / run["quiet"] for run in runs), 2, is_at_most=True)
+    return [f"| {title}: items/s, ÷ pipelined sets into one node ({sets_per_s:,.0f}/s) | {rate:,.0f} | "
+            f"{speed[0]} | {speed[1]} |",
+            f"| {title}: p99 µs of 2,000 requests/s meanwhile, ÷ quiet ({quiet:,.0f}) | {meanwhile:,.0f} | "
+            f"{calm[0]} | {calm[1]} |"]
+
+
 def resync_table(args, folder):
-    """Three nodes with a million items; one is killed and started again, empty."""
+    """How fast a new copy is filled, and what clients feel of it. The p99 is of the 4 s that begin with the
+    node's start: in them it joins, is filled, and takes its place, which is two views or three. A view is on
+    disk before it holds, three times at each node; in the second pair of rows the state files are in memory."""
     items = RESYNC_QUICK_ITEMS if args.quick else RESYNC_ITEMS
     options = ["--keys", str(items), "--value-size", str(VALUE_BYTES)]
     with running(lambda: start_dht(folder, is_pinned=False)) as (alone,):
         note("resync: pipelined sets into one node")
         sets = bench(alone, [*options, "--pipeline", "32", "--get-ratio", "0", "--duration", str(args.seconds)])
     sets_per_s = sets["operations_per_second"]
-    ports = [free_port() for _ in range(3)]
-    starts = [lambda port=port: start_dht(folder, port, ports, is_pinned=False) for port in ports]
-    with running(*starts) as servers:
-        wait_founded(servers)
-        note("resync: fill")
-        bench(servers[0], [*options, "--pipeline", "32", "--fill", "--requests", "1", "--get-ratio", "1"])
-        quiet = p99_of(servers[0], options)
-        servers[2].process.kill()
-        servers[2].process.wait()
-        time.sleep(1)
-        began = time.monotonic()
-        with running(starts[2]) as (again,):
-            note("resync: the third node fills again")
-            client = subprocess.Popen(
-                [KVCLI, "bench", "-s", f"127.0.0.1:{servers[0].port}", "--json", *options, "--get-ratio", "0.5",
-                 "--rate", "2000", "--duration", "4"], stdout=subprocess.PIPE)
-            while items_of(again) < items:
-                if time.monotonic() - began > RESYNC_LIMIT_S:
-                    sys.exit(f"the third node has {items_of(again)} of {items} items after {RESYNC_LIMIT_S} s")
-                time.sleep(0.05)
-            took = time.monotonic() - began
-            loaded = json.loads(client.communicate()[0])["latency_us"]["p99"]
-    rate = ratio_cell(items / took / sets_per_s, 0.5)
-    calm = ratio_cell(loaded / quiet, 2, is_at_most=True)
+    on_disk, in_memory = [], []
+    for number in range(args.rounds):
+        note(f"resync: {number + 1} of {args.rounds}")
+        on_disk.append(resync_once(folder, items, options))
+        with memory_folder() as memory:
+            in_memory.append(resync_once(memory, items, options))
     return [f"| {items:,} items to a new copy | | | wanted |", "| --- | ---: | ---: | --- |",
-            f"| items/s, ÷ pipelined sets into one node ({sets_per_s:,.0f}/s) | {items / took:,.0f} | {rate[0]} | {rate[1]} |",
-            f"| p99 µs of 2,000 requests/s meanwhile, ÷ quiet ({quiet:,.0f}) | {loaded:,.0f} | {calm[0]} | {calm[1]} |"]
+            *resync_rows("state files on disk", sets_per_s, on_disk),
+            *resync_rows("in memory", sets_per_s, in_memory)]
