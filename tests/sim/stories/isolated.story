@@ -36,28 +36,28 @@ run 5
     11.261 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=4
     14.000 -    rejoin node=n5
     14.226 n4   member-removed member=n5 boot=1767225600000 inc=0
-    14.227 n1   member-removed member=n5 boot=1767225600000 inc=0
     14.227 n2   member-removed member=n5 boot=1767225600000 inc=0
-    14.228 n3   member-removed member=n5 boot=1767225600000 inc=0
+    14.227 n3   member-removed member=n5 boot=1767225600000 inc=0
+    14.227 n1   member-removed member=n5 boot=1767225600000 inc=0
     14.724 n5   member-alive member=n3 inc=0 reason=answered
     14.725 n3   refuted inc=1 state=SUSPECT class=silent by=n5
     14.726 n5   member-alive member=n4 inc=0 reason=heard
     14.726 n5   member-alive member=n2 inc=0 reason=heard
     14.726 n5   member-alive member=n1 inc=0 reason=heard
     14.726 n5   ring-changed members=4 ring=23cc5352c23033c2 changes=2 epoch=4
-    14.730 n3   member-joined member=n5 boot=1767225614728 inc=0
+    14.729 n3   member-joined member=n5 boot=1767225614727 inc=0
     14.731 n1   refuted inc=1 state=SUSPECT class=stalled by=-
-    14.731 n1   member-joined member=n5 boot=1767225614728 inc=0
+    14.731 n1   member-joined member=n5 boot=1767225614727 inc=0
     14.731 n4   refuted inc=1 state=SUSPECT class=stalled by=-
-    14.731 n4   member-joined member=n5 boot=1767225614728 inc=0
-    14.733 n2   member-joined member=n5 boot=1767225614728 inc=0
-    14.736 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-    14.737 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-    14.737 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-    14.737 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-    14.737 n5   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=5
-    14.765 n1   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
-    14.766 n2   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
-    14.766 n3   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
-    14.766 n4   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
-    14.766 n5   ring-changed members=5 ring=963e52e3b3bd98a0 changes=4 epoch=6
+    14.731 n4   member-joined member=n5 boot=1767225614727 inc=0
+    14.732 n2   member-joined member=n5 boot=1767225614727 inc=0
+    14.735 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+    14.736 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+    14.736 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+    14.736 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+    14.736 n5   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=5
+    14.766 n1   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
+    14.767 n2   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
+    14.767 n3   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
+    14.767 n4   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
+    14.767 n5   ring-changed members=5 ring=963e52e3b3bd98a0 changes=4 epoch=6

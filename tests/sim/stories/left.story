@@ -13,10 +13,10 @@ run 2
      2.005 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=2 epoch=2
      2.005 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=2 epoch=2
      2.005 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=2 epoch=2
-     2.034 n1   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=3 epoch=3
-     2.035 n2   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=3 epoch=3
-     2.035 n3   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=3 epoch=3
-     2.035 n4   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=3 epoch=3
+     2.033 n1   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=3 epoch=3
+     2.034 n2   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=3 epoch=3
+     2.034 n3   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=3 epoch=3
+     2.034 n4   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=3 epoch=3
      2.063 n1   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=4 epoch=4
      2.064 n2   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=4 epoch=4
      2.064 n3   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=4 epoch=4
@@ -42,7 +42,7 @@ run 2
      8.667 n2   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=6 epoch=6
      8.667 n1   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=2 epoch=6
      8.667 n4   ring-changed members=3 ring=6a2fe3cfe06bbd6f changes=6 epoch=6
-     8.699 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=7 epoch=7
-     8.700 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=7 epoch=7
-     8.700 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=7
-     8.700 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=7 epoch=7
+     8.698 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=7 epoch=7
+     8.699 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=7 epoch=7
+     8.699 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=7
+     8.699 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=7 epoch=7

@@ -33,7 +33,7 @@ run 3
      2.388 n1   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
      2.388 n3   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
      2.388 n4   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
-     2.417 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-     2.418 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-     2.418 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-     2.418 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+     2.419 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+     2.420 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+     2.420 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+     2.420 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
