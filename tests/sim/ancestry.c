@@ -64,11 +64,16 @@ bool ancestry_covers(const struct ancestry *ancestry, const uint64_t *lineage, u
     if (i > 0)
         return store_version_epoch(lineage[i - 1]) == epoch && lineage[i - 1] >= version;
     uint64_t end = count > 0 ? lineage[0] : 0;
+    const struct descent *descents = ancestry->descents;
+    size_t place =
+        store_version_epoch(end) > epoch ? place_of(ancestry, store_version_epoch(end)) : 0;
     while (store_version_epoch(end) > epoch) {
-        const struct descent *descent = find(ancestry, store_version_epoch(end));
-        if (!descent)
+        uint32_t its_epoch = store_version_epoch(end);
+        while (place > 0 && (place == ancestry->count || descents[place].epoch > its_epoch))
+            place--;
+        if (place == ancestry->count || descents[place].epoch != its_epoch)
             return version <= floor;
-        end = descent->from;
+        end = descents[place].from;
     }
     return store_version_epoch(end) == epoch && end >= version;
 }
