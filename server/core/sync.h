@@ -23,6 +23,9 @@
  * number only says that they have come. At whatever point a session ends, the receiver's copy is
  * correct for the (act, ver) it states.
  *
+ * Who goes first. While an ADVANCE to anybody is not acknowledged, only sessions SYNC_FOR_QUORUM
+ * begin: clients wait for both, and for no others.
+ *
  * Bounds. Sessions that send are at most sync_open_max a peer, others wait in their queue. What
  * they send goes behind what clients wait for, unacknowledged at most window_bytes a peer, and at
  * most rate_bytes_s in all. A stream holds at most SYNC_BACKLOG_BYTES_MAX of clients' writes that
@@ -62,7 +65,7 @@ struct sync_setup {
 };
 
 /* How many sessions with one peer may be open at once where a node has so many items. Each takes
- * two round trips and keeps the names of its keys: the smaller the slots, the more, from
+ * two round trips, and what the receiver has named is kept: the smaller the slots, the more, from
  * SYNC_OPEN_MIN to SYNC_OPEN_MAX, so that neither a long way nor many items make it slow or large.
  */
 uint32_t sync_open_max(uint64_t items);
