@@ -959,8 +959,13 @@ static enum parse parse_long_line(struct call *call)
 
 /* Reads a number of plain digits and the byte end behind it. Returns where that ends; 0 if there is
  * anything else. */
-static size_t plain_number(struct span in, size_t at, char end, uint32_t *number)
+static inline size_t plain_number(struct span in, size_t at, char end, uint32_t *number)
 {
+    /* Flags and times mostly have one digit. */
+    if (LIKELY(at + 1 < in.len && in.data[at + 1] == end)) {
+        *number = (unsigned char)in.data[at] - (uint32_t)'0';
+        return *number <= 9 ? at + 2 : 0;
+    }
     size_t stop = at + PLAIN_DIGITS_MAX < in.len ? at + PLAIN_DIGITS_MAX : in.len - 1;
     uint32_t sum = 0, digit;
     size_t start = at;

@@ -135,6 +135,22 @@ static void store_execute(struct executor *executor, const struct request *reque
     answer(out, request, outcome_answer(outcome));
 }
 
+/* As store_execute, of a plain set, the commonest: nothing is compared, so nothing is looked up. */
+static void set_execute(struct executor *executor, const struct request *request,
+                        const struct store_key *key, struct reply *out)
+{
+    if (UNLIKELY(request->too_large)) {
+        too_large_execute(executor, request, key, out);
+        return;
+    }
+    struct store_put put = {.head = request->value,
+                            .flags = request->flags,
+                            .expires_s = executor_expiry(executor, request->exptime)};
+    executor->stats->cmd_set++;
+    enum outcome outcome = executor_put(executor, key, &put, NULL);
+    answer(out, request, outcome_answer(outcome));
+}
+
 static void delete_execute(struct executor *executor, const struct request *request,
                            const struct store_key *key, struct reply *out)
 {
@@ -186,6 +202,8 @@ void command_execute(struct executor *executor, const struct request *request,
         get_and_touch_execute(executor, request, key, request->command == CMD_GATS, out);
         return;
     case CMD_SET:
+        set_execute(executor, request, key, out);
+        return;
     case CMD_CAS:
         store_execute(executor, request, key, CHANGE_SET, out);
         return;

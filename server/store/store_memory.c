@@ -80,6 +80,9 @@ void store_release(struct store *store)
 
 /* Reading */
 
+#define CACHE_LINE_BYTES 64u
+#define PREFETCH_BYTES   152u /* of an item: a key of 32 and a value of 100 bytes, whole */
+
 void store_prefetch_slot(const struct store *store, const struct store_key *key)
 {
     __builtin_prefetch(&store->slots[position_slot(key->position)]);
@@ -105,9 +108,9 @@ void store_prefetch_item(const struct store *store, const struct store_key *key)
         index = table_next(slot->capacity, index);
     if (entry != 0) {
         const char *item = (const char *)entry_item(entry);
-        __builtin_prefetch(item);
-        __builtin_prefetch(item + 64);
-        __builtin_prefetch(item + 128);
+        for (unsigned at = 0; at < PREFETCH_BYTES; at += CACHE_LINE_BYTES)
+            __builtin_prefetch(item + at);
+        __builtin_prefetch(item + PREFETCH_BYTES - 1); /* items begin anywhere in a line */
     }
 }
 
