@@ -325,9 +325,14 @@ static void take_arena(struct conn *conn, char *at, size_t got)
         refuse_kept(conn);
 }
 
+static size_t read_bytes(const struct conn *conn)
+{
+    return conn->role == CONN_PEER ? TURN_PEER_READ_BYTES : TURN_READ_BYTES;
+}
+
 static size_t conn_arena_bytes(const struct conn *conn)
 {
-    return is_in_body(conn) ? 0 : buf_len(&conn->in) + TURN_READ_BYTES;
+    return is_in_body(conn) ? 0 : buf_len(&conn->in) + read_bytes(conn);
 }
 
 static bool conn_aim(struct conn *conn, char *arena, struct volley_call *call)
@@ -339,7 +344,7 @@ static bool conn_aim(struct conn *conn, char *arena, struct volley_call *call)
     if (UNLIKELY(is_in_body(conn)))
         return aim_at_body(conn, call);
     call->bytes = arena + buf_len(&conn->in);
-    call->len = TURN_READ_BYTES;
+    call->len = read_bytes(conn);
     return true;
 }
 

@@ -25,7 +25,10 @@
 #define TURN_READS_MAX 32u
 /* At most this much is read from each of them. */
 #define TURN_READ_BYTES (64u * 1024)
-/* Room for all of that, unless much of their earlier input waits. */
+/* From another node so much: what it has put into its stream since the last acknowledgement comes
+ * as one batch, and costs one acknowledgement if it is read at once. */
+#define TURN_PEER_READ_BYTES (256u * 1024)
+/* Room for all of that, unless several nodes are read or much of their earlier input waits. */
 #define TURN_ARENA_BYTES ((TURN_READS_MAX + 1) * TURN_READ_BYTES)
 
 struct conn;
