@@ -70,7 +70,7 @@ struct probe {
     uint64_t nudge_ms; /* ASKED, INDIRECT: when to send something behind what may be lost */
     uint32_t nudges;   /* so often */
     uint32_t breaks;   /* connections that broke under it */
-    bool is_redialled; /* its connection was slow, and has been tried anew */
+    uint32_t redials;  /* so often its connection was slow, and has been tried anew */
     enum evidence own; /* INDIRECT */
     uint32_t helper_count;
     uint32_t helpers[HELPERS]; /* peers */

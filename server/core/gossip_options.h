@@ -12,7 +12,7 @@
     X(gossip_ms, 250, 500, 1000, 10, 60000, "a round: one exchange with one member, +-10 %")       \
     X(probe_ms, 150, 300, 1500, 5, 60000, "an answer's time at most; adapts to 4 round trips")     \
     X(probe_min_ms, 50, 100, 300, 5, 60000, "an answer's time at least")                           \
-    X(redial_ms, 75, 150, 600, 5, 60000, "a connect that takes so long is tried anew, once")       \
+    X(redial_ms, 75, 150, 600, 5, 60000, "a connect that takes so long is tried anew, twice")      \
     X(indirect_ms, 150, 300, 1500, 5, 60000, "time for others to try a member that is mute here")  \
     X(look_ms, 50, 100, 300, 1, 60000, "one not watched is looked at so long after its end")       \
     X(refused_ms, 200, 200, 1000, 1, 60000, "suspected because its process is gone, until dead")   \

@@ -6,6 +6,7 @@
 #define STUCK_MS       1000u /* a connection that has not got a question through for so long is left */
 #define BREAKS_MAX     5u    /* connections that may break under one probe */
 #define BREAK_PAUSE_MS 100u /* after the second; then 200, 400, 800 */
+#define REDIALS_MAX    2u   /* of a connection that a probe waits for */
 #define NUDGES_MAX     12u  /* of one probe, */
 #define NUDGES_ACKED   2u   /* or so many, once its machine has acknowledged all */
 
@@ -198,6 +199,21 @@ static void wait_again(struct gossip *gossip, struct probe *probe, struct moment
     probe->due_ms = now.mono_ms + pause_ms;
 }
 
+/* When to look at a question that has just been asked: at its end, or before it, where the
+ * connection is only being made. A SYN or a refusal that is lost would make silent of a process
+ * that is gone: there is time for three. */
+static uint64_t ask_due_ms(const struct gossip *gossip, const struct probe *probe,
+                           struct moment now)
+{
+    uint64_t pause_ms = answer_ms(gossip, probe) / (REDIALS_MAX + 1);
+    if (pause_ms > gossip->options.redial_ms)
+        pause_ms = gossip->options.redial_ms;
+    bool may_redial =
+        probe->redials < REDIALS_MAX && wire_state(gossip, probe->target) == LINK_DIALLING;
+    return may_redial && now.mono_ms + pause_ms < probe->end_ms ? now.mono_ms + pause_ms
+                                                                : probe->end_ms;
+}
+
 static void ask(struct gossip *gossip, struct probe *probe, struct moment now)
 {
     bool is_exchange = probe->kind == PROBE_EXCHANGE;
@@ -210,9 +226,7 @@ static void ask(struct gossip *gossip, struct probe *probe, struct moment now)
     probe->stage = PROBE_ASKED;
     probe->end_ms = now.mono_ms + answer_ms(gossip, probe);
     probe->nudge_ms = now.mono_ms + gossip->options.probe_min_ms / 2;
-    uint64_t redial_ms = now.mono_ms + gossip->options.redial_ms;
-    bool may_redial = !probe->is_redialled && wire_state(gossip, probe->target) == LINK_DIALLING;
-    probe->due_ms = may_redial && redial_ms < probe->end_ms ? redial_ms : probe->end_ms;
+    probe->due_ms = ask_due_ms(gossip, probe, now);
 }
 
 /* A connection whose first bytes were lost long ago tries again only after a long pause, and one
@@ -367,14 +381,15 @@ static void tick_asked(struct gossip *gossip, struct probe *probe, struct moment
         return;
     }
     probe->due_ms = probe->end_ms;
-    if (probe->is_redialled || wire_state(gossip, probe->target) != LINK_DIALLING)
+    if (wire_state(gossip, probe->target) != LINK_DIALLING)
         return;
     /* A lost SYN is repeated only after a second: a new one goes at once. */
     uint64_t end_ms = probe->end_ms;
-    probe->is_redialled = true;
+    probe->redials++;
     wire_drop(gossip, probe->target, now);
     ask(gossip, probe, now);
-    probe->end_ms = probe->due_ms = end_ms;
+    probe->end_ms = end_ms;
+    probe->due_ms = ask_due_ms(gossip, probe, now);
 }
 
 static void tick_one(struct gossip *gossip, struct probe *probe, struct moment now)

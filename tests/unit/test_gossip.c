@@ -19,6 +19,7 @@
 /* One end of a connection. */
 struct end {
     bool is_open, is_connecting, is_closing;
+    bool is_unanswered; /* dialled, and no answer comes */
     struct conn_id id;
     struct session session;
     struct buf in;
@@ -36,6 +37,7 @@ struct place {
     bool is_stopped; /* its process: its machine acknowledges */
     bool is_lossy;   /* what it sends is lost; RETRY_MS later, or with more behind it, it is not */
     bool has_ended;  /* gossip said it is a duplicate */
+    uint32_t unanswered[NODES_MAX]; /* so many of its next dials to each place have no answer */
     uint64_t boot, generation;
     char name[ADDRESS_TEXT_BYTES_MAX];
     struct view seeds;
@@ -126,6 +128,11 @@ static struct conn_id world_dial(void *arg, const char *name)
     for (int i = 0; i < NODES_MAX; i++)
         if (strcmp(place->world->places[i].name, name) == 0)
             end->peer_node = i;
+    uint32_t *unanswered = end->peer_node >= 0 ? &place->unanswered[end->peer_node] : NULL;
+    if (unanswered && *unanswered > 0) {
+        end->is_unanswered = true;
+        (*unanswered)--;
+    }
     return end->id;
 }
 
@@ -250,7 +257,7 @@ static void connect_end(struct place *place, struct end *end)
 {
     struct world *world = place->world;
     struct place *there = end->peer_node >= 0 ? &world->places[end->peer_node] : NULL;
-    if (there && there->is_off)
+    if ((there && there->is_off) || end->is_unanswered)
         return;
     end->is_connecting = false;
     if (!there || !there->is_running) {
@@ -538,6 +545,18 @@ static void a_killed_process_is_dead_for_all_in_a_quarter_second(void **state)
     assert_int_equal(lines_of(world, "member-removed"), 9);
     assert_int_equal(lines_of(world, "member-dead"), 9);
     assert_one_view(world);
+    world_close_all(world);
+}
+
+/* A SYN is lost, or the refusal; a second time, too. */
+static void a_killed_process_is_known_dead_though_two_of_three_dials_are_lost(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(10);
+    for (int i = 0; i < 10; i++)
+        world->places[i].unanswered[4] = 2;
+    place_kill(&world->places[4]);
+    until_all_see(world, 4, MEMBER_DEAD, 1000);
     world_close_all(world);
 }
 
@@ -1232,6 +1251,7 @@ int main(void)
         cmocka_unit_test(a_node_in_nobodys_list_joins_through_any_seed),
         cmocka_unit_test(absent_seeds_are_tried_until_they_come),
         cmocka_unit_test(a_killed_process_is_dead_for_all_in_a_quarter_second),
+        cmocka_unit_test(a_killed_process_is_known_dead_though_two_of_three_dials_are_lost),
         cmocka_unit_test(two_of_three_see_the_third_die),
         cmocka_unit_test(a_machine_that_is_off_is_suspected_soon_and_dead_after_its_time),
         cmocka_unit_test(a_stopped_process_is_never_dead_within_its_time_and_comes_back),

@@ -35,29 +35,29 @@ run 5
     11.261 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=4
     11.261 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=4
     14.000 -    rejoin node=n5
-    14.226 n4   member-removed member=n5 boot=1767225600000 inc=0
-    14.227 n2   member-removed member=n5 boot=1767225600000 inc=0
-    14.227 n3   member-removed member=n5 boot=1767225600000 inc=0
     14.227 n1   member-removed member=n5 boot=1767225600000 inc=0
-    14.724 n5   member-alive member=n3 inc=0 reason=answered
-    14.725 n3   refuted inc=1 state=SUSPECT class=silent by=n5
-    14.726 n5   member-alive member=n4 inc=0 reason=heard
-    14.726 n5   member-alive member=n2 inc=0 reason=heard
-    14.726 n5   member-alive member=n1 inc=0 reason=heard
-    14.726 n5   ring-changed members=4 ring=23cc5352c23033c2 changes=2 epoch=4
-    14.729 n3   member-joined member=n5 boot=1767225614727 inc=0
-    14.731 n1   refuted inc=1 state=SUSPECT class=stalled by=-
-    14.731 n1   member-joined member=n5 boot=1767225614727 inc=0
-    14.731 n4   refuted inc=1 state=SUSPECT class=stalled by=-
-    14.731 n4   member-joined member=n5 boot=1767225614727 inc=0
-    14.732 n2   member-joined member=n5 boot=1767225614727 inc=0
-    14.735 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-    14.736 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-    14.736 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-    14.736 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-    14.736 n5   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=5
-    14.766 n1   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
-    14.767 n2   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
-    14.767 n3   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
-    14.767 n4   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
-    14.767 n5   ring-changed members=5 ring=963e52e3b3bd98a0 changes=4 epoch=6
+    14.227 n2   member-removed member=n5 boot=1767225600000 inc=0
+    14.227 n4   member-removed member=n5 boot=1767225600000 inc=0
+    14.227 n3   member-removed member=n5 boot=1767225600000 inc=0
+    14.506 n5   member-alive member=n2 inc=0 reason=answered
+    14.507 n2   refuted inc=1 state=SUSPECT class=silent by=n5
+    14.508 n5   member-alive member=n4 inc=0 reason=heard
+    14.508 n5   member-alive member=n1 inc=0 reason=heard
+    14.508 n5   member-alive member=n3 inc=0 reason=heard
+    14.508 n5   ring-changed members=4 ring=23cc5352c23033c2 changes=2 epoch=4
+    14.511 n2   member-joined member=n5 boot=1767225614509 inc=0
+    14.513 n3   refuted inc=1 state=SUSPECT class=stalled by=-
+    14.513 n3   member-joined member=n5 boot=1767225614509 inc=0
+    14.513 n4   refuted inc=1 state=SUSPECT class=stalled by=-
+    14.513 n4   member-joined member=n5 boot=1767225614509 inc=0
+    14.515 n1   member-joined member=n5 boot=1767225614509 inc=0
+    15.187 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+    15.188 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+    15.188 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+    15.188 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+    15.188 n5   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=5
+    15.221 n1   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
+    15.222 n2   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
+    15.222 n3   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
+    15.222 n4   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
+    15.222 n5   ring-changed members=5 ring=963e52e3b3bd98a0 changes=4 epoch=6

@@ -14,21 +14,21 @@ run 2
      2.693 n1   member-suspect member=n2 boot=1767225600000 inc=0 class=silent reporters=1 own=1 minority=0
      2.694 n3   member-suspect member=n2 boot=1767225600000 inc=0 class=silent reporters=1 own=0 minority=0
      2.694 n4   member-suspect member=n2 boot=1767225600000 inc=0 class=silent reporters=1 own=0 minority=0
-     3.516 n3   ring-changed members=4 ring=93a5e2e84057663a changes=2 epoch=2
-     3.517 n1   ring-changed members=4 ring=93a5e2e84057663a changes=2 epoch=2
-     3.517 n4   ring-changed members=4 ring=93a5e2e84057663a changes=2 epoch=2
-     9.093 n1   member-dead member=n2 boot=1767225600000 inc=0 class=silent reporters=3 own=1 minority=0
-     9.093 n3   member-dead member=n2 boot=1767225600000 inc=0 class=silent reporters=3 own=1 minority=0
+     3.518 n3   ring-changed members=4 ring=93a5e2e84057663a changes=2 epoch=2
+     3.519 n1   ring-changed members=4 ring=93a5e2e84057663a changes=2 epoch=2
+     3.519 n4   ring-changed members=4 ring=93a5e2e84057663a changes=2 epoch=2
+     9.094 n1   member-dead member=n2 boot=1767225600000 inc=0 class=silent reporters=3 own=1 minority=0
      9.094 n4   member-dead member=n2 boot=1767225600000 inc=0 class=silent reporters=3 own=1 minority=0
-    11.097 n1   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
-    11.098 n3   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
-    11.098 n4   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
-    11.127 n1   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
-    11.128 n3   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
-    11.128 n4   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
+     9.094 n3   member-dead member=n2 boot=1767225600000 inc=0 class=silent reporters=3 own=1 minority=0
+    11.099 n1   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
+    11.100 n3   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
+    11.100 n4   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
+    11.128 n1   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
+    11.129 n3   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
+    11.129 n4   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
     14.093 n1   member-removed member=n2 boot=1767225600000 inc=0
-    14.093 n3   member-removed member=n2 boot=1767225600000 inc=0
-    14.095 n4   member-removed member=n2 boot=1767225600000 inc=0
+    14.094 n4   member-removed member=n2 boot=1767225600000 inc=0
+    14.095 n3   member-removed member=n2 boot=1767225600000 inc=0
     17.000 -    power-on node=n2
     17.000 -    start node=n2
     17.000 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=1 epoch=1
@@ -40,11 +40,11 @@ run 2
     17.009 n1   member-joined member=n2 boot=1767225617000 inc=0
     17.010 n2   joined members=4 seeds=3
     17.010 n2   ring-changed members=3 ring=2c0b06b376306521 changes=2 epoch=4
-    17.784 n3   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
-    17.785 n1   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
-    17.785 n2   ring-changed members=3 ring=2c0b06b376306521 changes=3 epoch=5
-    17.785 n4   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
-    17.815 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
-    17.816 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
-    17.816 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
-    17.818 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=6
+    17.785 n3   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
+    17.786 n1   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
+    17.786 n2   ring-changed members=3 ring=2c0b06b376306521 changes=3 epoch=5
+    17.786 n4   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
+    17.816 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+    17.817 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+    17.817 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+    17.819 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=6

@@ -21,7 +21,7 @@ run 3
     10.001 n1   member-alive member=n4 inc=0 reason=answered
     10.002 n3   member-alive member=n4 inc=1 reason=refuted
     10.002 n4   ring-changed members=4 ring=258996ae21ac198b changes=2 epoch=2
-    10.531 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=3
-    10.532 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=3
-    10.532 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=3
-    10.532 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=3
+    10.530 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=3
+    10.531 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=3
+    10.531 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=3
+    10.531 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=3
