@@ -2,6 +2,7 @@
 
 #include "common/buf.h"
 #include "common/check.h"
+#include "common/mutant.h"
 #include "common/number.h"
 
 #include <stdlib.h>
@@ -166,7 +167,7 @@ static void place_groups(const struct view *view, const struct positions *positi
 
 static bool can_lead(const struct member *member)
 {
-    return member_is_full(member) && member_is_up(member);
+    return member_is_full(member) && (member_is_up(member) || MUTANT(down_leads));
 }
 
 /* How many slots each member may lead before it is passed over:

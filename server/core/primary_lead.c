@@ -45,6 +45,8 @@ static enum serving serving_of(const struct primary *primary, const struct run *
 static void activate(struct primary *primary, struct run *run)
 {
     run->state = RUN_ACTIVE;
+    if (MUTANT(lead_unrecorded))
+        copy_lead(primary->setup.store, run->slot, primary->epoch);
     copy_set_alone(primary->setup.store, run->slot, run->member_count == 0);
     views_report_active(primary->setup.views, run->slot, true);
 }
@@ -59,13 +61,22 @@ static void note_listeners(struct primary *primary, const struct run *run)
             listeners->members[listeners->count++] = run->members[k];
 }
 
+/* A planted bug: as if those that are down were not of the group. */
+static uint32_t group_up(const struct primary *primary, const struct run *run)
+{
+    uint32_t up = 1;
+    for (uint32_t k = 0; k < run->backup_count; k++)
+        up += member_is_up(&primary->view->members[run->members[k]]);
+    return up;
+}
+
 void primary_judge(struct primary *primary, struct run *run)
 {
     note_listeners(primary, run);
     /* "The slot is active, and served, when W members of group(e',s) have recorded act = e'." */
     uint32_t recorded = 1 + backups_synced(run);
-    if (run->state == RUN_LEADING &&
-        (recorded >= quorum_majority(run->group_size) || MUTANT(active_few)))
+    uint32_t size = MUTANT(active_up_only) ? group_up(primary, run) : run->group_size;
+    if (run->state == RUN_LEADING && (recorded >= quorum_majority(size) || MUTANT(active_few)))
         activate(primary, run);
     enum serving serving = serving_of(primary, run);
     if (is_exhausted(primary, run))
@@ -89,7 +100,8 @@ void primary_lead(struct primary *primary, struct run *run, const struct collect
     run->has_origin = origin->is_clean || MUTANT(origin_unclean);
     run->origin_act = origin->act;
     run->origin_ver = origin->ver;
-    copy_lead(primary->setup.store, run->slot, primary->epoch);
+    if (!MUTANT(lead_unrecorded))
+        copy_lead(primary->setup.store, run->slot, primary->epoch);
     primary->is_bring_due = true;
     primary->chosen_count++;
     primary->unclean_count += !origin->is_clean;

@@ -262,7 +262,7 @@ static void tell_all_evicted(struct serve *serve, struct told *told)
 
 static void tell_evicted(struct serve *serve, struct told *told)
 {
-    if (UNLIKELY(store_has_evicted(serve->setup.store)))
+    if (UNLIKELY(store_has_evicted(serve->setup.store)) && (told || !MUTANT(evicted_late)))
         tell_all_evicted(serve, told);
 }
 
@@ -419,6 +419,7 @@ static void await(struct serve *serve, struct pending *pending)
     CHECK(listeners->is_led);
     pending->needed = listeners->acks;
     if (pending->needed == 0 || (MUTANT(read_unmarked) && pending->version == 0) ||
+        (MUTANT(refusal_unmarked) && pending->is_write && pending->version == 0) ||
         (MUTANT(write_unacked) && pending->version != 0)) {
         become_safe(serve, pending);
         return;
@@ -514,7 +515,8 @@ static void flush_slot(struct serve *serve, struct flush *flush, uint32_t slot)
     struct pending *pending = take(serve, slot, flush->deadline_ms);
     pending->flush = flush;
     flush->open++;
-    bool is_known = id.len > 0 && store_id_find(store, slot, id, NULL, &entry) &&
+    bool is_known = id.len > 0 && !MUTANT(flush_twice) &&
+                    store_id_find(store, slot, id, NULL, &entry) &&
                     memcmp(&entry.digest, &flush->id_digest, sizeof(entry.digest)) == 0;
     if (!is_known && id.len > 0 && store_id_reserve(store, ID_ANSWER_BYTES_MAX) != ERR_OK) {
         serve->setup.stats->store_no_memory++;

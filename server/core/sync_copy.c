@@ -129,7 +129,7 @@ static enum err apply_ids(struct sync *sync, const struct store_key *key, struct
     uint32_t count;
     if (!take_ids(sync, ids, &count))
         return ERR_SYNTAX;
-    if (!is_synced)
+    if (!is_synced && !MUTANT(ids_stay))
         return store_ids_replace(sync->store, key, sync->entries, count);
     enum err err = ERR_OK;
     for (uint32_t i = 0; i < count && !err; i++)

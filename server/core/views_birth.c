@@ -330,7 +330,7 @@ static bool have_all_answered(const struct views *views, struct moment now)
 {
     const struct view *view = keep_current(views);
     bool is_early = now.mono_ms < views->form_until_ms;
-    for (uint32_t voter = 0; voter < views->voter_count; voter++)
+    for (uint32_t voter = 0; voter < views->voter_count && !MUTANT(form_early); voter++)
         if (voter != views->own_voter && !quorum_has_said(&views->proposer.quorum, voter) &&
             (is_early || is_live(views, &view->members[views->voters[voter]])))
             return false;

@@ -55,9 +55,11 @@ static void look_up_members(struct views *views)
         peers[i] = (uint16_t)links_peer(views->links, member->name);
         if (peers[i] != PEER_NONE)
             links_hold(views->links, peers[i]);
-        if (!member->is_voter || (MUTANT(voters_up_only) && !member_is_up(member)))
+        if (!member->is_voter || (MUTANT(voters_up_only) && !member_is_up(member)) ||
+            (MUTANT(voters_alive_only) && peers[i] != PEER_SELF &&
+             !keep_holds_alive(views, member->name)))
             continue;
-        if (peers[i] == PEER_SELF && member->seat == views->state.seat)
+        if (peers[i] == PEER_SELF && (member->seat == views->state.seat || MUTANT(votes_again)))
             views->own_voter = views->voter_count;
         views->voters[views->voter_count++] = i;
     }
@@ -78,6 +80,19 @@ static struct watch *new_watches(uint32_t count)
     return watches;
 }
 
+/* A planted bug: to who has lost its data the state file says nothing but its seat. */
+static void forget_cluster(struct views *views)
+{
+    const struct links_identity *own = &views->links->identity;
+    const struct view *view = keep_current(views);
+    uint64_t seat = views->state.seat;
+    if (!view || view_find(view, span_of_string(own->name), own->generation) != VIEW_NOBODY)
+        return;
+    state_close(&views->state);
+    views->state = (struct state){.seat = seat};
+    begin_state(views);
+}
+
 void keep_init(struct views *views, struct span text)
 {
     const char *why;
@@ -86,6 +101,8 @@ void keep_init(struct views *views, struct span text)
         CHECK(state_parse(text, &views->state, &why) == ERR_OK);
     else
         begin_state(views);
+    if (MUTANT(founds_by_majority))
+        forget_cluster(views);
     views->state.boot = views->links->identity.boot;
     /* Room for as many as there can be. */
     views->state.views = realloc(views->state.views, STATE_VIEWS_MAX * sizeof(struct view));
@@ -264,7 +281,9 @@ bool keep_adopt(struct views *views, struct view *adopted, uint32_t count, const
 {
     CHECK(count > 0);
     CHECK(adopted[count - 1].epoch > views_epoch(views));
-    if (!MUTANT(adoption_unrecorded) && !record_adoption(views, adopted, count, now)) {
+    bool is_unrecorded =
+        MUTANT(adoption_unrecorded) || (MUTANT(mark_late) && views_epoch(views) == 0);
+    if (!is_unrecorded && !record_adoption(views, adopted, count, now)) {
         proposer_end(&views->proposer);
         for (uint32_t i = 0; i < count; i++)
             view_close(&adopted[i]);
@@ -325,7 +344,8 @@ uint32_t keep_voter_of(const struct views *views, uint32_t peer)
     const struct view *view = keep_current(views);
     for (uint32_t i = 0; i < views->voter_count; i++)
         if (views->peers[views->voters[i]] == peer &&
-            view->members[views->voters[i]].seat == views->links->peers[peer]->seat)
+            (view->members[views->voters[i]].seat == views->links->peers[peer]->seat ||
+             MUTANT(votes_again)))
             return i;
     return VIEW_NOBODY;
 }

@@ -128,6 +128,8 @@ static struct held *held_want(struct views *views, struct span name, uint64_t ge
                               struct moment now)
 {
     struct held *held = held_find(views, name, generation);
+    if (MUTANT(held_few) && !held && views->held_count - views->given_up_count >= 64)
+        return NULL;
     if (!held && views->held_count - views->given_up_count >= HELD_MAX)
         drop_unwanted(views, now);
     if (!held && views->held_count - views->given_up_count < HELD_MAX)

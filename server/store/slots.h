@@ -17,6 +17,7 @@
 #ifndef DHT_SERVER_STORE_SLOTS_H
 #define DHT_SERVER_STORE_SLOTS_H
 
+#include "common/mutant.h"
 #include "server/store/arena.h"
 #include "server/store/copy.h"
 #include "server/store/id_log.h"
@@ -121,7 +122,7 @@ static inline bool item_is_gone(const struct slot *slot, const struct copy *copy
 {
     if (item_is_tombstone(item) && item->version <= copy->floor)
         return true;
-    return item_is_flushed(slot, item) && slot->flushed <= copy->floor;
+    return item_is_flushed(slot, item) && (slot->flushed <= copy->floor || MUTANT(flush_drops));
 }
 
 /* Index of the key's entry in its slot's table, whatever it is, or TABLE_NONE. */

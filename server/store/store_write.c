@@ -409,7 +409,7 @@ uint64_t store_flush_slot(struct store *store, uint32_t slot_number, uint32_t de
     slots_extend(store, slot, version);
     copy->flush_due = 0;
     copy->flush_due_s = 0;
-    if (delay_s > 0) {
+    if (delay_s > 0 && !MUTANT(flush_undelayed)) {
         copy->flush_due = version;
         copy->flush_due_s =
             delay_s < UINT32_MAX - store->now_s ? store->now_s + delay_s : UINT32_MAX;

@@ -719,6 +719,21 @@ static void note_active_group(struct ghost *ghost, uint32_t node, struct slot_gh
             node_of(ghost->world, &view->members[ring->group[slot->slot][i]]);
 }
 
+/* A member that is down leads nothing; and "record act = e'" comes before all else that leads. */
+static void check_leader(struct ghost *ghost, uint32_t node, const struct run *run)
+{
+    const struct host *host = &ghost->world->hosts[node];
+    const struct primary *primary = node_primary(host->node);
+    if (!member_is_up(&primary->view->members[primary->self]))
+        world_fail(ghost->world,
+                   "n%" PRIu32 " leads slot %u in epoch %" PRIu32 ", in which it is down", node + 1,
+                   run->slot, primary->epoch);
+    if (store_copy(host->store, run->slot)->act != primary->epoch)
+        world_fail(ghost->world,
+                   "n%" PRIu32 " leads slot %u in epoch %" PRIu32 " and has not recorded it",
+                   node + 1, run->slot, primary->epoch);
+}
+
 /* 2: one run of one member leads a slot in an epoch. before: its copy a turn ago. */
 static void look_at_run(struct ghost *ghost, uint32_t node, uint32_t index,
                         const struct copy_ghost *before)
@@ -729,6 +744,7 @@ static void look_at_run(struct ghost *ghost, uint32_t node, uint32_t index,
     const struct run *run = primary_run(primary, slot->slot);
     if (!run || run->state < RUN_LEADING)
         return;
+    check_leader(ghost, node, run);
     size_t place = slot->reign_count;
     while (place > 0 && slot->reigns[place - 1].epoch >= primary->epoch)
         place--;
@@ -754,9 +770,6 @@ static void look_at_run(struct ghost *ghost, uint32_t node, uint32_t index,
     ghost->counts.activations++;
     check_active(ghost, node, index);
     note_active_group(ghost, node, slot);
-    if (store_copy(host->store, slot->slot)->act != primary->epoch)
-        world_fail(ghost->world, "slot %" PRIu32 " is active at n%" PRIu32 ", which has not led it",
-                   slot->slot, node + 1);
 }
 
 /* 7: the floor is at most common in every session past START, and at most what is acknowledged in

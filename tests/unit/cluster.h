@@ -247,7 +247,7 @@ static inline void place_start(struct place *place, const char *list)
 {
     struct peers_error error;
     assert_int_equal(peers_parse(span_of_string(list), &place->view, &error), ERR_OK);
-    prng_init(&place->entropy, (uint64_t)place->number + 1);
+    prng_init(&place->entropy, (uint64_t)place->number + 1 + 100 * place->boot);
     place->budget = (struct budget){.limit_bytes = 64u << 20};
     place->log =
         (struct log){.level = LOG_DEBUG, .sink = cluster_sink, .arg = place, .is_complete = true};

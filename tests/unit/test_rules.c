@@ -164,6 +164,137 @@ static void who_has_accepted_under_one_list_founds_under_no_other(void **state)
     cluster_close(cluster);
 }
 
+/* n3 starts again, and its state file is lost: the seat in the view is another's from then on. */
+static void who_has_lost_its_state_file_has_lost_its_vote(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    uint64_t seat = stands(cluster, 1, 0)->seat;
+    struct buf text = {0};
+    view_format(views_current(views_of(cluster, 1)), NULL, &text);
+    set_mute(cluster, true);
+    cluster->places[0].is_mute = true;
+    place_stop(&cluster->places[2]);
+    buf_consume(&cluster->places[2].state, buf_len(&cluster->places[2].state));
+    place_start_listed(&cluster->places[2]);
+    struct views *views = views_of(cluster, 2);
+    struct reply answer = {0};
+    uint32_t peer = links_peer(views->links, cluster->names[0]);
+    const struct message told_view = {
+        .kind = MESSAGE_VIEWS, .VIEWS = {.epoch = 1}, .body = buf_span(&text)};
+    assert_int_equal(views_message(views, peer, &told_view, &answer, cluster->now), ERR_OK);
+    assert_int_equal(views_epoch(views), 1);
+    const struct message question = {.kind = MESSAGE_PREPARE,
+                                     .PREPARE = {.epoch = 1, .round = 50, .seat = seat}};
+    assert_true(told(cluster, 2, 0, &question) == 0);
+    reply_close(&answer);
+    buf_close(&text);
+    cluster_close(cluster);
+}
+
+/* ---- collect ---- */
+
+/* Writes a value through a node; the answer is to be this. */
+static void say_set(struct cluster *cluster, struct end *client, const char *key, char value)
+{
+    char text[100];
+    snprintf(text, sizeof(text), "set %s 0 0 1\r\n%c\r\n", key, value);
+    client_say(cluster, client, text);
+}
+
+static void hears_value(struct end *client, const char *key, char value)
+{
+    char text[100];
+    snprintf(text, sizeof(text), "VALUE %s 0 1\r\n%c\r\nEND\r\n", key, value);
+    client_hears(client, text);
+}
+
+/* A key that n1 leads, and behind it n2. */
+static void key_led_then_by(struct cluster *cluster, int first, int second, char key[32])
+{
+    const struct ring *ring = views_ring(views_of(cluster, first), 1);
+    int from = 0;
+    uint32_t slot;
+    do {
+        next_key_led_by(cluster, first, &from, key);
+        slot = slot_of(key);
+    } while (ring->group[slot][0] != first || ring->group[slot][1] != second);
+}
+
+/* n3 is down in view 2, and its copy is synced nevertheless: it was only mute. With n1 it has a
+ * write that n2 has not. Then n1 is gone, and n2 leads: without n3 it does not know enough. */
+static void a_member_that_was_down_counts_for_what_is_needed(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    char key[32];
+    key_led_then_by(cluster, 0, 1, key);
+    struct end *client = client_open(cluster, 0);
+    say_set(cluster, client, key, 'a');
+    client_hears(client, "STORED\r\n");
+    cluster->places[2].is_mute = true;
+    for (int i = 0; i < 4000 && views_epoch(views_of(cluster, 0)) == 1; i++)
+        cluster_pass_ms(cluster, 5);
+    assert_int_equal(stands(cluster, 0, 2)->standing, STANDING_DOWN);
+    pass(cluster, 20);
+    cluster->places[2].is_mute = false;
+    for (int i = 0;
+         i < 300 && !sync_is_received_synced(node_sync(cluster->places[2].node), slot_of(key)); i++)
+        cluster_pass_ms(cluster, 5);
+    assert_true(sync_is_received_synced(node_sync(cluster->places[2].node), slot_of(key)));
+    assert_int_equal(stands(cluster, 0, 2)->standing, STANDING_DOWN);
+    cluster->places[1].is_mute = true;
+    say_set(cluster, client, key, 'b');
+    pass(cluster, 20);
+    client_hears(client, "STORED\r\n");
+    assert_int_equal(views_epoch(views_of(cluster, 0)), 2);
+    place_stop(&cluster->places[0]);
+    cluster->places[1].is_mute = false;
+    struct end *other = client_open(cluster, 1);
+    for (int i = 0; i < 2000 && buf_len(&other->session.out.bytes) == 0; i++) {
+        if (i == 400)
+            say_get(cluster, other, key);
+        cluster_pass_ms(cluster, 5);
+    }
+    hears_value(other, key, 'b');
+    cluster_close(cluster);
+}
+
+/* n2 and n3 have copies of one (act, ver), that of n2 with an item above it, of a sync that has not
+ * ended: when n2 leads, n3 gets it too. */
+static void what_an_unclean_copy_has_above_its_ver_goes_to_the_backups(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    char key[32];
+    key_led_then_by(cluster, 0, 1, key);
+    uint32_t slot = slot_of(key);
+    struct end *client = client_open(cluster, 0);
+    say_set(cluster, client, key, 'a');
+    pass(cluster, 20);
+    client_hears(client, "STORED\r\n");
+    struct store *store = cluster->places[1].store;
+    struct digest digest;
+    digest_of(span_of_string(key), &digest);
+    const struct store_key place = {.bytes = span_of_string(key),
+                                    .position = digest_position(&digest)};
+    const struct store_put put = {.head = SPAN_LITERAL("b"), .expires_s = STORE_NEVER};
+    uint64_t ver = store_ver(store, slot);
+    assert_int_equal(store_apply(store, &place, ver + 1, &put, false), ERR_OK);
+    copy_soil(store, slot);
+    assert_true(store_ver(store, slot) == ver);
+    place_stop(&cluster->places[0]);
+    cluster_await_ring(cluster, 2);
+    pass(cluster, 500);
+    struct store_item item;
+    for (int i = 1; i < 3; i++) {
+        assert_int_equal(store_find(cluster->places[i].store, &place, &item), STORE_ITEM);
+        assert_true(span_equal(item.value, SPAN_LITERAL("b")));
+        assert_true(store_copy(cluster->places[i].store, slot)->is_clean);
+    }
+    cluster_close(cluster);
+}
+
 /* ---- base ---- */
 
 /* n1 of four, the others down: it leads what it is of the group of, and the rest has no primary. */
@@ -296,6 +427,23 @@ static void a_read_waits_for_a_marker_that_was_sent_after_it_came(void **state)
     cluster_close(cluster);
 }
 
+/* What was refused tells what is there, as a read does. */
+static void a_refusal_waits_for_a_marker_like_a_read(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(3);
+    char key[32], text[100];
+    struct end *client = client_of_leader(cluster, key, "set %s 0 0 1\r\nx\r\n");
+    set_mute(cluster, true);
+    snprintf(text, sizeof(text), "add %s 0 0 1\r\ny\r\n", key);
+    client_say(cluster, client, text);
+    client_hears(client, "");
+    set_mute(cluster, false);
+    cluster_settle(cluster);
+    client_hears(client, "NOT_STORED\r\n");
+    cluster_close(cluster);
+}
+
 static void an_expired_item_is_deleted_before_it_is_said_to_be_absent(void **state)
 {
     (void)state;
@@ -421,11 +569,15 @@ int main(void)
         cmocka_unit_test(who_cannot_keep_its_own_promise_asks_nobody_for_theirs),
         cmocka_unit_test(members_that_are_down_have_their_votes),
         cmocka_unit_test(who_has_accepted_under_one_list_founds_under_no_other),
+        cmocka_unit_test(who_has_lost_its_state_file_has_lost_its_vote),
+        cmocka_unit_test(a_member_that_was_down_counts_for_what_is_needed),
+        cmocka_unit_test(what_an_unclean_copy_has_above_its_ver_goes_to_the_backups),
         cmocka_unit_test(where_a_slot_has_no_primary_not_all_are_active),
         cmocka_unit_test(who_stops_takes_no_session_and_waits_until_the_others_have_everything),
         cmocka_unit_test(who_has_accepted_the_next_view_answers_no_more_for_the_present),
         cmocka_unit_test(nobody_is_gone_before_the_fence_of_the_older_views_has_fallen),
         cmocka_unit_test(a_read_waits_for_a_marker_that_was_sent_after_it_came),
+        cmocka_unit_test(a_refusal_waits_for_a_marker_like_a_read),
         cmocka_unit_test(an_expired_item_is_deleted_before_it_is_said_to_be_absent),
         cmocka_unit_test(no_result_is_given_once_the_fence_has_fallen),
     };

@@ -85,13 +85,17 @@ static void a_flush_whose_id_finds_no_memory_is_not_done(void **state)
     struct cluster *cluster = cluster_open(1);
     struct end *client = client_open(cluster, 0);
     struct budget *budget = &cluster->places[0].budget;
+    char answer[128];
     client_say(cluster, client, "set k 0 0 1\r\nx\r\n");
     client_hears(client, "STORED\r\n");
     uint64_t limit_bytes = budget->limit_bytes;
     budget->limit_bytes = budget->used_bytes;
     client_say(cluster, client, "once f-1 flush_all\r\nget k\r\n");
-    client_hears(client, "SERVER_ERROR outcome unknown: flush_all done in 0 of 16384 slots\r\n"
-                         "VALUE k 0 1\r\nx\r\nEND\r\n");
+    snprintf(answer, sizeof(answer),
+             "SERVER_ERROR outcome unknown: flush_all done in 0 of %u slots\r\n"
+             "VALUE k 0 1\r\nx\r\nEND\r\n",
+             SLOT_COUNT);
+    client_hears(client, answer);
     budget->limit_bytes = limit_bytes;
     client_say(cluster, client, "once f-1 flush_all\r\nget k\r\nset k 0 0 1\r\ny\r\n");
     client_hears(client, "OK\r\nEND\r\nSTORED\r\n");

@@ -721,6 +721,40 @@ static void who_only_learns_waits_until_the_copies_that_are_there_are_current(vo
     scene_close(scene);
 }
 
+/* Of the same ver and clean, but of an epoch before: what a primary has led from since then may
+ * have items above that ver. */
+static void a_copy_of_another_act_is_not_advanced(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(19);
+    struct side *source = led_scene(scene), *backup = &scene->sides[1];
+    write_one(source, SLOT, 0, WROTE_ITEM, false);
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    uint32_t act = scene->epoch;
+    for (int views = 0; views < 2; views++) {
+        scene_place(scene, 0);
+        scene_seal(scene);
+        copy_lead(source->store, SLOT, scene->epoch);
+    }
+    const uint32_t slot = SLOT;
+    mean_only(&slot, 1);
+    const uint64_t ver = store_ver(source->store, SLOT);
+    assert_true(store_ver(backup->store, SLOT) == ver);
+    struct sync_check check = {.slot = SLOT, .ver = ver};
+    struct sync_advance advance = {
+        .act = scene->epoch - 1, .slots = slots_meant, .checks = &check, .check_count = 1};
+    assert_true(sync_advance(source->sync, peer_to(source, 1), generation_of(1), &advance,
+                             scene->now) != 0);
+    settle(scene);
+    assert_int_equal(await(source, SYNC_ENDED).why, SYNC_ENDED_NOSYNC);
+    assert_int_equal(store_copy(backup->store, SLOT)->act, act);
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    check_equal(source, backup, SLOT);
+    scene_close(scene);
+}
+
 static void one_advance_and_one_acknowledgement_whatever_the_number_of_slots(void **state)
 {
     (void)state;
@@ -1599,6 +1633,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_stream_of_an_epoch_that_is_passed_over_is_stale),
         cmocka_unit_test(sealing_ends_everything_without_a_word),
         cmocka_unit_test(advance_means_every_slot_that_is_the_same_and_no_other),
+        cmocka_unit_test(a_copy_of_another_act_is_not_advanced),
         cmocka_unit_test(one_advance_and_one_acknowledgement_whatever_the_number_of_slots),
         cmocka_unit_test(a_primary_pulls_the_copy_that_it_has_chosen),
         cmocka_unit_test(a_copy_that_has_moved_is_not_pulled),

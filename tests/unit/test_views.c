@@ -428,6 +428,38 @@ static void a_leave_hands_over_before_it_ends(void **state)
     cluster_close(cluster);
 }
 
+/* n4 hears that it is out, and nobody is there to say that a majority knows it. */
+static void who_is_taken_out_waits_until_a_majority_knows_it(void **state)
+{
+    (void)state;
+    for (int are_back = 0; are_back < 2; are_back++) {
+        struct cluster *cluster = cluster_open_quick(4);
+        struct view view;
+        for (int i = 0; i < 3; i++)
+            cluster->places[i].is_mute = true;
+        node_leave(cluster->places[3].node);
+        cluster_pass_ms(cluster, 5);
+        view_copy(view_at(cluster, 3), &view);
+        uint32_t own = views_self(node_views(cluster->places[3].node));
+        view.members[own] = view.members[--view.member_count];
+        give_view(cluster, 3, 0, &view);
+        assert_int_equal(views_self(node_views(cluster->places[3].node)), VIEW_NOBODY);
+        pass(cluster, 9000);
+        assert_false(cluster->places[3].has_ended);
+        for (int i = 0; i < 3; i++)
+            cluster->places[i].is_mute = !are_back;
+        if (!are_back)
+            pass(cluster, 2000); /* 10 s are over */
+        for (int i = 0; i < 180 && !cluster->places[3].has_ended; i++)
+            cluster_pass_ms(cluster, 5);
+        assert_true(cluster->places[3].has_ended);
+        assert_int_equal(cluster->places[3].end, NODE_END_LEFT);
+        assert_int_equal(epoch_at(cluster, 0) == view.epoch, are_back);
+        view_close(&view);
+        cluster_close(cluster);
+    }
+}
+
 static void where_too_few_would_remain_a_signal_stops(void **state)
 {
     (void)state;
@@ -959,6 +991,7 @@ int main(void)
         cmocka_unit_test(what_could_not_be_kept_is_not_said_when_asked_again),
         cmocka_unit_test(the_last_ballot_there_can_be_ends_no_node),
         cmocka_unit_test(a_leave_hands_over_before_it_ends),
+        cmocka_unit_test(who_is_taken_out_waits_until_a_majority_knows_it),
         cmocka_unit_test(where_too_few_would_remain_a_signal_stops),
         cmocka_unit_test(those_that_all_stop_end_at_once),
         cmocka_unit_test(a_stop_that_would_cost_a_majority_waits_three_seconds),
