@@ -14,8 +14,11 @@
 #define CONNECT_US (3ull * US_PER_S)
 #define RETRY_US   (25ull * US_PER_S) /* an id is tried for so long */
 #define REPEAT_US_MAX                                                                              \
-    (45ull * US_PER_S)      /* and repeated for so long: ids are kept 60 s at least                \
-                             */
+    (45ull * US_PER_S) /* and repeated for so long: ids are kept 60 s at least                     \
+                        */
+#define FORGOTTEN_US                                                                               \
+    (50ull * US_PER_S) /* from then on one may be forgotten: clocks drift, and seconds are whole   \
+                        */
 #define LARGE_OF        40u /* one value of so many is large */
 #define LARGE_BYTES     3000u
 #define HUGE_OF         40u /* and one of so many large ones does not fit into one frame */
@@ -37,9 +40,9 @@ struct ask {
     enum manner manner;
     bool has_value; /* a value has come, END has not */
     bool has_id;
-    bool is_repeat;  /* it was answered before, as first says */
-    bool is_unknown; /* it has left once, and what became of that is not known */
-    struct buf line; /* as sent */
+    bool is_repeat;   /* it was answered before, as first says */
+    uint32_t unknown; /* how often it has left without it being known what became of that */
+    struct buf line;  /* as sent */
     struct buf value;
     struct buf shown;
     char first[ANSWER_BYTES];
@@ -48,12 +51,11 @@ struct ask {
 
 /* A write with an id that has its answer. */
 struct kept {
-    struct buf line;
+    struct linear_op op; /* as it was asked */
     uint32_t key;
-    enum linear_kind kind;
-    uint64_t compare;
+    struct buf line;
+    struct buf value;
     char first[ANSWER_BYTES];
-    uint64_t begun_us;
 };
 
 struct caller {
@@ -376,23 +378,49 @@ static void draw_ask(struct caller *caller, struct ask *ask)
 
 /* --- ends ------------------------------------------------------------------------------------- */
 
+static void note(struct callers *callers, uint32_t key, const struct linear_op *op)
+{
+    uint32_t from = op->kind == LINEAR_FLUSH ? 0 : key;
+    uint32_t until = op->kind == LINEAR_FLUSH ? callers->history.key_count : key + 1;
+    for (uint32_t number = from; number < until; number++)
+        history_add(&callers->history, number, op);
+}
+
+/* An id is kept for so long after it was first carried out. What was sent with it and not answered
+ * may lie with a node that stands still, or on its way to one, for longer, and take effect once
+ * more. times: how many there are beside the one that the history has. */
+static void note_late(struct callers *callers, const struct ask *ask, uint32_t times)
+{
+    struct linear_op late = ask->op;
+    late.is_late = true;
+    late.outcome = LINEAR_UNKNOWN;
+    late.begun_us += FORGOTTEN_US;
+    late.ended_us = LINEAR_OPEN;
+    late.shown = (struct span){0};
+    late.version = 0;
+    late.has_flags = false;
+    for (uint32_t i = 0; i < times; i++)
+        note(callers, ask->key, &late);
+}
+
 /* It is over: the history has it. */
 static void ask_end(struct caller *caller, struct ask *ask, enum linear_outcome outcome)
 {
     struct callers *callers = caller->callers;
     struct linear_op *op = &ask->op;
-    if (!ask->is_repeat) {
-        op->outcome = ask->is_unknown && outcome == LINEAR_NOT_DONE ? LINEAR_UNKNOWN : outcome;
+    if (ask->is_repeat) {
+        note_late(callers, ask, ask->unknown);
+    } else {
+        op->outcome = ask->unknown > 0 && outcome == LINEAR_NOT_DONE ? LINEAR_UNKNOWN : outcome;
         op->ended_us = op->outcome == LINEAR_UNKNOWN ? LINEAR_OPEN : clock_of(caller)->now_us;
-        op->was_unknown = ask->is_unknown;
+        op->was_unknown = ask->unknown > 0;
         if (op->outcome == LINEAR_UNKNOWN || op->outcome == LINEAR_NOT_DONE)
             op->shown = (struct span){0};
         callers->ended[op->kind][op->outcome]++;
         callers->open--;
-        uint32_t from = op->kind == LINEAR_FLUSH ? 0 : ask->key;
-        uint32_t until = op->kind == LINEAR_FLUSH ? callers->history.key_count : ask->key + 1;
-        for (uint32_t key = from; key < until; key++)
-            history_add(&callers->history, key, op);
+        note(callers, ask->key, op);
+        uint32_t own = op->outcome == LINEAR_UNKNOWN;
+        note_late(callers, ask, ask->unknown > own ? ask->unknown - own : 0);
         if (op->outcome == LINEAR_DONE && op->version > 0) {
             note_version(callers, ask->key, op->version);
             if (callers->told)
@@ -408,7 +436,7 @@ static void ask_end(struct caller *caller, struct ask *ask, enum linear_outcome 
 static void ask_fail(struct caller *caller, struct ask *ask, enum linear_outcome outcome)
 {
     uint64_t now_us = clock_of(caller)->now_us;
-    ask->is_unknown |= outcome == LINEAR_UNKNOWN;
+    ask->unknown += outcome == LINEAR_UNKNOWN;
     if (!ask->has_id || ask->is_repeat || now_us > ask->op.begun_us + RETRY_US) {
         ask_end(caller, ask, outcome);
         return;
@@ -420,17 +448,24 @@ static void ask_fail(struct caller *caller, struct ask *ask, enum linear_outcome
     *ask = (struct ask){0};
 }
 
+static void kept_close(struct kept *kept)
+{
+    buf_close(&kept->line);
+    buf_close(&kept->value);
+}
+
 /* Keeps a request with its answer, to be repeated later. */
 static void keep(struct caller *caller, const struct ask *ask, const char *answer)
 {
     struct kept *kept = &caller->kept[below(caller, KEPT_MAX)];
-    struct span line = buf_span(&ask->line);
-    buf_close(&kept->line);
-    *kept = (struct kept){.key = ask->key,
-                          .kind = ask->op.kind,
-                          .compare = ask->op.compare,
-                          .begun_us = ask->op.begun_us};
+    struct span line = buf_span(&ask->line), value = buf_span(&ask->value);
+    kept_close(kept);
+    *kept = (struct kept){.key = ask->key, .op = ask->op};
+    kept->op.shown = kept->op.value = (struct span){0};
+    kept->op.version = 0;
+    kept->op.has_flags = false;
     buf_append(&kept->line, line.data, line.len);
+    buf_append(&kept->value, value.data, value.len);
     snprintf(kept->first, sizeof(kept->first), "%s", answer);
 }
 
@@ -554,7 +589,7 @@ static bool take_answer(struct caller *caller, struct ask *ask, const struct hea
     } else if (ask->has_id) {
         keep(caller, ask, text);
     }
-    callers->retries_ended += ask->is_unknown && !ask->is_repeat;
+    callers->retries_ended += ask->unknown > 0 && !ask->is_repeat;
     ask_end(caller, ask, outcome);
     return true;
 }
@@ -646,14 +681,13 @@ static void connect_somewhere(struct caller *caller)
 static bool draw_repeat(struct caller *caller, struct ask *ask)
 {
     const struct kept *kept = &caller->kept[below(caller, KEPT_MAX)];
-    if (!kept->line.data || clock_of(caller)->now_us > kept->begun_us + REPEAT_US_MAX)
+    if (!kept->line.data || clock_of(caller)->now_us > kept->op.begun_us + REPEAT_US_MAX)
         return false;
-    struct span line = buf_span(&kept->line);
-    *ask = (struct ask){.op = {.kind = kept->kind, .compare = kept->compare},
-                        .key = kept->key,
-                        .has_id = true,
-                        .is_repeat = true};
+    struct span line = buf_span(&kept->line), value = buf_span(&kept->value);
+    *ask = (struct ask){.op = kept->op, .key = kept->key, .has_id = true, .is_repeat = true};
     buf_append(&ask->line, line.data, line.len);
+    buf_append(&ask->value, value.data, value.len);
+    ask->op.value = buf_span(&ask->value);
     memcpy(ask->first, kept->first, sizeof(ask->first));
     return true;
 }
@@ -765,7 +799,7 @@ void callers_lose(struct callers *callers, uint32_t slot)
     history_lose(&callers->history, slot, callers->world->clock.now_us);
     for (uint32_t i = 0; i < callers->options.count; i++)
         for (uint32_t k = 0; k < KEPT_MAX; k++)
-            buf_close(&callers->list[i].kept[k].line);
+            kept_close(&callers->list[i].kept[k]);
 }
 
 void callers_close(struct callers *callers)
@@ -776,7 +810,7 @@ void callers_close(struct callers *callers)
         vclock_stop(&callers->world->clock, &caller->timer);
         buf_close(&caller->in);
         for (uint32_t k = 0; k < KEPT_MAX; k++)
-            buf_close(&caller->kept[k].line);
+            kept_close(&caller->kept[k]);
     }
     history_close(&callers->history);
     free(callers->list);

@@ -130,13 +130,14 @@ void history_lose(struct history *history, uint32_t slot, uint64_t at_us)
  * past, those that end later were not answered by then. One that was asked again may be refused
  * after a loss though it was done before: the loss took its effect and its id. Returns how many. */
 static size_t between(const struct history_key *key, uint64_t from_us, uint64_t until_us,
-                      struct linear_op *ops)
+                      bool has_late, struct linear_op *ops)
 {
     size_t count = 0;
     for (size_t i = 0; i < key->count; i++) {
         struct linear_op op = key->ops[i];
         bool is_answered = op.outcome != LINEAR_UNKNOWN;
-        if (op.begun_us >= until_us || (is_answered && op.ended_us <= from_us))
+        if ((op.is_late && !has_late) || op.begun_us >= until_us ||
+            (is_answered && op.ended_us <= from_us))
             continue;
         if (is_answered && (op.begun_us < from_us || op.ended_us > until_us)) {
             bool may_be_done = op.outcome == LINEAR_DONE || op.was_unknown;
@@ -177,10 +178,15 @@ static void judge_key(struct history *history, struct history_key *key, struct w
         uint64_t until_us = part < key->losses ? key->lost_us[part] : LINEAR_OPEN;
         struct linear_options own = *options;
         own.is_anything = part > 0;
-        size_t count = between(key, from_us, until_us, ops);
+        size_t count = between(key, from_us, until_us, false, ops);
         struct linear_verdict verdict = linear_judge(ops, count, &own);
         history->judged += count;
         history->tries += verdict.tries;
+        if (verdict.result == LINEAR_BAD) {
+            count = between(key, from_us, until_us, true, ops);
+            verdict = linear_judge(ops, count, &own);
+            history->tries += verdict.tries;
+        }
         if (verdict.result == LINEAR_GOOD)
             continue;
         print_report(key, &verdict);

@@ -1,7 +1,10 @@
 /* What all callers were told, key by key, and whether it can be true (linear.h).
  *
  * Where a loss has been declared (on-quorum-loss=recover) a key is judged anew: what was answered
- * before counts for what came before, and the key may be anything then. */
+ * before counts for what came before, and the key may be anything then.
+ *
+ * An operation that is_late is looked at only where nothing fits without: it seldom happens, and
+ * what may have happened or not is what makes judging take long. */
 #ifndef DHT_TESTS_SIM_HISTORY_H
 #define DHT_TESTS_SIM_HISTORY_H
 

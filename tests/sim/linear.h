@@ -67,6 +67,7 @@ struct linear_op {
     uint32_t shown_flags;
     bool has_flags;   /* shown_flags was told */
     bool was_unknown; /* asked again by its id, as what had become of it was not known */
+    bool is_late;     /* the same once more, after its id was forgotten: unknown */
 };
 
 struct linear_options {
