@@ -20,6 +20,7 @@
     X(stopped_is_silent, "accurate-stops", 0, "a process that is mute is taken for a machine that is off") \
     X(wall_clock, "accurate-quiet", 0, "timers go by the wall clock") \
     X(isolated_condemns, "accurate-return", 0, "who is cut off condemns the others at once") \
+    X(never_stale, "complete-backstop", 1, "who is not heard of for T_fail is not suspected") \
     X(never_refutes, "complete", 16, "who is suspected does not refute it") \
     X(never_pushes, "converge-news", 0, "news waits for rounds") \
     X(never_rejoins, "test_gossip", 0, "those that are gone are not tried again") \

@@ -434,6 +434,8 @@ static void doubt_stale(struct gossip *gossip, struct moment now)
 {
     uint64_t fail_ms = members_fail_ms(&gossip->members);
     struct list *head = &gossip->members.by_proof;
+    if (MUTANT(never_stale))
+        return;
     for (struct list *link = head->next, *next; link != head; link = next) {
         next = link->next;
         struct account *record = CONTAINER_OF(link, struct account, by_proof);

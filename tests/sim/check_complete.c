@@ -89,6 +89,42 @@ void check_complete(struct trial *trial)
     watch_close(watch);
 }
 
+/* A node dies, and with it all that would have seen its connections end. */
+void check_complete_watchers(struct trial *trial)
+{
+    struct world *world = trial_begin(trial, 0);
+    uint32_t loss = draw_loss(world);
+    world_lose(world, loss * (NET_PPM / 100));
+    watch_form(world, WATCH_FORM_MS);
+    struct watch *watch = watch_open(world);
+    bool *is_victim = calloc(world->host_count, sizeof(*is_victim));
+    bool is_off = prng_below(&world->prng, 2) == 0;
+    uint32_t subject = (uint32_t)prng_below(&world->prng, world->host_count);
+    uint32_t watchers = 0;
+    is_victim[subject] = true;
+    for (uint32_t i = 0; i < world->host_count; i++) {
+        if (i == subject)
+            continue;
+        const struct members *members = &watch_gossip(world, i)->members;
+        struct target_view view = {members->live, members->live_count, members_self_at(members)};
+        is_victim[i] = targets_watches(&view, watch_record(world, i, subject));
+        watchers += is_victim[i];
+    }
+    if (watchers != WATCHERS)
+        world_fail(world, "%u of %u members watch one", watchers, WATCHERS);
+    watch->forbids_deaths = loss <= 10;
+    for (uint32_t i = 0; i < world->host_count; i++)
+        if (is_victim[i])
+            crash(world, i, is_off);
+    uint64_t limit_ms = bound_ms(world, loss, is_off, is_off);
+    trial->counts[is_off] += watchers + 1;
+    trial->counts[2] +=
+        watch_until(world, all_see_gone, is_victim, 10, limit_ms,
+                    "not all survivors hold a node and its watchers for dead in time");
+    free(is_victim);
+    watch_close(watch);
+}
+
 /* Probes tell nothing: what is left is that nobody has heard of it for T_fail. */
 void check_complete_backstop(struct trial *trial)
 {
