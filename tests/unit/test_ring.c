@@ -397,6 +397,7 @@ static struct movement movement(const struct view *before_view, const struct rin
             bool is_new = true;
             for (uint32_t j = 0; j < before->group_size; j++)
                 is_new &= before->group[slot][j] != old;
+            assert_true(!is_new || old == UINT32_MAX); /* the newcomer only */
             copies += is_new;
         }
         primaries += strcmp(after_view->members[after->primary[slot]].name,
