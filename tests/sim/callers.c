@@ -14,11 +14,8 @@
 #define CONNECT_US (3ull * US_PER_S)
 #define RETRY_US   (25ull * US_PER_S) /* an id is tried for so long */
 #define REPEAT_US_MAX                                                                              \
-    (45ull * US_PER_S) /* and repeated for so long: ids are kept 60 s at least                     \
-                        */
-#define FORGOTTEN_US                                                                               \
-    (50ull * US_PER_S) /* from then on one may be forgotten: clocks drift, and seconds are whole   \
-                        */
+    (45ull * US_PER_S)      /* and repeated for so long: ids are kept 60 s at least                \
+                             */
 #define LARGE_OF        40u /* one value of so many is large */
 #define LARGE_BYTES     3000u
 #define HUGE_OF         40u /* and one of so many large ones does not fit into one frame */
@@ -41,6 +38,7 @@ struct ask {
     bool has_value; /* a value has come, END has not */
     bool has_id;
     bool is_repeat;   /* it was answered before, as first says */
+    bool is_lost;     /* and that was lost while it was under way: it may be carried out anew */
     uint32_t unknown; /* how often it has left without it being known what became of that */
     struct buf line;  /* as sent */
     struct buf value;
@@ -386,15 +384,14 @@ static void note(struct callers *callers, uint32_t key, const struct linear_op *
         history_add(&callers->history, number, op);
 }
 
-/* An id is kept for so long after it was first carried out. What was sent with it and not answered
- * may lie with a node that stands still, or on its way to one, for longer, and take effect once
- * more. times: how many there are beside the one that the history has. */
+/* What was sent with an id and not answered may lie with a node that stands still, or on its way to
+ * one, until the id is forgotten, or lost, and take effect once more. times: how many there are
+ * beside the one that the history has. */
 static void note_late(struct callers *callers, const struct ask *ask, uint32_t times)
 {
     struct linear_op late = ask->op;
     late.is_late = true;
     late.outcome = LINEAR_UNKNOWN;
-    late.begun_us += FORGOTTEN_US;
     late.ended_us = LINEAR_OPEN;
     late.shown = (struct span){0};
     late.version = 0;
@@ -583,8 +580,9 @@ static bool take_answer(struct caller *caller, struct ask *ask, const struct hea
         return false;
     snprintf(text, sizeof(text), "%.*s", (int)bytes.len, bytes.data);
     if (ask->is_repeat) {
-        if (strcmp(text, ask->first) != 0)
+        if (strcmp(text, ask->first) != 0 && !ask->is_lost)
             return false;
+        ask->unknown += ask->is_lost;
         callers->repeats++;
     } else if (ask->has_id) {
         keep(caller, ask, text);
@@ -797,9 +795,17 @@ void callers_give_up(struct callers *callers)
 void callers_lose(struct callers *callers, uint32_t slot)
 {
     history_lose(&callers->history, slot, callers->world->clock.now_us);
-    for (uint32_t i = 0; i < callers->options.count; i++)
+    for (uint32_t i = 0; i < callers->options.count; i++) {
+        struct caller *caller = &callers->list[i];
         for (uint32_t k = 0; k < KEPT_MAX; k++)
-            kept_close(&callers->list[i].kept[k]);
+            kept_close(&caller->kept[k]);
+        for (uint32_t k = caller->answered; k < caller->ask_count; k++) {
+            struct ask *ask = &caller->asks[k];
+            bool is_its =
+                ask->op.kind == LINEAR_FLUSH || callers->history.keys[ask->key].slot == slot;
+            ask->is_lost |= ask->is_repeat && is_its;
+        }
+    }
 }
 
 void callers_close(struct callers *callers)

@@ -136,6 +136,8 @@ static size_t between(const struct history_key *key, uint64_t from_us, uint64_t 
     for (size_t i = 0; i < key->count; i++) {
         struct linear_op op = key->ops[i];
         bool is_answered = op.outcome != LINEAR_UNKNOWN;
+        if (op.is_late && op.begun_us >= from_us)
+            op.begun_us += HISTORY_FORGOTTEN_US; /* else its id may have been lost then */
         if ((op.is_late && !has_late) || op.begun_us >= until_us ||
             (is_answered && op.ended_us <= from_us))
             continue;

@@ -3,8 +3,9 @@
  * Where a loss has been declared (on-quorum-loss=recover) a key is judged anew: what was answered
  * before counts for what came before, and the key may be anything then.
  *
- * An operation that is_late is looked at only where nothing fits without: it seldom happens, and
- * what may have happened or not is what makes judging take long. */
+ * An operation that is_late has an id, which may be forgotten HISTORY_FORGOTTEN_US after it began,
+ * or lost with its slot: then it may happen. It is looked at only where nothing fits without: it
+ * seldom happens, and what may have happened or not is what makes judging take long. */
 #ifndef DHT_TESTS_SIM_HISTORY_H
 #define DHT_TESTS_SIM_HISTORY_H
 
@@ -14,6 +15,8 @@
 #define HISTORY_KEYS_MAX   64u
 #define HISTORY_LOSSES_MAX 64u
 #define HISTORY_NAME_BYTES 24u
+/* Ids are kept 60 s at least; clocks drift, and seconds are whole. */
+#define HISTORY_FORGOTTEN_US (50ull * 1000 * 1000)
 
 struct history_key {
     char name[HISTORY_NAME_BYTES];

@@ -69,39 +69,41 @@ static void what_was_asked_once_and_refused_was_never_done(void **state)
 }
 
 /* A value comes back that was overwritten: a try of its set lay somewhere until its id was
- * forgotten, late_us after it began (0: there was none). */
-static bool may_come_back(uint64_t at_us, uint64_t late_us)
+ * forgotten. lost_us: when something of the slot was lost, with what was set over it, or not; 0:
+ * never. */
+static bool may_come_back(uint64_t at_us, bool has_late, uint64_t lost_us)
 {
     struct world world = {0};
     struct history history;
     const struct linear_options options = {0};
-    struct linear_op set = {.kind = LINEAR_SET,
-                            .outcome = LINEAR_DONE,
-                            .begun_us = 1000000,
-                            .ended_us = 2000000,
-                            .value = SPAN_LITERAL("old")};
-    struct linear_op late = set;
+    const struct linear_op set = {.kind = LINEAR_SET,
+                                  .outcome = LINEAR_DONE,
+                                  .begun_us = 1000000,
+                                  .ended_us = 2000000,
+                                  .value = SPAN_LITERAL("old")};
     const struct linear_op over = {.kind = LINEAR_SET,
                                    .outcome = LINEAR_DONE,
-                                   .begun_us = 3000000,
-                                   .ended_us = 4000000,
+                                   .begun_us = 30000000,
+                                   .ended_us = 31000000,
                                    .value = SPAN_LITERAL("new")};
     const struct linear_op seen = {.kind = LINEAR_GET,
                                    .outcome = LINEAR_DONE,
                                    .begun_us = at_us,
                                    .ended_us = at_us + 1000000,
                                    .shown = SPAN_LITERAL("old")};
+    struct linear_op late = set;
     late.is_late = true;
     late.outcome = LINEAR_UNKNOWN;
-    late.begun_us += late_us;
     late.ended_us = LINEAR_OPEN;
     trace_init(&world.trace, &world.clock);
     history_init(&history, 2, 1, 1);
     history_add(&history, 0, &set);
     history_add(&history, 0, &over);
     history_add(&history, 0, &seen);
-    if (late_us > 0)
+    if (has_late)
         history_add(&history, 0, &late);
+    if (lost_us > 0)
+        history_lose(&history, history.keys[0].slot, lost_us);
     history_judge(&history, &world, &options);
     history_close(&history);
     return !world.has_failed;
@@ -110,9 +112,16 @@ static bool may_come_back(uint64_t at_us, uint64_t late_us)
 static void a_try_whose_id_was_forgotten_may_take_effect_once_more_but_not_sooner(void **state)
 {
     (void)state;
-    assert_true(may_come_back(70000000, 50000000));
-    assert_false(may_come_back(70000000, 0));
-    assert_false(may_come_back(40000000, 50000000));
+    assert_true(may_come_back(70000000, true, 0));
+    assert_false(may_come_back(70000000, false, 0));
+    assert_false(may_come_back(40000000, true, 0));
+}
+
+static void a_try_whose_id_was_lost_may_take_effect_once_more(void **state)
+{
+    (void)state;
+    assert_true(may_come_back(40000000, true, 20000000));
+    assert_false(may_come_back(40000000, false, 20000000));
 }
 
 int main(void)
@@ -123,6 +132,7 @@ int main(void)
             what_is_refused_after_the_loss_may_have_been_done_before_it_if_asked_again),
         cmocka_unit_test(what_was_asked_once_and_refused_was_never_done),
         cmocka_unit_test(a_try_whose_id_was_forgotten_may_take_effect_once_more_but_not_sooner),
+        cmocka_unit_test(a_try_whose_id_was_lost_may_take_effect_once_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
