@@ -281,12 +281,42 @@ static void a_read_asks_one_backup_and_the_other_if_that_is_silent(void **state)
         silence(cluster, other, other, true);
         before = records_put(cluster, 0);
         client_say(cluster, client, text);
-        cluster_pass_ms(cluster, 5);
+        cluster_pass_ms(cluster, 2);
         client_hears(client, "END\r\n");
         assert_true(records_put(cluster, 0) <= before + 2);
         silence(cluster, other, other, false);
         cluster_pass_ms(cluster, 5);
     }
+    cluster_close(cluster);
+}
+
+/* How many nodes have an item of this key. */
+static int copies_of(struct cluster *cluster, const char *text)
+{
+    struct digest digest;
+    struct store_item item;
+    int count = 0;
+    digest_of(span_of_string(text), &digest);
+    const struct store_key key = {.bytes = span_of_string(text),
+                                  .position = digest_position(&digest)};
+    for (int i = 0; i < cluster->count; i++)
+        count += store_find(cluster->places[i].store, &key, &item) == STORE_ITEM;
+    return count;
+}
+
+static void the_third_copy_follows_within_two_milliseconds(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(3);
+    struct end *client = client_open(cluster, 0);
+    char key[32], text[64];
+    key_led_by(cluster, 0, key);
+    snprintf(text, sizeof(text), "set %s 0 0 1\r\nv\r\n", key);
+    client_say(cluster, client, text);
+    client_hears(client, "STORED\r\n");
+    assert_int_equal(copies_of(cluster, key), 2);
+    cluster_pass_ms(cluster, 2);
+    assert_int_equal(copies_of(cluster, key), 3);
     cluster_close(cluster);
 }
 
@@ -297,6 +327,7 @@ int main(void)
         cmocka_unit_test(a_read_that_a_view_overtakes_may_be_repeated),
         cmocka_unit_test(a_read_asks_one_backup_and_the_other_if_that_is_silent),
         cmocka_unit_test(a_read_that_was_told_to_recache_may_have_taken_effect),
+        cmocka_unit_test(the_third_copy_follows_within_two_milliseconds),
         cmocka_unit_test(a_flush_whose_id_finds_no_memory_is_not_done),
         cmocka_unit_test(what_found_no_memory_is_a_first_when_it_is_repeated),
         cmocka_unit_test(a_forwarded_gat_that_is_refused_for_memory_has_one_answer),
