@@ -2,7 +2,8 @@
  *
  * name      stands in MUTANT(name) where the rule is broken.
  * check     the simulator's check that must notice; or a unit test's program (test_…), where the
- *           rule is one module's own, or broken too seldom in a simulated cluster.
+ *           rule is one module's own, or broken too seldom in a simulated cluster: of replicas less
+ *           than one seed in ten, as those move with every change of what nodes send.
  * seed      of that check, tried before 1, 2, 3 …; 0: none. One that noticed when this was written.
  *           MUTANT_OPEN: none of those tried has noticed; the check is still to be sharpened.
  * sentence  what is broken. */
@@ -41,7 +42,7 @@
     X(cut_is_clean, "replicas", 1, "a copy whose lineage was cut is still called clean") \
     X(act_kept, "replicas", 1, "an emptied copy keeps its act") \
     X(touch_changes_cas, "replicas", 1, "touch changes cas unique") \
-    X(floor_falls, "replicas", 9, "a floor falls to that of the source") \
+    X(floor_falls, "test_copy", 0, "a floor falls to that of the source") \
     X(flush_stays, "test_sync", 0, "a flush that the source lacks is not rolled back") \
     X(flush_drops, "test_copy", 0, "what a flush has hidden is gone before the floor has passed it") \
     X(flush_undelayed, "replicas", 3, "a flush that is to wait is carried out at once") \
@@ -49,18 +50,18 @@
     X(tombstone_takes_ids, "replicas", 2, "request ids go when the floor passes their tombstone") \
     X(ids_cut, "test_ids", 0, "request ids are cut with the tail") \
     X(ids_stay, "test_sync", 0, "what an id was answered stays though the source has not got it") \
-    X(sync_never_cuts, "replicas", 15, "a copy keeps the tail of its lineage that the source lacks") \
+    X(sync_never_cuts, "test_sync", 0, "a copy keeps the tail of its lineage that the source lacks") \
     X(sync_drops_tail, "replicas", 1, "the cut tail is gone before the source has replaced it") \
     X(sync_no_names, "replicas", 4, "what only the receiver has is not looked at by the source") \
     X(sync_newer_wins, "replicas", 4, "a receiver keeps what has a higher version") \
-    X(sync_common_by_ver, "replicas", 4, "common is the lower ver, whatever the lineages") \
+    X(sync_common_by_ver, "test_sync", 0, "common is the lower ver, whatever the lineages") \
     X(sync_never_full, "replicas", 2, "a copy below the floor is not emptied") \
     X(sync_own_floor, "test_sync", 0, "the receiver's floor is forgotten") \
     X(sync_takes_gaps, "test_sync", 0, "a synced copy takes a write that is not the next one") \
-    X(sync_ends_early, "replicas", 2, "a sync ends before all has been sent") \
+    X(sync_ends_early, "test_sync", 0, "a sync ends before all has been sent") \
     X(end_unheard, "replicas", 1, "a copy counts as synced before it has acknowledged END") \
     X(sync_forgets_touch, "replicas", 2, "a sync passes over what has been touched") \
-    X(sync_one_id, "replicas", 7, "who is not synced gets a write's own request id alone") \
+    X(sync_one_id, "test_sync", 0, "who is not synced gets a write's own request id alone") \
     X(advance_soiled, "test_sync", 0, "a copy that is not clean is advanced") \
     X(advance_any_ver, "replicas", 4, "a copy of another ver is advanced") \
     X(advance_any_act, "test_sync", 0, "a copy of another act is advanced") \
@@ -100,15 +101,15 @@
     X(fence_for_ever, "test_views", 0, "the fence never falls") \
     X(recovers_at_once, "test_rules", 0, "recover waits for no fence") \
     X(held_few, "test_views", 0, "of many that are dead at once no more than 64 are ever gone") \
-    X(collect_too_few, "replicas", 4, "one answer is enough of three") \
+    X(collect_too_few, "replicas", 6, "one answer is enough of three") \
     X(collect_all, "test_collect", 0, "all of a group have to answer") \
     X(collect_up_only, "test_rules", 0, "members that were down do not count for what is needed") \
-    X(collect_last_only, "replicas", 20, "only the last epoch has to be covered") \
-    X(collect_lowest_only, "replicas", 15, "only the lowest epoch has to be covered") \
-    X(collect_any, "replicas", 4, "any member of a group is taken for its primary") \
+    X(collect_last_only, "test_collect", 0, "only the last epoch has to be covered") \
+    X(collect_lowest_only, "test_collect", 0, "only the lowest epoch has to be covered") \
+    X(collect_any, "replicas", 6, "any member of a group is taken for its primary") \
     X(collect_first, "replicas", 4, "the first of a group is taken for its primary, though it was down") \
     X(choose_by_ver, "test_collect", 0, "the copy of the greatest ver is chosen, whatever its act") \
-    X(choose_by_act, "replicas", 5, "any copy of the greatest act is chosen") \
+    X(choose_by_act, "replicas", 7, "any copy of the greatest act is chosen") \
     X(choose_own, "replicas", 6, "a new primary goes on with its own copy") \
     X(act_before_sync, "replicas", 7, "act is recorded before the chosen copy is here") \
     X(origin_unclean, "test_rules", 0, "a copy that is not clean counts as the same as another") \
@@ -119,13 +120,13 @@
     X(down_leads, "replicas", 2, "a member that is down leads") \
     X(active_learners, "replicas-recover", 1, "learners count for a quorum") \
     X(floor_ignores_sessions, "test_collect", 0, "a floor does not wait for those being synced") \
-    X(floor_up_only, "replicas", 10, "a floor does not wait for members that are away") \
-    X(floor_own, "replicas", 10, "a floor is as high as the primary's own copy") \
+    X(floor_up_only, "test_collect", 0, "a floor does not wait for members that are away") \
+    X(floor_own, "test_collect", 0, "a floor is as high as the primary's own copy") \
     X(drops_early, "replicas", 19, "a leftover is dropped before the slot is active elsewhere") \
-    X(write_aside, "replicas", 4, "a write is not put into the stream") \
+    X(write_aside, "replicas", 1, "a write is not put into the stream") \
     X(write_unacked, "replicas", 4, "a write is answered before a backup has it") \
-    X(read_unmarked, "replicas", 4, "a read is answered without a marker") \
-    X(marker_before, "replicas", 1, "an earlier record counts as a read's marker") \
+    X(read_unmarked, "replicas", 6, "a read is answered without a marker") \
+    X(marker_before, "replicas", 7, "an earlier record counts as a read's marker") \
     X(refusal_unmarked, "test_rules", 0, "a refusal is answered without a marker") \
     X(acks_late, "test_node", 0, "what was acknowledged by a link that has ended releases a write") \
     X(unsynced_counts, "replicas", 2, "a backup that is not synced counts") \
