@@ -107,7 +107,7 @@
     X(collect_last_only, "test_collect", 0, "only the last epoch has to be covered") \
     X(collect_lowest_only, "test_collect", 0, "only the lowest epoch has to be covered") \
     X(collect_any, "replicas", 6, "any member of a group is taken for its primary") \
-    X(collect_first, "replicas", 4, "the first of a group is taken for its primary, though it was down") \
+    X(collect_first, "test_collect", 0, "the first of a group is taken for its primary, though it was down") \
     X(choose_by_ver, "test_collect", 0, "the copy of the greatest ver is chosen, whatever its act") \
     X(choose_by_act, "replicas", 7, "any copy of the greatest act is chosen") \
     X(choose_own, "replicas", 6, "a new primary goes on with its own copy") \
