@@ -433,10 +433,11 @@ static inline bool end_take_lines(struct place *place, struct end *end)
 {
     struct conn_id id = end->id;
     bool has_done = false;
-    const char *stop;
-    while (end_find(place, id) == end && buf_len(&end->in) > 0 &&
-           (stop = memchr(buf_span(&end->in).data, '\n', buf_len(&end->in)))) {
+    while (end_find(place, id) == end) {
         struct span in = buf_span(&end->in);
+        const char *stop = in.data ? memchr(in.data, '\n', in.len) : NULL;
+        if (!stop)
+            break;
         size_t len = (size_t)(stop - in.data);
         struct span line = span_of(in.data, len > 0 && stop[-1] == '\r' ? len - 1 : len);
         node_client_line(place->node, id, line);
