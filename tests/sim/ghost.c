@@ -23,6 +23,13 @@ struct write {
     uint64_t content; /* hash of value, flags and cas unique */
 };
 
+/* The highest version of an epoch that callers were told in another, which may be later: what was
+ * written and never acknowledged may be left above a lineage and be shown again. */
+struct told {
+    uint64_t version;
+    uint32_t epoch; /* or a lower one: the slot was active in it when the caller heard */
+};
+
 /* What was dropped where nobody needed to be told: a slot led alone keeps no tombstones. */
 struct buried {
     uint64_t key;
@@ -47,7 +54,7 @@ struct slot_ghost {
     size_t flush_count, flush_capacity;
     struct reign *reigns; /* ascending */
     size_t reign_count, reign_capacity;
-    uint64_t *told; /* the highest version told of each epoch, ascending */
+    struct told *told; /* ascending by the epochs of its versions, then by those of who told */
     size_t told_count, told_capacity;
     uint64_t told_changes;                  /* of that, so far */
     struct ancestry ancestry;               /* of its epochs */
@@ -195,26 +202,35 @@ static struct slot_ghost *find_slot(struct ghost *ghost, uint32_t number)
     return NULL;
 }
 
+static int compare_told(const struct told *a, const struct told *b)
+{
+    uint32_t mine = store_version_epoch(a->version), other = store_version_epoch(b->version);
+    if (mine != other)
+        return mine < other ? -1 : 1;
+    return a->epoch < b->epoch ? -1 : a->epoch > b->epoch;
+}
+
 void ghost_told(struct ghost *ghost, uint32_t number, uint64_t version)
 {
     struct slot_ghost *slot = find_slot(ghost, number);
     uint32_t epoch = store_version_epoch(version);
     if (!slot || epoch < slot->lost_epoch)
         return;
+    const struct told now = {version, slot->active_epoch > epoch ? slot->active_epoch : epoch};
     size_t place = slot->told_count;
-    while (place > 0 && store_version_epoch(slot->told[place - 1]) >= epoch)
+    while (place > 0 && compare_told(&slot->told[place - 1], &now) >= 0)
         place--;
-    if (place < slot->told_count && store_version_epoch(slot->told[place]) == epoch) {
-        slot->told_changes += version > slot->told[place];
-        if (version > slot->told[place])
-            slot->told[place] = version;
+    if (place < slot->told_count && compare_told(&slot->told[place], &now) == 0) {
+        slot->told_changes += version > slot->told[place].version;
+        if (version > slot->told[place].version)
+            slot->told[place] = now;
         return;
     }
     slot->told_changes++;
     slot->told = grown(slot->told, slot->told_count, &slot->told_capacity, sizeof(*slot->told));
     memmove(slot->told + place + 1, slot->told + place,
             (slot->told_count - place) * sizeof(*slot->told));
-    slot->told[place] = version;
+    slot->told[place] = now;
     slot->told_count++;
 }
 
@@ -222,7 +238,7 @@ static void lose(struct ghost *ghost, struct slot_ghost *slot, uint32_t epoch)
 {
     size_t kept = 0;
     for (size_t i = 0; i < slot->told_count; i++)
-        if (store_version_epoch(slot->told[i]) >= epoch)
+        if (store_version_epoch(slot->told[i].version) >= epoch)
             slot->told[kept++] = slot->told[i];
     slot->told_count = kept;
     slot->told_changes++;
@@ -309,7 +325,8 @@ static void say_slot(struct ghost *ghost, const struct slot_ghost *slot)
                   slot->slot, slot->writes[i].version, slot->writes[i].key,
                   slot->writes[i].is_tombstone ? " tombstone=1" : "");
     for (size_t i = 0; i < slot->told_count; i++)
-        trace_say(trace, "ghost-told", "version=%" PRIx64, slot->told[i]);
+        trace_say(trace, "ghost-told", "version=%" PRIx64 " epoch=%" PRIu32, slot->told[i].version,
+                  slot->told[i].epoch);
     for (uint32_t i = 0; i < ghost->world->host_count; i++) {
         struct store *store = ghost->world->hosts[i].store;
         struct buf lineage = {0};
@@ -425,8 +442,8 @@ static bool has_version(const struct look *look, uint64_t version)
 static void check_told(const struct look *look)
 {
     for (size_t i = 0; i < look->slot->told_count; i++) {
-        uint64_t told = look->slot->told[i];
-        if (store_version_epoch(told) < look->copy->act && !covers(look->slot, look->copy, told) &&
+        uint64_t told = look->slot->told[i].version;
+        if (look->slot->told[i].epoch < look->copy->act && !covers(look->slot, look->copy, told) &&
             !has_version(look, told))
             world_fail(look->ghost->world,
                        "invariant 4: the copy of slot %" PRIu32 " at n%" PRIu32 " has act %" PRIu32
