@@ -487,7 +487,7 @@ struct gather *coord_flush_all(struct coord *coord, const struct asker *asker,
     struct gather *gather = malloc(sizeof(*gather));
     CHECK(gather != NULL);
     /* One part is this node's: so failures at once don't end it early. */
-    *gather = (struct gather){.asker = *asker, .open = 1};
+    *gather = (struct gather){.asker = *asker, .open = 1, .epoch = route->view.epoch};
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
         uint32_t peer = route->leader[slot];
         if (peer == ROUTE_NOBODY || (seen[peer / 64] & 1ull << peer % 64))
@@ -722,8 +722,12 @@ bool coord_rerouted(struct coord *coord, struct moment now)
     while (at != &coord->by_deadline) {
         struct forward *forward = CONTAINER_OF(at, struct forward, by_deadline);
         at = at->next;
-        if (forward->state == FORWARD_QUEUED && forward->slot < SLOT_COUNT &&
-            coord->route->leader[forward->slot] != forward->peer)
+        bool is_flush_left_over = forward->gather && forward->state != FORWARD_LEFT &&
+                                  forward->gather->epoch != coord->route->view.epoch;
+        if (is_flush_left_over)
+            forward_fail(coord, forward); /* its slots may be another's, who has flushed them */
+        else if (forward->state == FORWARD_QUEUED && forward->slot < SLOT_COUNT &&
+                 coord->route->leader[forward->slot] != forward->peer)
             retry_later(coord, forward, now);
     }
     retry_active(coord, true, now);

@@ -52,6 +52,7 @@ struct asker {
 struct gather {
     struct asker asker;
     uint32_t open;                  /* parts not answered yet */
+    uint32_t epoch;                 /* of the view that says which part is whose */
     uint8_t flushed[FLUSHED_BYTES]; /* slots for which it is done */
 };
 

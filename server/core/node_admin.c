@@ -135,7 +135,7 @@ void node_run_flush(struct node *node, const struct asker *asker, const struct r
     struct gather *gather =
         coord_flush_all(&node->coord, asker, request, kept, &deadline_ms, node->now);
     if (gather)
-        serve_flush_all(&node->serve, request, deadline_ms)->gather = gather;
+        serve_flush_all(&node->serve, request, gather->epoch, deadline_ms)->gather = gather;
 }
 
 void node_stats_append(struct node *node, struct span words, struct reply *out)

@@ -197,7 +197,8 @@ static void give_flushed(struct node *node, struct flush *flush)
 
 void node_serve_flush(struct node *node, const struct op *op)
 {
-    struct flush *flush = serve_flush_all(&node->serve, &op->request, deadline_of(node, op));
+    struct flush *flush =
+        serve_flush_all(&node->serve, &op->request, op->epoch, deadline_of(node, op));
     flush->conn = op->asker.conn;
     flush->number = op->number;
     node->stats.forwards_served++;

@@ -538,12 +538,29 @@ static bool can_flush(const struct serve *serve, uint32_t slot)
 /* Ends a flush of which nothing is open any more. */
 static void look_at_flush(struct flush *flush, bool is_late)
 {
-    if (flush->is_over || flush->open > 0 || (!is_late && has_bits(flush->todo)))
+    bool is_waiting = flush->is_early || has_bits(flush->todo);
+    if (flush->is_over || flush->open > 0 || (!is_late && is_waiting))
         return;
     flush->is_over = true;
 }
 
-struct flush *serve_flush_all(struct serve *serve, const struct request *request,
+/* Notes this node's part: what it leads, and led in the view by which the flush was sent. */
+static void note_todo(struct serve *serve, struct flush *flush)
+{
+    const struct primary *primary = serve->setup.primary;
+    const struct links_identity *own = &serve->setup.links->identity;
+    flush->is_early = flush->epoch > primary->epoch;
+    const struct view *view = views_at(serve->setup.views, flush->epoch);
+    if (flush->is_early || !view)
+        return;
+    const struct ring *ring = views_ring(serve->setup.views, flush->epoch);
+    uint32_t self = view_find(view, span_of_string(own->name), own->generation);
+    for (uint32_t i = 0; i < primary->run_count; i++)
+        if (ring->primary[primary->runs[i].slot] == self)
+            bit_set(flush->todo, primary->runs[i].slot, true);
+}
+
+struct flush *serve_flush_all(struct serve *serve, const struct request *request, uint32_t epoch,
                               uint64_t deadline_ms)
 {
     struct primary *primary = serve->setup.primary;
@@ -551,6 +568,7 @@ struct flush *serve_flush_all(struct serve *serve, const struct request *request
     CHECK(flush != NULL);
     CHECK(request->once.len <= sizeof(flush->id));
     flush->deadline_ms = deadline_ms;
+    flush->epoch = epoch;
     flush->delay_s = command_flush_delay(serve->setup.executor, request);
     flush->id_len = (uint32_t)request->once.len;
     if (flush->id_len > 0) {
@@ -558,10 +576,10 @@ struct flush *serve_flush_all(struct serve *serve, const struct request *request
         id_digest(request, &flush->id_digest);
     }
     list_append(&serve->flushes, &flush->in_list);
+    note_todo(serve, flush);
     for (uint32_t i = 0; i < primary->run_count; i++)
-        bit_set(flush->todo, primary->runs[i].slot, true);
-    for (uint32_t i = 0; i < primary->run_count; i++)
-        if (can_flush(serve, primary->runs[i].slot))
+        if (bit_is_set(flush->todo, primary->runs[i].slot) &&
+            can_flush(serve, primary->runs[i].slot))
             flush_slot(serve, flush, primary->runs[i].slot);
     look_at_flush(flush, false);
     return flush;
@@ -720,6 +738,8 @@ void serve_adopted(struct serve *serve)
         for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
             if (bit_is_set(flush->todo, slot) && !primary_run(serve->setup.primary, slot))
                 bit_set(flush->todo, slot, false);
+        if (flush->is_early)
+            note_todo(serve, flush);
         look_at_flush(flush, false);
     }
 }

@@ -96,7 +96,9 @@ struct flush {
     struct list in_list; /* serve's, by age */
     uint64_t deadline_ms;
     uint32_t delay_s;
-    uint32_t open; /* pendings under way */
+    uint32_t open;  /* pendings under way */
+    uint32_t epoch; /* of the view whose primaries were told, each for its slots */
+    bool is_early;  /* that view is not adopted yet: what is to be done is not known */
     bool is_over;
     uint8_t todo[FLUSHED_BYTES]; /* slots that cannot be served yet */
     uint8_t done[FLUSHED_BYTES];
@@ -176,8 +178,10 @@ struct pending *serve_run(struct serve *serve, const struct request *request,
 /* A request has been executed on a slot served alone: tells what was evicted for it. */
 void serve_told_alone(struct serve *serve, uint32_t slot);
 
-/* Begins to flush all slots led here, those that cannot be served yet when they can. */
-struct flush *serve_flush_all(struct serve *serve, const struct request *request,
+/* Begins to flush all slots led here, those that cannot be served yet when they can: those that
+ * this node led in the view of that epoch too. The rest is others' part, by the view that whoever
+ * was asked told all of them by: so no slot is flushed twice. */
+struct flush *serve_flush_all(struct serve *serve, const struct request *request, uint32_t epoch,
                               uint64_t deadline_ms);
 /* Takes a flush that is over, or NULL: done says for which slots it is. To be freed by the caller
  * (free). */

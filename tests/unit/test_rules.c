@@ -561,9 +561,55 @@ static void a_copy_taken_from_another_is_known_of_no_backup(void **state)
     cluster_close(cluster);
 }
 
+/* ---- flush_all ---- */
+
+static void hears_of(struct cluster *cluster, int node, const char *format, const char *key,
+                     const char *answer)
+{
+    char text[100];
+    struct end *client = client_open(cluster, node);
+    snprintf(text, sizeof(text), format, key);
+    client_say(cluster, client, text);
+    cluster_pass_ms(cluster, 5);
+    client_hears(client, answer);
+}
+
+/* n1 has flushed the slot, and is gone; who leads it then hears of the flush_all only now. */
+static void a_flush_comes_to_a_slot_once_whoever_leads_it(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(5);
+    struct place *places = cluster->places;
+    char key[32];
+    (void)client_of_leader(cluster, key, "set %s 0 0 1\r\nx\r\n");
+    uint32_t slot = slot_of(key);
+    int second = node_in_group(cluster, slot, 1), third = node_in_group(cluster, slot, 2);
+    int entry = 1;
+    while (entry == second || entry == third)
+        entry++;
+    places[second].is_mute = true; /* what the entry node says to it is under way */
+    struct end *client = client_open(cluster, entry);
+    client_say(cluster, client, "flush_all\r\n");
+    hears_of(cluster, third, "get %s\r\n", key, "END\r\n");
+    place_stop(&places[0]);
+    await_up(cluster, third, 0, false);
+    places[entry].is_mute = true;
+    places[second].is_mute = false;
+    pass(cluster, 50);
+    assert_false(member_is_up(stands(cluster, second, 0)));
+    hears_of(cluster, second, "set %s 0 0 1\r\ny\r\n", key, "STORED\r\n");
+    places[entry].is_mute = false;
+    pass(cluster, 50);
+    char value[64];
+    snprintf(value, sizeof(value), "VALUE %s 0 1\r\ny\r\nEND\r\n", key);
+    hears_of(cluster, second, "get %s\r\n", key, value);
+    cluster_close(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_flush_comes_to_a_slot_once_whoever_leads_it),
         cmocka_unit_test(a_copy_taken_from_another_is_known_of_no_backup),
         cmocka_unit_test(an_acceptor_answers_for_the_view_after_its_own_alone),
         cmocka_unit_test(who_cannot_keep_its_own_promise_asks_nobody_for_theirs),
