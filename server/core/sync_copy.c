@@ -201,7 +201,7 @@ static bool change_is_good(const struct record_CHANGE *change)
     return change->what < RECORD_WHAT_COUNT && change->key.len <= KEY_BYTES_MAX && has_key &&
            position_slot(change->position) == change->slot &&
            (change->version > 0 || (!change->is_write && !has_thing)) &&
-           change->version <= INT64_MAX;
+           change->version <= INT64_MAX && (change->marks & ~STORE_MARKS) == 0;
 }
 
 /* The item or tombstone that change says there is. */
@@ -295,6 +295,10 @@ enum err copy_apply_flush(struct sync *sync, const struct record_FLUSH *flush, b
     if (flush->is_write && flush->version == 0)
         return ERR_SYNTAX;
     if (flush->flush > INT64_MAX || flush->due > INT64_MAX || flush->version > INT64_MAX)
+        return ERR_SYNTAX;
+    /* What the floor has passed every source has. */
+    const struct copy *copy = store_copy(sync->store, flush->slot);
+    if (flush->flush < copy->flush && copy->flush <= copy->floor)
         return ERR_SYNTAX;
     enum err err = reserve_ids(sync->store, flush->ids);
     if (err)

@@ -271,13 +271,13 @@ static enum err take_end(struct sync *sync, struct sync_peer *peer, const struct
     uint64_t ver = count > 0 ? sync->lineage[count - 1] : 0;
     uint64_t floor = store_copy(sync->store, end->slot)->floor;
     floor = floor > end->floor ? floor : end->floor;
-    if (ver > INT64_MAX || floor > ver || end->act > sync->epoch)
+    uint32_t act = receiving->pull ? end->act : sync->epoch;
+    if (floor > ver || act > sync->epoch || store_version_epoch(ver) > act)
         return ERR_SYNTAX;
     if (!is_chosen(receiving->pull, end->act, ver)) {
         sync_pull_failed(sync, end->slot, SYNC_ENDED_MOVED);
         return ERR_OK;
     }
-    uint32_t act = receiving->pull ? end->act : sync->epoch;
     copy_end(sync->store, end->slot, sync->lineage, count, act, end->is_clean, end->floor);
     peer->received.done++;
     if (receiving->pull) {

@@ -26,7 +26,7 @@ struct item {
 
 /* The lowest three bits are the STORE_MARK_… */
 enum {
-    ITEM_MARKS = STORE_MARK_FETCHED | STORE_MARK_STALE | STORE_MARK_WON,
+    ITEM_MARKS = STORE_MARKS,
     ITEM_HAS_FLAGS = 1 << 3,
     ITEM_HAS_EXPIRES = 1 << 4,
     ITEM_HAS_CAS = 1 << 5,

@@ -73,7 +73,8 @@ struct store_key {
 enum {
     STORE_MARK_FETCHED = 1, /* read since it was stored (h) */
     STORE_MARK_STALE = 2,   /* invalidated: answers carry X */
-    STORE_MARK_WON = 4      /* a client has been sent W and is to recache it: others get Z */
+    STORE_MARK_WON = 4,     /* a client has been sent W and is to recache it: others get Z */
+    STORE_MARKS = STORE_MARK_FETCHED | STORE_MARK_STALE | STORE_MARK_WON
 };
 
 /* A view of one item; borrowed. */

@@ -1,6 +1,7 @@
 /* Sync: what proto.md says of sessions, sentence by sentence, and then everything at once:
  * random writes, floors, cuts, breaks and epochs, with every copy checked by the model throughout.
  */
+#include "server/core/sync_parts.h"
 #include "tests/unit/sync_scene.h"
 
 #define SLOT (4711u % SLOT_COUNT)
@@ -342,6 +343,69 @@ static void a_write_that_is_not_the_next_one_ends_the_session(void **state)
     assert_int_equal(state_of(source, SLOT, 1), SYNC_NONE);
     assert_false(sync_is_received(scene->sides[1].sync, SLOT));
     scene_close(scene);
+}
+
+/* A backup that is synced, and whose floor has passed a flush. */
+static struct side *flushed_scene(struct scene *scene)
+{
+    struct side *source = led_scene(scene);
+    write_some(source);
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    assert_true(has_event(source, SYNC_BECAME));
+    uint64_t floor = store_ver(source->store, SLOT);
+    copy_raise_floor(source->store, SLOT, floor);
+    sync_floor(source->sync, SLOT, floor);
+    settle(scene);
+    assert_true(store_copy(scene->sides[1].store, SLOT)->floor == floor);
+    return source;
+}
+
+/* Of another build, or damaged where no checksum sees it: the link ends, nothing else does. */
+static void what_no_source_may_say_ends_the_link(void **state)
+{
+    (void)state;
+    for (int which = 0; which < 3; which++) {
+        struct scene *scene = scene_open(6);
+        scene->is_malformed = true;
+        struct side *source = flushed_scene(scene);
+        struct sync_session_view view;
+        assert_true(sync_session(source->sync, SLOT, peer_to(source, 1), &view));
+        uint64_t next = store_ver(source->store, SLOT) + 1;
+        struct key_text text;
+        struct store_key key = key_of(&text, SLOT, 0);
+        struct buf lineage = {0};
+        record_append(&lineage,
+                      &(struct record){.kind = RECORD_LAST,
+                                       .LAST.version = store_version(scene->epoch + 1, 1)});
+        const struct record records[] = {
+            {.kind = RECORD_CHANGE,
+             .CHANGE = {.slot = SLOT,
+                        .sid = view.sid,
+                        .is_write = true,
+                        .version = next,
+                        .what = RECORD_ITEM,
+                        .position = key.position,
+                        .key = key.bytes,
+                        .left_s = RECORD_FOREVER,
+                        .marks = 0x80}},
+            {.kind = RECORD_FLUSH,
+             .FLUSH = {.slot = SLOT, .sid = view.sid, .is_write = true, .version = next}},
+            {.kind = RECORD_END,
+             .END = {.slot = SLOT, .sid = 99, .is_clean = true, .lineage = buf_span(&lineage)}},
+        };
+        struct stream_out *out = &sync_peer_find(source->sync, peer_to(source, 1))->out;
+        if (records[which].kind == RECORD_END)
+            stream_put(out, &(struct record){
+                                .kind = RECORD_OFFER,
+                                .OFFER = {.slot = SLOT, .sid = 99, .lineage = buf_span(&lineage)}});
+        stream_put(out, &records[which]);
+        settle(scene);
+        assert_int_equal(await(source, SYNC_ENDED).why, SYNC_ENDED_LINK);
+        assert_false(sync_is_received(scene->sides[1].sync, SLOT));
+        buf_close(&lineage);
+        scene_close(scene);
+    }
 }
 
 static void a_backup_without_memory_ends_the_session_as_full(void **state)
@@ -1619,6 +1683,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_key_that_the_source_never_had_raises_no_floor_above_its_own),
         cmocka_unit_test(a_floor_that_passed_common_meanwhile_makes_the_source_offer_anew),
         cmocka_unit_test(a_write_that_is_not_the_next_one_ends_the_session),
+        cmocka_unit_test(what_no_source_may_say_ends_the_link),
         cmocka_unit_test(a_backup_without_memory_ends_the_session_as_full),
         cmocka_unit_test(a_mark_is_acknowledged_when_all_before_it_is_applied),
         cmocka_unit_test(a_write_that_nobody_waits_for_waits_for_more_a_moment),
