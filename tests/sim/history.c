@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define UNLED_US        (60ull * US_PER_S) /* what a slot is without a primary, at most */
 #define NAMES_TRIED_MAX 1000000u /* some hundred are enough, unless few slots have many keys */
 
 static uint32_t slot_of(const char *name)
@@ -126,6 +127,14 @@ void history_lose(struct history *history, uint32_t slot, uint64_t at_us)
     }
 }
 
+/* Whether a flush that was answered before may fire from a moment on: one that comes due while
+ * nobody leads the slot does so when somebody does again. */
+static bool may_fire(const struct linear_op *op, uint64_t from_us)
+{
+    return op->kind == LINEAR_FLUSH && op->outcome == LINEAR_DONE && op->delay_us > 0 &&
+           op->ended_us + op->delay_us + UNLED_US > from_us;
+}
+
 /* Of the operations of a key those that matter between two moments: those that ended before are
  * past, those that end later were not answered by then. One that was asked again may be refused
  * after a loss though it was done before: the loss took its effect and its id. Returns how many. */
@@ -139,7 +148,7 @@ static size_t between(const struct history_key *key, uint64_t from_us, uint64_t 
         if (op.is_late && op.begun_us >= from_us)
             op.begun_us += HISTORY_FORGOTTEN_US; /* else its id may have been lost then */
         if ((op.is_late && !has_late) || op.begun_us >= until_us ||
-            (is_answered && op.ended_us <= from_us))
+            (is_answered && op.ended_us <= from_us && !may_fire(&op, from_us)))
             continue;
         if (is_answered && (op.begun_us < from_us || op.ended_us > until_us)) {
             bool may_be_done = op.outcome == LINEAR_DONE || op.was_unknown;

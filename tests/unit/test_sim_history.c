@@ -68,6 +68,46 @@ static void what_was_asked_once_and_refused_was_never_done(void **state)
     assert_false(is_believed(&not_done));
 }
 
+/* A key is set after the loss and then is not there; a flush with that delay was answered before.
+ */
+static bool may_vanish(uint64_t delay_us)
+{
+    struct world world = {0};
+    struct history history;
+    const struct linear_options options = {0};
+    const struct linear_op flush = {.kind = LINEAR_FLUSH,
+                                    .outcome = LINEAR_DONE,
+                                    .begun_us = 1000000,
+                                    .ended_us = 2000000,
+                                    .delay_us = delay_us};
+    const struct linear_op set = {.kind = LINEAR_SET,
+                                  .outcome = LINEAR_DONE,
+                                  .begun_us = LOST_US + 1000000,
+                                  .ended_us = LOST_US + 2000000,
+                                  .value = SPAN_LITERAL("new")};
+    const struct linear_op missed = {.kind = LINEAR_GET,
+                                     .outcome = LINEAR_ABSENT,
+                                     .begun_us = LOST_US + 3000000,
+                                     .ended_us = LOST_US + 4000000};
+    trace_init(&world.trace, &world.clock);
+    history_init(&history, 2, 1, 1);
+    history_add(&history, 0, &flush);
+    history_add(&history, 0, &set);
+    history_add(&history, 0, &missed);
+    history_lose(&history, history.keys[0].slot, LOST_US);
+    history_judge(&history, &world, &options);
+    history_close(&history);
+    return !world.has_failed;
+}
+
+static void a_flush_that_is_due_while_nobody_leads_fires_after_the_loss(void **state)
+{
+    (void)state;
+    assert_true(may_vanish(LOST_US - 3000000));
+    assert_false(may_vanish(0));
+    assert_false(may_vanish(100 * LOST_US));
+}
+
 /* A value comes back that was overwritten: a try of its set lay somewhere until its id was
  * forgotten. lost_us: when something of the slot was lost, with what was set over it, or not; 0:
  * never. */
@@ -131,6 +171,7 @@ int main(void)
         cmocka_unit_test(
             what_is_refused_after_the_loss_may_have_been_done_before_it_if_asked_again),
         cmocka_unit_test(what_was_asked_once_and_refused_was_never_done),
+        cmocka_unit_test(a_flush_that_is_due_while_nobody_leads_fires_after_the_loss),
         cmocka_unit_test(a_try_whose_id_was_forgotten_may_take_effect_once_more_but_not_sooner),
         cmocka_unit_test(a_try_whose_id_was_lost_may_take_effect_once_more),
     };
