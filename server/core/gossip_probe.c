@@ -388,6 +388,8 @@ static void tick_asked(struct gossip *gossip, struct probe *probe, struct moment
     probe->redials++;
     wire_drop(gossip, probe->target, now);
     ask(gossip, probe, now);
+    if (probe->stage != PROBE_ASKED)
+        return; /* it cannot be asked: that waits, or the probe is over */
     probe->end_ms = end_ms;
     probe->due_ms = ask_due_ms(gossip, probe, now);
 }

@@ -37,6 +37,7 @@ struct place {
     bool is_stopped; /* its process: its machine acknowledges */
     bool is_lossy;   /* what it sends is lost; RETRY_MS later, or with more behind it, it is not */
     bool has_ended;  /* gossip said it is a duplicate */
+    bool is_shut;    /* it has no descriptor left for another connection */
     uint32_t unanswered[NODES_MAX]; /* so many of its next dials to each place have no answer */
     uint64_t boot, generation;
     char name[ADDRESS_TEXT_BYTES_MAX];
@@ -123,6 +124,8 @@ static void world_client_text(void *arg, struct conn_id id, char text[CLIENT_TEX
 static struct conn_id world_dial(void *arg, const char *name)
 {
     struct place *place = arg;
+    if (place->is_shut)
+        return (struct conn_id){0};
     struct end *end = end_open(place);
     end->is_connecting = true;
     for (int i = 0; i < NODES_MAX; i++)
@@ -557,6 +560,36 @@ static void a_killed_process_is_known_dead_though_two_of_three_dials_are_lost(vo
         world->places[i].unanswered[4] = 2;
     place_kill(&world->places[4]);
     until_all_see(world, 4, MEMBER_DEAD, 1000);
+    world_close_all(world);
+}
+
+static bool is_redial_near(const struct place *place)
+{
+    for (size_t i = 0; i < PROBES_MAX; i++)
+        if (place->gossip.probes[i].stage == PROBE_ASKED &&
+            place->gossip.probes[i].due_ms < place->gossip.probes[i].end_ms)
+            return true;
+    return false;
+}
+
+/* As after five connections that broke: the sixth cannot even be dialled. */
+static void a_probe_that_cannot_ask_anew_is_over(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(3);
+    struct place *place = &world->places[0];
+    place->unanswered[2] = UINT32_MAX;
+    place_kill(&world->places[2]);
+    for (int i = 0; i < 2000 && !is_redial_near(place); i++)
+        pass_ms(world, 1);
+    assert_true(is_redial_near(place));
+    place->is_shut = true;
+    for (size_t i = 0; i < PROBES_MAX; i++)
+        place->gossip.probes[i].breaks = 5;
+    pass_ms(world, 200);
+    for (size_t i = 0; i < PROBES_MAX; i++)
+        assert_true(place->gossip.probes[i].stage == PROBE_FREE ||
+                    place->gossip.probes[i].target != NULL);
     world_close_all(world);
 }
 
@@ -1252,6 +1285,7 @@ int main(void)
         cmocka_unit_test(absent_seeds_are_tried_until_they_come),
         cmocka_unit_test(a_killed_process_is_dead_for_all_in_a_quarter_second),
         cmocka_unit_test(a_killed_process_is_known_dead_though_two_of_three_dials_are_lost),
+        cmocka_unit_test(a_probe_that_cannot_ask_anew_is_over),
         cmocka_unit_test(two_of_three_see_the_third_die),
         cmocka_unit_test(a_machine_that_is_off_is_suspected_soon_and_dead_after_its_time),
         cmocka_unit_test(a_stopped_process_is_never_dead_within_its_time_and_comes_back),
