@@ -86,13 +86,19 @@ void sync_close_session(struct sync *sync, uint32_t slot, uint32_t peer)
 
 /* --- the stream ------------------------------------------------------------------------------- */
 
-/* "The source may begin anew at any time": who has asked for the copy cannot know that the offer
- * never came, and waits for it. */
-static void begin_anew(struct sync *sync, struct sync_session *session)
+/* Nothing of it has been sent, or what was counts no more. */
+static void forget_sent(struct sync_session *session)
 {
     buf_close(&session->names);
     session->is_flush_due = session->is_named = false;
     session->common = 0;
+}
+
+/* "The source may begin anew at any time": who has asked for the copy cannot know that the offer
+ * never came, and waits for it. */
+static void begin_anew(struct sync *sync, struct sync_session *session)
+{
+    forget_sent(session);
     sync_session_move(sync, session, SYNC_QUEUED);
 }
 
@@ -463,9 +469,7 @@ static void begin_sending(struct sync *sync, struct sync_session *session, bool 
     const struct copy *copy = store_copy(sync->store, session->slot);
     /* "If the source's floor has passed common meanwhile, it offers anew." */
     if (!is_full && session->common < copy->floor) {
-        buf_close(&session->names);
-        session->is_flush_due = session->is_named = false;
-        session->common = 0;
+        forget_sent(session);
         if (!session->is_pulled)
             session->sid = ++sync->last_sid;
         offer(sync, session);

@@ -43,10 +43,16 @@ void vote_postpone(struct views *views, struct moment now)
     views->propose_ms = now.mono_ms + wait_ms;
 }
 
+/* Whether writes began to wait in the current view, less than ms ago. */
+static bool has_held_writes(const struct views *views, uint64_t ms, struct moment now)
+{
+    return views->hold_epoch == views_epoch(views) && views->hold_ms != 0 &&
+           now.mono_ms < views->hold_ms + ms;
+}
+
 void vote_hold_writes(struct views *views, struct moment now)
 {
-    if (views->hold_epoch == views_epoch(views) && views->hold_ms != 0 &&
-        now.mono_ms < views->hold_ms + HOLD_REST_MS)
+    if (has_held_writes(views, HOLD_REST_MS, now))
         return;
     views->hold_epoch = views_epoch(views);
     views->hold_ms = now.mono_ms;
@@ -54,8 +60,7 @@ void vote_hold_writes(struct views *views, struct moment now)
 
 bool views_holds_writes(const struct views *views, struct moment now)
 {
-    return views->hold_epoch == views_epoch(views) && views->hold_ms != 0 &&
-           now.mono_ms < views->hold_ms + HOLD_MS;
+    return has_held_writes(views, HOLD_MS, now);
 }
 
 /* --- births ----------------------------------------------------------------------------------- */
