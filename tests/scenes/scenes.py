@@ -171,6 +171,15 @@ def expect_all(s, values, when):
                       f"{wrong[0] if wrong else ''}: {found.get(wrong[0]) if wrong else ''}")
 
 
+def expect_stays_deleted(s, victim, key):
+    """The node that was stopped when the key was deleted goes on: it brings nothing back."""
+    s.resume(victim)
+    s.wait_well(limit=RETURN_LIMIT_S)
+    for number in s.numbers():
+        expect(s.get(number, key) is None, f"{key} has risen, says node {number}")
+    expect(s.holders(key) == [], f"{key} lies on {s.holders(key)}")
+
+
 def deleted(s):
     """What is deleted while one copy is stopped stays deleted everywhere when that copy goes on"""
     s.begin(s.nodes)
@@ -183,11 +192,7 @@ def deleted(s):
         s.wait(5, lambda: s.ask(through, f"delete {key}\r\n")[0] in ("DELETED\r\n", "NOT_FOUND\r\n"), f"delete {key}")
         expect(s.get(through, key) is None, f"{key} is there after its delete")
         s.cluster.watch(3)
-        s.resume(victim)
-        s.wait_well(limit=RETURN_LIMIT_S)
-        for number in s.numbers():
-            expect(s.get(number, key) is None, f"{key} has risen, says node {number}")
-        expect(s.holders(key) == [], f"{key} lies on {s.holders(key)}")
+        expect_stays_deleted(s, victim, key)
     # Stopped for so long that it is held dead and replaced.
     for role, name in ((1, "backup"), (0, "primary")):
         key = f"deleted-absent-{name}"
@@ -198,11 +203,7 @@ def deleted(s):
         s.wait(5, lambda: s.ask(others[0], f"delete {key}\r\n")[0] in ("DELETED\r\n", "NOT_FOUND\r\n"),
                f"delete {key}")
         s.wait(RETURN_LIMIT_S, lambda: s.is_replicated(len(others)), "the stopped node replaced")
-        s.resume(victim)
-        s.wait_well(limit=RETURN_LIMIT_S)
-        for number in s.numbers():
-            expect(s.get(number, key) is None, f"{key} has risen, says node {number}")
-        expect(s.holders(key) == [], f"{key} lies on {s.holders(key)}")
+        expect_stays_deleted(s, victim, key)
 
 
 # ---- copies again -------------------------------------------------------------------------------------------

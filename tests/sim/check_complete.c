@@ -67,20 +67,33 @@ static uint32_t draw_victims(struct world *world, bool *is_victim)
     return count;
 }
 
-void check_complete(struct trial *trial)
+/* A cluster that forms while some of all that is sent is lost, loss per cent, and is watched. */
+static struct watch *watch_lossy(struct world *world, uint32_t *loss)
 {
-    struct world *world = trial_begin(trial, 0);
-    uint32_t loss = draw_loss(world);
-    world_lose(world, loss * (NET_PPM / 100));
+    *loss = draw_loss(world);
+    world_lose(world, *loss * (NET_PPM / 100));
     watch_form(world, WATCH_FORM_MS);
     struct watch *watch = watch_open(world);
-    bool *is_victim = calloc(world->host_count, sizeof(*is_victim));
-    bool is_off = prng_below(&world->prng, 2) == 0;
-    uint32_t count = draw_victims(world, is_victim);
-    watch->forbids_deaths = loss <= 10;
+    watch->forbids_deaths = *loss <= 10;
+    return watch;
+}
+
+static void crash_all(struct world *world, const bool *is_victim, bool is_off)
+{
     for (uint32_t i = 0; i < world->host_count; i++)
         if (is_victim[i])
             crash(world, i, is_off);
+}
+
+void check_complete(struct trial *trial)
+{
+    uint32_t loss;
+    struct world *world = trial_begin(trial, 0);
+    struct watch *watch = watch_lossy(world, &loss);
+    bool *is_victim = calloc(world->host_count, sizeof(*is_victim));
+    bool is_off = prng_below(&world->prng, 2) == 0;
+    uint32_t count = draw_victims(world, is_victim);
+    crash_all(world, is_victim, is_off);
     uint64_t limit_ms = bound_ms(world, loss, is_off, count * 4 >= world->host_count);
     trial->counts[is_off] += count;
     trial->counts[2] += watch_until(world, all_see_gone, is_victim, 10, limit_ms,
@@ -92,11 +105,9 @@ void check_complete(struct trial *trial)
 /* A node dies, and with it all that would have seen its connections end. */
 void check_complete_watchers(struct trial *trial)
 {
+    uint32_t loss;
     struct world *world = trial_begin(trial, 0);
-    uint32_t loss = draw_loss(world);
-    world_lose(world, loss * (NET_PPM / 100));
-    watch_form(world, WATCH_FORM_MS);
-    struct watch *watch = watch_open(world);
+    struct watch *watch = watch_lossy(world, &loss);
     bool *is_victim = calloc(world->host_count, sizeof(*is_victim));
     bool is_off = prng_below(&world->prng, 2) == 0;
     uint32_t subject = (uint32_t)prng_below(&world->prng, world->host_count);
@@ -112,10 +123,7 @@ void check_complete_watchers(struct trial *trial)
     }
     if (watchers != WATCHERS)
         world_fail(world, "%u of %u members watch one", watchers, WATCHERS);
-    watch->forbids_deaths = loss <= 10;
-    for (uint32_t i = 0; i < world->host_count; i++)
-        if (is_victim[i])
-            crash(world, i, is_off);
+    crash_all(world, is_victim, is_off);
     /* Where refusals are lost, some find the killed silent, and the milder evidence wins. */
     uint64_t limit_ms = bound_ms(world, loss, is_off || loss > 0, is_off);
     trial->counts[is_off] += watchers + 1;

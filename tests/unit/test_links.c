@@ -420,10 +420,9 @@ static void an_older_process_of_a_name_is_refused(void **state)
 }
 
 /* Dials peer b:2 and lets the connection come to stand. */
-static struct link *greeting_link(struct links *links, struct cluster *cluster)
+static struct link *greeting_link(struct links *links, struct cluster *cluster, enum lane lane)
 {
-    struct link *link =
-        links_to(links, links_peer(links, cluster->names[1]), LANE_CONTROL, cluster->now);
+    struct link *link = links_to(links, links_peer(links, cluster->names[1]), lane, cluster->now);
     assert_non_null(link);
     links_connected(links, link);
     return link;
@@ -468,7 +467,7 @@ static void what_answers_a_hello_decides_how_the_link_ends(void **state)
         {{.kind = MESSAGE_PONG, .PONG = {.number = 1}}, DISCONNECT_DENIED, false},
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
-        struct link *link = greeting_link(&links, cluster);
+        struct link *link = greeting_link(&links, cluster, LANE_CONTROL);
         links_handshake(&links, link, link->conn, &cases[i].message, 8, cluster->now);
         assert_int_equal(link->state, LINK_RESTING);
         struct link_news news;
@@ -480,7 +479,7 @@ static void what_answers_a_hello_decides_how_the_link_ends(void **state)
         assert_null(links_to(&links, link->peer, LANE_CONTROL, cluster->now));
         links_wake(&links, link->peer, LANE_CONTROL);
     }
-    struct link *link = greeting_link(&links, cluster);
+    struct link *link = greeting_link(&links, cluster, LANE_CONTROL);
     struct message welcome = {
         .kind = MESSAGE_WELCOME,
         .WELCOME = {.version = PROTOCOL_NEWEST, .from = name, .generation = 3, .boot = 8}};
@@ -538,7 +537,7 @@ static void a_link_that_does_not_come_up_is_late(void **state)
     bare_links(&links, &cluster->places[0], &stats);
     struct moment now = cluster->now;
     assert_true(links_deadline(&links) == UINT64_MAX);
-    struct link *first = greeting_link(&links, cluster);
+    struct link *first = greeting_link(&links, cluster, LANE_CONTROL);
     now.mono_ms += 10;
     struct link *second = links_to(&links, first->peer, LANE_DATA, now);
     assert_true(links_deadline(&links) == cluster->now.mono_ms + 1000);
@@ -572,9 +571,7 @@ static struct link *welcomed_link(struct links *links, struct cluster *cluster, 
     const struct message welcome = {
         .kind = MESSAGE_WELCOME,
         .WELCOME = {.version = PROTOCOL_NEWEST, .from = name, .generation = 3, .boot = boot}};
-    struct link *link = links_to(links, links_peer(links, cluster->names[1]), lane, cluster->now);
-    assert_non_null(link);
-    links_connected(links, link);
+    struct link *link = greeting_link(links, cluster, lane);
     struct reply *out = &links->env->session(links->env->shell, link->conn)->out;
     reply_consume(out, reply_len(out)); /* the HELLO is acknowledged */
     links_handshake(links, link, link->conn, &welcome, boot, cluster->now);

@@ -9,12 +9,26 @@
 
 #define LOST_US 5000000u
 
-/* Before the loss a value was seen that only an operation can have written that ended after it. */
-static bool is_believed(const struct linear_op *spanning)
+/* Whether these can be all there was of a key, of which something was lost at lost_us; 0: never. */
+static bool is_good(const struct linear_op *ops, size_t count, uint64_t lost_us)
 {
     struct world world = {0};
     struct history history;
     const struct linear_options options = {0};
+    trace_init(&world.trace, &world.clock);
+    history_init(&history, 2, 1, 1);
+    for (size_t i = 0; i < count; i++)
+        history_add(&history, 0, &ops[i]);
+    if (lost_us > 0)
+        history_lose(&history, history.keys[0].slot, lost_us);
+    history_judge(&history, &world, &options);
+    history_close(&history);
+    return !world.has_failed;
+}
+
+/* Before the loss a value was seen that only an operation can have written that ended after it. */
+static bool is_believed(const struct linear_op *spanning)
+{
     const struct linear_op seen = {.kind = LINEAR_GET,
                                    .outcome = LINEAR_DONE,
                                    .begun_us = 2000000,
@@ -24,15 +38,8 @@ static bool is_believed(const struct linear_op *spanning)
                                      .outcome = LINEAR_ABSENT,
                                      .begun_us = LOST_US + 2000000,
                                      .ended_us = LOST_US + 3000000};
-    trace_init(&world.trace, &world.clock);
-    history_init(&history, 2, 1, 1);
-    history_add(&history, 0, &seen);
-    history_add(&history, 0, spanning);
-    history_add(&history, 0, &missed);
-    history_lose(&history, history.keys[0].slot, LOST_US);
-    history_judge(&history, &world, &options);
-    history_close(&history);
-    return !world.has_failed;
+    const struct linear_op ops[] = {seen, *spanning, missed};
+    return is_good(ops, 3, LOST_US);
 }
 
 static struct linear_op spanning_of(enum linear_kind kind, enum linear_outcome outcome)
@@ -72,9 +79,6 @@ static void what_was_asked_once_and_refused_was_never_done(void **state)
  */
 static bool may_vanish(uint64_t delay_us)
 {
-    struct world world = {0};
-    struct history history;
-    const struct linear_options options = {0};
     const struct linear_op flush = {.kind = LINEAR_FLUSH,
                                     .outcome = LINEAR_DONE,
                                     .begun_us = 1000000,
@@ -89,15 +93,8 @@ static bool may_vanish(uint64_t delay_us)
                                      .outcome = LINEAR_ABSENT,
                                      .begun_us = LOST_US + 3000000,
                                      .ended_us = LOST_US + 4000000};
-    trace_init(&world.trace, &world.clock);
-    history_init(&history, 2, 1, 1);
-    history_add(&history, 0, &flush);
-    history_add(&history, 0, &set);
-    history_add(&history, 0, &missed);
-    history_lose(&history, history.keys[0].slot, LOST_US);
-    history_judge(&history, &world, &options);
-    history_close(&history);
-    return !world.has_failed;
+    const struct linear_op ops[] = {flush, set, missed};
+    return is_good(ops, 3, LOST_US);
 }
 
 static void a_flush_that_is_due_while_nobody_leads_fires_after_the_loss(void **state)
@@ -113,9 +110,6 @@ static void a_flush_that_is_due_while_nobody_leads_fires_after_the_loss(void **s
  * never. */
 static bool may_come_back(uint64_t at_us, bool has_late, uint64_t lost_us)
 {
-    struct world world = {0};
-    struct history history;
-    const struct linear_options options = {0};
     const struct linear_op set = {.kind = LINEAR_SET,
                                   .outcome = LINEAR_DONE,
                                   .begun_us = 1000000,
@@ -135,18 +129,8 @@ static bool may_come_back(uint64_t at_us, bool has_late, uint64_t lost_us)
     late.is_late = true;
     late.outcome = LINEAR_UNKNOWN;
     late.ended_us = LINEAR_OPEN;
-    trace_init(&world.trace, &world.clock);
-    history_init(&history, 2, 1, 1);
-    history_add(&history, 0, &set);
-    history_add(&history, 0, &over);
-    history_add(&history, 0, &seen);
-    if (has_late)
-        history_add(&history, 0, &late);
-    if (lost_us > 0)
-        history_lose(&history, history.keys[0].slot, lost_us);
-    history_judge(&history, &world, &options);
-    history_close(&history);
-    return !world.has_failed;
+    const struct linear_op ops[] = {set, over, seen, late};
+    return is_good(ops, has_late ? 4 : 3, lost_us);
 }
 
 static void a_try_whose_id_was_forgotten_may_take_effect_once_more_but_not_sooner(void **state)
