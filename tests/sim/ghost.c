@@ -74,7 +74,8 @@ struct copy_ghost {
     uint64_t lineage_digest;
     uint64_t told_changes; /* of the slot, then, */
     size_t known_epochs;   /* and how much was known of its ancestry */
-    bool is_alone; /* the node led the slot, and nobody else stood in its group or came into it */
+    bool is_alone;   /* the node led the slot, and nobody else stood in its group or came into it */
+    bool is_dropped; /* it has been since, and that was judged */
 };
 
 /* A session to a peer that was past START when last looked at. */
@@ -617,6 +618,28 @@ static void check_dropped(const struct look *look)
                    look->node + 1, number, epoch);
 }
 
+/* Whether nothing is left of what was there a turn ago. */
+static bool is_dropped(struct store *store, uint32_t slot, const struct copy_ghost *before)
+{
+    return (before->act > 0 || before->ver > 0) && store_copy(store, slot)->act == 0 &&
+           store_ver(store, slot) == 0;
+}
+
+/* It may be another view that is written: what this turn has dropped until now, it dropped in the
+ * one that the node has. */
+static void look_before_state(void *arg, struct host *host)
+{
+    struct ghost *ghost = arg;
+    for (uint32_t i = 0; i < ghost->slot_count && !ghost->world->has_failed; i++) {
+        struct slot_ghost *slot = &ghost->slots[i];
+        struct copy_ghost *before = &ghost->nodes[host->number].copies[i];
+        if (before->is_dropped || !is_dropped(host->store, slot->slot, before))
+            continue;
+        check_dropped(&(struct look){.ghost = ghost, .slot = slot, .node = host->number});
+        before->is_dropped = true;
+    }
+}
+
 static void look_at_copy(struct ghost *ghost, uint32_t node, uint32_t index)
 {
     struct slot_ghost *slot = &ghost->slots[index];
@@ -654,7 +677,7 @@ static void look_at_copy(struct ghost *ghost, uint32_t node, uint32_t index)
                    now.ver == before->ver && now.floor == before->floor &&
                    now.digest == before->digest && now.lineage_digest == before->lineage_digest;
     check_step(&look, before, &now);
-    if (now.act == 0 && now.ver == 0 && (before->act > 0 || before->ver > 0))
+    if (!before->is_dropped && is_dropped(store, slot->slot, before))
         check_dropped(&look);
     if (now.act > ghost->nodes[node].acted[index])
         ghost->nodes[node].acted[index] = now.act;
@@ -1017,6 +1040,7 @@ struct ghost *ghost_open(struct world *world, const uint32_t *slots, uint32_t co
         if (world->hosts[node].node)
             ghost_skip(ghost, views_epoch(node_views(world->hosts[node].node)));
     world->after_turn = look_at_host;
+    world->before_state = look_before_state;
     world->frames_sent = look_at_frames;
     world->data_lost = forget_copies;
     world->state_lost = forget_view;
@@ -1027,6 +1051,7 @@ struct ghost *ghost_open(struct world *world, const uint32_t *slots, uint32_t co
 void ghost_close(struct ghost *ghost)
 {
     ghost->world->after_turn = NULL;
+    ghost->world->before_state = NULL;
     ghost->world->frames_sent = NULL;
     ghost->world->data_lost = NULL;
     ghost->world->state_lost = NULL;

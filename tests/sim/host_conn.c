@@ -220,6 +220,8 @@ static void env_end(void *arg, enum node_end why)
 static bool env_keep_state(void *arg, struct span text)
 {
     struct host *host = arg;
+    if (host->node && host->world->before_state)
+        host->world->before_state(host->world->watcher, host);
     if (host->is_disk_full)
         return false;
     buf_consume(&host->state_text, buf_len(&host->state_text));

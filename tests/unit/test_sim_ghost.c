@@ -1,0 +1,135 @@
+/* What a node drops is judged by the view in which it drops it, also where it adopts the next one
+ * in the same turn. */
+#include "tests/sim/ghost.h"
+
+#include "server/core/views.h"
+#include "server/store/copy.h"
+#include "tests/sim/quiet.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#define NODES   4u
+#define KILLED  3u
+#define FORM_MS 20000u
+
+/* A cluster of which one copy of a slot is left where the group lacks it. */
+struct play {
+    struct world *world;
+    struct ghost *ghost;
+    struct host *holder;
+    uint32_t slot;
+};
+
+static struct host *host_at(const struct play *play, const struct view *view, uint32_t member)
+{
+    for (uint32_t i = 0; i < NODES; i++)
+        if (strcmp(play->world->hosts[i].name, view->members[member].name) == 0)
+            return &play->world->hosts[i];
+    return NULL;
+}
+
+/* Whether the one that is to be killed backs the slot: another leads it, and a last one lacks it.
+ */
+static bool is_fit(struct play *play)
+{
+    struct views *views = node_views(play->world->hosts[0].node);
+    const struct view *view = views_current(views);
+    const struct ring *ring = views_ring(views, view->epoch);
+    bool has_killed = false;
+    uint32_t lacking = (NODES - 1) * NODES / 2;
+    for (uint32_t i = 0; i < ring->group_size; i++) {
+        const struct host *host = host_at(play, view, ring->group[play->slot][i]);
+        has_killed |= i > 0 && host->number == KILLED;
+        lacking -= host->number;
+    }
+    play->holder = &play->world->hosts[lacking];
+    return has_killed;
+}
+
+static void look(const struct play *play)
+{
+    play->world->after_turn(play->world->watcher, play->holder);
+}
+
+/* Every slot is active in the view that all have. */
+static void begin(struct play *play)
+{
+    const struct world_options options = {.seed = 7, .node_count = NODES, .delay_us = 200};
+    char why[QUIET_WHY_BYTES];
+    *play = (struct play){.world = world_open(&options)};
+    world_start_all(play->world);
+    assert_true(quiet_wait(play->world, FORM_MS, why) <= FORM_MS);
+    while (!is_fit(play))
+        play->slot++;
+    world_close(play->world);
+
+    /* Once more, seen from the first view on. */
+    play->world = world_open(&options);
+    play->ghost = ghost_open(play->world, &play->slot, 1);
+    world_start_all(play->world);
+    assert_true(quiet_wait(play->world, FORM_MS, why) <= FORM_MS);
+    assert_true(is_fit(play));
+    const uint64_t none = 0;
+    copy_end(play->holder->store, play->slot, &none, 0, 1, true, 0);
+    look(play);
+    assert_false(play->world->has_failed);
+}
+
+static uint32_t epoch_of(const struct play *play)
+{
+    return views_epoch(node_views(play->holder->node));
+}
+
+/* One long turn: the ghost looks again only at its end. */
+static void adopt_the_next_view(struct play *play)
+{
+    uint32_t epoch = epoch_of(play);
+    void (*after_turn)(void *watcher, struct host *host) = play->world->after_turn;
+    play->world->after_turn = NULL;
+    world_kill(play->world, KILLED);
+    while (epoch_of(play) == epoch)
+        world_run_us(play->world, 100);
+    play->world->after_turn = after_turn;
+}
+
+static void end(struct play *play)
+{
+    ghost_close(play->ghost);
+    world_close(play->world);
+}
+
+static void what_is_dropped_before_the_next_view_may_be_active_in_the_old_one_alone(void **state)
+{
+    (void)state;
+    struct play play;
+    begin(&play);
+    copy_empty(play.holder->store, play.slot);
+    adopt_the_next_view(&play);
+    look(&play);
+    assert_string_equal(play.world->failure, "");
+    end(&play);
+}
+
+static void what_is_dropped_after_it_must_be_active_in_that(void **state)
+{
+    (void)state;
+    struct play play;
+    begin(&play);
+    adopt_the_next_view(&play);
+    copy_empty(play.holder->store, play.slot);
+    look(&play);
+    assert_true(play.world->has_failed);
+    end(&play);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_dropped_before_the_next_view_may_be_active_in_the_old_one_alone),
+        cmocka_unit_test(what_is_dropped_after_it_must_be_active_in_that),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
