@@ -193,7 +193,7 @@ static void judge_key(struct history *history, struct history_key *key, struct w
         struct linear_verdict verdict = linear_judge(ops, count, &own);
         history->judged += count;
         history->tries += verdict.tries;
-        if (verdict.result == LINEAR_BAD) {
+        if (verdict.result != LINEAR_GOOD) {
             count = between(key, from_us, until_us, true, ops);
             verdict = linear_judge(ops, count, &own);
             history->tries += verdict.tries;

@@ -4,8 +4,9 @@
  * before counts for what came before, and the key may be anything then.
  *
  * An operation that is_late has an id, which may be forgotten HISTORY_FORGOTTEN_US after it began,
- * or lost with its slot: then it may happen. It is looked at only where nothing fits without: it
- * seldom happens, and what may have happened or not is what makes judging take long. */
+ * or lost with its slot: then it may happen. It is looked at only where nothing fits without, or
+ * nothing is decided: it seldom happens, and what may have happened or not is what makes judging
+ * take long. */
 #ifndef DHT_TESTS_SIM_HISTORY_H
 #define DHT_TESTS_SIM_HISTORY_H
 

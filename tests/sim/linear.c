@@ -175,6 +175,7 @@ struct entry {
     uint32_t text; /* of op->value */
     bool must;     /* it was answered: it has its place */
     bool is_placed;
+    uint64_t version;    /* of the value: told, or found out; 0: not known */
     int64_t same_before; /* of unknown outcome: the one of the same effect begun before; -1: none */
     uint64_t mark[2];    /* random: the sum over the placed ones names their set; 0: not must */
 };
@@ -259,13 +260,13 @@ static uint64_t add_us(uint64_t us, uint64_t more_us)
 }
 
 /* The item is put; its time to live is not touched. */
-static void state_put(struct judge *judge, struct state *state, const struct linear_op *op,
+static void state_put(struct judge *judge, struct state *state, const struct entry *entry,
                       uint32_t text)
 {
     state->presence = PRESENCE_YES;
     state->text = text >= TEXT_UNSEEN || is_seen(judge, text) ? text : TEXT_UNSEEN;
-    state->version = op->version;
-    state->low = op->version > 0 ? op->version : state->low + !op->is_expired;
+    state->version = entry->version;
+    state->low = entry->version > 0 ? entry->version : state->low + !entry->op->is_expired;
 }
 
 static struct span trimmed(struct span text)
@@ -313,9 +314,9 @@ static bool shows_item(struct judge *judge, struct state *state, const struct li
            (op->version == 0 || is_version(state, op->version));
 }
 
-static bool makes_version(const struct state *state, const struct linear_op *op)
+static bool makes_version(const struct state *state, const struct entry *entry)
 {
-    return op->version == 0 || op->version > state->low;
+    return entry->version == 0 || entry->version > state->low;
 }
 
 static void set_expiry(const struct judge *judge, struct state *state, const struct linear_op *op)
@@ -334,9 +335,9 @@ static void set_expiry(const struct judge *judge, struct state *state, const str
 static bool puts_new(struct judge *judge, struct state *state, const struct entry *entry)
 {
     const struct linear_op *op = entry->op;
-    if (!makes_version(state, op))
+    if (!makes_version(state, entry))
         return false;
-    state_put(judge, state, op, entry->text);
+    state_put(judge, state, entry, entry->text);
     state->flags = op->flags;
     state->has_flags = true;
     set_expiry(judge, state, op);
@@ -346,7 +347,7 @@ static bool puts_new(struct judge *judge, struct state *state, const struct entr
 static bool puts_longer(struct judge *judge, struct state *state, const struct entry *entry)
 {
     const struct linear_op *op = entry->op;
-    if (!makes_version(state, op))
+    if (!makes_version(state, entry))
         return false;
     uint32_t text = state->text;
     if (text < TEXT_UNSEEN) {
@@ -359,7 +360,7 @@ static bool puts_longer(struct judge *judge, struct state *state, const struct e
         text = texts_number(&judge->texts, buf_span(&joined));
         buf_close(&joined);
     }
-    state_put(judge, state, op, text);
+    state_put(judge, state, entry, text);
     return true;
 }
 
@@ -375,10 +376,10 @@ static bool counts(struct judge *judge, struct state *state, const struct entry 
     char digits[NUMBER_BYTES];
     struct buf text = {0};
     uint64_t number;
-    if (!makes_version(state, op))
+    if (!makes_version(state, entry))
         return false;
     if (state->text == TEXT_ANY) {
-        state_put(judge, state, op,
+        state_put(judge, state, entry,
                   op->shown.data ? texts_number(&judge->texts, op->shown) : (uint32_t)TEXT_ANY);
         return true;
     }
@@ -395,7 +396,7 @@ static bool counts(struct judge *judge, struct state *state, const struct entry 
     buf_printf(&text, "%s", digits);
     while (buf_len(&text) < judge->texts.spans[state->text].len)
         buf_append(&text, " ", 1);
-    state_put(judge, state, op, texts_number(&judge->texts, buf_span(&text)));
+    state_put(judge, state, entry, texts_number(&judge->texts, buf_span(&text)));
     buf_close(&text);
     return true;
 }
@@ -470,19 +471,23 @@ static bool applies_to_item(struct judge *judge, struct state *state, const stru
     return false;
 }
 
+static bool is_carried_out(const struct linear_op *op)
+{
+    return op->outcome == LINEAR_DONE || op->outcome == LINEAR_UNKNOWN;
+}
+
 /* Whether an operation may come now, the key being there or not: presence is decided. */
 static bool applies(struct judge *judge, struct state *state, const struct entry *entry)
 {
     const struct linear_op *op = entry->op;
     bool is_there = state->presence == PRESENCE_YES;
-    bool is_carried_out = op->outcome == LINEAR_DONE || op->outcome == LINEAR_UNKNOWN;
     if (op->kind == LINEAR_FLUSH)
-        return is_carried_out && flushes(judge, state, op);
+        return is_carried_out(op) && flushes(judge, state, op);
     if (op->kind == LINEAR_ADD)
         return is_there ? op->outcome == LINEAR_PRESENT
-                        : is_carried_out && puts_new(judge, state, entry);
+                        : is_carried_out(op) && puts_new(judge, state, entry);
     if (op->kind == LINEAR_SET && op->compare == 0)
-        return is_carried_out && puts_new(judge, state, entry);
+        return is_carried_out(op) && puts_new(judge, state, entry);
     return is_there ? applies_to_item(judge, state, entry) : op->outcome == LINEAR_ABSENT;
 }
 
@@ -679,7 +684,7 @@ static uint64_t lowest_version(const struct judge *judge)
 {
     for (size_t i = 0; i < judge->versioned_count; i++)
         if (!judge->entries[judge->by_version[i]].is_placed)
-            return judge->entries[judge->by_version[i]].op->version;
+            return judge->entries[judge->by_version[i]].version;
     return UINT64_MAX;
 }
 
@@ -893,14 +898,94 @@ static void find_same(struct judge *judge)
     }
 }
 
+static bool puts_value(const struct linear_op *op)
+{
+    return is_carried_out(op) && !op->is_expired &&
+           (op->kind == LINEAR_SET || op->kind == LINEAR_ADD || op->kind == LINEAR_REPLACE);
+}
+
+/* Whether an operation may be what made this value, which is no number. */
+static bool may_make(const struct linear_op *op, struct span value)
+{
+    struct span part = op->value;
+    if (puts_value(op))
+        return span_equal(part, value);
+    if (!is_carried_out(op) || part.len > value.len)
+        return false;
+    return (op->kind == LINEAR_APPEND &&
+            span_equal(part, span_of(value.data + value.len - part.len, part.len))) ||
+           (op->kind == LINEAR_PREPEND && span_equal(part, span_of(value.data, part.len)));
+}
+
+/* The version that a value was shown with, and who was the first to be told. */
+struct showing {
+    uint64_t version; /* 0: none, or several */
+    uint64_t ended_us;
+};
+
+static struct showing find_showing(const struct judge *judge, struct span value)
+{
+    struct showing found = {0, LINEAR_OPEN};
+    for (size_t i = 0; i < judge->must_count; i++) {
+        const struct linear_op *op = judge->entries[i].op;
+        if ((op->kind != LINEAR_GET && op->kind != LINEAR_TOUCH) || op->version == 0 ||
+            !op->shown.data || !span_equal(op->shown, value))
+            continue;
+        if (found.version > 0 && found.version != op->version)
+            return (struct showing){0};
+        found.version = op->version;
+        if (op->ended_us < found.ended_us)
+            found.ended_us = op->ended_us;
+    }
+    return found;
+}
+
+/* The lowest version told of an item that was there. */
+static uint64_t lowest_told(const struct judge *judge)
+{
+    uint64_t lowest = UINT64_MAX;
+    for (size_t i = 0; i < judge->must_count; i++) {
+        const struct linear_op *op = judge->entries[i].op;
+        bool is_of_item = op->outcome == LINEAR_DONE && op->kind != LINEAR_DELETE;
+        if (is_of_item && op->version > 0 && op->version < lowest)
+            lowest = op->version;
+    }
+    return lowest;
+}
+
+/* A value that only one operation can have made, and that was shown with a version: it was that
+ * operation's. To know it before keeps it from being tried in vain where lower ones are to come.
+ * What the key was at the beginning can have been that value too, unless a lower version was told:
+ * that can only have come after the beginning, and before this. */
+static void find_versions(struct judge *judge)
+{
+    uint64_t lowest = lowest_told(judge), number;
+    for (size_t i = 0; i < judge->count; i++) {
+        struct entry *entry = &judge->entries[i];
+        struct span value = entry->op->value;
+        if (entry->version > 0 || !puts_value(entry->op) ||
+            number_parse_u64(trimmed(value), &number))
+            continue;
+        struct showing showing = find_showing(judge, value);
+        bool is_its =
+            showing.version > 0 && (!judge->options->is_anything || lowest < showing.version);
+        for (size_t k = 0; k < judge->count && is_its; k++) {
+            const struct linear_op *other = judge->entries[k].op;
+            is_its = k == i || other->begun_us > showing.ended_us || !may_make(other, value);
+        }
+        if (is_its)
+            entry->version = showing.version;
+    }
+}
+
 static void sort_versions(struct judge *judge)
 {
     for (size_t i = 0; i < judge->must_count; i++) {
-        uint64_t version = judge->entries[i].op->version;
+        uint64_t version = judge->entries[i].version;
         if (version == 0)
             continue;
         size_t at = judge->versioned_count++;
-        while (at > 0 && judge->entries[judge->by_version[at - 1]].op->version > version) {
+        while (at > 0 && judge->entries[judge->by_version[at - 1]].version > version) {
             judge->by_version[at] = judge->by_version[at - 1];
             at--;
         }
@@ -931,6 +1016,7 @@ static void judge_init(struct judge *judge, const struct linear_op *ops, size_t 
             .op = &ops[i],
             .must = !is_unknown,
             .text = texts_number(&judge->texts, ops[i].value),
+            .version = ops[i].version,
             .same_before = -1,
             .mark = {is_unknown ? 0 : next_random(&seed), is_unknown ? 0 : next_random(&seed)}};
     }
@@ -938,6 +1024,7 @@ static void judge_init(struct judge *judge, const struct linear_op *ops, size_t 
     judge->used = calloc(judge->words, sizeof(*judge->used));
     CHECK(judge->used != NULL);
     qsort(judge->entries, judge->count, sizeof(*judge->entries), compare_begun);
+    find_versions(judge);
     sort_versions(judge);
     find_same(judge);
 }

@@ -330,17 +330,46 @@ static void every_kind_of_lie_is_found_and_told(void **state)
 /* --- against trying every order --------------------------------------------------------------- */
 
 #define SMALL_MAX 6u
+#define ROUNDS    50000u
 
 /* What the slow judge keeps of a key: values are small numbers, 0 is none. */
 struct slow {
     unsigned value;
     uint64_t version; /* 0: not known, but not below low */
     uint64_t low;     /* the lowest that the last write's can be */
+    bool is_first;    /* it was there at the beginning: for how long nobody knows */
 };
 
+/* A text as a number: digits say it, letters are the digits of a number that has 27. */
 static unsigned number_of(struct span text)
 {
-    return text.len > 0 ? (unsigned)strtoul(text.data, NULL, 10) : 0;
+    unsigned number = 0;
+    for (size_t i = 0; i < text.len; i++)
+        number = text.data[i] >= 'a' ? number * 27 + (unsigned)(text.data[i] - 'a') + 1
+                                     : number * 10 + (unsigned)(text.data[i] - '0');
+    return number;
+}
+
+/* Two texts of letters, one behind the other. */
+static unsigned joined(unsigned head, unsigned tail)
+{
+    for (unsigned rest = tail; rest > 0; rest /= 27)
+        head *= 27;
+    return head + tail;
+}
+
+static bool needs_value(const struct linear_op *op)
+{
+    return op->kind != LINEAR_SET && op->kind != LINEAR_ADD;
+}
+
+static unsigned slow_made(const struct slow *state, const struct linear_op *op)
+{
+    unsigned number = number_of(op->value);
+    return op->kind == LINEAR_INCR      ? state->value + 1
+           : op->kind == LINEAR_APPEND  ? joined(state->value, number)
+           : op->kind == LINEAR_PREPEND ? joined(number, state->value)
+                                        : number;
 }
 
 /* One operation on one state, as memcached would do it; false: it does not answer so. */
@@ -353,8 +382,7 @@ static bool slow_apply(struct slow *state, const struct linear_op *op)
     if (op->outcome == LINEAR_PRESENT)
         return state->value != 0;
     if (!is_done || (op->kind == LINEAR_ADD && state->value != 0) ||
-        ((op->kind == LINEAR_GET || op->kind == LINEAR_INCR || op->kind == LINEAR_DELETE) &&
-         state->value == 0))
+        (needs_value(op) && state->value == 0))
         return false;
     if (op->kind == LINEAR_GET) {
         if (state->value != number_of(op->shown))
@@ -364,15 +392,14 @@ static bool slow_apply(struct slow *state, const struct linear_op *op)
         return op->version == 0 || op->version == state->version;
     }
     if (op->kind == LINEAR_DELETE) {
-        state->value = 0;
-        state->version = 0;
-        state->low++;
+        *state = (struct slow){.low = state->low + 1};
         return true;
     }
     if (op->version != 0 && op->version <= state->low)
         return false;
-    state->value = op->kind == LINEAR_INCR ? state->value + 1 : number_of(op->value);
+    state->value = slow_made(state, op);
     state->version = op->version;
+    state->is_first = false;
     state->low = op->version ? op->version : state->low + 1;
     return is_write && (op->kind != LINEAR_INCR || op->outcome == LINEAR_UNKNOWN ||
                         state->value == number_of(op->shown));
@@ -387,6 +414,8 @@ static bool slow_search(const struct linear_op *ops, size_t count, unsigned plac
         if (!(placed >> i & 1) && ops[i].outcome != LINEAR_UNKNOWN && ops[i].ended_us < end_us)
             end_us = ops[i].ended_us;
     if (end_us == LINEAR_OPEN)
+        return true;
+    if (state.is_first && slow_search(ops, count, placed, (struct slow){.low = state.low}))
         return true;
     for (size_t i = 0; i < count; i++) {
         struct slow next = state;
@@ -426,32 +455,78 @@ static struct linear_op draw(struct prng *prng)
     return op;
 }
 
-static void small_histories_are_judged_as_by_trying_every_order(void **state)
+/* Letters: a value often tells which write made it, and a read that write's version. */
+static struct linear_op draw_text(struct prng *prng, bool has_joins)
 {
-    (void)state;
+    static const enum linear_kind kinds[] = {LINEAR_GET,    LINEAR_GET,    LINEAR_SET,
+                                             LINEAR_SET,    LINEAR_ADD,    LINEAR_DELETE,
+                                             LINEAR_APPEND, LINEAR_PREPEND};
+    static const char *const parts[] = {"a", "b", "c", "d"};
+    static const char *const wholes[] = {"a", "b", "c", "d", "ab", "ba", "cb", "abc"};
+    struct linear_op op = {.kind = kinds[prng_below(prng, has_joins ? 8 : 6)],
+                           .begun_us = 1 + prng_below(prng, 12)};
+    op.ended_us = op.begun_us + 1 + prng_below(prng, 8);
+    if (op.kind == LINEAR_GET) {
+        op.shown = span_of_string(wholes[prng_below(prng, has_joins ? 8 : 4)]);
+        op.version = prng_below(prng, 3) ? 1 + prng_below(prng, 4) : 0;
+        return op;
+    }
+    op.value = span_of_string(parts[prng_below(prng, 4)]);
+    if (prng_below(prng, 4) == 0) {
+        op.outcome = LINEAR_UNKNOWN;
+        op.ended_us = LINEAR_OPEN;
+    } else if (op.kind != LINEAR_DELETE && prng_below(prng, 4) == 0) {
+        op.version = 1 + prng_below(prng, 4);
+    }
+    return op;
+}
+
+/* Judges as by trying every order; is_anything: from every state too. Returns whether it is good.
+ */
+static bool judge_both(const struct linear_op *ops, size_t count, bool is_anything)
+{
+    const struct linear_options options = {.is_anything = is_anything};
+    struct slow first = {.value = is_anything ? 9999 : 0, .is_first = is_anything};
+    bool wanted = slow_search(ops, count, 0, first);
+    for (size_t i = 0; i < count && is_anything && !wanted; i++) {
+        first.value = number_of(ops[i].shown);
+        wanted = first.value > 0 && slow_search(ops, count, 0, first);
+    }
+    struct linear_verdict verdict = linear_judge(ops, count, &options);
+    if ((verdict.result == LINEAR_GOOD) != wanted) {
+        for (size_t i = 0; i < count; i++) {
+            char text[400];
+            linear_format(&ops[i], text, sizeof(text));
+            print_message("%s\n", text);
+        }
+        print_message("%s", verdict.report);
+    }
+    assert_int_equal(verdict.result == LINEAR_GOOD, wanted);
+    return wanted;
+}
+
+/* variant: 0: numbers; 1: letters; 2: letters, and the key may be anything at the beginning. */
+static void small_histories(unsigned variant)
+{
     struct prng prng;
     prng_init(&prng, 7);
     unsigned results[2] = {0};
-    for (unsigned round = 0; round < 100000; round++) {
+    for (unsigned round = 0; round < ROUNDS; round++) {
         struct linear_op ops[SMALL_MAX];
         size_t count = 1 + prng_below(&prng, SMALL_MAX);
         for (size_t i = 0; i < count; i++)
-            ops[i] = draw(&prng);
-        bool wanted = slow_search(ops, count, 0, (struct slow){0});
-        struct linear_verdict verdict = linear_judge(ops, count, NULL);
-        if ((verdict.result == LINEAR_GOOD) != wanted) {
-            for (size_t i = 0; i < count; i++) {
-                char text[400];
-                linear_format(&ops[i], text, sizeof(text));
-                print_message("%s\n", text);
-            }
-            print_message("%s", verdict.report);
-        }
-        assert_int_equal(verdict.result == LINEAR_GOOD, wanted);
-        results[wanted]++;
+            ops[i] = variant == 0 ? draw(&prng) : draw_text(&prng, variant == 1);
+        results[judge_both(ops, count, variant == 2)]++;
     }
-    assert_true(results[0] > 10000);
-    assert_true(results[1] > 10000);
+    assert_true(results[0] > 5000);
+    assert_true(results[1] > 5000);
+}
+
+static void small_histories_are_judged_as_by_trying_every_order(void **state)
+{
+    (void)state;
+    for (unsigned variant = 0; variant < 3; variant++)
+        small_histories(variant);
 }
 
 /* --- long ones -------------------------------------------------------------------------------- */
@@ -534,6 +609,36 @@ static void a_long_history_is_judged_in_little_time(void **state)
     free(history);
 }
 
+/* A set that was asked again and again is answered late and without its version, after many others;
+ * then a read shows its value, and the highest version of all, which tells where it belongs. */
+static void a_version_shown_later_tells_where_its_write_belongs(void **state)
+{
+    (void)state;
+    struct linear_op ops[] = {
+        {LINEAR_SET, NEVER(10), V("a")},
+        {LINEAR_SET, NEVER(11), V("b")},
+        {LINEAR_FLUSH, NEVER(50), .delay_us = 17 * S},
+        {LINEAR_TOUCH, AT(100, 120), SHOWN("b[1]"), .ttl_us = 11 * S, .version = 11},
+        {LINEAR_DELETE, AT(300, 320), .compare = 20},
+        {LINEAR_PREPEND, AT(400, 415), V("[2]")},
+        {LINEAR_SET, AT(410, 425), V("c")},
+        {LINEAR_SET, AT(420, 440), V("d"), .version = 30},
+        {LINEAR_TOUCH, AT(439, 450), .ttl_us = 5 * S},
+        {LINEAR_PREPEND, AT(500, 525), V("[3]")},
+        {LINEAR_SET, AT(520, 535), V("e")},
+        {LINEAR_SET, AT(530, 545), V("f"), .version = 45},
+        {LINEAR_SET, AT(110, 700), V("late")},
+        {LINEAR_GET, AT(750, 760), SHOWN("late"), .version = 48},
+    };
+    struct linear_options options = {
+        .is_anything = true, .early_us = 4 * S, .late_us = 200 * S, .tries_max = 50};
+    assert_int_equal(linear_judge(ops, ARRAY_COUNT(ops), &options).result, LINEAR_GOOD);
+    /* Had it been written before another, it would not be seen after it. */
+    ops[ARRAY_COUNT(ops) - 1].version = 40;
+    options.tries_max = 0;
+    assert_int_equal(linear_judge(ops, ARRAY_COUNT(ops), &options).result, LINEAR_BAD);
+}
+
 /* Without versions only the order in time and the values tell. */
 static void too_few_tries_leave_it_undecided(void **state)
 {
@@ -569,6 +674,7 @@ int main(void)
         cmocka_unit_test(every_kind_of_lie_is_found_and_told),
         cmocka_unit_test(small_histories_are_judged_as_by_trying_every_order),
         cmocka_unit_test(a_long_history_is_judged_in_little_time),
+        cmocka_unit_test(a_version_shown_later_tells_where_its_write_belongs),
         cmocka_unit_test(too_few_tries_leave_it_undecided),
         cmocka_unit_test(where_items_are_evicted_they_go_at_any_time_and_do_not_come_back),
     };

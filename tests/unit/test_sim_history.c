@@ -9,12 +9,14 @@
 
 #define LOST_US 5000000u
 
-/* Whether these can be all there was of a key, of which something was lost at lost_us; 0: never. */
-static bool is_good(const struct linear_op *ops, size_t count, uint64_t lost_us)
+/* Whether these can be all there was of a key, of which something was lost at lost_us; 0: never.
+ * tries_max: that the judge has; 0: as many as it likes. */
+static bool is_good_by(const struct linear_op *ops, size_t count, uint64_t lost_us,
+                       uint64_t tries_max)
 {
     struct world world = {0};
     struct history history;
-    const struct linear_options options = {0};
+    const struct linear_options options = {.tries_max = tries_max};
     trace_init(&world.trace, &world.clock);
     history_init(&history, 2, 1, 1);
     for (size_t i = 0; i < count; i++)
@@ -24,6 +26,11 @@ static bool is_good(const struct linear_op *ops, size_t count, uint64_t lost_us)
     history_judge(&history, &world, &options);
     history_close(&history);
     return !world.has_failed;
+}
+
+static bool is_good(const struct linear_op *ops, size_t count, uint64_t lost_us)
+{
+    return is_good_by(ops, count, lost_us, 0);
 }
 
 /* Before the loss a value was seen that only an operation can have written that ended after it. */
@@ -148,6 +155,37 @@ static void a_try_whose_id_was_lost_may_take_effect_once_more(void **state)
     assert_false(may_come_back(40000000, false, 20000000));
 }
 
+/* Where it takes long to find out that nothing fits without a late try, one with it may be found
+ * soon. */
+static void a_late_try_is_looked_at_too_where_without_it_nothing_is_decided(void **state)
+{
+    (void)state;
+    enum { SETS = 8 };
+    struct linear_op ops[SETS + 2];
+    char texts[SETS][8];
+    for (unsigned i = 0; i < SETS; i++) {
+        snprintf(texts[i], sizeof(texts[i]), "v%u", i);
+        ops[i] = (struct linear_op){.kind = LINEAR_SET,
+                                    .outcome = LINEAR_DONE,
+                                    .begun_us = 1000000,
+                                    .ended_us = 2000000,
+                                    .value = span_of_string(texts[i])};
+    }
+    ops[SETS] = (struct linear_op){.kind = LINEAR_GET,
+                                   .outcome = LINEAR_DONE,
+                                   .begun_us = 70000000,
+                                   .ended_us = 71000000,
+                                   .shown = SPAN_LITERAL("old")};
+    ops[SETS + 1] = (struct linear_op){.kind = LINEAR_SET,
+                                       .outcome = LINEAR_UNKNOWN,
+                                       .begun_us = 1000000,
+                                       .ended_us = LINEAR_OPEN,
+                                       .value = SPAN_LITERAL("old"),
+                                       .is_late = true};
+    assert_true(is_good_by(ops, SETS + 2, 0, 50));
+    assert_false(is_good(ops, SETS + 1, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +196,7 @@ int main(void)
         cmocka_unit_test(a_flush_that_is_due_while_nobody_leads_fires_after_the_loss),
         cmocka_unit_test(a_try_whose_id_was_forgotten_may_take_effect_once_more_but_not_sooner),
         cmocka_unit_test(a_try_whose_id_was_lost_may_take_effect_once_more),
+        cmocka_unit_test(a_late_try_is_looked_at_too_where_without_it_nothing_is_decided),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
