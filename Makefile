@@ -45,7 +45,7 @@ LIBDHT  := $(filter-out $(KVCLI),$(wildcard client/*.c))
 SIM     := $(wildcard tests/sim/*.c)
 # Everything a unit test may call: no main, no sockets of the server.
 TESTED  := $(COMMON) $(CORE) $(wildcard server/options*.c) server/self.c server/settings.c \
-           server/state_file.c server/audit.c server/net/evidence.c \
+           server/state_file.c server/state_halves.c server/audit.c server/net/evidence.c \
            $(filter-out client/kvcli.c,$(LIBDHT) $(KVCLI)) $(filter-out tests/sim/main.c,$(SIM))
 UNIT    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 # Those that are to notice planted bugs which a simulated cluster shows too seldom.

@@ -1,6 +1,7 @@
 #include "server/state_file.h"
 
 #include "common/check.h"
+#include "server/state_halves.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -109,7 +110,7 @@ static enum err take_lock(struct state_file *file, char error[STATE_ERROR_BYTES_
 /* Reads a file to its end, and no more than a state file can have. Returns false with errno set. */
 static bool read_all(int fd, struct buf *text)
 {
-    while (buf_len(text) <= STATE_TEXT_BYTES_MAX) {
+    while (buf_len(text) <= HALVES_BYTES_MAX) {
         ssize_t got = read(fd, buf_reserve(text, READ_BYTES), READ_BYTES);
         if (got < 0 && errno != EINTR)
             return false;
@@ -130,14 +131,17 @@ static enum err read_last(const struct state_file *file, struct state *last,
         return ERR_OK;
     if (fd < 0)
         return fail_io(error, "open the state file in", file->path);
-    struct buf text = {0};
+    struct buf bytes = {0};
+    struct span text = {0};
     const char *why = "";
-    bool is_read = read_all(fd, &text);
+    bool is_read = read_all(fd, &bytes);
     int cause = errno;
     close(fd);
     errno = cause;
-    enum err err = is_read ? state_parse(buf_span(&text), last, &why) : ERR_IO;
-    buf_close(&text);
+    enum err err = is_read ? halves_parse(buf_span(&bytes), &text, &why) : ERR_IO;
+    if (!err)
+        err = state_parse(text, last, &why);
+    buf_close(&bytes);
     if (!is_read)
         return fail_io(error, "read the state file in", file->path);
     if (err == ERR_OK)
@@ -169,39 +173,113 @@ static enum err check_owner(const struct state_file *file, const struct state *l
     return ERR_OK;
 }
 
-/* Writes text and has it on disk. Returns false with errno set. */
-static bool write_synced(int fd, const char *text, size_t len)
+/* Writes bytes at an offset. Returns false with errno set; some may be written then. */
+static bool write_at(int fd, struct span bytes, off_t offset)
 {
     size_t at = 0;
-    while (at < len) {
-        ssize_t put = write(fd, text + at, len - at);
+    while (at < bytes.len) {
+        ssize_t put = pwrite(fd, bytes.data + at, bytes.len - at, offset + (off_t)at);
         if (put < 0 && errno != EINTR)
             return false;
         at += put > 0 ? (size_t)put : 0;
     }
-    return fsync(fd) == 0;
+    return true;
 }
 
-enum err state_file_keep(const struct state_file *file, struct span text,
-                         char error[STATE_ERROR_BYTES_MAX])
+/* close, which may tell what went wrong earlier: errno is that of the first failure. */
+static bool close_after(int fd, bool is_good)
+{
+    int cause = errno;
+    bool is_closed = close(fd) == 0;
+    if (!is_good)
+        errno = cause;
+    return is_good && is_closed;
+}
+
+/* Whether the file opened is the one that was written anew last, and nothing else than that. */
+static bool is_known(const struct state_file *file, int fd)
+{
+    struct stat found;
+    return fstat(fd, &found) == 0 && S_ISREG(found.st_mode) && found.st_dev == file->device &&
+           found.st_ino == file->inode && found.st_nlink == 1 &&
+           found.st_size == 2 * (off_t)file->half_bytes;
+}
+
+/* Overwrites the half with the older text: the blocks are there, so this is one write, and one wait
+ * for the disk. Returns false if it was not possible; the other half is as it was. */
+static bool keep_in_place(struct state_file *file, struct span text)
+{
+    if (file->half_bytes == 0 || !halves_fit(file->half_bytes, text.len))
+        return false;
+    int fd = openat(file->directory_fd, "state", O_WRONLY | OPEN_FLAGS | O_NOFOLLOW);
+    if (fd < 0)
+        return false;
+    struct buf half = {0};
+    uint64_t sequence = file->sequence + 1;
+    halves_format(file->half_bytes, sequence, text, &half);
+    bool is_kept =
+        is_known(file, fd) &&
+        write_at(fd, buf_span(&half), (off_t)halves_which(sequence) * file->half_bytes) &&
+        fdatasync(fd) == 0;
+    buf_close(&half);
+    if (!close_after(fd, is_kept))
+        return false;
+    file->sequence = sequence;
+    return true;
+}
+
+/* A whole file, synced: the text, and zeros where the next one will be. The zeros are written, so
+ * that these are blocks with data when they are overwritten, and nothing but data has to get to the
+ * disk then. Returns false with errno set. */
+static bool write_new(const struct state_file *file, uint32_t half_bytes, struct span text,
+                      struct stat *written)
 {
     int fd = openat(file->directory_fd, "state.new",
                     O_WRONLY | O_CREAT | O_TRUNC | OPEN_FLAGS | O_NOFOLLOW, FILE_MODE);
-    bool is_written = fd >= 0 && write_synced(fd, text.data, text.len);
-    int cause = errno;
-    if (fd >= 0 && close(fd) != 0 && is_written) {
-        is_written = false;
-        cause = errno;
-    }
-    errno = cause;
-    if (is_written && renameat(file->directory_fd, "state.new", file->directory_fd, "state") == 0 &&
-        fsync(file->directory_fd) == 0)
+    if (fd < 0)
+        return false;
+    struct buf bytes = {0};
+    halves_format(half_bytes, 1, text, &bytes);
+    memset(buf_reserve(&bytes, half_bytes), 0, half_bytes);
+    buf_advance(&bytes, half_bytes);
+    bool is_written =
+        write_at(fd, buf_span(&bytes), 0) && fsync(fd) == 0 && fstat(fd, written) == 0;
+    buf_close(&bytes);
+    return close_after(fd, is_written);
+}
+
+/* Replaces the file whole. Returns false with errno set; the text before may stand still. */
+static bool keep_anew(struct state_file *file, struct span text)
+{
+    struct stat written = {0};
+    uint32_t half_bytes = halves_size(text.len);
+    if (!write_new(file, half_bytes, text, &written))
+        return false;
+    file->half_bytes = 0; /* until the directory is synced nobody knows which file is there */
+    if (renameat(file->directory_fd, "state.new", file->directory_fd, "state") != 0 ||
+        fsync(file->directory_fd) != 0)
+        return false;
+    file->half_bytes = half_bytes;
+    file->sequence = 1;
+    file->device = written.st_dev;
+    file->inode = written.st_ino;
+    return true;
+}
+
+/* What can't be done in place, because the text has outgrown it, the file has been replaced or
+ * taken away, or its blocks have gone bad, is tried with a new file. */
+enum err state_file_keep(struct state_file *file, struct span text,
+                         char error[STATE_ERROR_BYTES_MAX])
+{
+    errno = EFBIG; /* which no start would read */
+    if (text.len <= STATE_TEXT_BYTES_MAX && (keep_in_place(file, text) || keep_anew(file, text)))
         return ERR_OK;
     return fail_io(error, "write the state file in", file->path);
 }
 
-/* Writes what the last start left, with this one's boot, and a seat if it had none. */
-static enum err begin_start(const struct state_file *file, struct state *state, uint64_t seat,
+/* Writes what the last start left, with this one's boot, and a seat if it had none: a new file, as
+ * whatever form the last one had. */
+static enum err begin_start(struct state_file *file, struct state *state, uint64_t seat,
                             int64_t unix_ms, char error[STATE_ERROR_BYTES_MAX])
 {
     struct buf text = {0};

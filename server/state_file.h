@@ -1,11 +1,17 @@
 /* The state file on disk: one small file in a directory that one process holds.
  *
- * The directory has `state`, which is replaced whole (written aside, synced, renamed, the directory
- * synced), so that it is always the old text or the new; and `lock`, held by whoever runs. */
+ * The directory has `state`, which is always the old text or the new, and `lock`, held by whoever
+ * runs. Each start replaces `state` whole: written aside, synced, renamed, the directory synced.
+ * From then on a change overwrites one half of it (state_halves.h) and waits for the disk once, not
+ * for the journal of a file system too; who waits is the event loop. It is replaced whole again
+ * when a text has outgrown its half, when it is not the file any more that this process made, and
+ * when it cannot be written. */
 #ifndef DHT_SERVER_STATE_FILE_H
 #define DHT_SERVER_STATE_FILE_H
 
 #include "server/core/state.h"
+
+#include <sys/types.h>
 
 #define STATE_PATH_BYTES_MAX  4096u
 #define STATE_ERROR_BYTES_MAX (STATE_PATH_BYTES_MAX + 512u)
@@ -27,6 +33,10 @@ struct state_file {
     int directory_fd; /* valid while is_open */
     int lock_fd;
     bool is_open;
+    uint32_t half_bytes; /* of the file that is there; 0: the next one is made anew */
+    uint64_t sequence;   /* of the last change in it */
+    dev_t device;        /* which file it is */
+    ino_t inode;
     char path[STATE_PATH_BYTES_MAX];
 };
 
@@ -42,8 +52,9 @@ struct state_file {
 MUST_USE enum err state_file_open(struct state_file *file, const char *directory,
                                   struct state *state, int64_t unix_ms,
                                   char error[STATE_ERROR_BYTES_MAX]);
-/* Writes the text (state_format), which is on disk when this returns. errors ERR_IO as above. */
-MUST_USE enum err state_file_keep(const struct state_file *file, struct span text,
+/* Writes the text (state_format), which is on disk when this returns. errors ERR_IO as above; the
+ * text before may stand still, or this one. */
+MUST_USE enum err state_file_keep(struct state_file *file, struct span text,
                                   char error[STATE_ERROR_BYTES_MAX]);
 /* Accepts a zeroed one. */
 void state_file_close(struct state_file *file);

@@ -61,18 +61,50 @@ run_node() {
     ! grep ' unprotected ' "$BATS_TEST_TMPDIR/node.log"
 }
 
+# state_text FILE: the text of its newer half.
+state_text() {
+    local half=$(($(stat -c %s "$1") / 2)) at=1 first second bytes
+    read -r _ _ _ first _ < <(head -c 55 "$1")
+    read -r _ _ _ second _ < <(tail -c "$half" "$1" | head -c 55 | tr -d '\0') || true
+    [[ $second > $first ]] && at=$((half + 1))
+    read -r _ _ _ _ bytes _ < <(tail -c "+$at" "$1" | head -c 55)
+    tail -c "+$((at + 55))" "$1" | head -c "$((16#$bytes))"
+}
+
 @test "each start has a higher boot, also when the clock has been set back" {
     local first state=$BATS_TEST_TMPDIR/node.state/state
     run_node
     first=$boot
-    grep -qx "boot $first" "$state"
+    state_text "$state" >"$BATS_TEST_TMPDIR/text"
+    grep -qx "boot $first" "$BATS_TEST_TMPDIR/text"
     run_node
     [ "$boot" -gt "$first" ]
-    # As if the last start had been in the year 2100.
-    sed -i 's/^boot .*/boot 4102444800000/' "$state"
+    # As if the last start had been in the year 2100, of a version that wrote the text alone.
+    sed -i 's/^boot .*/boot 4102444800000/' "$BATS_TEST_TMPDIR/text"
+    cp "$BATS_TEST_TMPDIR/text" "$state"
     run_node
     [ "$boot" = 4102444800001 ]
-    grep -qx 'boot 4102444800001' "$state"
+    state_text "$state" | grep -qx 'boot 4102444800001'
+}
+
+@test "a state file of which the last change is not whole is the one before it" {
+    local state=$BATS_TEST_TMPDIR/node.state/state half at id first
+    run_node
+    first=$boot
+    half=$(($(stat -c %s "$state") / 2))
+    id=$(state_text "$state" | grep '^id ')
+    [ "$id" != 'id 0000000000000000' ] # it has founded a cluster of one: the second change
+    printf x | dd of="$state" bs=1 seek=$((half + 100)) conv=notrunc status=none
+    run_node # which knows nothing of that, and founds another
+    [ "$boot" -gt "$first" ]
+    [ "$(state_text "$state" | grep '^id ')" != "$id" ]
+    # With neither half whole it is refused and kept.
+    for at in 100 $((half + 100)); do
+        printf x | dd of="$state" bs=1 seek="$at" conv=notrunc status=none
+    done
+    cp "$state" "$BATS_TEST_TMPDIR/damaged"
+    refuses 1 '/state: it is damaged' "$peers" "$own" --state-dir "$BATS_TEST_TMPDIR/node.state"
+    cmp "$state" "$BATS_TEST_TMPDIR/damaged"
 }
 
 @test "a killed node leaves its state behind, whole" {

@@ -1,11 +1,15 @@
 /* The state file: its text, the boots it gives, and what is refused on disk. */
 #include "server/state_file.h"
+#include "server/state_halves.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -237,14 +241,88 @@ static uint64_t start(const char *path, int64_t unix_ms)
     return boot;
 }
 
+static const char *path_of(const char *name)
+{
+    static char path[128];
+    snprintf(path, sizeof(path), "%s/%s", directory, name);
+    return path;
+}
+
 static void put(const char *text)
 {
-    char path[128];
-    snprintf(path, sizeof(path), "%s/state", directory);
+    const char *path = path_of("state");
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     assert_true(fputs(text, file) >= 0);
     assert_int_equal(fclose(file), 0);
+}
+
+/* A node that runs, and has started at 5000. */
+static void open_file(struct state_file *file, struct state *state)
+{
+    *state = own();
+    error[0] = '\0';
+    assert_int_equal(state_file_open(file, directory, state, 5000, error), ERR_OK);
+}
+
+static enum err keep_boot(struct state_file *file, struct state *state, uint64_t boot)
+{
+    struct buf text = {0};
+    state->boot = boot;
+    state_format(state, &text);
+    enum err err = state_file_keep(file, buf_span(&text), error);
+    buf_close(&text);
+    return err;
+}
+
+/* The next of views in which all members are other ones. */
+static void add_view(struct state *state)
+{
+    uint32_t epoch = ++state->view_count;
+    struct view *view = &state->views[epoch - 1];
+    *view = (struct view){
+        .epoch = epoch, .base = 1, .cluster_id = 7, .copies = VIEW_COPIES, .strategy = "random"};
+    for (uint32_t i = 0; i < 40; i++) {
+        struct member member = {
+            .generation = epoch, .boot = 1, .seat = i + 1, .weight = 1, .up_since = epoch};
+        snprintf(member.name, sizeof(member.name), "10.0.0.%" PRIu32 ":11211", i + 10);
+        view_add(view, &member);
+    }
+    view_elect(view);
+}
+
+/* Keeps a text of at least so many bytes. */
+static enum err keep_long(struct state_file *file, uint64_t boot, size_t bytes)
+{
+    struct state state = own();
+    struct buf text = {0};
+    state.boot = boot;
+    state.cluster_id = 7;
+    state.views = calloc(STATE_VIEWS_MAX, sizeof(*state.views));
+    assert_non_null(state.views);
+    while (buf_len(&text) < bytes && state.view_count < STATE_VIEWS_MAX) {
+        add_view(&state);
+        text.start = text.end = 0;
+        state_format(&state, &text);
+    }
+    assert_true(buf_len(&text) >= bytes);
+    enum err err = state_file_keep(file, buf_span(&text), error);
+    state_close(&state);
+    buf_close(&text);
+    return err;
+}
+
+static void close_file(struct state_file *file, struct state *state)
+{
+    state_file_close(file);
+    state_close(state);
+}
+
+static struct stat stat_of(const char *name)
+{
+    struct stat found;
+    assert_int_equal(stat(path_of(name), &found), 0);
+    return found;
 }
 
 static void each_start_has_a_higher_boot_whatever_the_clock_says(void **state)
@@ -260,15 +338,10 @@ static void a_boot_taken_while_running_is_kept_for_the_next_start(void **state)
 {
     (void)state;
     struct state_file file;
-    struct state mine = own();
-    assert_int_equal(state_file_open(&file, directory, &mine, 5000, error), ERR_OK);
-    struct buf text = {0};
-    mine.boot = 7000;
-    state_format(&mine, &text);
-    assert_int_equal(state_file_keep(&file, buf_span(&text), error), ERR_OK);
-    buf_close(&text);
-    state_close(&mine);
-    state_file_close(&file);
+    struct state mine;
+    open_file(&file, &mine);
+    assert_int_equal(keep_boot(&file, &mine, 7000), ERR_OK);
+    close_file(&file, &mine);
     assert_true(start(directory, 6000) == 7001);
 }
 
@@ -377,6 +450,218 @@ static void what_a_crash_left_half_written_does_not_count(void **state)
     assert_true(start(directory, 1) == 5001);
 }
 
+/* So that nothing but data has to get to the disk: no block is allotted, no name changes. */
+static void a_change_overwrites_the_file_in_place(void **state)
+{
+    (void)state;
+    struct state_file file;
+    struct state mine;
+    open_file(&file, &mine);
+    struct stat begun = stat_of("state");
+    assert_int_equal(begun.st_size, 2 * HALF_BYTES_MIN);
+    assert_true(512 * begun.st_blocks >= begun.st_size); /* no holes */
+    for (uint64_t boot = 6000; boot < 6005; boot++)
+        assert_int_equal(keep_boot(&file, &mine, boot), ERR_OK);
+    struct stat ended = stat_of("state");
+    assert_true(ended.st_ino == begun.st_ino);
+    assert_int_equal(ended.st_size, begun.st_size);
+    assert_int_equal(ended.st_blocks, begun.st_blocks);
+    assert_true(access(path_of("state.new"), F_OK) != 0);
+    close_file(&file, &mine);
+    assert_true(start(directory, 1) == 6005);
+}
+
+static void a_change_half_written_leaves_the_text_before(void **state)
+{
+    (void)state;
+    for (uint64_t last = 6000; last < 6003; last++) {
+        struct state_file file;
+        struct state mine;
+        char begun[] = "dht-half 1 00010000 00000000000000ff";
+        assert_int_equal(remove_directory(NULL), 0);
+        open_file(&file, &mine);
+        for (uint64_t boot = 6000; boot <= last; boot++)
+            assert_int_equal(keep_boot(&file, &mine, boot), ERR_OK);
+        close_file(&file, &mine);
+        int fd = open(path_of("state"), O_WRONLY);
+        assert_true(fd >= 0);
+        off_t offset = (last - 6000) % 2 == 0 ? 0 : HALF_BYTES_MIN;
+        assert_int_equal(pwrite(fd, begun, sizeof(begun), offset), sizeof(begun));
+        close(fd);
+        assert_true(start(directory, 1) == last + 1);
+    }
+}
+
+static void a_text_that_has_outgrown_its_half_gets_a_larger_one(void **state)
+{
+    (void)state;
+    struct state_file file;
+    struct state mine;
+    open_file(&file, &mine);
+    struct stat begun = stat_of("state");
+    assert_int_equal(keep_long(&file, 6000, HALF_BYTES_MIN), ERR_OK);
+    struct stat grown = stat_of("state");
+    assert_true(grown.st_size > begun.st_size);
+    assert_int_equal(keep_long(&file, 6001, HALF_BYTES_MIN + 10000), ERR_OK);
+    assert_int_equal(keep_boot(&file, &mine, 6002), ERR_OK);
+    assert_int_equal(keep_long(&file, 6003, HALF_BYTES_MIN), ERR_OK);
+    assert_int_equal(stat_of("state").st_ino, grown.st_ino); /* there was room */
+    close_file(&file, &mine);
+    assert_true(start(directory, 1) == 6004);
+    assert_int_equal(stat_of("state").st_size, grown.st_size);
+}
+
+static void a_text_that_no_start_would_read_is_not_written(void **state)
+{
+    (void)state;
+    struct state_file file;
+    struct state mine;
+    char *text = calloc(1, STATE_TEXT_BYTES_MAX + 1);
+    assert_non_null(text);
+    open_file(&file, &mine);
+    assert_int_equal(state_file_keep(&file, span_of(text, STATE_TEXT_BYTES_MAX + 1), error),
+                     ERR_IO);
+    assert_non_null(strstr(error, "File too large"));
+    close_file(&file, &mine);
+    assert_true(start(directory, 1) == 5001);
+    free(text);
+}
+
+static void a_file_of_earlier_versions_is_written_anew_at_the_start(void **state)
+{
+    (void)state;
+    char begun[16] = "";
+    struct state_file file;
+    struct state mine;
+    put(good);
+    mine = (struct state){.cluster = "dht", .name = "10.0.0.1:11211", .seat = 0x5ea7};
+    assert_int_equal(state_file_open(&file, directory, &mine, 1, error), ERR_OK);
+    assert_true(mine.boot == 1764153903001);
+    assert_true(mine.seat == 0x65);
+    assert_int_equal(mine.acceptor.promised.round, 4);
+    assert_int_equal(mine.view_count, 2);
+    close_file(&file, &mine);
+    int fd = open(path_of("state"), O_RDONLY);
+    assert_true(read(fd, begun, 9) == 9);
+    close(fd);
+    assert_string_equal(begun, "dht-half ");
+}
+
+/* Every write that fails part way: beyond limit bytes of a file the system refuses. */
+static void a_write_that_fails_leaves_the_old_text_or_the_new(void **state)
+{
+    (void)state;
+    static const rlim_t limits[] = {0,
+                                    1,
+                                    54,
+                                    55,
+                                    56,
+                                    100,
+                                    511,
+                                    512,
+                                    4096,
+                                    HALF_BYTES_MIN - 1,
+                                    HALF_BYTES_MIN,
+                                    HALF_BYTES_MIN + 1,
+                                    HALF_BYTES_MIN + 55,
+                                    HALF_BYTES_MIN + 100,
+                                    HALF_BYTES_MIN + 512,
+                                    2 * HALF_BYTES_MIN - 1};
+    struct rlimit no_limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &no_limit), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    for (size_t i = 0; i < 2 * ARRAY_COUNT(limits); i++) {
+        struct state_file file;
+        struct state mine;
+        struct rlimit limit = {.rlim_cur = limits[i / 2], .rlim_max = no_limit.rlim_max};
+        uint64_t last = 6000 + i % 2; /* each half in turn is the one that is written */
+        assert_int_equal(remove_directory(NULL), 0);
+        open_file(&file, &mine);
+        for (uint64_t boot = 6000; boot <= last; boot++)
+            assert_int_equal(keep_boot(&file, &mine, boot), ERR_OK);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        enum err err = keep_boot(&file, &mine, 7000);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &no_limit), 0);
+        bool fits = halves_which(last - 6000 + 3) == 0 && limits[i / 2] >= HALF_BYTES_MIN;
+        assert_int_equal(err, fits ? ERR_OK : ERR_IO);
+        if (!fits)
+            assert_non_null(strstr(error, "cannot write the state file in"));
+        if (i % 4 < 2) { /* the next one is kept again; else the process ends first */
+            assert_int_equal(keep_boot(&file, &mine, 8000), ERR_OK);
+            last = 8000;
+        }
+        close_file(&file, &mine);
+        uint64_t boot = start(directory, 1);
+        assert_true(boot == last + 1 || (last < 7000 && boot == 7001));
+    }
+}
+
+/* As root may write everywhere, the test is not root. */
+static void where_no_file_can_be_made_only_what_fits_can_be_kept(void **state)
+{
+    (void)state;
+    struct state_file file;
+    struct state mine;
+    bool is_root = geteuid() == 0;
+    if (is_root) {
+        assert_int_equal(chown(directory, 65534, 65534), 0);
+        assert_int_equal(seteuid(65534), 0);
+    }
+    open_file(&file, &mine);
+    assert_int_equal(chmod(directory, 0500), 0);
+    assert_int_equal(keep_boot(&file, &mine, 6000), ERR_OK);
+    assert_int_equal(keep_long(&file, 6001, HALF_BYTES_MIN), ERR_IO);
+    assert_non_null(strstr(error, "make it writable"));
+    assert_int_equal(keep_boot(&file, &mine, 6002), ERR_OK);
+    close_file(&file, &mine);
+    assert_true(start(directory, 1) == 0);
+    assert_int_equal(chmod(directory, 0700), 0);
+    assert_true(start(directory, 1) == 6003);
+    if (is_root)
+        assert_int_equal(seteuid(0), 0);
+}
+
+static void a_file_taken_away_or_replaced_while_a_node_runs_is_made_anew(void **state)
+{
+    (void)state;
+    struct state_file file;
+    struct state mine;
+    open_file(&file, &mine);
+    assert_int_equal(unlink(path_of("state")), 0);
+    assert_int_equal(keep_boot(&file, &mine, 6000), ERR_OK);
+    struct stat made = stat_of("state");
+    put("garbage\n"); /* the same file, now shorter */
+    assert_int_equal(keep_boot(&file, &mine, 6001), ERR_OK);
+    assert_int_equal(stat_of("state").st_size, made.st_size);
+    put("garbage\n");
+    char path[128];
+    snprintf(path, sizeof(path), "%s", path_of("state"));
+    assert_int_equal(rename(path, path_of("other")), 0);
+    assert_int_equal(symlink("other", path), 0);
+    assert_int_equal(keep_boot(&file, &mine, 6002), ERR_OK);
+    assert_int_equal(stat_of("other").st_size, 8);
+    close_file(&file, &mine);
+    assert_true(start(directory, 1) == 6003);
+}
+
+/* As a backup that shares the file's blocks may be. */
+static void another_name_of_the_file_keeps_what_it_had(void **state)
+{
+    (void)state;
+    struct state_file file;
+    struct state mine;
+    open_file(&file, &mine);
+    char path[128];
+    snprintf(path, sizeof(path), "%s", path_of("state"));
+    assert_int_equal(link(path, path_of("backup")), 0);
+    assert_int_equal(keep_boot(&file, &mine, 6000), ERR_OK);
+    assert_int_equal(keep_boot(&file, &mine, 6001), ERR_OK);
+    assert_true(stat_of("state").st_ino != stat_of("backup").st_ino);
+    close_file(&file, &mine);
+    assert_int_equal(rename(path_of("backup"), path), 0);
+    assert_true(start(directory, 1) == 5001);
+}
+
 static void the_place_is_the_option_then_systemd_s_then_the_user_s(void **state)
 {
     (void)state;
@@ -423,6 +708,15 @@ int main(void)
         ON_DISK(another_node_s_or_cluster_s_file_is_refused),
         ON_DISK(a_file_in_the_directory_s_place_is_an_error_that_says_what_helps),
         ON_DISK(what_a_crash_left_half_written_does_not_count),
+        ON_DISK(a_change_overwrites_the_file_in_place),
+        ON_DISK(a_change_half_written_leaves_the_text_before),
+        ON_DISK(a_text_that_has_outgrown_its_half_gets_a_larger_one),
+        ON_DISK(a_text_that_no_start_would_read_is_not_written),
+        ON_DISK(a_file_of_earlier_versions_is_written_anew_at_the_start),
+        ON_DISK(a_write_that_fails_leaves_the_old_text_or_the_new),
+        ON_DISK(where_no_file_can_be_made_only_what_fits_can_be_kept),
+        ON_DISK(a_file_taken_away_or_replaced_while_a_node_runs_is_made_anew),
+        ON_DISK(another_name_of_the_file_keeps_what_it_had),
         cmocka_unit_test(the_place_is_the_option_then_systemd_s_then_the_user_s),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
