@@ -32,7 +32,7 @@
 #define DELAYING_AT    3u    /* and one has flushes that wait */
 #define SQUEEZED_OF    11u   /* of so many steps of such a run in one */
 #define SQUEEZED_BYTES 4000u /* so much more fits, at most */
-#define LOSS_OPERATORS 3u    /* times an operator looks whether something is stuck */
+#define OPERATORS      3u    /* times an operator looks whether something is stuck */
 
 /* Times to live: what is left is handed on in whole seconds, now and then, and a message that is
  * held makes it later. */
@@ -224,16 +224,37 @@ static void accept_loss(struct run_of *run)
     }
 }
 
+/* Exit status 3 asks for an operator. Nobody else starts such a node again. */
+static bool start_outdone(struct run_of *run)
+{
+    bool is_any = false;
+    for (uint32_t i = 0; i < run->world->host_count; i++) {
+        if (!host_has_ended_outdone(&run->world->hosts[i]))
+            continue;
+        world_start(run->world, i);
+        is_any = true;
+    }
+    return is_any;
+}
+
+/* What an operator does where it is not well by itself. Returns whether there was something. */
+static bool help(struct run_of *run, const char *why)
+{
+    if (start_outdone(run))
+        return true;
+    if (!quiet_is_stuck(run->world))
+        return false;
+    trace_say(&run->world->trace, "accept-loss", "because=\"%s\"", why);
+    accept_loss(run);
+    return true;
+}
+
 static void await_quiet(struct run_of *run)
 {
     char why[QUIET_WHY_BYTES];
     uint64_t took_ms = quiet_wait(run->world, QUIET_MS, why);
-    for (uint32_t i = 0; took_ms > QUIET_MS && i < LOSS_OPERATORS && quiet_is_stuck(run->world);
-         i++) {
-        trace_say(&run->world->trace, "accept-loss", "because=\"%s\"", why);
-        accept_loss(run);
+    for (uint32_t i = 0; took_ms > QUIET_MS && i < OPERATORS && help(run, why); i++)
         took_ms = quiet_wait(run->world, QUIET_MS, why);
-    }
     if (took_ms > QUIET_MS)
         quiet_explain(run->world);
     if (took_ms > QUIET_MS)

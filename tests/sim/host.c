@@ -227,6 +227,12 @@ static void drop_other_state(struct host *host, const char *cluster)
     state_close(&state);
 }
 
+static void note_boot(struct host *host, uint64_t boot)
+{
+    if (boot > host->boot_max)
+        host->boot_max = boot;
+}
+
 void host_start(struct host *host, const struct host_options *options)
 {
     struct world *world = host->world;
@@ -248,6 +254,8 @@ void host_start(struct host *host, const struct host_options *options)
     }
     drop_other_state(host, options->cluster);
     host->boot = state_next_boot(host->boot, host_now(host).unix_ms);
+    host->is_outdone = host->boot <= host->boot_max;
+    note_boot(host, host->boot);
     const struct node_options node_options = {.name = host->name,
                                               .cluster = options->cluster,
                                               .gossip = options->gossip,
@@ -294,11 +302,18 @@ static void drop_process(struct host *host)
     host->generations = NULL;
     host->conns_capacity = 0;
     host->disturbed_us = clock->now_us;
+    note_boot(host, node_boot(host->node)); /* it may have taken a higher one */
     node_close(host->node);
     host->node = NULL;
     host->state = HOST_DOWN;
     if (!host->is_durable)
         host_wipe(host);
+}
+
+bool host_has_ended_outdone(const struct host *host)
+{
+    return host->state == HOST_DOWN && host->is_ending && host->end == NODE_END_DUPLICATE &&
+           host->is_outdone;
 }
 
 void host_wipe(struct host *host)

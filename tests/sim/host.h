@@ -52,7 +52,8 @@ struct host {
     int64_t wall_ms;       /* its wall clock is so much ahead of the true one */
     uint32_t slow;         /* everything takes so many times as long; from 1 */
     struct buf state_text; /* the state file; empty: there is none */
-    uint64_t boot;         /* the last start's number; 0: there was none */
+    uint64_t boot;         /* the last start's number; 0: there was none, or that is forgotten */
+    uint64_t boot_max;     /* the highest that any process here has had */
     struct view peers;     /* its peers.txt */
     uint64_t generation;   /* of the process that runs, or ran last: the birth of its data */
     bool is_durable;       /* its data outlive the process */
@@ -81,8 +82,10 @@ struct host {
     bool is_to_leave;    /* a signal has come */
     uint64_t busy_until_us;
     uint64_t disturbed_us; /* when it was last killed, stopped or continued */
-    bool is_ending;        /* the node wants to end */
+    bool is_ending;        /* the node wants to end, or has ended by itself */
     enum node_end end;
+    bool
+        is_outdone; /* a process that ran here before had a boot as high as this one's, or higher */
     uint64_t end_by_us;
     uint64_t turns;
     uint32_t starts;
@@ -111,6 +114,10 @@ void host_continue(struct host *host);
 void host_drift(struct host *host, int64_t drift_ppm);
 /* What its clocks say now. */
 struct moment host_now(const struct host *host);
+/* Whether the process has ended by itself because one that ran here before counts as the later one:
+ * its state file was lost and its wall clock is behind, so its boot is no higher; and the others
+ * did not yet hold that one for gone (proto.md "Joining"). It can be started again. */
+bool host_has_ended_outdone(const struct host *host);
 /* There is something to do. */
 void host_wake(struct host *host);
 
