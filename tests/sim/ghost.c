@@ -88,10 +88,11 @@ struct node_ghost {
     uint32_t epoch;
     bool
         is_unkept; /* its disk was full when it came to that: it votes no more, and may forget it */
-    bool is_lost[GHOST_SLOTS_MAX];   /* the run goes on without a quorum, and that was told */
-    bool is_forgotten;               /* its state file was lost once */
-    uint32_t stood;                  /* the start whose process has stood in a view; 0: none */
-    uint64_t out_ms;                 /* since when it is in none any more; 0: not so */
+    bool is_lost[GHOST_SLOTS_MAX]; /* the run goes on without a quorum, and that was told */
+    bool is_forgotten;             /* its state file was lost once */
+    uint32_t stood;                /* the start whose process has stood in a view; 0: none */
+    uint64_t out_ms;               /* since when it is in none any more; 0: not so */
+    bool is_out_adopted;           /* a view it is out of was had by a majority of who vote in it */
     uint32_t acted[GHOST_SLOTS_MAX]; /* the highest act that any copy here has had */
     struct copy_ghost copies[GHOST_SLOTS_MAX];
     struct session_ghost sessions[GHOST_SLOTS_MAX][RUN_MEMBERS_MAX];
@@ -901,7 +902,7 @@ static void check_base(struct ghost *ghost, uint32_t node, uint32_t base)
 }
 
 /* "Who is taken out ends only once a majority of F(of that view) has told it that it has adopted
- * it, or after 10 s." */
+ * it, or after 10 s." In the turn in which it ends it may have come to a later view. */
 static void look_at_leaver(struct ghost *ghost, uint32_t node)
 {
     const struct host *host = &ghost->world->hosts[node];
@@ -913,13 +914,12 @@ static void look_at_leaver(struct ghost *ghost, uint32_t node)
     if (view && views_self(views) != VIEW_NOBODY) {
         own->stood = host->starts;
         own->out_ms = 0;
+        own->is_out_adopted = false;
     }
     if (!view || views_self(views) != VIEW_NOBODY || own->stood != host->starts)
         return;
     if (own->out_ms == 0)
         own->out_ms = now_ms;
-    if (!host->is_ending || host->end != NODE_END_LEFT)
-        return;
     for (uint32_t i = 0; i < view->member_count; i++) {
         if (!view->members[i].is_voter)
             continue;
@@ -927,7 +927,10 @@ static void look_at_leaver(struct ghost *ghost, uint32_t node)
         voters++;
         told += voter->epoch >= view->epoch || voter->is_forgotten;
     }
-    if (told < voters / 2 + 1 && now_ms < own->out_ms + REMOVED_MS)
+    own->is_out_adopted |= told >= voters / 2 + 1;
+    if (!host->is_ending || host->end != NODE_END_LEFT)
+        return;
+    if (!own->is_out_adopted && now_ms < own->out_ms + REMOVED_MS)
         world_fail(ghost->world,
                    "n%" PRIu32 " ends, and of the %" PRIu32 " that vote in view %" PRIu32
                    " without it %" PRIu32 " have adopted that",
