@@ -96,6 +96,8 @@
     X(leads_old_view, "replicas", 2, "a restarted primary leads a view from before its restart") \
     X(stop_early, "test_rules", 0, "who stops ends before others have everything") \
     X(stop_takes_sessions, "test_rules", 0, "who stops still takes sessions") \
+    X(up_at_once, "test_views", 0, "who is put down as soon as it is up comes up again at once") \
+    X(views_unpaced, "test_views", 0, "however many views are kept, what is asked for makes another") \
     X(ends_untold, "test_views", 0, "a leaver ends untold") \
     X(fence_past_accepted, "test_rules", 0, "who has accepted the next view answers for the present one") \
     X(fence_for_ever, "test_views", 0, "the fence never falls") \

@@ -102,25 +102,24 @@ static bool is_outlived(const struct view *view, const struct member *member)
 
 /* suspected members down; refuted ones up; a member whose name runs with a higher boot and another
  * generation superseded, for good */
-static void judge(struct view *out, struct member *member, const struct opinion *opinion,
-                  bool is_crowded)
+static void judge(struct view *out, struct member *member, const struct opinion *opinion)
 {
     if (member->standing == STANDING_FORGOTTEN)
         return;
     if (opinion->boot > member->boot)
         member->boot = opinion->boot;
     bool is_superseded = opinion->is_superseded || is_outlived(out, member);
-    if (is_superseded && !is_crowded) {
+    if (is_superseded) {
         if (member->standing != STANDING_SUPERSEDED && member->standing != STANDING_REPLACED)
             set_standing(out, member, STANDING_SUPERSEDED);
         return;
     }
     if (member->standing == STANDING_SUPERSEDED)
         return;
-    if (opinion->state == OPINION_UP && !member_is_up(member) && !is_superseded)
+    if (opinion->state == OPINION_UP && !member_is_up(member))
         set_standing(out, member, STANDING_UP);
     else if ((opinion->state == OPINION_DOWN || opinion->state == OPINION_GONE) &&
-             member_is_up(member) && !is_crowded)
+             member_is_up(member))
         set_standing(out, member, STANDING_DOWN);
 }
 
@@ -152,9 +151,7 @@ static bool is_joiner_out(const struct member *member, const struct opinion *opi
 static void judge_all(struct change *change, struct view *out)
 {
     for (uint32_t i = 0; i < out->member_count; i++)
-        judge(out, &out->members[i], &change->opinions[i], change->is_crowded);
-    if (change->is_crowded)
-        return;
+        judge(out, &out->members[i], &change->opinions[i]);
     bool has_others = change_live_count(out) >= out->copies;
     for (uint32_t i = out->member_count; i-- > 0;) {
         replace(out, &out->members[i], &change->opinions[i], has_others);
@@ -296,24 +293,27 @@ static bool is_known(const struct view *view, const char *name)
     return false;
 }
 
-/* Whether anything was asked for that a view must follow whatever is in it. */
-static bool fulfil(struct change *change, struct view *out, bool takes_joins)
+/* Whether anything was asked for that a view must follow whatever is in it. takes_all: also what
+ * waits for a view that is made anyway. */
+static bool fulfil(struct change *change, struct view *out, bool takes_all)
 {
     bool wants_next = false;
+    bool takes_joins = takes_all || !(change->do_joins_wait || change->do_asks_wait);
+    bool takes_others = takes_all || !change->do_asks_wait;
     for (uint32_t i = 0; i < change->wish_count; i++) {
         struct wish *wish = &change->wishes[i];
         wish->refusal = NULL;
         switch (wish->kind) {
         case WISH_JOIN:
-            if (!change->is_crowded && takes_joins)
+            if (takes_joins)
                 join(out, wish);
             break;
         case WISH_LEAVE:
-            if (!change->is_crowded)
+            if (takes_others)
                 leave(out, wish);
             break;
         case WISH_STOP:
-            if (!change->is_crowded)
+            if (takes_others)
                 stop(out, wish);
             break;
         case WISH_FORGET:
@@ -324,7 +324,7 @@ static bool fulfil(struct change *change, struct view *out, bool takes_joins)
             break;
         case WISH_NEXT:
         case WISH_KIND_COUNT:
-            wants_next = true;
+            wants_next |= takes_others;
             break;
         }
     }
@@ -476,7 +476,7 @@ static bool is_base_wanted(const struct change *change)
 }
 
 /* is_placement: out: it is the next placement, which nothing else may come with. */
-static bool make(struct change *change, bool takes_joins, struct view *out, bool *is_placement)
+static bool make(struct change *change, bool takes_all, struct view *out, bool *is_placement)
 {
     const struct view *view = change->view;
     view_copy(view, out);
@@ -484,7 +484,7 @@ static bool make(struct change *change, bool takes_joins, struct view *out, bool
     if (change->is_all_active || MUTANT(base_early))
         out->base = view->epoch;
     judge_all(change, out);
-    bool wants_next = fulfil(change, out, takes_joins);
+    bool wants_next = fulfil(change, out, takes_all);
     look_again_at_leavers(out);
     recover_from_total_loss(out);
     take_out_stuck(change, out);
@@ -506,13 +506,13 @@ bool change_make(struct change *change, struct view *out)
     bool is_placement;
     if (change->view->epoch == VIEW_EPOCH_MAX)
         return false;
-    if (!change->do_joins_wait)
+    if (!change->do_joins_wait && !change->do_asks_wait)
         return make(change, true, out, &is_placement);
     if (!make(change, false, out, &is_placement))
         return false;
     if (is_placement)
         return true;
-    view_close(out); /* it is made anyway: who asks to join comes in by it */
+    view_close(out); /* it is made anyway: what is asked for comes by it too */
     return make(change, true, out, &is_placement);
 }
 

@@ -54,9 +54,10 @@ struct change {
     uint32_t wish_count;
     bool is_all_active; /* every slot has a primary, which has reported it active */
     bool is_placed;     /* whoever comes into a group by the next placement has its slots */
-    bool is_crowded;    /* so many views are kept that only what adds up members may follow */
     bool do_joins_wait; /* a view has just come: none is made for joins alone, so that others may
                          * come in by it too */
+    bool do_asks_wait;  /* many views are kept: none is made yet for what is asked for alone, but to
+                         * forget; joins wait too */
 };
 
 /* Makes the next view.

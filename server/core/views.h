@@ -19,7 +19,6 @@
 
 struct views;
 
-#define VIEWS_KEPT_MAX      256u /* views from base on; above that only members are taken up */
 #define VIEWS_WHY_BYTES_MAX 256u /* a reason for people, with NUL */
 
 enum views_on_loss {

@@ -61,6 +61,7 @@ static inline bool slots_has(const struct slots *slots, uint32_t slot)
 struct watch {
     uint64_t gone_ms;     /* since when it is DEAD, REMOVED, LEFT or superseded; 0: it is not */
     uint64_t progress_ms; /* when it last reported a newly synced slot, or came in */
+    uint64_t down_ms;     /* since when it is not up; 0: it is, or was not when this node started */
     struct slots *synced; /* owned; what it has reported in this view; NULL: nothing */
 };
 

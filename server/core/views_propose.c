@@ -11,6 +11,16 @@
 #define JOINS_MS     2u
 #define JOINS_MS_MAX 200u
 
+/* A member that is put down as soon as it is up comes up again after twice as long each time. */
+#define DOUBLINGS_MAX 3u
+
+/* From so many kept views on, what adds a view waits: for PACE_MS, and twice as long with each
+ * PACE_VIEWS views more. */
+#define KEPT_MANY      96u
+#define PACE_VIEWS     8u
+#define PACE_MS        250u
+#define PACE_SHIFT_MAX 24u
+
 /* --- what is held of the members -------------------------------------------------------------- */
 
 static void look_again_at(struct views *views, uint64_t at_ms)
@@ -33,11 +43,54 @@ static bool is_suspected_enough(const struct account *account)
                                                 account->suspicion->reporter_count >= 2);
 }
 
+/* Where base does not rise the views that are kept become ever more, and no more than
+ * STATE_VIEWS_MAX can be kept: the more there are, the later comes what adds to them. */
+static uint64_t pace_ms(const struct view *view)
+{
+    uint32_t kept = view->epoch - view->base + 1;
+    if (kept < KEPT_MANY || MUTANT(views_unpaced))
+        return 0;
+    uint32_t shift = (kept - KEPT_MANY) / PACE_VIEWS;
+    return (uint64_t)PACE_MS << (shift < PACE_SHIFT_MAX ? shift : PACE_SHIFT_MAX);
+}
+
+/* How often a member has come up again in the views that are kept. */
+static uint32_t count_returns(const struct views *views, const struct member *member)
+{
+    uint32_t count = 0;
+    bool was_down = false;
+    for (uint32_t i = 0; i < views->state.view_count; i++) {
+        const struct view *view = &views->state.views[i];
+        uint32_t at = view_find(view, span_of_string(member->name), member->generation);
+        bool is_up = at != VIEW_NOBODY && member_is_up(&view->members[at]);
+        count += was_down && is_up;
+        was_down = at != VIEW_NOBODY && !is_up;
+    }
+    return count;
+}
+
+/* When a member that is not up may be again. Who has been so, and was put down before base could
+ * rise, waits: those who vote may hold different things of it, and each makes a view of its own. */
+static uint64_t again_ms(const struct views *views, uint32_t index)
+{
+    const struct view *view = keep_current(views);
+    uint32_t returns = count_returns(views, &view->members[index]);
+    if (returns == 0 || MUTANT(up_at_once))
+        return 0;
+    uint32_t doublings = returns - 1 < DOUBLINGS_MAX ? returns - 1 : DOUBLINGS_MAX;
+    uint64_t wait_ms = (uint64_t)views->options.up_after_ms << doublings;
+    uint64_t since_ms = views->watches[index].down_ms;
+    if (since_ms == 0)
+        since_ms = views->adopted_ms;
+    return since_ms + (pace_ms(view) > wait_ms ? pace_ms(view) : wait_ms);
+}
+
 /* One that runs: up again when it has been ALIVE for long enough, a damped one when that is over.
  */
-static void hold_alive(struct views *views, const struct member *member,
-                       const struct account *account, struct opinion *opinion, struct moment now)
+static void hold_alive(struct views *views, uint32_t index, const struct account *account,
+                       struct opinion *opinion, struct moment now)
 {
+    const struct member *member = &keep_current(views)->members[index];
     opinion->boot = account->boot;
     uint64_t up_ms = account->state_ms + views->options.up_after_ms;
     if (account->damped_until_ms > up_ms)
@@ -47,6 +100,8 @@ static void hold_alive(struct views *views, const struct member *member,
         up_ms = views->adopted_ms + LATE_MS;
     if (account == views->gossip->members.self && member->standing != STANDING_STOPPING)
         up_ms = 0;
+    if (!member_is_up(member) && again_ms(views, index) > up_ms)
+        up_ms = again_ms(views, index);
     if (now.mono_ms >= up_ms)
         opinion->state = OPINION_UP;
     else
@@ -64,7 +119,7 @@ static void hold(struct views *views, uint32_t index, struct opinion *opinion, s
     if (account->generation != member->generation) {
         opinion->is_superseded = account->boot > member->boot;
     } else if (account->state == MEMBER_ALIVE) {
-        hold_alive(views, member, account, opinion, now);
+        hold_alive(views, index, account, opinion, now);
     } else if (is_gone(account)) {
         opinion->state = OPINION_GONE;
         opinion->boot = account->boot;
@@ -241,6 +296,7 @@ static bool make_next(struct views *views, struct view *out, struct moment now)
     hold_late(views, opinions, now);
     uint64_t wait_ms = (uint64_t)JOINS_MS * view->member_count;
     uint64_t joins_ms = views->adopted_ms + (wait_ms < JOINS_MS_MAX ? wait_ms : JOINS_MS_MAX);
+    uint64_t asks_ms = views->adopted_ms + pace_ms(view);
     struct change change = {
         .view = view,
         .ring = views_ring(views, view->epoch),
@@ -250,11 +306,13 @@ static bool make_next(struct views *views, struct view *out, struct moment now)
         .wish_count = views->wish_count,
         .is_all_active = report_all_active(views),
         .is_placed = is_placed && !is_joiner_down(view),
-        .is_crowded = view->epoch - view->base + 1 >= VIEWS_KEPT_MAX,
         .do_joins_wait = now.mono_ms < joins_ms,
+        .do_asks_wait = now.mono_ms < asks_ms,
     };
     if (change.do_joins_wait && views->wish_count > 0)
         look_again_at(views, joins_ms);
+    if (change.do_asks_wait && views->wish_count > 0)
+        look_again_at(views, asks_ms);
     bool is_wanted = change_make(&change, out);
     take_refusals(views, wishes, now);
     free(opinions);
@@ -484,6 +542,10 @@ void propose_adopted(struct views *views, const struct view *before, struct watc
         views->watches[i].progress_ms = views->adopted_ms;
         if (at != VIEW_NOBODY)
             views->watches[i].gone_ms = old[at].gone_ms;
+        if (!member_is_up(member))
+            views->watches[i].down_ms = at == VIEW_NOBODY || member_is_up(&before->members[at])
+                                            ? views->adopted_ms
+                                            : old[at].down_ms;
     }
 }
 

@@ -556,20 +556,52 @@ static void base_rises_with_the_next_view_if_all_is_active(void **state)
     scene_close(scene);
 }
 
-static void when_too_many_views_are_kept_only_what_adds_up_members_follows(void **state)
+/* Wishes but to forget come with a view that is made anyway, or later. */
+static void where_many_views_are_kept_what_is_asked_for_waits(void **state)
 {
     (void)state;
-    struct scene *scene = scene_open(4);
+    struct scene *scene = scene_open(6);
+    scene->view.epoch = 300;
     set_standing(scene, 1, STANDING_DOWN);
-    scene->change.is_crowded = true;
-    opinion_of(scene, 2, 1)->state = OPINION_DOWN;
+    scene->change.do_asks_wait = true;
     wish(scene, WISH_JOIN, 7, 1);
+    wish(scene, WISH_LEAVE, 3, 1);
+    wish(scene, WISH_STOP, 4, 1);
+    wish(scene, WISH_NEXT, 5, 1);
     look(scene);
     assert_false(scene->is_wanted);
-    opinion_of(scene, 1, 1)->state = OPINION_UP;
+    opinion_of(scene, 2, 1)->state = OPINION_DOWN;
     look(scene);
-    assert_int_equal(at(&scene->next, 1, 1)->standing, STANDING_UP);
-    assert_int_equal(at(&scene->next, 2, 1)->standing, STANDING_UP);
+    assert_int_equal(at(&scene->next, 2, 1)->standing, STANDING_DOWN);
+    assert_int_equal(at(&scene->next, 7, 1)->role, ROLE_JOINER);
+    scene_close(scene);
+
+    scene = scene_open(4);
+    scene->view.epoch = 300;
+    scene->change.do_asks_wait = true;
+    set_standing(scene, 1, STANDING_DOWN);
+    wish(scene, WISH_FORGET, 1, 1);
+    look(scene);
+    assert_int_equal(at(&scene->next, 1, 1)->standing, STANDING_FORGOTTEN);
+    scene_close(scene);
+}
+
+/* A member that does not run holds up all slots it leads, and so base. */
+static void however_many_views_are_kept_who_is_lost_does_not_stay_up(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(5);
+    scene->view.epoch = 300;
+    scene->change.do_asks_wait = true;
+    opinion_of(scene, 2, 1)->state = OPINION_DOWN;
+    opinion_of(scene, 3, 1)->is_superseded = true;
+    look(scene);
+    assert_int_equal(at(&scene->next, 2, 1)->standing, STANDING_DOWN);
+    assert_int_equal(at(&scene->next, 3, 1)->standing, STANDING_SUPERSEDED);
+    adopt(scene);
+    *opinion_of(scene, 2, 1) = (struct opinion){.state = OPINION_GONE, .is_overdue = true};
+    look(scene);
+    assert_int_equal(at(&scene->next, 2, 1)->standing, STANDING_REPLACED);
     scene_close(scene);
 }
 
@@ -639,7 +671,8 @@ int main(void)
         cmocka_unit_test(who_has_a_later_generation_in_the_view_never_comes_up_again),
         cmocka_unit_test(replaced_members_go_at_once_where_a_slot_has_no_quorum),
         cmocka_unit_test(base_rises_with_the_next_view_if_all_is_active),
-        cmocka_unit_test(when_too_many_views_are_kept_only_what_adds_up_members_follows),
+        cmocka_unit_test(where_many_views_are_kept_what_is_asked_for_waits),
+        cmocka_unit_test(however_many_views_are_kept_who_is_lost_does_not_stay_up),
         cmocka_unit_test(after_the_highest_epoch_there_is_none),
         cmocka_unit_test(a_view_may_be_wanted_for_itself),
         cmocka_unit_test(what_changes_is_said_in_words),

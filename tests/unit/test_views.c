@@ -972,6 +972,75 @@ static void what_waits_goes_on_when_an_operator_gives_the_lost_up(void **state)
     cluster_close(cluster);
 }
 
+/* ---- many views ---- */
+
+/* A node holds another DEAD, whatever it has heard of it. */
+static void bury_again(struct cluster *cluster, int node, int subject)
+{
+    struct gossip *gossip = (struct gossip *)node_gossip(cluster->places[node].node);
+    struct account *account =
+        members_find(&gossip->members, span_of_string(cluster->names[subject]));
+    if (account->state == MEMBER_ALIVE)
+        members_doubt(&gossip->members, account, EVIDENCE_REFUSED, cluster->now.mono_ms);
+    if (account->state == MEMBER_SUSPECT)
+        members_condemn(&gossip->members, account, cluster->now.mono_ms);
+}
+
+/* n2 takes n1 for dead; n1 knows better, and so do the others. */
+static void who_is_put_down_as_soon_as_it_is_up_comes_up_again_later(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(5);
+    uint32_t epoch = epoch_at(cluster, 0);
+    for (int i = 0; i < 300; i++) {
+        bury_again(cluster, 1, 0);
+        cluster_pass_ms(cluster, 5);
+    }
+    assert_in_range(epoch_at(cluster, 0) - epoch, 3, 4);
+    for (int i = 0; i < 1000; i++) { /* from then on base has time to rise in between */
+        bury_again(cluster, 1, 0);
+        cluster_pass_ms(cluster, 5);
+        assert_in_range(epoch_at(cluster, 0) - view_at(cluster, 0)->base, 0, 4);
+    }
+    cluster_await_ring(cluster, 5);
+    check_all(cluster);
+    cluster_close(cluster);
+}
+
+/* Two of seven are cut off: some slots have no quorum, so base stays. Of the rest one asks for
+ * views without end, and one dies; then those two are back. */
+static void however_many_views_are_kept_the_next_one_can_be_made(void **state)
+{
+    (void)state;
+    struct gossip_options timers;
+    CHECK(gossip_profile(SPAN_LITERAL("fast"), &timers));
+    struct cluster *cluster = cluster_make(7, &timers);
+    cluster->views.on_loss = VIEWS_ON_LOSS_WAIT;
+    cluster->views.replace_after_ms = 3600000;
+    for (int i = 0; i < 7; i++)
+        place_start_listed(&cluster->places[i]);
+    cluster_await_ring(cluster, 7);
+    cluster->places[4].is_mute = cluster->places[5].is_mute = true;
+    cluster_await_ring(cluster, 5);
+    uint32_t base = view_at(cluster, 0)->base;
+    for (int i = 0; i < 2000; i++) {
+        views_want_next(node_views(cluster->places[0].node), cluster->now);
+        cluster_pass_ms(cluster, 5);
+    }
+    assert_int_equal(view_at(cluster, 0)->base, base);
+    assert_in_range(epoch_at(cluster, 0) - base, 100, 160);
+    place_stop(&cluster->places[6]);
+    cluster_await_ring(cluster, 4);
+    cluster->places[4].is_mute = cluster->places[5].is_mute = false;
+    cluster_await_ring(cluster, 6);
+    pass(cluster, 3000);
+    views_want_next(node_views(cluster->places[0].node), cluster->now);
+    pass(cluster, 60000);
+    assert_true(view_at(cluster, 0)->base > base + 100);
+    check_all(cluster);
+    cluster_close(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1014,6 +1083,8 @@ int main(void)
         cmocka_unit_test(however_many_are_dead_at_once_all_are_gone),
         cmocka_unit_test(what_is_held_is_told_as_far_as_a_frame_goes),
         cmocka_unit_test(what_waits_goes_on_when_an_operator_gives_the_lost_up),
+        cmocka_unit_test(who_is_put_down_as_soon_as_it_is_up_comes_up_again_later),
+        cmocka_unit_test(however_many_views_are_kept_the_next_one_can_be_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
