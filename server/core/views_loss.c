@@ -172,6 +172,16 @@ static bool is_written_off(const struct views *views, const struct member *membe
             account->generation != member->generation);
 }
 
+/* Whether a voter has said lately that it held it DEAD for long enough. It may have come back
+ * since: what was said before this node was stopped, or cut off, or lay on the way, counts no more.
+ */
+static bool is_long_dead(const struct views *views, const struct held *held, uint32_t voter,
+                         struct moment now)
+{
+    return held->dead_ms[voter] != 0 && held->dead_ms[voter] >= views->options.recover_after_ms &&
+           now.mono_ms < held->asked_ms[voter] + HELD_GOOD_MS;
+}
+
 bool views_is_gone(struct views *views, const struct member *member, struct moment now)
 {
     const struct view *view = keep_current(views);
@@ -190,23 +200,19 @@ bool views_is_gone(struct views *views, const struct member *member, struct mome
         return true;
     struct quorum quorum;
     quorum_init(&quorum, views->voter_count);
-    for (uint32_t voter = 0; voter < views->voter_count; voter++) {
-        uint64_t since_ms = voter == views->own_voter
-                                ? held_dead_since(views, member->name, member->generation)
-                                : held->since_ms[voter];
-        if (since_ms != 0 && now.mono_ms >= since_ms + views->options.recover_after_ms)
+    for (uint32_t voter = 0; voter < views->voter_count; voter++)
+        if (is_long_dead(views, held, voter, now))
             quorum_say(&quorum, voter, true);
-    }
     return quorum_state(&quorum) == QUORUM_WON;
 }
 
 /* --- asking who is held DEAD ------------------------------------------------------------------ */
 
+/* Its number is the time: the answer tells how old it is. */
 static void send_held(struct views *views, struct buf *lines, struct moment now)
 {
-    struct message question = {
-        .kind = MESSAGE_GET_HELD,
-        .GET_HELD = {.epoch = views_epoch(views), .number = ++views->number}};
+    struct message question = {.kind = MESSAGE_GET_HELD,
+                               .GET_HELD = {.epoch = views_epoch(views), .number = now.mono_ms}};
     tell_voters(views, &question, buf_span(lines), now);
     buf_consume(lines, buf_len(lines));
 }
@@ -229,6 +235,29 @@ static void ask_held(struct views *views, struct moment now)
     buf_close(&text);
 }
 
+/* For how long this node has held a member DEAD, ms; 0: it does not. */
+static uint64_t held_dead_ms(const struct views *views, const char *name, uint64_t generation,
+                             struct moment now)
+{
+    uint64_t since_ms = held_dead_since(views, name, generation);
+    if (since_ms == 0)
+        return 0;
+    return now.mono_ms > since_ms ? now.mono_ms - since_ms : 1;
+}
+
+/* The own voter answers the last question when the next is asked: by then this node has read what
+ * came after it, as others have. */
+static void answer_held(struct views *views, struct moment now)
+{
+    if (views->own_voter == VIEW_NOBODY)
+        return;
+    for (uint32_t i = 0; i < views->held_count; i++) {
+        struct held *held = &views->held[i];
+        held->dead_ms[views->own_voter] = held_dead_ms(views, held->name, held->generation, now);
+        held->asked_ms[views->own_voter] = views->held_asked_ms;
+    }
+}
+
 static bool is_held_wanted(const struct views *views, struct moment now)
 {
     for (uint32_t i = 0; i < views->held_count; i++)
@@ -244,7 +273,9 @@ void loss_tick(struct views *views, struct moment now)
         return;
     views->held_ask_ms = now.mono_ms + HELD_ASK_MS;
     drop_unwanted(views, now);
+    answer_held(views, now);
     ask_held(views, now);
+    views->held_asked_ms = now.mono_ms;
 }
 
 uint64_t loss_deadline(const struct views *views)
@@ -269,16 +300,6 @@ static bool take_line(struct span *text, char name[ADDRESS_TEXT_BYTES_MAX], uint
     name[word.len] = '\0';
     return number_parse_hex(span_take_word(&line), HEX64_DIGITS, generation) &&
            (ms ? number_parse_decimal(line, INT64_MAX, ms) : line.len == 0);
-}
-
-/* For how long this node has held a member DEAD, ms; 0: it does not. */
-static uint64_t held_dead_ms(const struct views *views, const char *name, uint64_t generation,
-                             struct moment now)
-{
-    uint64_t since_ms = held_dead_since(views, name, generation);
-    if (since_ms == 0)
-        return 0;
-    return now.mono_ms > since_ms ? now.mono_ms - since_ms : 1;
 }
 
 /* Says it of each that is named, as far as one frame goes. */
@@ -312,16 +333,17 @@ enum err loss_held(struct views *views, uint32_t peer, const struct message *ans
     struct span text = answer->body;
     char name[ADDRESS_TEXT_BYTES_MAX];
     uint64_t generation, ms;
-    if (voter == VIEW_NOBODY || answer->HELD.epoch != views_epoch(views))
+    if (voter == VIEW_NOBODY || answer->HELD.epoch != views_epoch(views) ||
+        answer->HELD.number > now.mono_ms)
         return ERR_OK;
     while (text.len > 0) {
         if (!take_line(&text, name, &generation, &ms))
             return ERR_SYNTAX;
         struct held *held = held_find(views, span_of_string(name), generation);
-        if (held && ms == 0)
-            held->since_ms[voter] = 0;
-        else if (held)
-            held->since_ms[voter] = now.mono_ms > ms ? now.mono_ms - ms : 1;
+        if (!held)
+            continue;
+        held->dead_ms[voter] = ms;
+        held->asked_ms[voter] = answer->HELD.number;
     }
     return ERR_OK;
 }
@@ -330,9 +352,9 @@ void loss_adopted(struct views *views)
 {
     /* Numbers of voters, and what they said, were those of the view before. */
     views->fence_ms = views->fence_asked_ms = 0;
-    views->held_ask_ms = 0;
+    views->held_ask_ms = views->held_asked_ms = 0;
     for (uint32_t i = 0; i < views->held_count; i++)
-        memset(views->held[i].since_ms, 0, sizeof(views->held[i].since_ms));
+        memset(views->held[i].dead_ms, 0, sizeof(views->held[i].dead_ms));
 }
 
 /* --- given up --------------------------------------------------------------------------------- */

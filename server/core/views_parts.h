@@ -42,6 +42,7 @@
 #define HOLD_REST_MS 2000u  /* and so long not again, should it not come */
 #define LATE_MS      30000u /* a joiner without progress while others wait */
 #define HELD_ASK_MS  500u
+#define HELD_GOOD_MS 2000u            /* an answer counts for so long after its question */
 #define HELD_MAX     VIEW_MEMBERS_MAX /* beside those given up */
 #define HELD_KEEP_MS 2000u            /* who was not wanted for so long is dropped */
 #define GIVEN_UP_MAX VIEW_MEMBERS_MAX
@@ -93,9 +94,11 @@ enum going { GOING_NOT, GOING_LEAVE, GOING_STOP };
 struct held {
     char name[ADDRESS_TEXT_BYTES_MAX];
     uint64_t generation;
-    uint64_t wanted_ms;                 /* when somebody last wanted to know */
-    bool is_given_up;                   /* by accept-loss */
-    uint64_t since_ms[VIEW_VOTERS_MAX]; /* by voter of the current view: held DEAD since; 0: not */
+    uint64_t wanted_ms; /* when somebody last wanted to know */
+    bool is_given_up;   /* by accept-loss */
+    /* By voter of the current view: for how long it held it DEAD, 0: not, and when it was asked. */
+    uint64_t dead_ms[VIEW_VOTERS_MAX];
+    uint64_t asked_ms[VIEW_VOTERS_MAX];
 };
 
 struct views {
@@ -206,6 +209,7 @@ struct views {
     uint32_t held_capacity;
     uint32_t given_up_count;
     uint64_t held_ask_ms;
+    uint64_t held_asked_ms; /* the last question; 0: none in this view */
 };
 
 /* --- views_keep ------------------------------------------------------------------------------- */

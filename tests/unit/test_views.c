@@ -870,6 +870,28 @@ static void who_is_dead_for_a_majority_long_enough_is_gone(void **state)
     cluster_close(cluster);
 }
 
+/* While it stood still the dead one may have come back: nothing it had been told says otherwise. */
+static void what_was_said_before_a_stop_does_not_make_a_member_gone(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    struct views *views = node_views(cluster->places[1].node);
+    place_stop(&cluster->places[2]);
+    cluster_await_ring(cluster, 2);
+    struct member lost = *stands(cluster, 1, 2);
+    for (int i = 0; i < 400; i++) {
+        assert_false(views_is_gone(views, &lost, cluster->now));
+        cluster_pass_ms(cluster, 5);
+    }
+    cluster->now.mono_ms += 4000;
+    assert_false(views_is_gone(views, &lost, cluster->now)); /* before anything is read */
+    uint64_t begun_ms = cluster->now.mono_ms;
+    while (!views_is_gone(views, &lost, cluster->now) && cluster->now.mono_ms < begun_ms + 20000)
+        cluster_pass_ms(cluster, 5);
+    assert_in_range(cluster->now.mono_ms - begun_ms, 1, 5000);
+    cluster_close(cluster);
+}
+
 #define MANY_DEAD 100u
 
 static void dead_member(unsigned number, struct member *member)
@@ -911,6 +933,28 @@ static void however_many_are_dead_at_once_all_are_gone(void **state)
         }
     }
     assert_int_equal(gone, MANY_DEAD);
+    cluster_close(cluster);
+}
+
+/* It alone votes: its own word too is as old as what it has read. */
+static void after_a_stop_a_single_voter_reads_before_it_holds_a_member_gone(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(1);
+    struct views *views = node_views(cluster->places[0].node);
+    struct member member;
+    dead_member(1, &member);
+    bury(cluster, 0, &member);
+    for (int i = 0; i < 400; i++) {
+        assert_false(views_is_gone(views, &member, cluster->now));
+        cluster_pass_ms(cluster, 5);
+    }
+    cluster->now.mono_ms += 20000;
+    assert_false(views_is_gone(views, &member, cluster->now));
+    uint64_t begun_ms = cluster->now.mono_ms;
+    while (!views_is_gone(views, &member, cluster->now) && cluster->now.mono_ms < begun_ms + 20000)
+        cluster_pass_ms(cluster, 5);
+    assert_in_range(cluster->now.mono_ms - begun_ms, 400, 1000);
     cluster_close(cluster);
 }
 
@@ -1080,6 +1124,8 @@ int main(void)
         cmocka_unit_test(however_many_are_given_up_all_are),
         cmocka_unit_test(results_need_a_majority_heard_of_lately),
         cmocka_unit_test(who_is_dead_for_a_majority_long_enough_is_gone),
+        cmocka_unit_test(what_was_said_before_a_stop_does_not_make_a_member_gone),
+        cmocka_unit_test(after_a_stop_a_single_voter_reads_before_it_holds_a_member_gone),
         cmocka_unit_test(however_many_are_dead_at_once_all_are_gone),
         cmocka_unit_test(what_is_held_is_told_as_far_as_a_frame_goes),
         cmocka_unit_test(what_waits_goes_on_when_an_operator_gives_the_lost_up),
