@@ -626,21 +626,6 @@ static bool is_dropped(struct store *store, uint32_t slot, const struct copy_gho
            store_ver(store, slot) == 0;
 }
 
-/* It may be another view that is written: what this turn has dropped until now, it dropped in the
- * one that the node has. */
-static void look_before_state(void *arg, struct host *host)
-{
-    struct ghost *ghost = arg;
-    for (uint32_t i = 0; i < ghost->slot_count && !ghost->world->has_failed; i++) {
-        struct slot_ghost *slot = &ghost->slots[i];
-        struct copy_ghost *before = &ghost->nodes[host->number].copies[i];
-        if (before->is_dropped || !is_dropped(host->store, slot->slot, before))
-            continue;
-        check_dropped(&(struct look){.ghost = ghost, .slot = slot, .node = host->number});
-        before->is_dropped = true;
-    }
-}
-
 static void look_at_copy(struct ghost *ghost, uint32_t node, uint32_t index)
 {
     struct slot_ghost *slot = &ghost->slots[index];
@@ -980,6 +965,22 @@ static void look_at_view(struct ghost *ghost, uint32_t node)
 }
 
 /* --- after every turn ------------------------------------------------------------------------- */
+
+/* It may be another view that is written: what this turn has dropped until now, it dropped in the
+ * one that the node has, and what it has declared lost, with the runs of that one. */
+static void look_before_state(void *arg, struct host *host)
+{
+    struct ghost *ghost = arg;
+    for (uint32_t i = 0; i < ghost->slot_count && !ghost->world->has_failed; i++) {
+        struct slot_ghost *slot = &ghost->slots[i];
+        struct copy_ghost *before = &ghost->nodes[host->number].copies[i];
+        look_at_loss(ghost, host->number, i);
+        if (before->is_dropped || !is_dropped(host->store, slot->slot, before))
+            continue;
+        check_dropped(&(struct look){.ghost = ghost, .slot = slot, .node = host->number});
+        before->is_dropped = true;
+    }
+}
 
 static void look_at_host(void *arg, struct host *host)
 {

@@ -1,7 +1,8 @@
-/* What a node drops is judged by the view in which it drops it, also where it adopts the next one
- * in the same turn. */
+/* What a node drops is judged by the view in which it drops it, and a loss that it declares counts
+ * from that view on, also where it adopts the next one in the same turn. */
 #include "tests/sim/ghost.h"
 
+#include "server/core/primary.h"
 #include "server/core/views.h"
 #include "server/store/copy.h"
 #include "tests/sim/quiet.h"
@@ -125,11 +126,49 @@ static void what_is_dropped_after_it_must_be_active_in_that(void **state)
     end(&play);
 }
 
+/* Callers were told of a write that no copy has, and the primary goes on; with a loss, in a long
+ * turn in which it adopts the next view. Returns how many losses were seen. */
+static uint64_t go_on(struct play *play, bool is_loss)
+{
+    const uint64_t version = 5; /* of a lower epoch than any */
+    begin(play);
+    struct views *views = node_views(play->holder->node);
+    const struct view *view = views_current(views);
+    play->holder = host_at(play, view, views_ring(views, view->epoch)->primary[play->slot]);
+    ghost_told(play->ghost, play->slot, version);
+    const struct primary *primary = node_primary(play->holder->node);
+    /* As if it had not needed a quorum: the ghost asks for no more. */
+    ((struct run *)(uintptr_t)primary_run(primary, play->slot))->is_loss = is_loss;
+    adopt_the_next_view(play);
+    look(play);
+    return ghost_counts(play->ghost)->losses;
+}
+
+static void a_loss_declared_before_the_next_view_counts(void **state)
+{
+    (void)state;
+    struct play play;
+    assert_int_equal(go_on(&play, true), 1);
+    assert_string_equal(play.world->failure, "");
+    end(&play);
+}
+
+static void what_was_told_is_missed_where_no_loss_was_declared(void **state)
+{
+    (void)state;
+    struct play play;
+    assert_int_equal(go_on(&play, false), 0);
+    assert_non_null(strstr(play.world->failure, "invariant 4"));
+    end(&play);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_dropped_before_the_next_view_may_be_active_in_the_old_one_alone),
         cmocka_unit_test(what_is_dropped_after_it_must_be_active_in_that),
+        cmocka_unit_test(a_loss_declared_before_the_next_view_counts),
+        cmocka_unit_test(what_was_told_is_missed_where_no_loss_was_declared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
