@@ -15,7 +15,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-pr
             -Wmissing-prototypes -Wpointer-arith -Wundef -Wvla -Werror
 LANGUAGE := -std=c11 -D_GNU_SOURCE -I.
 # The programs are optimised as a whole, which the linking of the server takes ten seconds for; `make
-# LTO=` does without. Objects hold plain code too, so that the simulator and tests link at once.
+# LTO=` does without. Objects hold plain code too, which the simulator and the tests are linked of.
 LTO      ?= -flto=auto
 HARDEN   := -fstack-protector-strong -D_FORTIFY_SOURCE=2
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
@@ -164,7 +164,7 @@ endif
 
 build/sim: $(COMMON:%.c=build/obj/%.o) $(CORE:%.c=build/obj/%.o) $(SIM:%.c=build/obj/%.o)
 	echo "  LD    $@"
-	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=ring_place -o $@ $^ $(TEST_LIBS)
+	$(CC) $(CFLAGS) -fno-lto $(LDFLAGS) -Wl,--wrap=ring_place -o $@ $^ $(TEST_LIBS)
 
 # The same with few slots, for many seeds.
 sim-few: build/sim-few ## likewise clusters of 256 slots, ten times as fast: CHECK=x SEED=n SEEDS=n
@@ -181,18 +181,18 @@ oracle: build/oracle/load build/oracle/judge build/oracle/groups ## the checking
 build/oracle/load: $(addprefix build/obj/tests/oracle/,load.o client.o history.o) $(COMMON:%.c=build/obj/%.o)
 	mkdir -p $(@D)
 	echo "  LD    $@"
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+	$(CC) $(CFLAGS) -fno-lto $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
 build/oracle/judge: $(addprefix build/obj/tests/oracle/,judge_main.o judge.o history.o) \
                     build/obj/tests/sim/linear.o $(COMMON:%.c=build/obj/%.o)
 	mkdir -p $(@D)
 	echo "  LD    $@"
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+	$(CC) $(CFLAGS) -fno-lto $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
 build/oracle/groups: build/obj/tests/oracle/groups.o $(COMMON:%.c=build/obj/%.o)
 	mkdir -p $(@D)
 	echo "  LD    $@"
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
+	$(CC) $(CFLAGS) -fno-lto $(LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
 # The simulator with planted bugs, each of which a check must notice: a build of its own.
 mutants: build/mutants ## planted bugs are noticed; MUTANT=name for one
