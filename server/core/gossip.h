@@ -119,7 +119,7 @@ struct gossip {
     uint32_t rejoin_pause_ms;
     uint64_t self_until_ms; /* joining: for whoever answers under the own name; 0: over */
     uint64_t join_until_ms;
-    uint64_t whole_ms;          /* no whole list is asked for because of a mismatch before */
+    uint64_t whole_ms;          /* when all pauses between whole lists asked for are over */
     uint64_t isolated_since_ms; /* 0: it is not */
     uint64_t answered_ms;       /* a direct message came */
     uint64_t leave_until_ms;    /* 0: is not leaving */
@@ -130,6 +130,7 @@ struct gossip {
     uint32_t sweep_at;   /* members: where the next look for those to watch goes on */
     uint32_t dialled_up; /* control links of this node's own that are up */
     uint8_t health;
+    bool is_whole_vain; /* the last whole list has not made the views the same */
     bool has_joined;
     bool no_pushes; /* see gossip_cripple */
     bool no_doubts;

@@ -3,11 +3,13 @@
 #include "common/mutant.h"
 #include "server/core/gossip_parts.h"
 
-#define LIST_BYTES_MAX  (FRAME_BODY_BYTES_MAX - 4096u) /* a line and the heartbeats fit behind */
-#define HEARTBEATS      4u
-#define NEWEST          8u    /* changes told to one that asks only where this node stands */
-#define WHOLE_MS_MIN    5000u /* between whole lists asked for because of a mismatch: so long, */
-#define WHOLE_MS_MEMBER 50u   /* or so long for every member */
+#define LIST_BYTES_MAX   (FRAME_BODY_BYTES_MAX - 4096u) /* a line and the heartbeats fit behind */
+#define HEARTBEATS       4u
+#define NEWEST           8u    /* changes told to one that asks only where this node stands */
+#define MISMATCHES_WHOLE 2u    /* exchanges, then the whole list is asked for */
+#define WHOLE_ROW        3u    /* whole lists asked for because of mismatches, in a row; else */
+#define WHOLE_MS_MIN     5000u /* there is so long between them, */
+#define WHOLE_MS_MEMBER  50u   /* or so long for every member */
 
 /* Questions in a row for one list, or for what there is of it: the longest list takes up to 70
  * frames. Whoever has more to tell is asked again in a later round. */
@@ -182,26 +184,39 @@ static void measure(struct account *record, struct moment now)
         record->srtt_ms == 0 ? 8 * rtt_ms + 1 : record->srtt_ms - record->srtt_ms / 8 + rtt_ms;
 }
 
+/* Asks for a whole list, unless too many were asked for of late. */
+static void ask_whole(struct gossip *gossip, struct account *record, struct moment now)
+{
+    uint64_t pause_ms = (uint64_t)gossip->members.live_count * WHOLE_MS_MEMBER;
+    pause_ms = pause_ms > WHOLE_MS_MIN ? pause_ms : WHOLE_MS_MIN;
+    if (gossip->whole_ms > now.mono_ms + (WHOLE_ROW - 1) * pause_ms) {
+        record->mismatches = 0;
+        return;
+    }
+    gossip->whole_ms = (gossip->whole_ms > now.mono_ms ? gossip->whole_ms : now.mono_ms) + pause_ms;
+    gossip->stats->gossip_whole_lists++;
+    exchange_ask(gossip, record, true, now);
+}
+
 /* The lists differ although every change has been told: once may be chance, news under way; the
- * same member is asked again in the next round, and if they still differ, for the whole list. */
+ * same member is asked again in the next round, and if they still differ, for the whole list. If
+ * that does not help, it has missed the same news: the next one that differs is asked for its own
+ * list at once. */
 static void compare(struct gossip *gossip, struct account *record, uint64_t viewhash,
                     struct moment now)
 {
     if (viewhash == gossip->members.viewhash) {
         record->mismatches = 0;
-        return;
-    }
-    if (++record->mismatches < 2) {
+        gossip->is_whole_vain = false;
+    } else if (record->mismatches == MISMATCHES_WHOLE) {
+        record->mismatches = 0;
+        gossip->is_whole_vain = true;
+    } else if (++record->mismatches == MISMATCHES_WHOLE || gossip->is_whole_vain) {
+        record->mismatches = MISMATCHES_WHOLE;
+        ask_whole(gossip, record, now);
+    } else {
         gossip->recheck = record;
-        return;
     }
-    record->mismatches = 0;
-    if (now.mono_ms < gossip->whole_ms)
-        return;
-    uint64_t pause_ms = (uint64_t)gossip->members.live_count * WHOLE_MS_MEMBER;
-    gossip->whole_ms = now.mono_ms + (pause_ms > WHOLE_MS_MIN ? pause_ms : WHOLE_MS_MIN);
-    gossip->stats->gossip_whole_lists++;
-    exchange_ask(gossip, record, true, now);
 }
 
 /* There is more: it is asked for at once, unless the peer only says so. An answer that leads no

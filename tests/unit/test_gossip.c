@@ -830,6 +830,50 @@ static void who_always_has_more_to_tell_is_left_until_the_next_round(void **stat
     world_close_all(world);
 }
 
+/* Node by answers node 0's question: that is all, and its view differs. Returns whether node 0 asks
+ * it for its whole list now. */
+static bool asks_for_the_whole(struct world *world, int by)
+{
+    struct gossip *gossip = &world->places[0].gossip;
+    struct account *from = seen(world, 0, by);
+    uint64_t before = gossip->stats->gossip_whole_lists;
+    from->asked_number = ++gossip->number;
+    struct message message = {.kind = MESSAGE_MEMBERS,
+                              .MEMBERS = {.number = from->asked_number,
+                                          .boot = from->boot,
+                                          .hb = from->hb + 1,
+                                          .version = 9,
+                                          .newest = 9,
+                                          .viewhash = ~gossip->members.viewhash}};
+    assert_int_equal(hear(world, 0, from->peer, &message), ERR_OK);
+    return gossip->stats->gossip_whole_lists > before;
+}
+
+/* One list in a pause of 5 s would leave what two have missed unknown for as long; a list a round
+ * would be too much, should the views differ for good. */
+static void who_gets_no_help_from_a_whole_list_asks_the_next_for_its_own(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(8);
+    struct gossip *gossip = &world->places[0].gossip;
+    assert_false(asks_for_the_whole(world, 1)); /* may be chance */
+    assert_true(gossip->recheck == seen(world, 0, 1));
+    gossip->recheck = NULL;
+    assert_true(asks_for_the_whole(world, 1));
+    assert_false(asks_for_the_whole(world, 1)); /* it has missed the same */
+    assert_null(gossip->recheck);
+    assert_true(asks_for_the_whole(world, 2));
+    assert_false(asks_for_the_whole(world, 2));
+    assert_true(asks_for_the_whole(world, 3));
+    assert_false(asks_for_the_whole(world, 3));
+    assert_false(asks_for_the_whole(world, 4)); /* that must do */
+    world->now.mono_ms += 5001;
+    assert_true(asks_for_the_whole(world, 5));
+    assert_false(asks_for_the_whole(world, 5));
+    assert_false(asks_for_the_whole(world, 6));
+    world_close_all(world);
+}
+
 /* An answer from node 1 to node 0's last question, with the heartbeat of node 3. */
 static void answer_with_heartbeat(struct world *world, uint64_t number, uint64_t hb,
                                   uint64_t age_ms)
@@ -1298,6 +1342,7 @@ int main(void)
         cmocka_unit_test(few_connections_are_kept_and_watchers_still_see_an_end),
         cmocka_unit_test(a_long_list_is_told_in_several_frames),
         cmocka_unit_test(who_always_has_more_to_tell_is_left_until_the_next_round),
+        cmocka_unit_test(who_gets_no_help_from_a_whole_list_asks_the_next_for_its_own),
         cmocka_unit_test(who_learns_of_a_join_from_an_answer_passes_it_on),
         cmocka_unit_test(who_asks_only_where_another_stands_is_told_the_newest),
         cmocka_unit_test(a_heartbeat_is_as_old_as_the_question_may_make_it),
