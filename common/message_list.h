@@ -192,6 +192,9 @@ MESSAGE(PROPOSED,
 MESSAGE(REPORT,
     FIELD(U32, epoch)
     FIELD(WORD, what))        /* active: led and active; synced: as a learner */
+/* What the receiver has of that, once more: what it said may have been lost. */
+MESSAGE(GET_REPORT,
+    FIELD(U32, epoch))
 /* Which of these members does the receiver hold DEAD, and since when? Body: a line each: <name>
  * <generation>. */
 MESSAGE(GET_HELD,

@@ -62,6 +62,7 @@ static uint32_t epoch_of(const struct message *message)
         EPOCH_OF(PROPOSE)
         EPOCH_OF(PROPOSED)
         EPOCH_OF(REPORT)
+        EPOCH_OF(GET_REPORT)
         EPOCH_OF(GET_HELD)
         EPOCH_OF(HELD)
         EPOCH_OF(GET_ALIVE)
@@ -118,6 +119,9 @@ enum err views_message(struct views *views, uint32_t peer, const struct message 
         return ERR_OK;
     case MESSAGE_REPORT:
         return report_take(views, peer, message, now);
+    case MESSAGE_GET_REPORT:
+        report_asked(views, &message->GET_REPORT, out);
+        return ERR_OK;
     case MESSAGE_GET_HELD:
         return loss_asked_held(views, message, out, now);
     case MESSAGE_HELD:

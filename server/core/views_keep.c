@@ -313,7 +313,7 @@ bool keep_adopt(struct views *views, struct view *adopted, uint32_t count, const
     views->adopted_ms = now.mono_ms;
     views->stats->views_adopted++;
     log_adopted(views, &before, why, now);
-    report_adopted(views);
+    report_adopted(views, now);
     loss_adopted(views);
     propose_adopted(views, &before, old);
     close_watches(old, before.member_count);

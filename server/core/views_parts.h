@@ -63,6 +63,7 @@ struct watch {
     uint64_t gone_ms;     /* since when it is DEAD, REMOVED, LEFT or superseded; 0: it is not */
     uint64_t progress_ms; /* when it last reported a newly synced slot, or came in */
     uint64_t down_ms;     /* since when it is not up; 0: it is, or was not when this node started */
+    uint64_t reported_ms; /* when it last reported anything, or the view was adopted */
     struct slots *synced; /* owned; what it has reported in this view; NULL: nothing */
 };
 
@@ -193,6 +194,7 @@ struct views {
     struct slots own_active, own_synced;   /* in the current view */
     bool is_active_due, is_synced_due;     /* to be reported */
     uint64_t report_ms;                    /* when; 0: not known yet */
+    uint64_t lack_ms;                      /* when to ask who has not; UINT64_MAX: all have */
     struct slots active;                   /* reported by the slots' primaries */
     bool is_active_known, is_placed_known; /* the next three are as what was reported says */
     bool is_all_active;
@@ -275,12 +277,15 @@ enum err loss_accepted(struct views *views, const struct message *message, struc
 
 /* --- views_report ----------------------------------------------------------------------------- */
 
-void report_adopted(struct views *views);
+void report_adopted(struct views *views, struct moment now);
 /* Sends what is due. */
 void report_tick(struct views *views, struct moment now);
 uint64_t report_deadline(const struct views *views);
 enum err report_take(struct views *views, uint32_t peer, const struct message *message,
                      struct moment now);
+/* Answers GET_REPORT. */
+void report_asked(const struct views *views, const struct message_GET_REPORT *question,
+                  struct reply *out);
 /* Whether every slot has a primary in the current view, and that has reported it active. */
 bool report_all_active(struct views *views);
 /* Whether every slot in whose group this node stands is reported active. */

@@ -10,6 +10,9 @@
 /* What becomes so within this time goes into one report: after a view all of a node's slots become
  * active, and each report goes to every voter. */
 #define REPORT_MS 20u
+/* A report is lost with the connection that it went by, or if it comes before its view has been
+ * adopted. Who has told nothing for so long is asked for what is lacking. */
+#define LACK_MS 1000u
 
 /* --- what this node has ----------------------------------------------------------------------- */
 
@@ -33,7 +36,7 @@ void views_report_synced(struct views *views, uint32_t slot, bool is_synced)
     views->is_synced_due |= put(&views->own_synced, slot, is_synced);
 }
 
-void report_adopted(struct views *views)
+void report_adopted(struct views *views, struct moment now)
 {
     /* Whatever was active was so in a view that is sealed. */
     memset(&views->own_active, 0, sizeof(views->own_active));
@@ -41,6 +44,9 @@ void report_adopted(struct views *views)
     memset(&views->active, 0, sizeof(views->active));
     views->is_active_due = views->is_synced_due = false;
     views->report_ms = 0;
+    views->lack_ms = now.mono_ms + LACK_MS;
+    for (uint32_t i = 0; i < keep_current(views)->member_count; i++)
+        views->watches[i].reported_ms = now.mono_ms;
     views->is_active_known = views->is_placed_known = false;
     free(views->done);
     views->done = calloc((size_t)keep_current(views)->member_count + 1, sizeof(*views->done));
@@ -131,6 +137,9 @@ static void take(struct views *views, uint32_t member, bool is_active, const str
         take_active(views, member, slots);
     else
         take_synced(views, member, slots, now);
+    views->watches[member].reported_ms = now.mono_ms;
+    if (views->lack_ms == UINT64_MAX)
+        views->lack_ms = now.mono_ms + LACK_MS;
     views->is_active_known &= !is_active;
     views->is_placed_known &= is_active;
     views->is_look_due = true;
@@ -167,17 +176,23 @@ static bool is_told(const struct member *member)
     return member->is_voter || member->standing == STANDING_STOPPING;
 }
 
+/* What this node has, as text; body: scratch. */
+static struct message report_of(const struct views *views, bool is_active, struct buf *body)
+{
+    buf_consume(body, buf_len(body));
+    format_slots(is_active ? &views->own_active : &views->own_synced, body);
+    return (struct message){
+        .kind = MESSAGE_REPORT,
+        .REPORT = {.epoch = views_epoch(views),
+                   .what = is_active ? SPAN_LITERAL("active") : SPAN_LITERAL("synced")},
+        .body = buf_span(body)};
+}
+
 static void send(struct views *views, bool is_active, struct moment now)
 {
     const struct view *view = keep_current(views);
-    const struct slots *slots = is_active ? &views->own_active : &views->own_synced;
     struct buf text = {0};
-    format_slots(slots, &text);
-    struct message message = {
-        .kind = MESSAGE_REPORT,
-        .REPORT = {.epoch = view->epoch,
-                   .what = is_active ? SPAN_LITERAL("active") : SPAN_LITERAL("synced")},
-        .body = buf_span(&text)};
+    struct message message = report_of(views, is_active, &text);
     for (uint32_t i = 0; i < view->member_count; i++) {
         uint32_t peer = views->peers[i];
         if (!is_told(&view->members[i]) || peer == PEER_SELF || peer == PEER_NONE)
@@ -188,12 +203,13 @@ static void send(struct views *views, bool is_active, struct moment now)
     }
     buf_close(&text);
     if (views->self != VIEW_NOBODY)
-        take(views, views->self, is_active, slots, now);
+        take(views, views->self, is_active, is_active ? &views->own_active : &views->own_synced,
+             now);
 }
 
-void report_tick(struct views *views, struct moment now)
+static void send_due(struct views *views, struct moment now)
 {
-    if ((!views->is_active_due && !views->is_synced_due) || !keep_current(views))
+    if (!views->is_active_due && !views->is_synced_due)
         return;
     if (views->report_ms == 0)
         views->report_ms = now.mono_ms + REPORT_MS;
@@ -208,10 +224,79 @@ void report_tick(struct views *views, struct moment now)
         send(views, false, now);
 }
 
+void report_asked(const struct views *views, const struct message_GET_REPORT *question,
+                  struct reply *out)
+{
+    struct buf text = {0};
+    if (question->epoch != views_epoch(views) || question->epoch == 0)
+        return;
+    for (int is_active = 0; is_active <= 1; is_active++) {
+        struct message message = report_of(views, is_active, &text);
+        message_append(out, &message);
+    }
+    buf_close(&text);
+}
+
+/* --- asking for what is lacking --------------------------------------------------------------- */
+
+/* By member: who has not reported a slot active that it leads, or one synced that it is to hold.
+ * Returns whether anybody has not. */
+static bool find_lacking(struct views *views, bool *is_lacking)
+{
+    const struct ring *ring = views_ring(views, views_epoch(views));
+    bool is_any = false;
+    (void)report_is_placed(views);
+    for (uint32_t i = 0; i < keep_current(views)->member_count; i++) {
+        is_lacking[i] = !views->done[i];
+        is_any |= is_lacking[i];
+    }
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        uint16_t primary = ring->primary[slot];
+        if (primary == RING_NOBODY || slots_has(&views->active, slot))
+            continue;
+        is_lacking[primary] = true;
+        is_any = true;
+    }
+    return is_any;
+}
+
+static void ask_lacking(struct views *views, struct moment now)
+{
+    const struct view *view = keep_current(views);
+    struct message question = {.kind = MESSAGE_GET_REPORT, .GET_REPORT = {.epoch = view->epoch}};
+    views->lack_ms = UINT64_MAX;
+    if (views->self == VIEW_NOBODY || !is_told(&view->members[views->self]))
+        return;
+    bool *is_lacking = calloc(view->member_count, sizeof(*is_lacking));
+    CHECK(is_lacking != NULL);
+    if (find_lacking(views, is_lacking))
+        views->lack_ms = now.mono_ms + LACK_MS;
+    for (uint32_t i = 0; i < view->member_count; i++) {
+        if (!is_lacking[i] || views->peers[i] == PEER_SELF ||
+            now.mono_ms < views->watches[i].reported_ms + LACK_MS ||
+            !keep_holds_alive(views, view->members[i].name))
+            continue;
+        struct reply *out = tell_out(views, views->peers[i], now);
+        if (out)
+            message_append(out, &question);
+    }
+    free(is_lacking);
+}
+
+void report_tick(struct views *views, struct moment now)
+{
+    if (!keep_current(views))
+        return;
+    send_due(views, now);
+    if (now.mono_ms >= views->lack_ms)
+        ask_lacking(views, now);
+}
+
 uint64_t report_deadline(const struct views *views)
 {
     bool is_due = views->is_active_due || views->is_synced_due;
-    return is_due ? views->report_ms : UINT64_MAX; /* 0: when it is due is seen in a tick */
+    uint64_t due_ms = is_due ? views->report_ms : UINT64_MAX; /* 0: that is seen in a tick */
+    return due_ms < views->lack_ms ? due_ms : views->lack_ms;
 }
 
 /* --- questions -------------------------------------------------------------------------------- */

@@ -27,6 +27,7 @@
     X(PROPOSE)                                                                                     \
     X(PROPOSED)                                                                                    \
     X(REPORT)                                                                                      \
+    X(GET_REPORT)                                                                                  \
     X(GET_HELD)                                                                                    \
     X(HELD)                                                                                        \
     X(GET_ALIVE)                                                                                   \

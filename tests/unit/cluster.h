@@ -49,6 +49,7 @@ struct place {
     bool goes_mute;         /* from the next moment on */
     int frames_left;        /* it goes mute once it has answered so many frames; 0: never */
     const char *last_frame; /* it goes mute once it has answered one that begins so; NULL: none */
+    const char *lost_frame; /* one that begins so never comes; NULL: none */
     struct view view;
     struct budget budget;
     struct log log;
@@ -449,11 +450,11 @@ static inline bool end_take_lines(struct place *place, struct end *end)
     return has_done;
 }
 
-static inline bool is_last_frame(const struct place *place, const struct frame *frame)
+static inline bool frame_begins(const struct frame *frame, const char *word)
 {
-    if (!place->last_frame)
+    if (!word)
         return false;
-    struct span begin = span_of_string(place->last_frame);
+    struct span begin = span_of_string(word);
     return frame->header.len >= begin.len &&
            span_equal(span_of(frame->header.data, begin.len), begin);
 }
@@ -481,12 +482,12 @@ static inline bool end_take(struct place *place, struct end *end)
             enum frame_parse result = frame_parse(in.data, in.len, &frame, &consumed, &need);
             if (place->goes_mute)
                 return has_done;
-            if (result == FRAME_DONE)
+            if (result == FRAME_DONE && !frame_begins(&frame, place->lost_frame))
                 node_frame(place->node, id, &frame);
-            else if (result != FRAME_MORE)
+            else if (result != FRAME_DONE && result != FRAME_MORE)
                 node_frame_bad(place->node, id, result == FRAME_BAD_CRC);
             place->goes_mute = (place->frames_left > 0 && --place->frames_left == 0) ||
-                               (result == FRAME_DONE && is_last_frame(place, &frame));
+                               (result == FRAME_DONE && frame_begins(&frame, place->last_frame));
         }
         node_finish(place->node, place->cluster->now);
         if (consumed == 0 || end_find(place, id) != end)

@@ -172,6 +172,7 @@ static void every_message_of_views_reads_as_documented(void **state)
          "PROPOSE 4 1 join a:1 00000000000000ab 17 00000000000000cd 1"},
         {{.kind = MESSAGE_PROPOSED, .PROPOSED = {4, 1}}, "PROPOSED 4 1"},
         {{.kind = MESSAGE_REPORT, .REPORT = {4, SPAN_LITERAL("active")}}, "REPORT 4 active"},
+        {{.kind = MESSAGE_GET_REPORT, .GET_REPORT = {4}}, "GET_REPORT 4"},
         {{.kind = MESSAGE_GET_HELD, .GET_HELD = {4, 1}}, "GET_HELD 4 1"},
         {{.kind = MESSAGE_HELD, .HELD = {4, 1}}, "HELD 4 1"},
         {{.kind = MESSAGE_GET_ALIVE, .GET_ALIVE = {4, 1}}, "GET_ALIVE 4 1"},
@@ -185,24 +186,24 @@ static void every_message_of_views_reads_as_documented(void **state)
 static void every_kind_has_its_word(void **state)
 {
     (void)state;
-    static const char *const words[] = {"HELLO",     "WELCOME",
-                                        "REFUSED",   "FORWARD",
-                                        "ANSWER",    "PART",
-                                        "STREAM",    "STREAMED",
-                                        "COLLECT",   "COPIES",
-                                        "HOLDING",   "ACTIVE",
-                                        "STALE",     "GET_MEMBERSHIP_LIST",
-                                        "MEMBERS",   "NEWS",
-                                        "HEARD",     "PING",
-                                        "PONG",      "PROBE",
-                                        "PROBED",    "GET_VIEWS",
-                                        "VIEWS",     "PREPARE",
-                                        "PROMISE",   "ACCEPT",
-                                        "ACCEPTED",  "PROPOSE",
-                                        "PROPOSED",  "REPORT",
-                                        "GET_HELD",  "HELD",
-                                        "GET_ALIVE", "ALIVE",
-                                        "ACCEPTLOSS"};
+    static const char *const words[] = {"HELLO",      "WELCOME",
+                                        "REFUSED",    "FORWARD",
+                                        "ANSWER",     "PART",
+                                        "STREAM",     "STREAMED",
+                                        "COLLECT",    "COPIES",
+                                        "HOLDING",    "ACTIVE",
+                                        "STALE",      "GET_MEMBERSHIP_LIST",
+                                        "MEMBERS",    "NEWS",
+                                        "HEARD",      "PING",
+                                        "PONG",       "PROBE",
+                                        "PROBED",     "GET_VIEWS",
+                                        "VIEWS",      "PREPARE",
+                                        "PROMISE",    "ACCEPT",
+                                        "ACCEPTED",   "PROPOSE",
+                                        "PROPOSED",   "REPORT",
+                                        "GET_REPORT", "GET_HELD",
+                                        "HELD",       "GET_ALIVE",
+                                        "ALIVE",      "ACCEPTLOSS"};
     assert_int_equal(ARRAY_COUNT(words), MESSAGE_KIND_COUNT);
     for (size_t i = 0; i < ARRAY_COUNT(words); i++)
         assert_string_equal(message_word((enum message_kind)i), words[i]);

@@ -202,6 +202,30 @@ static void a_state_file_that_names_a_cluster_never_founds(void **state)
 
 /* ---- members come and go ---- */
 
+/* With the connection that it went by, or as the receiver did not have the view yet. */
+static void a_report_that_was_lost_is_asked_for(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make_quick(4);
+    for (int i = 0; i < 3; i++)
+        place_start_listed(&cluster->places[i]);
+    cluster_await_ring(cluster, 3);
+    for (int i = 0; i < 3; i++)
+        cluster->places[i].lost_frame = "REPORT";
+    list_start(cluster, 3, "10.0.0.1:11211\n");
+    for (int i = 0; i < 400 && !stands(cluster, 0, 3); i++)
+        pass(cluster, 5);
+    assert_non_null(stands(cluster, 0, 3));
+    pass(cluster, 500);
+    for (int i = 0; i < 3; i++)
+        cluster->places[i].lost_frame = NULL;
+    assert_int_equal(stands(cluster, 0, 3)->role, ROLE_JOINER);
+    pass(cluster, 2000);
+    assert_int_equal(stands(cluster, 0, 3)->role, ROLE_FULL);
+    check_all(cluster);
+    cluster_close(cluster);
+}
+
 static void a_killed_member_is_down_at_once(void **state)
 {
     (void)state;
@@ -1095,6 +1119,7 @@ int main(void)
         cmocka_unit_test(without_a_state_file_nothing_is_founded_but_by_an_operators_word),
         cmocka_unit_test(form_founds_with_those_that_answer),
         cmocka_unit_test(a_state_file_that_names_a_cluster_never_founds),
+        cmocka_unit_test(a_report_that_was_lost_is_asked_for),
         cmocka_unit_test(a_killed_member_is_down_at_once),
         cmocka_unit_test(a_dead_member_is_replaced_where_others_can_take_its_place),
         cmocka_unit_test(a_minority_makes_no_view),
