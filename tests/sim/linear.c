@@ -187,14 +187,21 @@ struct tried {
     uint32_t first;  /* of the list of sets: number + 1 */
 };
 
+/* An entry that must be placed, and before any write of a higher version: its own, or the one it
+ * compared with, and found. */
+struct need {
+    uint64_t version;
+    size_t entry;
+};
+
 struct judge {
     const struct linear_options *options;
     struct texts texts;
     struct entry *entries; /* those that must be placed by their beginning, then the unknown ones */
     size_t must_count;
     size_t count;
-    size_t *by_version; /* those that must be placed and were told a version, ascending */
-    size_t versioned_count;
+    struct need *needs; /* ascending */
+    size_t need_count;
     struct tried *tried; /* open addressing */
     size_t tried_count;
     size_t tried_capacity;
@@ -546,7 +553,8 @@ static bool is_blind(const struct linear_op *op)
 /* It changes the time to live and nothing else. */
 static bool is_timing(const struct linear_op *op)
 {
-    return op->kind == LINEAR_TOUCH && !op->is_expired && !op->shown.data && op->version == 0;
+    return op->kind == LINEAR_TOUCH && is_carried_out(op) && !op->is_expired && !op->shown.data &&
+           op->version == 0;
 }
 
 /* --- the search ------------------------------------------------------------------------------- */
@@ -679,13 +687,25 @@ static void note_best(struct judge *judge, const struct state *state)
     judge->best_state = *state;
 }
 
-/* The lowest version told by an operation that has no place yet. */
-static uint64_t lowest_version(const struct judge *judge)
+/* The two lowest of those that have no place yet: one may be that of whoever comes next. */
+struct lowest {
+    struct need needs[2];
+};
+
+static struct lowest find_lowest(const struct judge *judge)
 {
-    for (size_t i = 0; i < judge->versioned_count; i++)
-        if (!judge->entries[judge->by_version[i]].is_placed)
-            return judge->entries[judge->by_version[i]].version;
-    return UINT64_MAX;
+    struct lowest lowest = {{{UINT64_MAX, SIZE_MAX}, {UINT64_MAX, SIZE_MAX}}};
+    size_t count = 0;
+    for (size_t i = 0; i < judge->need_count && count < 2; i++)
+        if (!judge->entries[judge->needs[i].entry].is_placed)
+            lowest.needs[count++] = judge->needs[i];
+    return lowest;
+}
+
+/* The highest version that there may be once an entry is placed. */
+static uint64_t version_max(const struct lowest *lowest, size_t entry)
+{
+    return lowest->needs[lowest->needs[0].entry == entry].version;
 }
 
 /* Who has no place yet and ends first: nobody who begins after that may come before it. */
@@ -730,7 +750,7 @@ static bool needs_not(struct judge *judge, const struct idle *idle, size_t next,
 
 /* Tries to place one operation next, in every way. Returns whether all others follow. */
 static bool try_next(struct judge *judge, const struct state *state, size_t first, size_t i,
-                     uint64_t version_max, const struct idle *idle)
+                     const struct lowest *lowest, const struct idle *idle)
 {
     const struct idle own = {state, i}, none = {NULL, 0};
     struct entry *entry = &judge->entries[i];
@@ -746,7 +766,7 @@ static bool try_next(struct judge *judge, const struct state *state, size_t firs
             continue;
         if (!entry->must && state_equal(&next, state))
             continue; /* no effect: the same as never */
-        if (next.low > version_max)
+        if (next.low > version_max(lowest, i))
             continue; /* a lower one is still to come */
         if (idle->before && needs_not(judge, idle, i, &next))
             continue;
@@ -787,14 +807,15 @@ static size_t place_plain(struct judge *judge, const struct state *state, size_t
 static bool search_next(struct judge *judge, const struct state *state, size_t first,
                         const struct idle *idle)
 {
-    uint64_t end_us = earliest_end(judge, first), version_max = lowest_version(judge);
+    const struct lowest lowest = find_lowest(judge);
+    uint64_t end_us = earliest_end(judge, first);
     for (size_t i = first; i < judge->must_count; i++) {
         const struct entry *entry = &judge->entries[i];
         if (entry->is_placed)
             continue;
         if (entry->op->begun_us > end_us)
             break;
-        if (try_next(judge, state, first, i, version_max, idle))
+        if (try_next(judge, state, first, i, &lowest, idle))
             return true;
     }
     for (size_t i = judge->must_count; i < judge->count; i++) {
@@ -803,7 +824,7 @@ static bool search_next(struct judge *judge, const struct state *state, size_t f
             break;
         if (!entry->is_placed &&
             (entry->same_before < 0 || judge->entries[entry->same_before].is_placed) &&
-            try_next(judge, state, first, i, version_max, idle))
+            try_next(judge, state, first, i, &lowest, idle))
             return true;
     }
     return false;
@@ -978,18 +999,18 @@ static void find_versions(struct judge *judge)
     }
 }
 
-static void sort_versions(struct judge *judge)
+static void sort_needs(struct judge *judge)
 {
     for (size_t i = 0; i < judge->must_count; i++) {
-        uint64_t version = judge->entries[i].version;
+        const struct entry *entry = &judge->entries[i];
+        bool has_found = entry->op->outcome == LINEAR_DONE && entry->op->compare > 0;
+        uint64_t version = has_found ? entry->op->compare : entry->version;
         if (version == 0)
             continue;
-        size_t at = judge->versioned_count++;
-        while (at > 0 && judge->entries[judge->by_version[at - 1]].version > version) {
-            judge->by_version[at] = judge->by_version[at - 1];
-            at--;
-        }
-        judge->by_version[at] = i;
+        size_t at = judge->need_count++;
+        for (; at > 0 && judge->needs[at - 1].version > version; at--)
+            judge->needs[at] = judge->needs[at - 1];
+        judge->needs[at] = (struct need){version, i};
     }
 }
 
@@ -1002,11 +1023,11 @@ static void judge_init(struct judge *judge, const struct linear_op *ops, size_t 
     judge->entries = calloc(count + 1, sizeof(*judge->entries));
     judge->order = calloc(count + 1, sizeof(*judge->order));
     judge->best_order = calloc(count + 1, sizeof(*judge->best_order));
-    judge->by_version = calloc(count + 1, sizeof(*judge->by_version));
+    judge->needs = calloc(count + 1, sizeof(*judge->needs));
     CHECK(judge->entries != NULL);
     CHECK(judge->order != NULL);
     CHECK(judge->best_order != NULL);
-    CHECK(judge->by_version != NULL);
+    CHECK(judge->needs != NULL);
     for (size_t i = 0; i < count; i++) {
         bool is_unknown = ops[i].outcome == LINEAR_UNKNOWN;
         if (ops[i].outcome == LINEAR_NOT_DONE || (is_unknown && ops[i].kind == LINEAR_GET))
@@ -1025,7 +1046,7 @@ static void judge_init(struct judge *judge, const struct linear_op *ops, size_t 
     CHECK(judge->used != NULL);
     qsort(judge->entries, judge->count, sizeof(*judge->entries), compare_begun);
     find_versions(judge);
-    sort_versions(judge);
+    sort_needs(judge);
     find_same(judge);
 }
 
@@ -1035,7 +1056,7 @@ static void judge_close(struct judge *judge)
     free(judge->entries);
     free(judge->order);
     free(judge->best_order);
-    free(judge->by_version);
+    free(judge->needs);
     free(judge->tried);
     free(judge->sets);
     free(judge->used);

@@ -4,7 +4,8 @@
  * It knows memcached's rules for one key and nothing else: not how a cluster works, nor any code of
  * the server. The search is Wing and Gong's with Lowe's memory of what was tried: an order is built
  * from the front; what has been placed, and the state it led to, is tried once. A version that was
- * shown with a value which only one operation can have made is that operation's from the start.
+ * shown with a value which only one operation can have made is that operation's from the start; one
+ * that was compared with, and found, comes before all higher ones.
  *
  *  - An operation of unknown outcome takes effect once, at any moment after its beginning, or
  * never. One that was not done never does.

@@ -115,6 +115,12 @@ static const struct history good[] = {
       {LINEAR_GET, LINEAR_ABSENT, AT(6 * S, 6 * S + 1)},
       {LINEAR_ADD, AT(7 * S, 7 * S + 1), V("b")}},
      false},
+    {"a touch that is refused may come right after one of unknown outcome",
+     {{LINEAR_SET, AT(1, 2), V("a")},
+      {LINEAR_TOUCH, NEVER(3), .ttl_us = 5 * S},
+      {LINEAR_TOUCH, LINEAR_ABSENT, AT(9 * S, 9 * S + 1)},
+      {LINEAR_GET, LINEAR_ABSENT, AT(10 * S, 10 * S + 1)}},
+     false},
     {"a touch gives it more time",
      {{LINEAR_SET, AT(1, 2), V("a"), .ttl_us = 5 * S},
       {LINEAR_TOUCH, AT(3 * S, 3 * S + 1)},
@@ -338,6 +344,9 @@ struct slow {
     uint64_t version; /* 0: not known, but not below low */
     uint64_t low;     /* the lowest that the last write's can be */
     bool is_first;    /* it was there at the beginning: for how long nobody knows */
+    bool is_strict;   /* what was compared with a version, and differed, is remembered of one that
+                       * is not known */
+    unsigned others;  /* bits: versions that it does not have */
 };
 
 /* A text as a number: digits say it, letters are the digits of a number that has 27. */
@@ -360,7 +369,15 @@ static unsigned joined(unsigned head, unsigned tail)
 
 static bool needs_value(const struct linear_op *op)
 {
-    return op->kind != LINEAR_SET && op->kind != LINEAR_ADD;
+    return (op->kind != LINEAR_SET || op->compare > 0) && op->kind != LINEAR_ADD;
+}
+
+/* Whether the value can be of this version; then it is. */
+static bool slow_is_version(struct slow *state, uint64_t version)
+{
+    if (state->version == 0 && version >= state->low && !(state->others >> version & 1))
+        state->version = state->low = version;
+    return state->version == version;
 }
 
 static unsigned slow_made(const struct slow *state, const struct linear_op *op)
@@ -379,20 +396,23 @@ static bool slow_apply(struct slow *state, const struct linear_op *op)
     bool is_write = op->kind != LINEAR_GET;
     if (op->outcome == LINEAR_ABSENT)
         return state->value == 0;
-    if (op->outcome == LINEAR_PRESENT)
-        return state->value != 0;
+    if (op->outcome == LINEAR_PRESENT) {
+        if (op->compare > 0 && state->is_strict)
+            state->others |= 1u << op->compare;
+        return state->value != 0 && (op->compare == 0 || state->version != op->compare);
+    }
     if (!is_done || (op->kind == LINEAR_ADD && state->value != 0) ||
         (needs_value(op) && state->value == 0))
         return false;
     if (op->kind == LINEAR_GET) {
         if (state->value != number_of(op->shown))
             return false;
-        if (op->version != 0 && state->version == 0 && op->version >= state->low)
-            state->version = state->low = op->version;
-        return op->version == 0 || op->version == state->version;
+        return op->version == 0 || slow_is_version(state, op->version);
     }
+    if (op->compare != 0 && !slow_is_version(state, op->compare))
+        return false;
     if (op->kind == LINEAR_DELETE) {
-        *state = (struct slow){.low = state->low + 1};
+        *state = (struct slow){.low = state->low + 1, .is_strict = state->is_strict};
         return true;
     }
     if (op->version != 0 && op->version <= state->low)
@@ -400,6 +420,7 @@ static bool slow_apply(struct slow *state, const struct linear_op *op)
     state->value = slow_made(state, op);
     state->version = op->version;
     state->is_first = false;
+    state->others = 0;
     state->low = op->version ? op->version : state->low + 1;
     return is_write && (op->kind != LINEAR_INCR || op->outcome == LINEAR_UNKNOWN ||
                         state->value == number_of(op->shown));
@@ -415,7 +436,8 @@ static bool slow_search(const struct linear_op *ops, size_t count, unsigned plac
             end_us = ops[i].ended_us;
     if (end_us == LINEAR_OPEN)
         return true;
-    if (state.is_first && slow_search(ops, count, placed, (struct slow){.low = state.low}))
+    struct slow gone = {.low = state.low, .is_strict = state.is_strict};
+    if (state.is_first && slow_search(ops, count, placed, gone))
         return true;
     for (size_t i = 0; i < count; i++) {
         struct slow next = state;
@@ -472,7 +494,11 @@ static struct linear_op draw_text(struct prng *prng, bool has_joins)
         return op;
     }
     op.value = span_of_string(parts[prng_below(prng, 4)]);
-    if (prng_below(prng, 4) == 0) {
+    if (op.kind != LINEAR_ADD && prng_below(prng, 4) == 0)
+        op.compare = 1 + prng_below(prng, 4);
+    if (op.compare > 0 && prng_below(prng, 3) == 0) {
+        op.outcome = prng_below(prng, 2) ? LINEAR_PRESENT : LINEAR_ABSENT;
+    } else if (prng_below(prng, 4) == 0) {
         op.outcome = LINEAR_UNKNOWN;
         op.ended_us = LINEAR_OPEN;
     } else if (op.kind != LINEAR_DELETE && prng_below(prng, 4) == 0) {
@@ -481,19 +507,29 @@ static struct linear_op draw_text(struct prng *prng, bool has_joins)
     return op;
 }
 
-/* Judges as by trying every order; is_anything: from every state too. Returns whether it is good.
- */
+/* is_anything: from every state. */
+static bool slow_judge(const struct linear_op *ops, size_t count, bool is_anything, bool is_strict)
+{
+    struct slow first = {
+        .value = is_anything ? 9999 : 0, .is_first = is_anything, .is_strict = is_strict};
+    bool is_good = slow_search(ops, count, 0, first);
+    for (size_t i = 0; i < count && is_anything && !is_good; i++) {
+        first.value = number_of(ops[i].shown);
+        is_good = first.value > 0 && slow_search(ops, count, 0, first);
+    }
+    return is_good;
+}
+
+/* Judges as by trying every order. That a version which nobody was told is not one that was
+ * compared with, the judge may know or not. Returns whether it is good. */
 static bool judge_both(const struct linear_op *ops, size_t count, bool is_anything)
 {
     const struct linear_options options = {.is_anything = is_anything};
-    struct slow first = {.value = is_anything ? 9999 : 0, .is_first = is_anything};
-    bool wanted = slow_search(ops, count, 0, first);
-    for (size_t i = 0; i < count && is_anything && !wanted; i++) {
-        first.value = number_of(ops[i].shown);
-        wanted = first.value > 0 && slow_search(ops, count, 0, first);
-    }
+    bool may_be = slow_judge(ops, count, is_anything, false);
+    bool must_be = may_be && slow_judge(ops, count, is_anything, true);
     struct linear_verdict verdict = linear_judge(ops, count, &options);
-    if ((verdict.result == LINEAR_GOOD) != wanted) {
+    bool is_good = verdict.result == LINEAR_GOOD;
+    if (is_good ? !may_be : must_be) {
         for (size_t i = 0; i < count; i++) {
             char text[400];
             linear_format(&ops[i], text, sizeof(text));
@@ -501,8 +537,8 @@ static bool judge_both(const struct linear_op *ops, size_t count, bool is_anythi
         }
         print_message("%s", verdict.report);
     }
-    assert_int_equal(verdict.result == LINEAR_GOOD, wanted);
-    return wanted;
+    assert_true(is_good ? may_be : !must_be);
+    return is_good;
 }
 
 /* variant: 0: numbers; 1: letters; 2: letters, and the key may be anything at the beginning. */
@@ -639,6 +675,31 @@ static void a_version_shown_later_tells_where_its_write_belongs(void **state)
     assert_int_equal(linear_judge(ops, ARRAY_COUNT(ops), &options).result, LINEAR_BAD);
 }
 
+/* A cas that compared with a version, and found it, is answered as the first of many others that
+ * began before it: all of them come after it, and are not tried before. */
+static void what_compared_and_found_a_version_comes_before_higher_ones(void **state)
+{
+    (void)state;
+    struct linear_op ops[] = {
+        {LINEAR_SET, AT(10, 20), V("a"), .version = 5},
+        {LINEAR_ADD, NEVER(11), V("b")},
+        {LINEAR_SET, NEVER(30), V("c")},
+        {LINEAR_DELETE, AT(31, 90)},
+        {LINEAR_SET, AT(32, 90), V("d")},
+        {LINEAR_DELETE, AT(33, 91)},
+        {LINEAR_SET, AT(34, 92), V("e")},
+        {LINEAR_APPEND, AT(35, 93), V("f")},
+        {LINEAR_SET, AT(36, 93), V("g")},
+        {LINEAR_SET, AT(40, 80), V("h"), .compare = 5},
+        {LINEAR_GET, AT(95, 96), SHOWN("ef")},
+    };
+    const struct linear_options options = {.tries_max = 100};
+    assert_int_equal(linear_judge(ops, ARRAY_COUNT(ops), &options).result, LINEAR_GOOD);
+    ops[9].begun_us = 94; /* too late */
+    ops[9].ended_us = 95;
+    assert_int_equal(linear_judge(ops, ARRAY_COUNT(ops), NULL).result, LINEAR_BAD);
+}
+
 /* Without versions only the order in time and the values tell. */
 static void too_few_tries_leave_it_undecided(void **state)
 {
@@ -675,6 +736,7 @@ int main(void)
         cmocka_unit_test(small_histories_are_judged_as_by_trying_every_order),
         cmocka_unit_test(a_long_history_is_judged_in_little_time),
         cmocka_unit_test(a_version_shown_later_tells_where_its_write_belongs),
+        cmocka_unit_test(what_compared_and_found_a_version_comes_before_higher_ones),
         cmocka_unit_test(too_few_tries_leave_it_undecided),
         cmocka_unit_test(where_items_are_evicted_they_go_at_any_time_and_do_not_come_back),
     };
