@@ -615,9 +615,9 @@ static void take_answers(struct caller *caller)
         if (!ask || answer.kind == HEARD_BAD ||
             !take_answer(caller, ask, &answer, span_of(in.data + at, len))) {
             char text[200];
-            snprintf(text, sizeof(text), "%s: %.60s%s%s",
+            snprintf(text, sizeof(text), "%s: %.*s%s%s",
                      ask ? "an answer that does not fit" : "an answer nobody asked for",
-                     in.data + at, ask && told.is_repeat ? " was " : "",
+                     (int)(len < 60 ? len : 60), in.data + at, ask && told.is_repeat ? " was " : "",
                      ask && told.is_repeat ? told.first : "");
             fail(caller, ask ? &told : NULL, text);
             return;

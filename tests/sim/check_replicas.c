@@ -9,6 +9,7 @@
 #include "tests/sim/checks.h"
 #include "tests/sim/ghost.h"
 #include "tests/sim/names.h"
+#include "tests/sim/operator.h"
 #include "tests/sim/quiet.h"
 #include "tests/sim/schedule.h"
 
@@ -24,7 +25,7 @@
 #define VIEWS_MIN      5u
 #define FORM_MS        20000u
 #define STEP_MS        250u
-#define OPERATOR_MS    60000u /* between an operator's looks at what is stuck */
+#define OPERATOR_MS    60000u /* between an operator's acts where something is stuck */
 #define QUIET_MS       60000u /* until all is well again after the last fault */
 #define LAST_S         3u     /* callers go on for so long then */
 #define KINDS_OF       4u     /* of so many seeds in a row one has nodes that evict, */
@@ -71,6 +72,7 @@ struct run_of {
     struct prng prng;
     struct host *squeezed; /* its memory is used up for this step; NULL: none */
     uint32_t unstarted;    /* nodes from this one on have never been started */
+    uint64_t operator_ms;  /* of this run so much has to pass until an operator looks again */
 };
 
 static uint64_t draw(struct run_of *run, uint64_t low, uint64_t high)
@@ -201,6 +203,15 @@ static void squeeze(struct run_of *run)
         run->squeezed->budget.used_bytes + draw(run, 0, SQUEEZED_BYTES);
 }
 
+/* Now and then an operator gives up what is gone for good, as soon as nobody else is away. */
+static void operate(struct run_of *run, uint64_t passed_ms)
+{
+    if (passed_ms < run->operator_ms || !quiet_is_stuck(run->world) ||
+        !operator_accept_loss(run->world))
+        return;
+    run->operator_ms = passed_ms + OPERATOR_MS;
+}
+
 static void stop_faults(struct run_of *run)
 {
     schedule_heal(run->schedule);
@@ -209,19 +220,6 @@ static void stop_faults(struct run_of *run)
     for (uint32_t i = 0; i < run->world->host_count; i++)
         if (run->world->hosts[i].state == HOST_DOWN)
             world_start(run->world, i);
-}
-
-/* An operator who knows that no more nodes come back gives up what is missing. */
-static void accept_loss(struct run_of *run)
-{
-    for (uint32_t i = 0; i < run->world->host_count; i++) {
-        struct host *host = &run->world->hosts[i];
-        uint64_t number;
-        if (host->state == HOST_UP)
-            views_accept_loss(node_views(host->node), SPAN_LITERAL(""), &number, host_now(host));
-        if (host->state == HOST_UP)
-            host_wake(host);
-    }
 }
 
 /* Exit status 3 asks for an operator. Nobody else starts such a node again. */
@@ -245,8 +243,7 @@ static bool help(struct run_of *run, const char *why)
     if (!quiet_is_stuck(run->world))
         return false;
     trace_say(&run->world->trace, "accept-loss", "because=\"%s\"", why);
-    accept_loss(run);
-    return true;
+    return operator_accept_loss(run->world);
 }
 
 static void await_quiet(struct run_of *run)
@@ -305,8 +302,7 @@ static void run_replicas(struct trial *trial, bool recovers)
         join_one(&run);
         lull(&run);
         squeeze(&run);
-        if (passed_ms % OPERATOR_MS == 0 && quiet_is_stuck(world))
-            accept_loss(&run);
+        operate(&run, passed_ms);
     }
     if (!is_enough(&run))
         world_fail(world, "too little has happened: %llu operations, %llu faults, %llu views",
