@@ -24,6 +24,13 @@
     X(never_stale, "complete-backstop", 1, "who is not heard of for T_fail is not suspected") \
     X(never_refutes, "complete", 16, "who is suspected does not refute it") \
     X(never_pushes, "converge-news", 0, "news waits for rounds") \
+    X(never_nudges, "accurate-loss25", 0, "a question without an answer is left to the kernel to send again") \
+    X(since_proof, "accurate-freeze", 0, "a suspicion counts from the last proof of life") \
+    X(asks_neighbour, "converge-pull", 0, "a node asks always the same member") \
+    X(refused_waits, "converge-view", 3, "whose process is gone is suspected as long as one that is stopped") \
+    X(removed_untold, "heal", 0, "who comes back is not told that it was removed") \
+    X(suspected_for_good, "unfair-paths", 0, "nothing a suspect says or does is believed") \
+    X(reports_once, "test_views", 0, "a report that was lost is not asked for") \
     X(never_rejoins, "test_gossip", 0, "those that are gone are not tried again") \
     X(no_tombstones, "resurrect", 0, "the removed are forgotten at once") \
     X(age_ignored, "resurrect", 0, "an account counts whatever its age") \

@@ -166,7 +166,7 @@ static uint64_t scaled(uint64_t ms, uint32_t members)
 uint64_t suspicion_deadline(const struct suspicion *suspicion, const struct gossip_options *options,
                             uint32_t members, bool is_damped)
 {
-    if (suspicion->evidence == EVIDENCE_REFUSED)
+    if (suspicion->evidence == EVIDENCE_REFUSED && !MUTANT(refused_waits))
         return suspicion->evidence_ms + options->refused_ms;
     bool is_silent = suspicion->evidence == EVIDENCE_SILENT || MUTANT(stopped_is_silent);
     uint64_t min = is_silent ? options->silent_min_ms : options->stalled_min_ms;

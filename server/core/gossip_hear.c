@@ -86,9 +86,15 @@ void hear_append_account(struct gossip *gossip, const struct account *record, st
     append_account(gossip, record, record->state, now, out);
 }
 
+static bool is_untold(enum member_state state)
+{
+    return state == MEMBER_REMOVED && MUTANT(removed_untold);
+}
+
 bool hear_is_accused(const struct account *record)
 {
-    return record->state != MEMBER_ALIVE && record->state != MEMBER_UNVERIFIED;
+    return !is_untold(record->state) && record->state != MEMBER_ALIVE &&
+           record->state != MEMBER_UNVERIFIED;
 }
 
 /* Tells record how it stands, so that it can say otherwise; at most twice a second. state: as
@@ -96,7 +102,8 @@ bool hear_is_accused(const struct account *record)
 static void tell(struct gossip *gossip, struct account *record, enum member_state state,
                  struct moment now)
 {
-    if (record->told_ms != 0 && now.mono_ms < record->told_ms + TELL_INTERVAL_MS)
+    if (is_untold(state) ||
+        (record->told_ms != 0 && now.mono_ms < record->told_ms + TELL_INTERVAL_MS))
         return;
     struct reply *out = wire_out(gossip, record, now);
     if (!out)

@@ -175,7 +175,7 @@ static void nudge(struct gossip *gossip, struct account *account, uint32_t times
 static void tick_nudge(struct gossip *gossip, struct probe *probe, struct moment now)
 {
     probe->nudge_ms = UINT64_MAX;
-    if (++probe->nudges > NUDGES_MAX)
+    if (++probe->nudges > NUDGES_MAX || MUTANT(never_nudges))
         return;
     probe->nudge_ms = now.mono_ms + gossip->options.probe_min_ms / 2;
     nudge(gossip, probe->target, probe->nudges, now);

@@ -324,6 +324,12 @@ static void put_last(struct members *members, struct account *record)
     list_append(&members->by_proof, &record->by_proof);
 }
 
+/* A planted bug. */
+static bool is_lost(const struct account *record)
+{
+    return record->state == MEMBER_SUSPECT && MUTANT(suspected_for_good);
+}
+
 /* Hearsay: a higher heartbeat, seen by somebody at that time. Returns whether it is news. */
 static bool take_heartbeat(struct members *members, struct account *record, uint64_t hb,
                            uint64_t proof_ms)
@@ -342,7 +348,8 @@ static bool take_heartbeat(struct members *members, struct account *record, uint
  */
 static bool cancel_by_hearsay(struct members *members, struct account *record, uint64_t now_ms)
 {
-    if (record->state != MEMBER_SUSPECT || record->suspicion->evidence == EVIDENCE_REFUSED ||
+    if (record->state != MEMBER_SUSPECT || is_lost(record) ||
+        record->suspicion->evidence == EVIDENCE_REFUSED ||
         record->proof_ms <= record->suspicion->since_ms)
         return false;
     move(members, record, MEMBER_ALIVE, now_ms);
@@ -369,7 +376,7 @@ bool members_prove(struct members *members, struct account *record, uint64_t hb,
     record->proof_ms = now_ms;
     record->direct_ms = now_ms;
     put_last(members, record);
-    if (record->state != MEMBER_SUSPECT)
+    if (record->state != MEMBER_SUSPECT || is_lost(record))
         return false;
     move(members, record, MEMBER_ALIVE, now_ms);
     return true;
@@ -453,7 +460,7 @@ static enum hearing hear_left(struct members *members, struct account *record,
 static enum hearing hear_alive(struct members *members, struct account *record,
                                const struct news *news, bool has_proof, uint64_t now_ms)
 {
-    if (news->inc > record->inc) {
+    if (news->inc > record->inc && !is_lost(record)) {
         bool was_dead = record->state == MEMBER_DEAD;
         bool was_accused = was_dead || record->state == MEMBER_SUSPECT;
         members->has_ring_changed |= record->weight != news->weight;
@@ -620,7 +627,8 @@ enum hearing members_doubt(struct members *members, struct account *record, enum
     CHECK(record_is_live(record));
     CHECK(record != members->self);
     if (record->state == MEMBER_ALIVE) {
-        suspect(record, evidence, members->self->name_hash, true, now_ms, now_ms);
+        suspect(record, evidence, members->self->name_hash, true,
+                MUTANT(since_proof) ? record->proof_ms : now_ms, now_ms);
         move(members, record, MEMBER_SUSPECT, now_ms);
         return HEARD_SUSPECT;
     }

@@ -1,6 +1,7 @@
 #include "server/core/targets.h"
 
 #include "common/check.h"
+#include "common/mutant.h"
 
 #include <string.h>
 
@@ -26,6 +27,8 @@ static struct account *random_pick(struct targets *targets, const struct target_
                                    uint64_t round)
 {
     (void)round;
+    if (MUTANT(asks_neighbour) && view->count > 1)
+        return view->live[(view->self + 1) % view->count];
     struct account *picked = pick_from_cycle(targets, view);
     if (!picked && view->count > 1) {
         targets->cycle++;

@@ -265,7 +265,7 @@ static void ask_lacking(struct views *views, struct moment now)
     const struct view *view = keep_current(views);
     struct message question = {.kind = MESSAGE_GET_REPORT, .GET_REPORT = {.epoch = view->epoch}};
     views->lack_ms = UINT64_MAX;
-    if (views->self == VIEW_NOBODY || !is_told(&view->members[views->self]))
+    if (MUTANT(reports_once) || views->self == VIEW_NOBODY || !is_told(&view->members[views->self]))
         return;
     bool *is_lacking = calloc(view->member_count, sizeof(*is_lacking));
     CHECK(is_lacking != NULL);
