@@ -36,7 +36,7 @@
     X(age_ignored, "resurrect", 0, "an account counts whatever its age") \
     X(inc_falls, "resurrect", 0, "an incarnation falls") \
     X(final_is_not, "resurrect", 0, "who was removed is taken back by his old account") \
-    X(boot_ignored, "identity-restart", 0, "a higher boot of a living name says nothing") \
+    X(boot_ignored, "identity-restart", 5, "a higher boot of a living name says nothing") \
     X(any_cluster, "identity-foreign", 0, "another cluster's HELLO is welcome") \
     X(duplicate_stays, "identity-clone", 0, "who learns of a later process of his name stays") \
     X(never_damped, "unfair-flips", 0, "who flaps is not damped") \
@@ -67,7 +67,7 @@
     X(sync_takes_gaps, "test_sync", 0, "a synced copy takes a write that is not the next one") \
     X(sync_ends_early, "test_sync", 0, "a sync ends before all has been sent") \
     X(end_unheard, "replicas", 1, "a copy counts as synced before it has acknowledged END") \
-    X(sync_forgets_touch, "replicas", 2, "a sync passes over what has been touched") \
+    X(sync_forgets_touch, "replicas", 1, "a sync passes over what has been touched") \
     X(sync_one_id, "test_sync", 0, "who is not synced gets a write's own request id alone") \
     X(advance_soiled, "test_sync", 0, "a copy that is not clean is advanced") \
     X(advance_any_ver, "replicas", 4, "a copy of another ver is advanced") \
@@ -119,7 +119,7 @@
     X(collect_first, "test_collect", 0, "the first of a group is taken for its primary, though it was down") \
     X(choose_by_ver, "test_collect", 0, "the copy of the greatest ver is chosen, whatever its act") \
     X(choose_by_act, "replicas", 7, "any copy of the greatest act is chosen") \
-    X(choose_own, "replicas", 6, "a new primary goes on with its own copy") \
+    X(choose_own, "replicas", 4, "a new primary goes on with its own copy") \
     X(act_before_sync, "replicas", 7, "act is recorded before the chosen copy is here") \
     X(origin_unclean, "test_rules", 0, "a copy that is not clean counts as the same as another") \
     X(backups_early, "replicas", 2, "backups are offered a copy before the slot is led") \
@@ -131,11 +131,11 @@
     X(floor_ignores_sessions, "test_collect", 0, "a floor does not wait for those being synced") \
     X(floor_up_only, "test_collect", 0, "a floor does not wait for members that are away") \
     X(floor_own, "test_collect", 0, "a floor is as high as the primary's own copy") \
-    X(drops_early, "replicas", 19, "a leftover is dropped before the slot is active elsewhere") \
+    X(drops_early, "replicas", 20, "a leftover is dropped before the slot is active elsewhere") \
     X(write_aside, "replicas", 1, "a write is not put into the stream") \
     X(write_unacked, "replicas", 4, "a write is answered before a backup has it") \
     X(read_unmarked, "replicas", 6, "a read is answered without a marker") \
-    X(marker_before, "replicas", 7, "an earlier record counts as a read's marker") \
+    X(marker_before, "replicas", 1, "an earlier record counts as a read's marker") \
     X(refusal_unmarked, "test_rules", 0, "a refusal is answered without a marker") \
     X(acks_late, "test_node", 0, "what was acknowledged by a link that has ended releases a write") \
     X(unsynced_counts, "replicas", 2, "a backup that is not synced counts") \

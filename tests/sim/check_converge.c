@@ -9,7 +9,7 @@
 #define LOSS_MS      1000u /* once in a hundred: a lost SYN is sent again after a second */
 #define FACTS        50u
 #define FACTS_LATE   2u    /* of them, beyond the 99th percentile */
-#define HEAL_MS      3000u /* beside the time between two dials of who is gone */
+#define HEAL_MS      3000u /* what is aimed at; T_rejoin more would be as promised */
 #define ONE_VIEW_MS  3000u /* after the last change all viewhashes are equal */
 
 /* The first other node knows it. */
