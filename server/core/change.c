@@ -324,7 +324,7 @@ static bool fulfil(struct change *change, struct view *out, bool takes_all)
             break;
         case WISH_NEXT:
         case WISH_KIND_COUNT:
-            wants_next |= takes_others;
+            wants_next |= takes_others || wish->is_urgent;
             break;
         }
     }

@@ -43,6 +43,7 @@ struct wish {
     struct member member; /* name, generation, boot, seat and weight; FORGET: the name */
     const char *refusal;  /* out: why it is refused, static; NULL: it is in the next view, or is
                            * fulfilled already */
+    bool is_urgent;       /* NEXT: does not wait, however many views are kept */
 };
 
 struct change {

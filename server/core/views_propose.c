@@ -79,10 +79,10 @@ static uint64_t again_ms(const struct views *views, uint32_t index)
         return 0;
     uint32_t doublings = returns - 1 < DOUBLINGS_MAX ? returns - 1 : DOUBLINGS_MAX;
     uint64_t wait_ms = (uint64_t)views->options.up_after_ms << doublings;
-    uint64_t since_ms = views->watches[index].down_ms;
-    if (since_ms == 0)
-        since_ms = views->adopted_ms;
-    return since_ms + (pace_ms(view) > wait_ms ? pace_ms(view) : wait_ms);
+    uint64_t *down_ms = &views->watches[index].down_ms;
+    if (*down_ms == 0) /* it was so when this node started; further views change nothing of that */
+        *down_ms = views->adopted_ms;
+    return *down_ms + (pace_ms(view) > wait_ms ? pace_ms(view) : wait_ms);
 }
 
 /* One that runs: up again when it has been ALIVE for long enough, a damped one when that is over.
@@ -259,10 +259,40 @@ static bool do_all_stop(const struct views *views)
 
 /* --- the next view ---------------------------------------------------------------------------- */
 
+/* Whether a member has started again with its data in the views that are kept. */
+static bool has_restarted(const struct views *views, const struct member *member)
+{
+    uint64_t boot = 0;
+    for (uint32_t i = 0; i < views->state.view_count; i++) {
+        const struct view *view = &views->state.views[i];
+        uint32_t at = view_find(view, span_of_string(member->name), member->generation);
+        if (at == VIEW_NOBODY)
+            continue;
+        if (boot != 0 && view->members[at].boot != boot)
+            return true;
+        boot = view->members[at].boot;
+    }
+    return false;
+}
+
+/* Who has started again leads nothing before the next view; if all have, nobody does. The first
+ * time since base it does not wait. That view has its boot, so nobody asks so twice. */
+static bool is_urgent(const struct views *views, const struct wish *wish)
+{
+    const struct view *view = keep_current(views);
+    const struct account *account = keep_account(views, wish->member.name);
+    uint32_t at = view_find(view, span_of_string(wish->member.name), wish->member.generation);
+    return wish->kind == WISH_NEXT && at != VIEW_NOBODY && account &&
+           account->state == MEMBER_ALIVE && account->generation == wish->member.generation &&
+           account->boot > view->members[at].boot && !has_restarted(views, &wish->member);
+}
+
 static void copy_wishes(const struct views *views, struct wish *wishes)
 {
-    for (uint32_t i = 0; i < views->wish_count; i++)
+    for (uint32_t i = 0; i < views->wish_count; i++) {
         wishes[i] = views->wishes[i].wish;
+        wishes[i].is_urgent = is_urgent(views, &wishes[i]);
+    }
 }
 
 static void take_refusals(struct views *views, const struct wish *wishes, struct moment now)

@@ -60,6 +60,7 @@ struct place {
     struct end ends[CLUSTER_CONNS_MAX];
     uint32_t generation;
     uint64_t boot; /* starts so far */
+    uint64_t born; /* the start whose data it keeps; 0: each start has none */
     struct prng entropy;
     struct log audit;    /* used if is_audited */
     struct buf audited;  /* its lines */
@@ -271,10 +272,11 @@ static inline void place_start(struct place *place, const char *list)
     place->has_ended = false;
     place->audit = (struct log){
         .level = LOG_INFO, .sink = cluster_audit_sink, .arg = place, .is_complete = true};
+    const uint64_t born = place->born ? place->born : place->boot;
     const struct node_options options = {.name = place->cluster->names[place->number],
                                          .cluster = "dht",
                                          .gossip = "random",
-                                         .generation = 1000 * place->boot + place->number,
+                                         .generation = 1000 * born + place->number,
                                          .boot = place->boot,
                                          .weight = 1,
                                          .seeds = &place->view,

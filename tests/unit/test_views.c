@@ -1109,6 +1109,78 @@ static void however_many_views_are_kept_the_next_one_can_be_made(void **state)
     cluster_close(cluster);
 }
 
+/* Has a node's state file say that so many views have followed the one it has, with that base: each
+ * second one has the subject down; -1: nobody. */
+static void add_views(struct place *place, uint32_t count, int subject)
+{
+    struct state kept;
+    const char *why;
+    assert_int_equal(state_parse(buf_span(&place->state), &kept, &why), ERR_OK);
+    assert_true(kept.view_count + count <= STATE_VIEWS_MAX);
+    kept.views = realloc(kept.views, (kept.view_count + count) * sizeof(*kept.views));
+    CHECK(kept.views != NULL);
+    for (uint32_t i = 0; i < count; i++) {
+        struct view *next = &kept.views[kept.view_count++];
+        view_copy(next - 1, next);
+        next->epoch++;
+        if (subject < 0)
+            continue;
+        next->members[subject].standing = i % 2 == 0 ? STANDING_DOWN : STANDING_UP;
+        next->members[subject].up_since = i % 2 == 0 ? 0 : next->epoch;
+    }
+    buf_consume(&place->state, buf_len(&place->state));
+    state_format(&kept, &place->state);
+    state_close(&kept);
+}
+
+/* All are stopped, and start again with what they had, and with more views. */
+static void start_all_again(struct cluster *cluster, uint32_t count, int subject)
+{
+    for (int i = 0; i < cluster->count; i++) {
+        place_stop(&cluster->places[i]);
+        cluster->places[i].born = 1;
+        add_views(&cluster->places[i], count, subject);
+    }
+    for (int i = 0; i < cluster->count; i++)
+        place_start_listed(&cluster->places[i]);
+}
+
+/* Nobody leads anything before the next view. */
+static void where_all_have_started_again_the_next_view_does_not_wait(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    uint32_t epoch = epoch_at(cluster, 0) + 200;
+    start_all_again(cluster, 200, -1);
+    assert_int_equal(epoch_at(cluster, 0), epoch);
+    pass(cluster, 10000);
+    assert_true(epoch_at(cluster, 0) > epoch);
+    for (int i = 0; i < 3; i++)
+        assert_true(views_may_lead(node_views(cluster->places[i].node)));
+    check_all(cluster);
+    cluster_close(cluster);
+}
+
+/* Base stays, as nobody hears what is active, and there is a view each 1.5 s. */
+static void who_was_down_as_all_started_again_comes_up_whatever_views_come(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    for (int i = 0; i < 3; i++)
+        cluster->places[i].lost_frame = "REPORT";
+    start_all_again(cluster, 5, 2);
+    uint32_t epoch = epoch_at(cluster, 0);
+    assert_int_equal(stands(cluster, 0, 2)->standing, STANDING_DOWN);
+    for (int i = 0; i < 20 && stands(cluster, 0, 2)->standing == STANDING_DOWN; i++) {
+        views_want_next(node_views(cluster->places[0].node), cluster->now);
+        pass(cluster, 1500);
+    }
+    assert_int_equal(stands(cluster, 0, 2)->standing, STANDING_UP);
+    assert_in_range(epoch_at(cluster, 0) - epoch, 2, 8);
+    check_all(cluster);
+    cluster_close(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1156,6 +1228,8 @@ int main(void)
         cmocka_unit_test(what_waits_goes_on_when_an_operator_gives_the_lost_up),
         cmocka_unit_test(who_is_put_down_as_soon_as_it_is_up_comes_up_again_later),
         cmocka_unit_test(however_many_views_are_kept_the_next_one_can_be_made),
+        cmocka_unit_test(where_all_have_started_again_the_next_view_does_not_wait),
+        cmocka_unit_test(who_was_down_as_all_started_again_comes_up_whatever_views_come),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
