@@ -15,8 +15,12 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-pr
             -Wmissing-prototypes -Wpointer-arith -Wundef -Wvla -Werror
 LANGUAGE := -std=c11 -D_GNU_SOURCE -I.
 # The programs are optimised as a whole, which the linking of the server takes ten seconds for; `make
-# LTO=` does without. Objects hold plain code too, which the simulator and the tests are linked of.
-LTO      ?= -flto=auto
+# LTO=` does without, and so does a compiler that cannot have plain code in the objects too, which the
+# simulator and the tests are linked of.
+ifeq ($(origin LTO),undefined)
+LTO      := $(shell $(CC) -Werror -flto=auto -ffat-lto-objects -x c -c -o /dev/null /dev/null \
+              2>/dev/null && echo -flto=auto)
+endif
 HARDEN   := -fstack-protector-strong -D_FORTIFY_SOURCE=2
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
             -fno-sanitize-recover=all -DCHECK_SLOW_ON
