@@ -64,6 +64,7 @@ struct caller {
     struct sock *sock;
     uint32_t starts; /* of the node's processes: the one it is connected to */
     bool is_connected;
+    bool is_awaited; /* an answer that is due may come with the node's next turn */
     struct buf in;
     struct ask asks[BATCH_MAX];
     uint32_t ask_count;
@@ -695,6 +696,7 @@ static void send_batch(struct caller *caller)
     struct callers *callers = caller->callers;
     uint32_t count = 1 + (uint32_t)(below(caller, 4) == 0 ? below(caller, BATCH_MAX) : 0);
     caller->answered = 0;
+    caller->is_awaited = false;
     for (caller->ask_count = 0; caller->ask_count < count;) {
         struct ask *ask = &caller->asks[caller->ask_count];
         if (caller->again_count > 0) {
@@ -715,8 +717,18 @@ static void send_batch(struct caller *caller)
     }
     if (caller->ask_count == 0)
         return;
+    const struct host *host = &callers->world->hosts[caller->node];
     uint64_t wait_ms = callers->world->host_options.op_timeout_ms + CALLERS_MARGIN_MS;
-    vclock_set(clock_of(caller), &caller->timer, clock_of(caller)->now_us + wait_ms * US_PER_MS);
+    vclock_set(clock_of(caller), &caller->timer, host_reads_us(host) + wait_ms * US_PER_MS);
+}
+
+/* A slow node may be in a turn for longer than the margin, when it is asked and when the answer is
+ * due. */
+static void await_turn(struct caller *caller, const struct host *host)
+{
+    caller->is_awaited = true;
+    vclock_set(clock_of(caller), &caller->timer,
+               host_reads_us(host) + CALLERS_MARGIN_MS * US_PER_MS);
 }
 
 static void on_timer(struct vtimer *timer)
@@ -725,11 +737,13 @@ static void on_timer(struct vtimer *timer)
     const struct host *host = &caller->callers->world->hosts[caller->node];
     if (caller->ask_count > 0) {
         const struct ask *ask = &caller->asks[caller->answered];
-        if (host->state == HOST_UP && host->starts == caller->starts &&
-            host->disturbed_us < ask->sent_us)
+        if (host->state != HOST_UP || host->starts != caller->starts ||
+            host->disturbed_us >= ask->sent_us)
+            hang_up(caller);
+        else if (caller->is_awaited || host_reads_us(host) == clock_of(caller)->now_us)
             fail(caller, ask, "no answer in time");
         else
-            hang_up(caller);
+            await_turn(caller, host);
     } else if (caller->callers->is_paused && caller->again_count == 0) {
         return;
     } else if (caller->is_connected) {

@@ -280,6 +280,14 @@ void host_start(struct host *host, const struct host_options *options)
     host_wake(host);
 }
 
+uint64_t host_reads_us(const struct host *host)
+{
+    uint64_t now_us = host->world->clock.now_us;
+    if (vtimer_is_set(&host->turn))
+        return vtimer_at(&host->turn);
+    return host->busy_until_us > now_us ? host->busy_until_us : now_us;
+}
+
 void host_leave(struct host *host)
 {
     CHECK(host->state != HOST_DOWN);

@@ -97,6 +97,9 @@ void host_close(struct host *host);
 
 /* The process starts: with an empty store, or with the data that a durable host has kept. */
 void host_start(struct host *host, const struct host_options *options);
+/* When it reads what is sent to it now, us; a loop that is in a turn, or is late, does so in the
+ * next. */
+uint64_t host_reads_us(const struct host *host);
 /* SIGTERM: the node leaves; it ends by itself. A stopped one does it when it continues. */
 void host_leave(struct host *host);
 /* kill -9: its kernel closes its connections. */
