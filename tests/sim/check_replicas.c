@@ -23,6 +23,7 @@
 #define OPS            2500u
 #define FAULTS_MIN     20u
 #define VIEWS_MIN      5u
+#define FAULTS_MORE    5u /* where they have not made so many */
 #define FORM_MS        20000u
 #define STEP_MS        250u
 #define OPERATOR_MS    60000u /* between an operator's acts where something is stuck */
@@ -169,6 +170,13 @@ static bool is_enough(const struct run_of *run)
            ghost_counts(run->ghost)->views >= VIEWS_MIN;
 }
 
+/* Whether all faults have come and gone, and made too few views. */
+static bool is_short_of_views(const struct run_of *run)
+{
+    return run->callers->begun >= OPS && schedule_is_over(run->schedule) &&
+           ghost_counts(run->ghost)->views < VIEWS_MIN;
+}
+
 /* A node that has never run joins. */
 static void join_one(struct run_of *run)
 {
@@ -303,6 +311,8 @@ static void run_replicas(struct trial *trial, bool recovers)
         lull(&run);
         squeeze(&run);
         operate(&run, passed_ms);
+        if (is_short_of_views(&run))
+            schedule_extend(run.schedule, FAULTS_MORE);
     }
     if (!is_enough(&run))
         world_fail(world, "too little has happened: %llu operations, %llu faults, %llu views",

@@ -432,6 +432,15 @@ struct schedule *schedule_open(struct world *world, const struct schedule_option
     return schedule;
 }
 
+void schedule_extend(struct schedule *schedule, uint32_t count)
+{
+    uint32_t *max = &schedule->options.count_max;
+    if (*max == 0 || schedule_begun(schedule) < *max)
+        return;
+    *max += count;
+    set_next(schedule);
+}
+
 void schedule_heal(struct schedule *schedule)
 {
     vclock_stop(&schedule->world->clock, &schedule->next);

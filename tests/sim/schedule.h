@@ -84,6 +84,8 @@ extern const struct schedule_options schedule_harmless;
 
 /* Begins at once. gives: schedule_close. */
 struct schedule *schedule_open(struct world *world, const struct schedule_options *options);
+/* So many faults more, if their number is bounded and all have begun. */
+void schedule_extend(struct schedule *schedule, uint32_t count);
 /* No more faults; those there are end now, but for what is held (HOLD, LIMBO), which comes when it
  * comes: schedule_is_over. */
 void schedule_heal(struct schedule *schedule);
