@@ -80,13 +80,18 @@ static void log_sink(void *arg, const char *line, size_t len)
     trace_log_line(&host->world->trace, host->number, span_of(line, len));
 }
 
+uint64_t host_reads_us(const struct host *host)
+{
+    uint64_t now_us = host->world->clock.now_us;
+    if (vtimer_is_set(&host->turn))
+        return vtimer_at(&host->turn);
+    return host->busy_until_us > now_us ? host->busy_until_us : now_us;
+}
+
 void host_wake(struct host *host)
 {
-    struct vclock *clock = &host->world->clock;
-    if (host->state != HOST_UP || vtimer_is_set(&host->turn))
-        return;
-    vclock_set(clock, &host->turn,
-               host->busy_until_us > clock->now_us ? host->busy_until_us : clock->now_us);
+    if (host->state == HOST_UP && !vtimer_is_set(&host->turn))
+        vclock_set(&host->world->clock, &host->turn, host_reads_us(host));
 }
 
 static void on_acceptable(void *arg)
@@ -278,14 +283,6 @@ void host_start(struct host *host, const struct host_options *options)
     host->is_due = host->is_ending = host->has_waiting = host->is_to_leave = false;
     host->end_by_us = 0;
     host_wake(host);
-}
-
-uint64_t host_reads_us(const struct host *host)
-{
-    uint64_t now_us = host->world->clock.now_us;
-    if (vtimer_is_set(&host->turn))
-        return vtimer_at(&host->turn);
-    return host->busy_until_us > now_us ? host->busy_until_us : now_us;
 }
 
 void host_leave(struct host *host)

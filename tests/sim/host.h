@@ -84,8 +84,7 @@ struct host {
     uint64_t disturbed_us; /* when it was last killed, stopped or continued */
     bool is_ending;        /* the node wants to end, or has ended by itself */
     enum node_end end;
-    bool
-        is_outdone; /* a process that ran here before had a boot as high as this one's, or higher */
+    bool is_outdone; /* an earlier process here had a boot no lower than this one's */
     uint64_t end_by_us;
     uint64_t turns;
     uint32_t starts;
