@@ -14,8 +14,12 @@
 #define SLOW_TIMES 100000u
 #define PUT_OFF_MS 100u
 
-static struct callers *asked(struct world *world)
+/* One node that is asked. gives: callers_close, then world_close of callers->world. */
+static struct callers *asked(void)
 {
+    const struct world_options world_options = {
+        .seed = 7, .node_count = 1, .client_count = 4, .delay_us = 200};
+    struct world *world = world_open(&world_options);
     const struct callers_options options = {
         .count = 4, .key_count = 2, .slot_count = 1, .think_ms = 100, .is_simple = true};
     char why[QUIET_WHY_BYTES];
@@ -30,10 +34,8 @@ static struct callers *asked(struct world *world)
 static void what_is_due_in_a_turn_may_come_with_the_next(void **state)
 {
     (void)state;
-    const struct world_options options = {
-        .seed = 7, .node_count = 1, .client_count = 4, .delay_us = 200};
-    struct world *world = world_open(&options);
-    struct callers *callers = asked(world);
+    struct callers *callers = asked();
+    struct world *world = callers->world;
     uint64_t done = callers_total(callers, LINEAR_DONE);
     world->hosts[0].slow = SLOW_TIMES;
     world_run_s(world, 20);
@@ -46,10 +48,8 @@ static void what_is_due_in_a_turn_may_come_with_the_next(void **state)
 static void more_than_one_turn_late_is_a_failure(void **state)
 {
     (void)state;
-    const struct world_options options = {
-        .seed = 7, .node_count = 1, .client_count = 4, .delay_us = 200};
-    struct world *world = world_open(&options);
-    struct callers *callers = asked(world);
+    struct callers *callers = asked();
+    struct world *world = callers->world;
     struct vtimer *turn = &world->hosts[0].turn;
     for (uint32_t i = 0; i < 50; i++) { /* its turn is put off for ever */
         vclock_stop(&world->clock, turn);

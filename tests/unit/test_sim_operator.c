@@ -26,6 +26,15 @@ static struct world *formed(bool is_durable)
     return world;
 }
 
+/* One of them is killed, and long gone. */
+static struct world *bereft(bool is_durable)
+{
+    struct world *world = formed(is_durable);
+    world_kill(world, AWAY);
+    world_run_s(world, AWAY_S);
+    return world;
+}
+
 /* Each node says it once. */
 static void count_given_up(void *arg, const struct trace_line *line)
 {
@@ -47,9 +56,7 @@ static void who_is_cut_off_and_runs_is_not_given_up(void **state)
 static void who_is_killed_and_keeps_its_data_is_not_given_up(void **state)
 {
     (void)state;
-    struct world *world = formed(true);
-    world_kill(world, AWAY);
-    world_run_s(world, AWAY_S);
+    struct world *world = bereft(true);
     assert_false(operator_accept_loss(world));
     world_close(world);
 }
@@ -57,9 +64,7 @@ static void who_is_killed_and_keeps_its_data_is_not_given_up(void **state)
 static void who_is_killed_without_data_is_given_up(void **state)
 {
     (void)state;
-    struct world *world = formed(false);
-    world_kill(world, AWAY);
-    world_run_s(world, AWAY_S);
+    struct world *world = bereft(false);
     uint32_t given_up = 0;
     trace_listen(&world->trace, count_given_up, &given_up);
     assert_true(operator_accept_loss(world));

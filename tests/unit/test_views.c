@@ -1013,16 +1013,26 @@ static void what_is_held_is_told_as_far_as_a_frame_goes(void **state)
     cluster_close(cluster);
 }
 
+/* So many nodes that wait where a quorum is lost, and are a cluster; nobody is replaced within
+ * replace_after_ms, 0: as by default. */
+static struct cluster *cluster_open_waiting(int count, uint32_t replace_after_ms)
+{
+    struct gossip_options timers;
+    CHECK(gossip_profile(SPAN_LITERAL("fast"), &timers));
+    struct cluster *cluster = cluster_make(count, &timers);
+    cluster->views.on_loss = VIEWS_ON_LOSS_WAIT;
+    if (replace_after_ms > 0)
+        cluster->views.replace_after_ms = replace_after_ms;
+    for (int i = 0; i < count; i++)
+        place_start_listed(&cluster->places[i]);
+    cluster_await_ring(cluster, count);
+    return cluster;
+}
+
 static void what_waits_goes_on_when_an_operator_gives_the_lost_up(void **state)
 {
     (void)state;
-    struct gossip_options timers;
-    CHECK(gossip_profile(SPAN_LITERAL("fast"), &timers));
-    struct cluster *cluster = cluster_make(3, &timers);
-    cluster->views.on_loss = VIEWS_ON_LOSS_WAIT;
-    for (int i = 0; i < 3; i++)
-        place_start_listed(&cluster->places[i]);
-    cluster_await_ring(cluster, 3);
+    struct cluster *cluster = cluster_open_waiting(3, 0);
     struct views *views = node_views(cluster->places[1].node);
     char why[VIEWS_WHY_BYTES_MAX];
     uint64_t number;
@@ -1080,14 +1090,7 @@ static void who_is_put_down_as_soon_as_it_is_up_comes_up_again_later(void **stat
 static void however_many_views_are_kept_the_next_one_can_be_made(void **state)
 {
     (void)state;
-    struct gossip_options timers;
-    CHECK(gossip_profile(SPAN_LITERAL("fast"), &timers));
-    struct cluster *cluster = cluster_make(7, &timers);
-    cluster->views.on_loss = VIEWS_ON_LOSS_WAIT;
-    cluster->views.replace_after_ms = 3600000;
-    for (int i = 0; i < 7; i++)
-        place_start_listed(&cluster->places[i]);
-    cluster_await_ring(cluster, 7);
+    struct cluster *cluster = cluster_open_waiting(7, 3600000);
     cluster->places[4].is_mute = cluster->places[5].is_mute = true;
     cluster_await_ring(cluster, 5);
     uint32_t base = view_at(cluster, 0)->base;
