@@ -366,6 +366,7 @@ void node_flush(struct node *node)
         if (!MUTANT(acks_late))
             node_take_sync(node);
         serve_begin(&node->serve, node->now);
+        sync_tell_served(node->sync);
     }
     for (uint32_t i = 0; i < node->batch_count; i++) {
         struct op *op = &node->batch[i];

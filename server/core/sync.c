@@ -84,6 +84,11 @@ void sync_tell_time(struct sync *sync, struct moment now)
     sync->now = now;
 }
 
+void sync_tell_served(struct sync *sync)
+{
+    sync->served_ms = sync->now.mono_ms;
+}
+
 /* "Adopting a view seals all lower epochs at that node: sessions of theirs end, and nothing of
  * theirs is applied, acknowledged or answered again." */
 void sync_seal(struct sync *sync, const struct view *view, const struct ring *ring, uint16_t self,
@@ -339,6 +344,8 @@ static uint64_t peer_deadline(const struct sync *sync, const struct sync_peer *p
     deadline = silence < deadline ? silence : deadline;
     uint64_t held = sync_source_deadline(peer);
     deadline = held < deadline ? held : deadline;
+    uint64_t piece = sync_source_piece_deadline(sync, peer);
+    deadline = piece < deadline ? piece : deadline;
     bool is_waiting = peer->queued_count > 0 || !list_is_empty(&peer->pulls) || peer->is_wanted;
     if (stream_is_open(&peer->out) || !is_waiting)
         return deadline;

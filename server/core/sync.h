@@ -27,10 +27,10 @@
  * begin: clients wait for both, and for no others.
  *
  * Bounds. Sessions that send are at most sync_open_max a peer, others wait in their queue. What
- * they send goes behind what clients wait for, unacknowledged at most window_bytes a peer, and at
- * most rate_bytes_s in all. A stream holds at most SYNC_BACKLOG_BYTES_MAX of clients' writes that
- * its receiver has not taken: one that falls behind by more loses its sessions (SYNC_ENDED_SLOW);
- * sync_is_congested tells before.
+ * they send goes behind what clients wait for, unacknowledged at most window_bytes a peer (and in
+ * small pieces while clients are served), and at most rate_bytes_s in all. A stream holds at most
+ * SYNC_BACKLOG_BYTES_MAX of clients' writes that its receiver has not taken: one that falls behind
+ * by more loses its sessions (SYNC_ENDED_SLOW); sync_is_congested tells before.
  *
  * Calls upwards nobody: what has happened is told by sync_take_event. */
 #ifndef DHT_SERVER_CORE_SYNC_H
@@ -76,6 +76,9 @@ struct sync *sync_open(const struct sync_setup *setup);
 void sync_close(struct sync *sync);
 /* A turn begins. */
 void sync_tell_time(struct sync *sync, struct moment now);
+/* In this turn a request is carried out or passed on: for a while copies go in small pieces, each
+ * when the last has been received. */
+void sync_tell_served(struct sync *sync);
 
 /* A view has been adopted: every session of lower epochs ends, at both ends, without an event, and
  * nothing of them is applied or acknowledged any more. What has come of this epoch before is taken

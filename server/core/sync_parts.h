@@ -96,6 +96,7 @@ struct sync_peer {
     uint64_t told_ms;    /* when it last said what it has received of out */
     uint64_t pulled_ms;  /* when anything of a pull last came from it, or was asked for */
     uint64_t sent_ms;    /* when a batch was last sent to it */
+    uint64_t piece_ms;   /* when items of sessions were last sent to it */
     struct stream_in in;
     uint32_t member; /* the view's index of who in comes from; VIEW_NOBODY */
     struct buf held; /* bytes of a stream of a higher epoch, from its beginning */
@@ -139,7 +140,8 @@ struct sync {
     uint32_t entries_capacity;
     uint64_t *lineage; /* scratch */
     uint32_t lineage_capacity;
-    int64_t tokens; /* bytes that may be sent now, if there is a rate */
+    uint64_t served_ms; /* when a request was last served; 0: none was */
+    int64_t tokens;     /* bytes that may be sent now, if there is a rate */
     uint64_t tokens_ms;
     bool is_starved;          /* something waits for tokens */
     bool is_more;             /* something waits for the next turn */
@@ -221,6 +223,8 @@ void sync_source_lost(struct sync *sync, struct sync_peer *peer);
 void sync_source_flush(struct sync *sync, struct sync_peer *peer);
 /* When what waits for more is sent at the latest; UINT64_MAX: nothing does. */
 uint64_t sync_source_deadline(const struct sync_peer *peer);
+/* When more items may go to it although the last have not been received; UINT64_MAX: none wait. */
+uint64_t sync_source_piece_deadline(const struct sync *sync, const struct sync_peer *peer);
 /* The answer to a PULL: a session for it. */
 void sync_source_pulled(struct sync *sync, struct sync_peer *peer, uint64_t generation,
                         const struct record_PULL *pull);

@@ -5,8 +5,15 @@
 
 /* Of sessions' items, in one turn to one peer: some 0.1 ms. */
 #define ITEMS_A_TURN 256u
-#define NAMES_AHEAD  32u
-#define ITEMS_AHEAD  8u
+/* "Never starves clients": while they are served, a piece is this part of the window, so that
+ * neither end is long busy with it; the next goes once it has been received, and where the way is
+ * long after so much time. */
+#define CALM_PARTS 16u
+#define CALM_MS    2u
+/* So long after the last request. */
+#define SERVED_MS   100u
+#define NAMES_AHEAD 32u
+#define ITEMS_AHEAD 8u
 
 /* Keys of all open sessions with a peer, while slots are small. */
 #define OPEN_ITEMS 16384u
@@ -289,6 +296,7 @@ struct share {
     size_t from;      /* the queue's length before */
     uint64_t bytes;   /* that may be added to it */
     uint32_t items;   /* that may be looked at */
+    bool is_piece;    /* then the next waits for this one */
     bool is_rated;    /* there is a rate */
     uint64_t at_rate; /* then: bytes that it allows */
 };
@@ -370,22 +378,46 @@ static void send_next(struct sync *sync, struct sync_session *session, struct sh
     }
 }
 
+static bool is_serving(const struct sync *sync)
+{
+    return sync->now.mono_ms < sync->served_ms + SERVED_MS;
+}
+
 /* How many bytes of sessions' items a peer may be sent now: what is under way to it fits the
- * window; and where nothing is, a window, however much clients write. */
+ * window; and where nothing is, a window, however much clients write. While clients are served, no
+ * more than a piece. */
 static uint64_t room_of(const struct sync *sync, const struct sync_peer *peer)
 {
-    uint64_t window = peer->put_bytes > 0 ? sync->setup.window_bytes / 4 : sync->setup.window_bytes;
+    uint64_t window = sync->setup.window_bytes;
     uint64_t backlog = stream_may_send(&peer->out) ? 0 : stream_backlog(&peer->out);
-    return first_by_rank(peer->sending) && backlog < window ? window - backlog : 0;
+    if (!first_by_rank(peer->sending) || backlog >= window)
+        return 0;
+    uint64_t room = window - backlog;
+    if (!is_serving(sync))
+        return room;
+    if (backlog > 0 && sync->now.mono_ms < peer->piece_ms + CALM_MS)
+        return 0;
+    uint64_t piece = window / CALM_PARTS;
+    return piece < room ? piece : room;
+}
+
+uint64_t sync_source_piece_deadline(const struct sync *sync, const struct sync_peer *peer)
+{
+    bool is_waiting = is_serving(sync) && first_by_rank(peer->sending) &&
+                      !stream_may_send(&peer->out) &&
+                      stream_backlog(&peer->out) < sync->setup.window_bytes;
+    return is_waiting ? peer->piece_ms + CALM_MS : UINT64_MAX;
 }
 
 /* "in bounded chunks with back-pressure": behind what clients wait for, and less where they wait. A
- * turn sends no more than takes a fraction of a millisecond; the next one follows at once. */
+ * turn sends no more than takes a fraction of a millisecond; the next one follows at once, unless
+ * clients are served. */
 static void send_items(struct sync *sync, struct sync_peer *peer, uint64_t room)
 {
     struct share share = {.from = buf_len(&peer->out.queue),
                           .bytes = room,
                           .items = ITEMS_A_TURN,
+                          .is_piece = is_serving(sync),
                           .is_rated = sync->setup.rate_bytes_s > 0,
                           .at_rate = sync->tokens > 0 ? (uint64_t)sync->tokens : 0};
     struct sync_session *session;
@@ -399,7 +431,10 @@ static void send_items(struct sync *sync, struct sync_peer *peer, uint64_t room)
     }
     sync->tokens -= (int64_t)spent(peer, &share);
     sync->is_starved |= session && is_starved(peer, &share);
-    sync->is_more |= session && share.items == 0;
+    bool is_at_once = !share.is_piece || spent(peer, &share) == 0;
+    sync->is_more |= session && share.items == 0 && is_at_once;
+    if (spent(peer, &share) > 0)
+        peer->piece_ms = sync->now.mono_ms;
 }
 
 /* Who takes so little that memory would run full loses its sessions, and with them what waits. */

@@ -1188,18 +1188,16 @@ static void fill_slot(struct side *side, uint32_t slot, uint32_t count)
     }
 }
 
-/* So that clients are not kept waiting; and the next turn does not wait for an answer. */
-static void a_turn_sends_a_bounded_number_of_items_and_the_next_follows_at_once(void **state)
+/* Side 0 leads a slot of 2,000 small items, and is about to send them to side 1. */
+static struct side *begin_sending(struct scene *scene, uint32_t window_bytes)
 {
-    (void)state;
-    struct scene *scene = scene_open(35);
     struct side *source = &scene->sides[0];
     sync_close(source->sync);
     source->sync = sync_open(&(struct sync_setup){.store = source->store,
                                                   .links = &source->links,
                                                   .log = &source->log,
                                                   .stats = &source->stats,
-                                                  .window_bytes = 1u << 20});
+                                                  .window_bytes = window_bytes});
     (void)led_scene(scene);
     fill_slot(source, SLOT, 2000);
     offer_to(source, SLOT, 1);
@@ -1210,6 +1208,15 @@ static void a_turn_sends_a_bounded_number_of_items_and_the_next_follows_at_once(
             for (int end = 0; end < 2; end++)
                 (void)arrive(scene, &scene->wires[i], end);
     }
+    return source;
+}
+
+/* So that clients are not kept waiting; and the next turn does not wait for an answer. */
+static void a_turn_sends_a_bounded_number_of_items_and_the_next_follows_at_once(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(35);
+    struct side *source = begin_sending(scene, 1u << 20);
     for (uint32_t turn = 1; turn <= 4; turn++) {
         flush_side(source);
         assert_in_range(source->stats.sync_items_sent, 100 * turn, 256 * turn);
@@ -1219,6 +1226,40 @@ static void a_turn_sends_a_bounded_number_of_items_and_the_next_follows_at_once(
         settle(scene);
     assert_int_equal(state_of(source, SLOT, 1), SYNC_SYNCED);
     assert_int_equal(source->stats.sync_items_sent, 2000);
+    scene_close(scene);
+}
+
+/* "Never starves clients": neither end is long busy with a piece, and both have time between. */
+static void while_clients_are_served_items_go_in_small_pieces_one_at_a_time(void **state)
+{
+    (void)state;
+    enum { PIECE_BYTES = 4096, ITEM_BYTES_MIN = 20 };
+    struct scene *scene = scene_open(41);
+    struct side *source = begin_sending(scene, 16 * PIECE_BYTES);
+    sync_tell_time(source->sync, scene->now);
+    sync_tell_served(source->sync);
+    flush_side(source);
+    uint64_t first = source->stats.sync_items_sent;
+    assert_in_range(first, 1, PIECE_BYTES / ITEM_BYTES_MIN);
+    flush_side(source); /* the first has not been received */
+    assert_true(source->stats.sync_items_sent == first);
+    assert_in_range(sync_deadline(source->sync), scene->now.mono_ms + 1, scene->now.mono_ms + 5);
+    scene->now.mono_ms = sync_deadline(source->sync); /* a long way */
+    flush_side(source);
+    uint64_t second = source->stats.sync_items_sent - first;
+    assert_in_range(second, 1, PIECE_BYTES / ITEM_BYTES_MIN);
+    for (int i = 0; i < WIRES; i++) /* both are received, and that is said */
+        for (int end = 0; end < 2; end++)
+            while (arrive(scene, &scene->wires[i], end))
+                flush_side(&scene->sides[1]);
+    flush_side(source);
+    assert_in_range(source->stats.sync_items_sent, first + second + 1, 3 * first + 20);
+    scene->now.mono_ms += 1000; /* clients have gone */
+    flush_side(source);
+    assert_true(sync_deadline(source->sync) <= scene->now.mono_ms);
+    for (int turn = 0; turn < 100 && state_of(source, SLOT, 1) != SYNC_SYNCED; turn++)
+        settle(scene);
+    assert_int_equal(state_of(source, SLOT, 1), SYNC_SYNCED);
     scene_close(scene);
 }
 
@@ -1713,6 +1754,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(many_sessions_take_turns),
         cmocka_unit_test(no_more_than_a_window_of_items_is_under_way),
         cmocka_unit_test(a_turn_sends_a_bounded_number_of_items_and_the_next_follows_at_once),
+        cmocka_unit_test(while_clients_are_served_items_go_in_small_pieces_one_at_a_time),
         cmocka_unit_test(the_keys_of_a_session_are_listed_when_its_turn_to_send_has_come),
         cmocka_unit_test(who_only_learns_waits_until_the_copies_that_are_there_are_current),
         cmocka_unit_test(copies_that_are_the_same_are_no_news),
