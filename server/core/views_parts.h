@@ -193,8 +193,11 @@ struct views {
     /* views_report */
     struct slots own_active, own_synced;   /* in the current view */
     bool is_active_due, is_synced_due;     /* to be reported */
+    bool is_less_due;                      /* that a slot is synced no more */
     uint64_t report_ms;                    /* when; 0: not known yet */
+    uint64_t synced_ms;                    /* when those synced were last; 0: not in this view */
     uint64_t lack_ms;                      /* when to ask who has not; UINT64_MAX: all have */
+    uint64_t lack_pause_ms;                /* and then again, if that brings nothing new */
     struct slots active;                   /* reported by the slots' primaries */
     bool is_active_known, is_placed_known; /* the next three are as what was reported says */
     bool is_all_active;

@@ -10,9 +10,14 @@
 /* What becomes so within this time goes into one report: after a view all of a node's slots become
  * active, and each report goes to every voter. */
 #define REPORT_MS 20u
+/* While a copy is filled its slots become synced one by one, thousands of them: what has come is
+ * told so often, and at once when the last is there. */
+#define FILLING_MS 250u
 /* A report is lost with the connection that it went by, or if it comes before its view has been
- * adopted. Who has told nothing for so long is asked for what is lacking. */
-#define LACK_MS 1000u
+ * adopted. Who has told nothing for so long is asked for what is lacking; each time nothing new was
+ * told meanwhile, only after twice as long as before. */
+#define LACK_MS     1000u
+#define LACK_MS_MAX 8000u
 
 /* --- what this node has ----------------------------------------------------------------------- */
 
@@ -33,7 +38,9 @@ void views_report_active(struct views *views, uint32_t slot, bool is_active)
 
 void views_report_synced(struct views *views, uint32_t slot, bool is_synced)
 {
-    views->is_synced_due |= put(&views->own_synced, slot, is_synced);
+    bool is_news = put(&views->own_synced, slot, is_synced);
+    views->is_synced_due |= is_news;
+    views->is_less_due |= is_news && !is_synced;
 }
 
 void report_adopted(struct views *views, struct moment now)
@@ -42,8 +49,9 @@ void report_adopted(struct views *views, struct moment now)
     memset(&views->own_active, 0, sizeof(views->own_active));
     memset(&views->own_synced, 0, sizeof(views->own_synced));
     memset(&views->active, 0, sizeof(views->active));
-    views->is_active_due = views->is_synced_due = false;
-    views->report_ms = 0;
+    views->is_active_due = views->is_synced_due = views->is_less_due = false;
+    views->report_ms = views->synced_ms = 0;
+    views->lack_pause_ms = LACK_MS;
     views->lack_ms = now.mono_ms + LACK_MS;
     for (uint32_t i = 0; i < keep_current(views)->member_count; i++)
         views->watches[i].reported_ms = now.mono_ms;
@@ -107,16 +115,19 @@ static bool parse_slots(struct span text, struct slots *slots)
 
 /* --- taking ----------------------------------------------------------------------------------- */
 
-/* The primary's word counts for the slots that it leads. */
-static void take_active(struct views *views, uint32_t member, const struct slots *slots)
+/* The primary's word counts for the slots that it leads. Returns whether it says anything new. */
+static bool take_active(struct views *views, uint32_t member, const struct slots *slots)
 {
     const struct ring *ring = views_ring(views, views_epoch(views));
+    bool is_news = false;
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
         if (ring->primary[slot] == member || MUTANT(any_active))
-            put(&views->active, slot, slots_has(slots, slot));
+            is_news |= put(&views->active, slot, slots_has(slots, slot));
+    return is_news;
 }
 
-static void take_synced(struct views *views, uint32_t member, const struct slots *slots,
+/* Returns whether it says anything new. */
+static bool take_synced(struct views *views, uint32_t member, const struct slots *slots,
                         struct moment now)
 {
     struct watch *watch = &views->watches[member];
@@ -127,18 +138,21 @@ static void take_synced(struct views *views, uint32_t member, const struct slots
     for (uint32_t i = 0; i < SLOT_WORDS; i++)
         if (slots->words[i] & ~watch->synced->words[i])
             watch->progress_ms = now.mono_ms;
+    bool is_news = memcmp(watch->synced, slots, sizeof(*slots)) != 0;
     *watch->synced = *slots;
+    return is_news;
 }
 
 static void take(struct views *views, uint32_t member, bool is_active, const struct slots *slots,
                  struct moment now)
 {
-    if (is_active)
-        take_active(views, member, slots);
-    else
-        take_synced(views, member, slots, now);
+    bool is_news =
+        is_active ? take_active(views, member, slots) : take_synced(views, member, slots, now);
     views->watches[member].reported_ms = now.mono_ms;
-    if (views->lack_ms == UINT64_MAX)
+    if (is_news)
+        views->lack_pause_ms = LACK_MS;
+    bool is_look_far = views->lack_ms > now.mono_ms + LACK_MS;
+    if (is_look_far && (is_news || views->lack_ms == UINT64_MAX))
         views->lack_ms = now.mono_ms + LACK_MS;
     views->is_active_known &= !is_active;
     views->is_placed_known &= is_active;
@@ -207,6 +221,26 @@ static void send(struct views *views, bool is_active, struct moment now)
              now);
 }
 
+/* Whether this node comes into the group of a slot by the next placement, and has no copy yet. */
+static bool is_filling(struct views *views)
+{
+    const struct ring *next = views_next_ring(views), *ring = views_ring(views, views_epoch(views));
+    if (!next || views->self == VIEW_NOBODY)
+        return false;
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        if (!slots_has(&views->own_synced, slot) && ring_has(next, slot, views->self) &&
+            !ring_has(ring, slot, views->self) && ring->primary[slot] != RING_NOBODY)
+            return true;
+    return false;
+}
+
+/* Whether all that is due is that more of a copy has come. */
+static bool may_wait(struct views *views, struct moment now)
+{
+    return !views->is_active_due && !views->is_less_due &&
+           now.mono_ms < views->synced_ms + FILLING_MS && is_filling(views);
+}
+
 static void send_due(struct views *views, struct moment now)
 {
     if (!views->is_active_due && !views->is_synced_due)
@@ -215,13 +249,19 @@ static void send_due(struct views *views, struct moment now)
         views->report_ms = now.mono_ms + REPORT_MS;
     if (now.mono_ms < views->report_ms)
         return;
+    if (may_wait(views, now)) {
+        views->report_ms = now.mono_ms + REPORT_MS;
+        return;
+    }
     bool is_active_due = views->is_active_due, is_synced_due = views->is_synced_due;
-    views->is_active_due = views->is_synced_due = false;
+    views->is_active_due = views->is_synced_due = views->is_less_due = false;
     views->report_ms = 0;
     if (is_active_due)
         send(views, true, now);
-    if (is_synced_due)
-        send(views, false, now);
+    if (!is_synced_due)
+        return;
+    views->synced_ms = now.mono_ms;
+    send(views, false, now);
 }
 
 void report_asked(const struct views *views, const struct message_GET_REPORT *question,
@@ -267,10 +307,11 @@ static void ask_lacking(struct views *views, struct moment now)
     views->lack_ms = UINT64_MAX;
     if (MUTANT(reports_once) || views->self == VIEW_NOBODY || !is_told(&view->members[views->self]))
         return;
+    bool is_any_asked = false;
     bool *is_lacking = calloc(view->member_count, sizeof(*is_lacking));
     CHECK(is_lacking != NULL);
     if (find_lacking(views, is_lacking))
-        views->lack_ms = now.mono_ms + LACK_MS;
+        views->lack_ms = now.mono_ms + views->lack_pause_ms;
     for (uint32_t i = 0; i < view->member_count; i++) {
         if (!is_lacking[i] || views->peers[i] == PEER_SELF ||
             now.mono_ms < views->watches[i].reported_ms + LACK_MS ||
@@ -279,8 +320,11 @@ static void ask_lacking(struct views *views, struct moment now)
         struct reply *out = tell_out(views, views->peers[i], now);
         if (out)
             message_append(out, &question);
+        is_any_asked = true;
     }
     free(is_lacking);
+    if (is_any_asked && views->lack_pause_ms < LACK_MS_MAX)
+        views->lack_pause_ms *= 2;
 }
 
 void report_tick(struct views *views, struct moment now)

@@ -50,6 +50,7 @@ struct place {
     int frames_left;        /* it goes mute once it has answered so many frames; 0: never */
     const char *last_frame; /* it goes mute once it has answered one that begins so; NULL: none */
     const char *lost_frame; /* one that begins so never comes; NULL: none */
+    int lost_count;         /* so many have not */
     struct view view;
     struct budget budget;
     struct log log;
@@ -484,9 +485,11 @@ static inline bool end_take(struct place *place, struct end *end)
             enum frame_parse result = frame_parse(in.data, in.len, &frame, &consumed, &need);
             if (place->goes_mute)
                 return has_done;
-            if (result == FRAME_DONE && !frame_begins(&frame, place->lost_frame))
+            if (result == FRAME_DONE && frame_begins(&frame, place->lost_frame))
+                place->lost_count++;
+            else if (result == FRAME_DONE)
                 node_frame(place->node, id, &frame);
-            else if (result != FRAME_DONE && result != FRAME_MORE)
+            else if (result != FRAME_MORE)
                 node_frame_bad(place->node, id, result == FRAME_BAD_CRC);
             place->goes_mute = (place->frames_left > 0 && --place->frames_left == 0) ||
                                (result == FRAME_DONE && frame_begins(&frame, place->last_frame));

@@ -226,6 +226,71 @@ static void a_report_that_was_lost_is_asked_for(void **state)
     cluster_close(cluster);
 }
 
+/* Three nodes and a fourth that joins and gets no further; node 0 hears no report. */
+static struct cluster *open_joining(void)
+{
+    struct cluster *cluster = make_quick(4);
+    for (int i = 0; i < 3; i++)
+        place_start_listed(&cluster->places[i]);
+    cluster_await_ring(cluster, 3);
+    cluster->places[3].lost_frame = "STREAM";
+    list_start(cluster, 3, "10.0.0.1:11211\n");
+    for (int i = 0; i < 400 && !stands(cluster, 0, 3); i++)
+        pass(cluster, 5);
+    assert_non_null(stands(cluster, 0, 3));
+    pass(cluster, 100);
+    cluster->places[0].lost_frame = "REPORT";
+    return cluster;
+}
+
+/* Each is of all slots, and goes to all voters. */
+static void while_a_copy_is_filled_what_has_come_is_reported_seldom(void **state)
+{
+    (void)state;
+    struct cluster *cluster = open_joining();
+    struct place *hears = &cluster->places[0];
+    struct views *views = node_views(cluster->places[3].node);
+    const struct ring *next = views_next_ring(views);
+    uint32_t self = views_self(views), given = 0, told = 0;
+    assert_non_null(next);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        given += ring_has(next, slot, (uint16_t)self);
+    assert_true(given > 1000);
+    uint32_t slot = 0;
+    for (; told < 200; slot++) {
+        if (!ring_has(next, slot, (uint16_t)self))
+            continue;
+        views_report_synced(views, slot, true);
+        told++;
+        pass(cluster, 5);
+    }
+    assert_in_range(hears->lost_count, 3, 7); /* in 1 s */
+    hears->lost_count = 0;
+    views_report_synced(views, slot - 1, false); /* whoever has counted on it must know */
+    pass(cluster, 40);
+    assert_int_equal(hears->lost_count, 1);
+    hears->lost_count = 0;
+    for (slot = 0; slot < SLOT_COUNT; slot++)
+        if (ring_has(next, slot, (uint16_t)self))
+            views_report_synced(views, slot, true);
+    pass(cluster, 40); /* all is there */
+    assert_int_equal(hears->lost_count, 1);
+    cluster_close(cluster);
+}
+
+static void who_has_nothing_new_to_report_is_asked_ever_more_seldom(void **state)
+{
+    (void)state;
+    struct cluster *cluster = open_joining();
+    struct place *hears = &cluster->places[0];
+    pass(cluster, 2500);
+    assert_in_range(hears->lost_count, 2, 6); /* each answer is two */
+    hears->lost_count = 0;
+    pass(cluster, 20000);
+    assert_in_range(hears->lost_count, 4, 8);
+    cluster_close(cluster);
+}
+
 static void a_killed_member_is_down_at_once(void **state)
 {
     (void)state;
@@ -1195,6 +1260,8 @@ int main(void)
         cmocka_unit_test(form_founds_with_those_that_answer),
         cmocka_unit_test(a_state_file_that_names_a_cluster_never_founds),
         cmocka_unit_test(a_report_that_was_lost_is_asked_for),
+        cmocka_unit_test(while_a_copy_is_filled_what_has_come_is_reported_seldom),
+        cmocka_unit_test(who_has_nothing_new_to_report_is_asked_ever_more_seldom),
         cmocka_unit_test(a_killed_member_is_down_at_once),
         cmocka_unit_test(a_dead_member_is_replaced_where_others_can_take_its_place),
         cmocka_unit_test(a_minority_makes_no_view),
