@@ -94,7 +94,11 @@ struct ally {
     uint32_t peer;
     uint64_t generation;
     bool is_barred; /* it can never be synced: superseded */
-    bool is_listed; /* scratch */
+    /* Scratch of a round of primary_bring. */
+    bool is_stranger;    /* another process of its name answers */
+    bool is_asked_up;    /* the next is known */
+    bool is_up;          /* a stream to it is open */
+    bool is_advanced_to; /* all that could be has been, or waits */
 };
 
 struct primary_setup {

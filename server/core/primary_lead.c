@@ -144,7 +144,7 @@ static bool is_missing(const struct primary *primary, const struct run *run, uin
 {
     const struct ally *ally = &primary->allies[run->members[k]];
     return (run->state >= RUN_LEADING || MUTANT(backups_early)) && !(run->open & 1u << k) &&
-           !(run->paused & 1u << k) && !ally->is_barred && !is_stranger(primary, ally);
+           !(run->paused & 1u << k) && !ally->is_barred && !ally->is_stranger;
 }
 
 /* The place of a member among a run's, or -1. */
@@ -217,20 +217,45 @@ static void offer(struct primary *primary, struct run *run, uint32_t k, struct m
                          rank_of(run, k), now));
 }
 
+/* A round looks at all slots, and asks of each ally once. */
+static void begin_round(struct primary *primary)
+{
+    primary->is_bring_due = false;
+    for (uint32_t i = 0; i < primary->view->member_count; i++) {
+        struct ally *ally = &primary->allies[i];
+        ally->is_stranger = !ally->is_barred && i != primary->self && is_stranger(primary, ally);
+        ally->is_asked_up = ally->is_advanced_to = false;
+    }
+}
+
+static bool is_up(struct primary *primary, struct ally *ally, struct moment now)
+{
+    if (!ally->is_asked_up)
+        ally->is_up = sync_is_up(primary->setup.sync, ally->peer, ally->generation, now);
+    ally->is_asked_up = true;
+    return ally->is_up;
+}
+
+/* Whether all members of a run have a session, or are to have none for now. */
+static bool is_brought(const struct run *run)
+{
+    uint32_t all = (1u << run->member_count) - 1;
+    return ((run->open | run->paused) & all) == all;
+}
+
 void primary_bring(struct primary *primary, struct moment now)
 {
     bool is_waiting = false;
-    primary->is_bring_due = false;
-    for (uint32_t i = 0; i < primary->view->member_count; i++)
-        primary->allies[i].is_listed = false;
+    begin_round(primary);
     for (uint32_t i = 0; i < primary->run_count; i++) {
         struct run *run = &primary->runs[i];
-        for (uint32_t k = 0; k < run->member_count; k++) {
+        for (uint32_t k = 0; !is_brought(run) && k < run->member_count; k++) {
             struct ally *ally = &primary->allies[run->members[k]];
-            if (!is_missing(primary, run, k) || ally->is_listed || !may_advance(primary, run, k))
+            if (!is_missing(primary, run, k) || ally->is_advanced_to ||
+                !may_advance(primary, run, k))
                 continue;
-            ally->is_listed = true;
-            if (sync_is_up(primary->setup.sync, ally->peer, ally->generation, now))
+            ally->is_advanced_to = true;
+            if (is_up(primary, ally, now))
                 advance_all(primary, run->members[k], now);
             else
                 is_waiting = true;
@@ -238,10 +263,9 @@ void primary_bring(struct primary *primary, struct moment now)
     }
     for (uint32_t i = 0; i < primary->run_count; i++) {
         struct run *run = &primary->runs[i];
-        for (uint32_t k = 0; k < run->member_count; k++) {
-            const struct ally *ally = &primary->allies[run->members[k]];
-            bool waits = may_advance(primary, run, k) && is_waiting &&
-                         !sync_is_up(primary->setup.sync, ally->peer, ally->generation, now);
+        for (uint32_t k = 0; !is_brought(run) && k < run->member_count; k++) {
+            struct ally *ally = &primary->allies[run->members[k]];
+            bool waits = may_advance(primary, run, k) && is_waiting && !is_up(primary, ally, now);
             if (is_missing(primary, run, k) && !waits)
                 offer(primary, run, k, now);
         }
