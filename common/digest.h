@@ -19,6 +19,13 @@ struct digest {
 /* SHA-1 of bytes. Low-level OpenSSL, context on the stack. */
 void digest_of(struct span bytes, struct digest *digest);
 
+/* Whether digest_of_pair may be called: it depends on the processor. Asking takes long: ask once.
+ */
+bool digest_has_pairs(void);
+/* digest_of of two at once: for short ones in little more than the time of one. */
+void digest_of_pair(struct span one, struct span other, struct digest *one_digest,
+                    struct digest *other_digest);
+
 /* The key's position on the ring: the first 64 bits, big-endian. */
 static inline uint64_t digest_position(const struct digest *digest)
 {

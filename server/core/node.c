@@ -88,6 +88,7 @@ struct node *node_open(const struct node_options *options, struct store *store,
     serve_init(&node->serve, &serve);
     node->executor = (struct executor){
         .store = store, .stats = &node->stats, .value_bytes_max = options->value_bytes_max};
+    node->hashes_pairs = digest_has_pairs();
     node->end_by_ms = UINT64_MAX;
     operator_init(&node->operators, node->views, env);
     return node;

@@ -1,5 +1,5 @@
-/* Requests, together: placed when they are submitted, their memory asked for ahead of its use, then
- * carried out here or given to coord, in order. */
+/* Requests, together: hashed and placed, their memory asked for ahead of its use, then carried out
+ * here or given to coord, in order. */
 #include "common/check.h"
 #include "common/mutant.h"
 #include "common/peers.h"
@@ -43,6 +43,7 @@ static bool is_plain_read(const struct request *request)
 static ALWAYS_INLINE void place(struct node *node, struct op *op)
 {
     op->ahead = AHEAD_NONE;
+    op->is_placed = true;
     if (!command_has_key(op->request.command))
         return;
     op->key.bytes = op->request.key;
@@ -65,6 +66,37 @@ static ALWAYS_INLINE void place(struct node *node, struct op *op)
 void node_place(struct node *node, struct op *op)
 {
     place(node, op);
+}
+
+/* The next op at i or behind it that is to be placed; batch_count if there is none. */
+static uint32_t next_unplaced(const struct node *node, uint32_t i)
+{
+    while (i < node->batch_count && node->batch[i].is_placed)
+        i++;
+    return i;
+}
+
+/* Hashes the keys that clients have sent, two at a time where the processor can. */
+static void hash_submitted(struct node *node)
+{
+    uint32_t i = 0;
+    while ((i = next_unplaced(node, i)) < node->batch_count) {
+        struct op *op = &node->batch[i];
+        i = next_unplaced(node, i + 1);
+        if (LIKELY(i < node->batch_count && node->hashes_pairs)) {
+            struct op *other = &node->batch[i++];
+            digest_of_pair(op->request.key, other->request.key, &op->digest, &other->digest);
+        } else {
+            digest_of(op->request.key, &op->digest);
+        }
+    }
+}
+
+static void place_submitted(struct node *node)
+{
+    hash_submitted(node);
+    for (uint32_t i = 0; (i = next_unplaced(node, i)) < node->batch_count; i++)
+        place(node, &node->batch[i]);
 }
 
 /* A client that follows the ring has asked a node that does not lead the key: if the ring is not
@@ -91,12 +123,14 @@ void node_submit(struct node *node, struct conn_id conn, struct session *session
     struct op *op = &node->batch[node->batch_count++];
     op->session = session;
     op->deadline_ms = 0;
-    if (command_has_key(op->request.command))
+    op->ahead = AHEAD_NONE;
+    op->is_placed = !command_has_key(op->request.command);
+    if (UNLIKELY(session->follows_ring) && !op->is_placed && op->request.part == PART_WHOLE) {
         digest_of(op->request.key, &op->digest);
-    place(node, op);
-    bool is_elsewhere = command_has_key(op->request.command) && op->leader != PEER_SELF;
-    if (UNLIKELY(session->follows_ring) && is_elsewhere && op->request.part == PART_WHOLE)
-        tell_ring(node, session);
+        place(node, op);
+        if (op->leader != PEER_SELF)
+            tell_ring(node, session);
+    }
     op->asker =
         (struct asker){.conn = conn, .part = op->request.part, .noreply = op->request.noreply};
     if (UNLIKELY(session->home != NULL) && is_aside(&op->request)) {
@@ -363,6 +397,7 @@ void node_flush(struct node *node)
     CHECK(!node->is_flushing);
     node->is_flushing = true;
     if (node->batch_count > 0) {
+        place_submitted(node);
         if (!MUTANT(acks_late))
             node_take_sync(node);
         serve_begin(&node->serve, node->now);

@@ -40,6 +40,7 @@ struct op {
     struct store_key key; /* valid if the command has a key */
     uint32_t leader;      /* peer index of the key's primary */
     enum ahead ahead;     /* a hint: as it was when the request was placed */
+    bool is_placed;       /* digest and the four above are valid; always, of one without a key */
     struct digest digest;
     struct session *session; /* a client's; NULL for a request another node has forwarded */
     struct asker asker;      /* a client's; of a forwarded one only conn */
@@ -82,6 +83,7 @@ struct node {
     bool is_leaving;
     bool has_ended; /* env's end has been called */
     bool is_flushing;
+    bool hashes_pairs; /* digest_has_pairs */
     uint32_t batch_count;
     struct op batch[BATCH_COUNT];
 };

@@ -51,6 +51,30 @@ static void agrees_with_openssl_at_every_length(void **state)
     }
 }
 
+/* Every length with every other, so short ones beside long ones, too. */
+static void a_pair_has_the_digests_each_has_alone(void **state)
+{
+    (void)state;
+    if (!digest_has_pairs())
+        skip();
+    enum { LEN_MAX = 66 };
+    char bytes[2 * LEN_MAX];
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (char)(i * 37 + 11);
+    for (size_t one = 0; one <= LEN_MAX; one++) {
+        for (size_t other = 0; other <= LEN_MAX; other++) {
+            struct span keys[2] = {span_of(bytes, one), span_of(bytes + one, other)};
+            struct digest want[2], got[2];
+            for (size_t i = 0; i < 2; i++) {
+                EVP_Digest(keys[i].data, keys[i].len, want[i].bytes, NULL, EVP_sha1(), NULL);
+                memset(&got[i], 0, sizeof(got[i]));
+            }
+            digest_of_pair(keys[0], keys[1], &got[0], &got[1]);
+            assert_memory_equal(got, want, sizeof(want));
+        }
+    }
+}
+
 static void position_is_the_first_64_bits_and_slot_the_first_14(void **state)
 {
     (void)state;
@@ -70,6 +94,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_the_published_digests),
         cmocka_unit_test(agrees_with_openssl_at_every_length),
+        cmocka_unit_test(a_pair_has_the_digests_each_has_alone),
         cmocka_unit_test(position_is_the_first_64_bits_and_slot_the_first_14),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
