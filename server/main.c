@@ -153,6 +153,27 @@ static void log_start(struct server *server, const char *address, const char *ho
                  "to this port can read and change everything, so keep it on a closed network\"");
 }
 
+/* Said at one start only: the file has been written anew since. */
+static void log_damage(struct server *server, struct moment now)
+{
+    const struct halves_read *last = &server->state_file.last;
+    bool may_lack = halves_may_lack(last);
+    char damaged[24] = "unknown";
+    if (!last->is_damaged)
+        return;
+    if (last->damaged != 0)
+        snprintf(damaged, sizeof(damaged), "%" PRIu64, last->damaged);
+    log_line(&server->log, now, LOG_WARN, "state-damaged",
+             "half=%s change=%s used=%" PRIu64 " effect=\"%s\" reason=\"%s\"",
+             halves_which(last->sequence) == 0 ? "second" : "first", damaged, last->sequence,
+             may_lack ? "what this node promised, accepted or adopted last may be forgotten, and "
+                        "its next votes may contradict that"
+                      : "none: by its number it is the older half",
+             may_lack ? "the machine failed during the write, then nobody was told of that change "
+                        "and nothing is missing; or the disk lost it later"
+                      : "the machine failed while it was overwritten, or the disk lost it");
+}
+
 /* Takes the state directory and this start's boot from it. A place that somebody has chosen must be
  * usable; of the default one it is only said. 0 or an exit status. */
 static int take_state(struct server *server)
@@ -182,7 +203,10 @@ static int take_state(struct server *server)
         server->has_state = false;
         return 0;
     }
-    return err ? complain(EXIT_MACHINE, error) : 0;
+    if (err)
+        return complain(EXIT_MACHINE, error);
+    log_damage(server, now);
+    return 0;
 }
 
 static int open_audit(struct server *server)

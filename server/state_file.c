@@ -1,7 +1,6 @@
 #include "server/state_file.h"
 
 #include "common/check.h"
-#include "server/state_halves.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -122,7 +121,7 @@ static bool read_all(int fd, struct buf *text)
 }
 
 /* What the last start left. boot 0: nothing, this is the first. */
-static enum err read_last(const struct state_file *file, struct state *last,
+static enum err read_last(struct state_file *file, struct state *last,
                           char error[STATE_ERROR_BYTES_MAX])
 {
     *last = (struct state){0};
@@ -138,7 +137,7 @@ static enum err read_last(const struct state_file *file, struct state *last,
     int cause = errno;
     close(fd);
     errno = cause;
-    enum err err = is_read ? halves_parse(buf_span(&bytes), &text, &why) : ERR_IO;
+    enum err err = is_read ? halves_parse(buf_span(&bytes), &text, &file->last, &why) : ERR_IO;
     if (!err)
         err = state_parse(text, last, &why);
     buf_close(&bytes);

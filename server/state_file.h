@@ -10,6 +10,7 @@
 #define DHT_SERVER_STATE_FILE_H
 
 #include "server/core/state.h"
+#include "server/state_halves.h"
 
 #include <sys/types.h>
 
@@ -37,6 +38,7 @@ struct state_file {
     uint64_t sequence;   /* of the last change in it */
     dev_t device;        /* which file it is */
     ino_t inode;
+    struct halves_read last; /* how the file that the last start left was read; zeros: none was */
     char path[STATE_PATH_BYTES_MAX];
 };
 

@@ -79,6 +79,17 @@ static bool take_number(const char **at, unsigned digits, uint64_t *number)
     return true;
 }
 
+/* What the line of a half says: its own length, its sequence and how long the text is. Returns
+ * false if it is none. */
+static bool take_line(struct span half, uint64_t *size, uint64_t *sequence, uint64_t *text_bytes)
+{
+    if (half.len < LINE_BYTES || !begins_with(half, VERSION))
+        return false;
+    const char *at = half.data + sizeof(VERSION) - 1;
+    return take_number(&at, DIGITS_32, size) && take_number(&at, HEX64_DIGITS, sequence) &&
+           take_number(&at, DIGITS_32, text_bytes);
+}
+
 /* The sequence and the text of a half; 0 if it is not whole, or not the half that this one is in.
  * Its length is what it says it is. */
 static uint64_t parse_half(struct span half, uint32_t which, struct span *text)
@@ -86,34 +97,57 @@ static uint64_t parse_half(struct span half, uint32_t which, struct span *text)
     uint64_t size, sequence, text_bytes;
     const uint32_t half_bytes = (uint32_t)half.len;
     char line[LINE_BYTES];
-    if (half.len < LINE_BYTES || half.len > HALF_BYTES_MAX || !begins_with(half, VERSION))
-        return 0;
-    const char *at = half.data + sizeof(VERSION) - 1;
-    if (!take_number(&at, DIGITS_32, &size) || !take_number(&at, HEX64_DIGITS, &sequence) ||
-        !take_number(&at, DIGITS_32, &text_bytes) || size != half.len || sequence == 0 ||
-        halves_which(sequence) != which || !halves_fit(half_bytes, text_bytes))
+    if (half.len > HALF_BYTES_MAX || !take_line(half, &size, &sequence, &text_bytes) ||
+        size != half.len || sequence == 0 || halves_which(sequence) != which ||
+        !halves_fit(half_bytes, text_bytes))
         return 0;
     *text = span_of(half.data + LINE_BYTES, text_bytes);
     format_line(line, half_bytes, sequence, *text);
     return memcmp(line, half.data, LINE_BYTES) == 0 ? sequence : 0;
 }
 
-enum err halves_parse(struct span file, struct span *text, const char **why)
+static bool is_zeros(struct span bytes)
+{
+    return bytes.len == 0 ||
+           (bytes.data[0] == 0 && memcmp(bytes.data, bytes.data + 1, bytes.len - 1) == 0);
+}
+
+/* The half that the text is not in. */
+static void look_at_other(struct span other, bool is_whole, struct halves_read *read)
+{
+    uint64_t size, text_bytes;
+    read->is_damaged = !is_whole && !is_zeros(other);
+    if (!read->is_damaged || !take_line(other, &size, &read->damaged, &text_bytes))
+        read->damaged = 0;
+}
+
+bool halves_may_lack(const struct halves_read *read)
+{
+    return read->is_damaged && (read->damaged == 0 || read->damaged > read->sequence);
+}
+
+enum err halves_parse(struct span file, struct span *text, struct halves_read *read,
+                      const char **why)
 {
     *why = "it is no state file of a dht-server";
+    *read = (struct halves_read){0};
     if (begins_with(file, TEXT_WORD)) {
         *text = file;
         return ERR_OK;
     }
     size_t half_bytes = file.len / 2;
-    struct span texts[2], first = span_of(file.data, half_bytes);
-    struct span second = half_bytes > 0 ? span_of(file.data + half_bytes, half_bytes) : first;
-    if (begins_with(first, WORD) || begins_with(second, WORD))
+    struct span texts[2], halves[2] = {span_of(file.data, half_bytes)};
+    halves[1] = half_bytes > 0 ? span_of(file.data + half_bytes, half_bytes) : halves[0];
+    if (begins_with(halves[0], WORD) || begins_with(halves[1], WORD))
         *why = "it is damaged";
-    uint64_t sequence_1 = parse_half(first, 0, &texts[0]);
-    uint64_t sequence_2 = parse_half(second, 1, &texts[1]);
-    if (file.len % 2 != 0 || (sequence_1 == 0 && sequence_2 == 0))
+    uint64_t sequences[2];
+    for (uint32_t which = 0; which < 2; which++)
+        sequences[which] = parse_half(halves[which], which, &texts[which]);
+    if (file.len % 2 != 0 || (sequences[0] == 0 && sequences[1] == 0))
         return ERR_SYNTAX;
-    *text = sequence_1 > sequence_2 ? texts[0] : texts[1];
+    const uint32_t newer = sequences[0] > sequences[1] ? 0 : 1;
+    *text = texts[newer];
+    read->sequence = sequences[newer];
+    look_at_other(halves[1 - newer], sequences[1 - newer] != 0, read);
     return ERR_OK;
 }

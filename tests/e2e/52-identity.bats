@@ -98,6 +98,9 @@ state_text() {
     run_node # which knows nothing of that, and founds another
     [ "$boot" -gt "$first" ]
     [ "$(state_text "$state" | grep '^id ')" != "$id" ]
+    [ "$(grep -c ' warn .* state-damaged half=second change=2 used=1 effect="what this node promised' "$BATS_TEST_TMPDIR/node.log")" -eq 1 ]
+    run_node # the file has been made anew: nothing more to say
+    ! grep ' state-damaged ' "$BATS_TEST_TMPDIR/node.log"
     # With neither half whole it is refused and kept.
     for at in 100 $((half + 100)); do
         printf x | dd of="$state" bs=1 seek="$at" conv=notrunc status=none

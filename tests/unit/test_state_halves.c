@@ -36,8 +36,9 @@ static char *file_of(uint64_t changes, struct span before, struct span last)
 static struct span read_back(const char *bytes, size_t len)
 {
     struct span text;
+    struct halves_read read;
     const char *why = NULL;
-    enum err err = halves_parse(span_of(bytes, len), &text, &why);
+    enum err err = halves_parse(span_of(bytes, len), &text, &read, &why);
     assert_non_null(why);
     if (err == ERR_OK)
         return text;
@@ -182,6 +183,89 @@ static void a_half_with_a_wrong_bit_does_not_count(void **state)
     }
 }
 
+/* How a file is read. */
+static struct halves_read look(const char *bytes)
+{
+    struct span text;
+    struct halves_read read;
+    const char *why;
+    assert_int_equal(halves_parse(span_of(bytes, (size_t)2 * HALF), &text, &read, &why), ERR_OK);
+    return read;
+}
+
+static void of_a_whole_file_nothing_is_said(void **state)
+{
+    (void)state;
+    for (uint64_t changes = 1; changes < 4; changes++) {
+        char *bytes = file_of(changes, oldest, newest);
+        struct halves_read read = look(bytes);
+        assert_true(read.sequence == changes);
+        assert_false(read.is_damaged);
+        assert_false(halves_may_lack(&read));
+        free(bytes);
+    }
+    char alone[2 * HALF] = "dht-state 2\n";
+    struct halves_read read = look(alone);
+    assert_true(read.sequence == 0);
+    assert_false(read.is_damaged);
+}
+
+/* A write that a failing machine tore, or a half that was lost later: they look alike. */
+static void a_damaged_newer_half_is_told_with_its_number(void **state)
+{
+    (void)state;
+    for (uint64_t changes = 2; changes < 5; changes++) {
+        char *bytes = file_of(changes, oldest, newest);
+        bytes[(size_t)halves_which(changes) * HALF + 60] ^= 1;
+        struct halves_read read = look(bytes);
+        assert_true(read.sequence == changes - 1);
+        assert_true(read.is_damaged);
+        assert_true(read.damaged == changes);
+        assert_true(halves_may_lack(&read));
+        free(bytes);
+    }
+}
+
+static void of_a_damaged_half_without_its_line_the_worst_is_taken(void **state)
+{
+    (void)state;
+    char *bytes = file_of(3, oldest, newest);
+    bytes[0] = 'x';
+    struct halves_read read = look(bytes);
+    assert_true(read.sequence == 2);
+    assert_true(read.is_damaged);
+    assert_true(read.damaged == 0);
+    assert_true(halves_may_lack(&read));
+    free(bytes);
+}
+
+/* Also one of which only the end came: the change was not told to anybody. */
+static void a_damaged_older_half_lacks_nothing(void **state)
+{
+    (void)state;
+    char *bytes = file_of(3, oldest, newest);
+    bytes[HALF + 60] ^= 1;
+    struct halves_read read = look(bytes);
+    assert_true(read.sequence == 3);
+    assert_true(read.is_damaged);
+    assert_true(read.damaged == 2);
+    assert_false(halves_may_lack(&read));
+    free(bytes);
+}
+
+/* Of the first change in place only the end came: before, there were zeros. */
+static void a_half_that_is_no_more_all_zeros_is_damaged(void **state)
+{
+    (void)state;
+    char *bytes = file_of(1, oldest, newest);
+    bytes[2 * HALF - 1] = 'x';
+    struct halves_read read = look(bytes);
+    assert_true(read.sequence == 1);
+    assert_true(read.is_damaged);
+    assert_true(halves_may_lack(&read));
+    free(bytes);
+}
+
 /* Otherwise the older half might be taken for the newer, and a promise be forgotten. */
 static void a_file_that_is_shorter_or_longer_than_it_says_is_refused(void **state)
 {
@@ -201,21 +285,24 @@ static void two_bad_halves_are_refused_and_it_says_what_they_are(void **state)
 {
     (void)state;
     struct span text;
+    struct halves_read read;
     const char *why;
     char *bytes = file_of(2, oldest, newest);
     bytes[200] ^= 1;
     assert_true(reads(bytes, newest));
     for (unsigned half = 0; half < 2; half++)
         bytes[half * HALF + 60] ^= 1;
-    assert_int_equal(halves_parse(span_of(bytes, (size_t)2 * HALF), &text, &why), ERR_SYNTAX);
+    assert_int_equal(halves_parse(span_of(bytes, (size_t)2 * HALF), &text, &read, &why),
+                     ERR_SYNTAX);
     assert_non_null(strstr(why, "damaged"));
     memset(bytes, 0, (size_t)2 * HALF);
-    assert_int_equal(halves_parse(span_of(bytes, (size_t)2 * HALF), &text, &why), ERR_SYNTAX);
+    assert_int_equal(halves_parse(span_of(bytes, (size_t)2 * HALF), &text, &read, &why),
+                     ERR_SYNTAX);
     assert_non_null(strstr(why, "no state file"));
     free(bytes);
-    assert_int_equal(halves_parse(span_of(NULL, 0), &text, &why), ERR_SYNTAX);
+    assert_int_equal(halves_parse(span_of(NULL, 0), &text, &read, &why), ERR_SYNTAX);
     assert_non_null(strstr(why, "no state file"));
-    assert_int_equal(halves_parse(SPAN_LITERAL("garbage\n"), &text, &why), ERR_SYNTAX);
+    assert_int_equal(halves_parse(SPAN_LITERAL("garbage\n"), &text, &read, &why), ERR_SYNTAX);
     assert_non_null(strstr(why, "no state file"));
 }
 
@@ -291,6 +378,11 @@ int main(void)
         cmocka_unit_test(so_does_one_of_which_the_end_came_first),
         cmocka_unit_test(so_does_one_of_which_any_sectors_came),
         cmocka_unit_test(a_half_with_a_wrong_bit_does_not_count),
+        cmocka_unit_test(of_a_whole_file_nothing_is_said),
+        cmocka_unit_test(a_damaged_newer_half_is_told_with_its_number),
+        cmocka_unit_test(of_a_damaged_half_without_its_line_the_worst_is_taken),
+        cmocka_unit_test(a_damaged_older_half_lacks_nothing),
+        cmocka_unit_test(a_half_that_is_no_more_all_zeros_is_damaged),
         cmocka_unit_test(a_file_that_is_shorter_or_longer_than_it_says_is_refused),
         cmocka_unit_test(two_bad_halves_are_refused_and_it_says_what_they_are),
         cmocka_unit_test(a_half_in_the_other_one_s_place_does_not_count),
