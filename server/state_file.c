@@ -67,9 +67,9 @@ static enum err PRINTF_LIKE(3, 4)
 
 static enum err fail_io(char error[STATE_ERROR_BYTES_MAX], const char *act, const char *path)
 {
-    return fail(ERR_IO, error,
-                "cannot %s %s: %s; make it writable, or say where with --state-dir DIR", act, path,
-                strerror(errno));
+    bool is_full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+    return fail(ERR_IO, error, "cannot %s %s: %s; make %s, or say where with --state-dir DIR", act,
+                path, strerror(errno), is_full ? "room for it" : "it writable");
 }
 
 /* mkdir -p. Returns false with errno set. */
@@ -244,7 +244,12 @@ static bool write_new(const struct state_file *file, uint32_t half_bytes, struct
     bool is_written =
         write_at(fd, buf_span(&bytes), 0) && fsync(fd) == 0 && fstat(fd, written) == 0;
     buf_close(&bytes);
-    return close_after(fd, is_written);
+    if (close_after(fd, is_written))
+        return true;
+    int cause = errno;
+    unlinkat(file->directory_fd, "state.new", 0); /* what is there of it takes up room in vain */
+    errno = cause;
+    return false;
 }
 
 /* Replaces the file whole. Returns false with errno set; the text before may stand still. */

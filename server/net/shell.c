@@ -419,6 +419,7 @@ void shell_init(struct shell *shell, const struct shell_options *options, struct
             event_add(&shell->signals[i], NULL);
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of the write */
 }
 
 enum err shell_listen(struct shell *shell, const char *host, uint16_t port,

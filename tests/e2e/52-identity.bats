@@ -152,6 +152,33 @@ state_text() {
     STATE_DIRECTORY=/dev/null/x refuses 1 'cannot make' "$peers" "$own"
 }
 
+@test "a start whose state file finds no room says so in a line, exit 1, and leaves the old one" {
+    local full=$BATS_TEST_TMPDIR/full
+    # The limit of a file's size is what any user can have less of; a full disk is the same write failing.
+    (ulimit -f 64 && refuses 1 "cannot write the state file in $full: File too large; make room for it" \
+        "$peers" "$own" --state-dir "$full")
+    [ "$(ls "$full")" = lock ]
+    if ! unshare --user --map-root-user --mount true; then
+        skip "no mount namespace: not tried on a full disk"
+    fi
+    mkdir "$BATS_TEST_TMPDIR/disk"
+    timeout 30 unshare --user --map-root-user --mount bash -c '
+        disk=$1 server=$2
+        shift 2
+        mount -t tmpfs -o size=192k none "$disk"
+        timeout 10 "$server" "$@" --state-dir "$disk/s" 2>"$disk.log" &
+        until grep -q " listening " "$disk.log"; do sleep 0.05; done
+        kill $! && wait $! || true
+        cp "$disk/s/state" "$disk.before"
+        status=0
+        timeout 10 "$server" "$@" --state-dir "$disk/s" 2>"$disk.log" || status=$?
+        cmp "$disk.before" "$disk/s/state" && ls "$disk/s" && exit "$status"' \
+        - "$BATS_TEST_TMPDIR/disk" "$BIN/dht-server" "$peers" "$own" >"$BATS_TEST_TMPDIR/left" || status=$?
+    [ "$status" -eq 1 ]
+    [ "$(cat "$BATS_TEST_TMPDIR/disk.log")" = "dht-server: cannot write the state file in $BATS_TEST_TMPDIR/disk/s: No space left on device; make room for it, or say where with --state-dir DIR" ]
+    [ "$(cat "$BATS_TEST_TMPDIR/left")" = $'lock\nstate' ]
+}
+
 @test "without a place for its state a node runs, and says so once" {
     HOME='' XDG_STATE_HOME='' run timeout 10 bash -c "
         exec 2>'$BATS_TEST_TMPDIR/node.log'
