@@ -6,8 +6,12 @@
 
 #include <stdlib.h>
 
-/* Of a stream of an epoch that is not adopted yet: what a source can send before it is answered. */
+/* Of a stream of an epoch that is not adopted yet; more breaks the link. No source sends so much:
+ * it is answered nothing until then, so it sends one batch and waits, however large the writes are
+ * that follow an ADVANCE. More go only while a session is SENDING, which takes a START of this
+ * epoch. */
 #define HELD_BYTES_MAX (4u * 1024 * 1024)
+_Static_assert(HELD_BYTES_MAX >= STREAM_BATCH_BYTES_MAX, "what a source sends unanswered is kept");
 /* So much of the rate may be sent at once, or the least of it. */
 #define TOKENS_MS        100u
 #define TOKENS_BYTES_MIN (64 * 1024)

@@ -592,6 +592,33 @@ static void who_refuses_takes_no_session(void **state)
     scene_close(scene);
 }
 
+static bool slots_meant[SLOT_COUNT];
+
+static void mean_only(const uint32_t *slots, size_t count)
+{
+    memset(slots_meant, 0, sizeof(slots_meant));
+    for (size_t i = 0; i < count; i++)
+        slots_meant[slots[i]] = true;
+}
+
+/* A write of so many bytes in SLOT. */
+static void put_large(struct side *source, size_t len)
+{
+    char *bytes = malloc(len);
+    assert_non_null(bytes);
+    memset(bytes, 'x', len);
+    struct key_text text;
+    struct store_key key = key_of(&text, SLOT, 0);
+    assert_int_equal(
+        store_put(source->store, &key, &(struct store_put){.head = span_of(bytes, len)}, NULL),
+        ERR_OK);
+    sync_write(source->sync, &(struct sync_write){.what = SYNC_WRITE_KEY,
+                                                  .slot = SLOT,
+                                                  .version = store_ver(source->store, SLOT),
+                                                  .key = &key});
+    free(bytes);
+}
+
 /* --- epochs ----------------------------------------------------------------------------------- */
 
 static void a_stream_of_a_view_not_adopted_yet_waits_for_it(void **state)
@@ -616,6 +643,39 @@ static void a_stream_of_a_view_not_adopted_yet_waits_for_it(void **state)
     sync_take_held(backup->sync, scene->now); /* before anything is sent */
     assert_int_equal(sync_is_received(backup->sync, SLOT), true);
     settle(scene);
+    assert_int_equal(state_of(source, SLOT, 1), SYNC_SYNCED);
+    check_equal(source, backup, SLOT);
+    scene_close(scene);
+}
+
+/* A write goes to a copy that is to be advanced before that is answered, so before the backup has
+ * adopted the view; of a large one no more than a batch does. */
+static void a_large_write_to_one_that_has_not_adopted_the_view_ends_nothing(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(38);
+    struct side *source = led_scene(scene), *backup = &scene->sides[1];
+    offer_to(source, SLOT, 1);
+    settle(scene);
+    uint32_t act = scene->epoch;
+    scene_place(scene, 0);
+    scene->epoch++;
+    side_seal(source, scene->epoch);
+    copy_lead(source->store, SLOT, scene->epoch);
+    const uint32_t slot = SLOT;
+    mean_only(&slot, 1);
+    const struct sync_advance advance = {.act = act, .slots = slots_meant};
+    assert_true(sync_advance(source->sync, peer_to(source, 1), generation_of(1), &advance,
+                             scene->now) != 0);
+    for (uint32_t i = 0; i < 2; i++)
+        put_large(source, 9u << 20);
+    settle(scene);
+    assert_int_equal(state_of(source, SLOT, 1), SYNC_ADVANCING);
+    assert_true(store_ver(backup->store, SLOT) == 0);
+    side_seal(backup, scene->epoch);
+    sync_take_held(backup->sync, scene->now);
+    settle(scene);
+    assert_false(has_event(source, SYNC_ENDED));
     assert_int_equal(state_of(source, SLOT, 1), SYNC_SYNCED);
     check_equal(source, backup, SLOT);
     scene_close(scene);
@@ -687,15 +747,6 @@ static void sealing_ends_everything_without_a_word(void **state)
 }
 
 /* --- advance ---------------------------------------------------------------------------------- */
-
-static bool slots_meant[SLOT_COUNT];
-
-static void mean_only(const uint32_t *slots, size_t count)
-{
-    memset(slots_meant, 0, sizeof(slots_meant));
-    for (size_t i = 0; i < count; i++)
-        slots_meant[slots[i]] = true;
-}
 
 static void advance_means_every_slot_that_is_the_same_and_no_other(void **state)
 {
@@ -1418,13 +1469,7 @@ static void a_large_value_goes_in_pieces(void **state)
     assert_true(has_event(source, SYNC_BECAME));
     backup->budget.limit_bytes = 0;
     backup->budget.used_bytes += 32u << 20;
-    assert_int_equal(
-        store_put(source->store, &key, &(struct store_put){.head = span_of(bytes, len)}, NULL),
-        ERR_OK);
-    sync_write(source->sync, &(struct sync_write){.what = SYNC_WRITE_KEY,
-                                                  .slot = SLOT,
-                                                  .version = store_ver(source->store, SLOT),
-                                                  .key = &key});
+    put_large(source, len);
     uint64_t number = sync_mark(source->sync, peer_to(source, 1));
     settle(scene);
     assert_int_equal(await(source, SYNC_ENDED).why, SYNC_ENDED_FULL);
@@ -1735,6 +1780,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(only_the_primary_of_this_epoch_may_offer),
         cmocka_unit_test(who_refuses_takes_no_session),
         cmocka_unit_test(a_stream_of_a_view_not_adopted_yet_waits_for_it),
+        cmocka_unit_test(a_large_write_to_one_that_has_not_adopted_the_view_ends_nothing),
         cmocka_unit_test(a_stream_of_a_lower_epoch_is_stale),
         cmocka_unit_test(a_stream_of_an_epoch_that_is_passed_over_is_stale),
         cmocka_unit_test(sealing_ends_everything_without_a_word),
