@@ -134,11 +134,13 @@ struct place {
     uint32_t index;
 };
 
-/* Whether the slot has items, and they may be evicted: a backup's are the leader's to delete. */
+/* Whether the slot has items, and they may be evicted: a backup's are the leader's to delete, and
+ * each takes a version, of which there must be some left. */
 static bool has_evictable(const struct store *store, uint32_t number)
 {
     const struct slot *slot = &store->slots[number];
     return slot->is_led && slot->table != NULL &&
+           store_version_seq(slot->version) < STORE_SEQ_LAST &&
            slot->table->count > store->copies[number].tombstone_count;
 }
 

@@ -37,6 +37,10 @@
 #define STORE_EPOCH_MAX ((1u << 23) - 1)
 #define STORE_NEVER     0u /* an expiry: does not expire */
 
+/* From this seq on nothing is evicted from a slot, and its leader carries out no more commands: one
+ * that is under way may take several versions. */
+#define STORE_SEQ_LAST (STORE_SEQ_MAX - 4096)
+
 static inline uint64_t store_version(uint32_t epoch, uint64_t seq)
 {
     return (uint64_t)epoch << STORE_SEQ_BITS | seq;

@@ -536,6 +536,44 @@ static void eviction_is_a_delete_with_a_version_of_a_led_slot(void **state)
     assert_int_equal(store_find(store, &backup, &item), STORE_ITEM);
 }
 
+/* Puts an item of 2000 bytes and this number in a slot. Returns whether it found room. */
+static bool put_long(struct store *store, uint32_t slot, uint32_t number)
+{
+    static const char value[2000];
+    const struct store_put put = {.head = span_of(value, sizeof(value))};
+    char text[16];
+    snprintf(text, sizeof(text), "%u", number);
+    struct store_key key = key_of(text), gone;
+    key.position += (uint64_t)(slot - SLOT) << (64 - SLOT_BITS);
+    enum err err = store_put(store, &key, &put, NULL);
+    while (store_take_evicted(store, &gone))
+        ;
+    return err == ERR_OK;
+}
+
+/* Else the last one is soon given, and the next is a mistake of ours. */
+static void nothing_is_evicted_from_a_slot_whose_versions_are_used_up(void **state)
+{
+    struct fixture *fixture = *state;
+    reopen(fixture, sizeof(struct store) + 20 * PAGE_BYTES, true);
+    struct store *store = fixture->store;
+    const struct store_counters *counters = store_counters(store);
+    uint32_t number = 0;
+    copy_lead(store, SLOT, 1);
+    copy_lead(store, SLOT + 1, 1);
+    for (; counters->evicted == 0; number++)
+        assert_true(put_long(store, SLOT + number % 2, number));
+    store->slots[SLOT].version = v(1, STORE_SEQ_LAST - 5);
+    while (counters->evicted < 100)
+        assert_true(put_long(store, SLOT + 1, ++number));
+    assert_int_equal(store_ver(store, SLOT), v(1, STORE_SEQ_LAST));
+    /* Where no other is left there is no room. */
+    store->slots[SLOT + 1].version = v(1, STORE_SEQ_LAST);
+    assert_false(put_long(store, SLOT + 1, ++number));
+    assert_int_equal(store_ver(store, SLOT), v(1, STORE_SEQ_LAST));
+    assert_int_equal(counters->evicted, 100);
+}
+
 /* Flush */
 
 static void a_flush_is_a_write_that_hides_what_is_older(void **state)
@@ -1591,6 +1629,7 @@ int main(void)
         TEST(the_crawl_tells_what_is_expired_where_the_slot_is_led),
         TEST(what_is_told_expired_and_not_deleted_is_told_again_and_never_stalls),
         TEST(eviction_is_a_delete_with_a_version_of_a_led_slot),
+        TEST(nothing_is_evicted_from_a_slot_whose_versions_are_used_up),
         TEST(a_flush_is_a_write_that_hides_what_is_older),
         TEST(a_delayed_flush_is_carried_out_by_the_leader_when_due),
         TEST(a_flush_replaces_one_that_is_pending),
