@@ -363,13 +363,13 @@ static void prefetch_tables(const struct node *node, uint32_t from, uint32_t to)
     }
 }
 
-static void prefetch_items(const struct node *node, uint32_t from, uint32_t to)
+static void prefetch_items(struct node *node, uint32_t from, uint32_t to)
 {
     for (uint32_t i = from; i < to && i < node->batch_count; i++) {
-        const struct op *op = &node->batch[i];
+        struct op *op = &node->batch[i];
         if (UNLIKELY(op->ahead == AHEAD_NONE))
             continue;
-        store_prefetch_item(node->store, &op->key);
+        op->key.index = store_prefetch_item(node->store, &op->key);
         if (op->ahead == AHEAD_COPIES)
             sync_prefetch_rest(node->sync, position_slot(op->key.position));
     }
@@ -379,7 +379,7 @@ static void prefetch_items(const struct node *node, uint32_t from, uint32_t to)
  * its item, an item so many before its use, so that the memory is kept busy while requests are
  * carried out. A group at a time: the processor translates the addresses of some at once, but holds
  * up everything else for a single one. */
-static void prefetch_ahead(const struct node *node, uint32_t i)
+static void prefetch_ahead(struct node *node, uint32_t i)
 {
     if (i == 0) { /* nothing precedes these */
         prefetch_tables(node, 0, PREFETCH_TABLE_AHEAD);

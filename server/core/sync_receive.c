@@ -493,6 +493,11 @@ static void prefetch(const struct sync *sync, const struct group *group, uint32_
     }
 }
 
+static void prefetch_item(const struct store *store, const struct store_key *key)
+{
+    (void)store_prefetch_item(store, key);
+}
+
 static void prefetch_slot(const struct sync *sync, const struct record *record)
 {
     if (record->kind != RECORD_CHANGE)
@@ -507,13 +512,13 @@ static void prefetch_ahead(const struct sync *sync, const struct group *group, u
 {
     if (i == 0) {
         prefetch(sync, group, 0, TABLES_AHEAD, store_prefetch_table);
-        prefetch(sync, group, 0, ITEMS_AHEAD, store_prefetch_item);
+        prefetch(sync, group, 0, ITEMS_AHEAD, prefetch_item);
     }
     if (i % STEP > 0)
         return;
     uint32_t table = i + TABLES_AHEAD, item = i + ITEMS_AHEAD;
     prefetch(sync, group, table, table + STEP, store_prefetch_table);
-    prefetch(sync, group, item, item + STEP, store_prefetch_item);
+    prefetch(sync, group, item, item + STEP, prefetch_item);
 }
 
 static enum err apply_group(struct sync *sync, struct sync_peer *peer, struct group *group)

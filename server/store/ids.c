@@ -607,7 +607,7 @@ static uint64_t page_check(const struct store *store, const struct id_page *page
             continue;
         }
         CHECK(!(entry->version & STAYS));
-        struct store_key key = {entry_key(entry), entry->position};
+        struct store_key key = {.bytes = entry_key(entry), .position = entry->position};
         struct id_entry *of_its_key = first_of_key(store, &key);
         while (of_its_key != entry) {
             CHECK(of_its_key != NULL);

@@ -130,7 +130,11 @@ static inline uint32_t slot_find(const struct slot *slot, const struct store_key
 {
     if (slot->table == NULL)
         return TABLE_NONE;
-    return table_find(slot->table, slot->capacity, position_tag(key->position), key->bytes);
+    uint32_t tag = position_tag(key->position);
+    if (LIKELY(key->index < slot->capacity) &&
+        table_has_at(slot->table, key->index, tag, key->bytes))
+        return key->index;
+    return table_find(slot->table, slot->capacity, tag, key->bytes);
 }
 
 /* The key of an item that this entry of the slot leads to. */

@@ -69,6 +69,7 @@ struct store_key {
     struct span bytes; /* 1 … 255 bytes; empty: the flushes of the slot (ids.h) */
     uint64_t position; /* digest_position of its SHA-1; the store looks at no more than the first
                           STORE_POSITION_BITS, and gives back no more */
+    uint32_t index;    /* where in the slot's table to look first: a hint, any number will do */
 };
 
 #define STORE_POSITION_BITS (SLOT_BITS + 20)
@@ -141,10 +142,11 @@ bool store_tick(struct store *store, uint32_t work);
 void store_release(struct store *store);
 
 /* Prefetches, one stage ahead of use, to hide cache misses (three stages): first the slot, then its
- * table's line, then the item. Hints only; never wrong to leave out. */
+ * table's line, then the item. Hints only; never wrong to leave out. The last returns what, as the
+ * key's index, spares the use the search; it may have become another's until then. */
 void store_prefetch_slot(const struct store *store, const struct store_key *key);
 void store_prefetch_table(const struct store *store, const struct store_key *key);
-void store_prefetch_item(const struct store *store, const struct store_key *key);
+uint32_t store_prefetch_item(const struct store *store, const struct store_key *key);
 
 /* Finds a live item. Returns whether there is one; item is filled then. Does not count as an
  * access. Meeting an expired one is noted (store_take_saw_expired). */

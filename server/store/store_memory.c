@@ -96,11 +96,11 @@ void store_prefetch_table(const struct store *store, const struct store_key *key
             &slot->table->entries[table_home(slot->capacity, position_tag(key->position))]);
 }
 
-void store_prefetch_item(const struct store *store, const struct store_key *key)
+uint32_t store_prefetch_item(const struct store *store, const struct store_key *key)
 {
     const struct slot *slot = &store->slots[position_slot(key->position)];
     if (slot->table == NULL)
-        return;
+        return 0;
     uint32_t tag = position_tag(key->position);
     uint32_t index = table_home(slot->capacity, tag);
     uint64_t entry;
@@ -112,6 +112,7 @@ void store_prefetch_item(const struct store *store, const struct store_key *key)
             __builtin_prefetch(item + at);
         __builtin_prefetch(item + PREFETCH_BYTES - 1); /* items begin anywhere in a line */
     }
+    return index;
 }
 
 /* A view of an item. The bytes of a large one may be used until the turn's end. */

@@ -57,6 +57,14 @@ static inline uint32_t table_next(uint32_t capacity, uint32_t index)
     return index + 1 == capacity ? 0 : index + 1;
 }
 
+/* Whether the entry of this index is the key's. */
+static inline bool table_has_at(const struct table *table, uint32_t index, uint32_t tag,
+                                struct span key)
+{
+    uint64_t entry = table->entries[index];
+    return entry != 0 && entry_tag(entry) == tag && span_equal(item_key(entry_item(entry)), key);
+}
+
 /* Index of the key's entry, or TABLE_NONE. */
 static inline uint32_t table_find(const struct table *table, uint32_t capacity, uint32_t tag,
                                   struct span key)

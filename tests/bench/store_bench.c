@@ -35,7 +35,8 @@ static void make_key(struct bench_key *at, uint64_t number)
     for (unsigned i = 0; i < KEY_BYTES / 8; i++)
         words[i] = mix(number * 4 + i + 1);
     memcpy(at->text, words, KEY_BYTES);
-    at->key = (struct store_key){span_of(at->text, KEY_BYTES), mix(number + 12345)};
+    at->key =
+        (struct store_key){.bytes = span_of(at->text, KEY_BYTES), .position = mix(number + 12345)};
 }
 
 /* CPU time: other processes of the machine do not count. */

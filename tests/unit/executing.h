@@ -71,7 +71,7 @@ static inline void execute(struct stage *stage, const struct request *request, s
     } else if (command_has_key(request->command)) {
         struct digest digest;
         digest_of(request->key, &digest);
-        struct store_key key = {request->key, digest_position(&digest)};
+        struct store_key key = {.bytes = request->key, .position = digest_position(&digest)};
         command_execute(&stage->executor, request, &key, out);
         if (command_is_retrieval(request->command) && request->part == PART_LAST)
             reply_append(out, SPAN_LITERAL("END\r\n"));

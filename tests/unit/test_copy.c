@@ -61,9 +61,9 @@ static struct store *store_of(void **state)
 static struct store_key key_of(const char *text)
 {
     uint32_t tag = (uint32_t)(uint8_t)text[0] * 4099 + (uint32_t)strlen(text);
-    return (struct store_key){span_of_string(text),
-                              (uint64_t)SLOT << (64 - SLOT_BITS) |
-                                  (uint64_t)tag << (64 - STORE_POSITION_BITS)};
+    return (struct store_key){.bytes = span_of_string(text),
+                              .position = (uint64_t)SLOT << (64 - SLOT_BITS) |
+                                          (uint64_t)tag << (64 - STORE_POSITION_BITS)};
 }
 
 static uint64_t put(struct store *store, const char *name, const char *value)
@@ -491,7 +491,8 @@ static void what_is_told_expired_and_not_deleted_is_told_again_and_never_stalls(
         struct store_key key;
         for (uint32_t i = 0; now_s > 12 && store_take_expired(store, &key); i++) {
             char bytes[300];
-            struct store_key copied = {span_of(bytes, key.bytes.len), key.position};
+            struct store_key copied = {.bytes = span_of(bytes, key.bytes.len),
+                                       .position = key.position};
             memcpy(bytes, key.bytes.data, key.bytes.len);
             taken += store_expire(store, &copied);
         }
@@ -507,7 +508,8 @@ static void eviction_is_a_delete_with_a_version_of_a_led_slot(void **state)
     struct store *store = fixture->store;
     copy_lead(store, SLOT, 1);
     char value[2000] = {0};
-    struct store_key backup = {SPAN_LITERAL("backup"), (uint64_t)6 << (64 - SLOT_BITS)};
+    struct store_key backup = {.bytes = SPAN_LITERAL("backup"),
+                               .position = (uint64_t)6 << (64 - SLOT_BITS)};
     struct store_put put = {.head = span_of(value, sizeof(value))};
     assert_int_equal(store_apply(store, &backup, v(1, 1), &put, false), ERR_OK);
     uint64_t last = 0;
@@ -1044,8 +1046,9 @@ static struct store_key number_key(char text[16], uint32_t number)
     uint64_t tag = number * 2654435761u >> 12;
     if (number % 5 == 0) /* many of the last tag: they lie around the table's end */
         tag = (1u << 20) - 1;
-    return (struct store_key){span_of_string(text), (uint64_t)SLOT << (64 - SLOT_BITS) |
-                                                        tag << (64 - STORE_POSITION_BITS)};
+    return (struct store_key){.bytes = span_of_string(text),
+                              .position = (uint64_t)SLOT << (64 - SLOT_BITS) |
+                                          tag << (64 - STORE_POSITION_BITS)};
 }
 
 static void put_number(struct store *store, uint32_t number)
@@ -1554,7 +1557,7 @@ static void step_any(struct model *model, struct store *store)
             memcpy(text, key.bytes.data, key.bytes.len);
             assert_true(model->is_led);
             struct model_key *at = &model->keys[atoi(text)];
-            struct store_key copied = {span_of_string(text), key.position};
+            struct store_key copied = {.bytes = span_of_string(text), .position = key.position};
             bool is_expired = model_is_expired(model, at);
             assert_int_equal(store_expire(store, &copied), is_expired);
             if (is_expired)

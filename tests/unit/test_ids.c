@@ -60,8 +60,9 @@ static struct store *store_of(void **state)
 static struct store_key key_in(const char *text, uint32_t slot)
 {
     uint64_t tag = (uint64_t)(uint8_t)text[0] * 4099;
-    return (struct store_key){span_of_string(text), (uint64_t)slot << (64 - SLOT_BITS) |
-                                                        tag << (64 - STORE_POSITION_BITS)};
+    return (struct store_key){.bytes = span_of_string(text),
+                              .position = (uint64_t)slot << (64 - SLOT_BITS) |
+                                          tag << (64 - STORE_POSITION_BITS)};
 }
 
 static struct store_id id_of(const char *id, uint64_t version, const char *answer)

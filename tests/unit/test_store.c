@@ -67,7 +67,7 @@ static uint64_t position_of(uint32_t slot, uint32_t tag)
 
 static struct store_key key_at(const char *text, uint32_t slot, uint32_t tag)
 {
-    return (struct store_key){span_of_string(text), position_of(slot, tag)};
+    return (struct store_key){.bytes = span_of_string(text), .position = position_of(slot, tag)};
 }
 
 /* A key in slot 5. */
@@ -92,7 +92,8 @@ struct number_key {
 static struct store_key *key_number(struct number_key *at, uint64_t number)
 {
     int len = snprintf(at->text, sizeof(at->text), "key-%llu", (unsigned long long)number);
-    at->key = (struct store_key){span_of(at->text, (size_t)len), mix(number + 1)};
+    at->key =
+        (struct store_key){.bytes = span_of(at->text, (size_t)len), .position = mix(number + 1)};
     return &at->key;
 }
 
@@ -825,11 +826,44 @@ static void a_slot_may_grow_large(void **state)
         snprintf(text, sizeof(text), "%u", i);
         struct store_key key = key_at(text, SLOT_COUNT - 1, (uint32_t)(mix(i) & 0xfffff));
         store_prefetch_table(store, &key);
-        store_prefetch_item(store, &key);
+        key.index = store_prefetch_item(store, &key);
         assert_value(store, &key, text);
     }
     store_drop(store, SLOT_COUNT - 1);
     assert_int_equal(store_counters(store)->items, 0);
+}
+
+/* What a prefetch said may be of a table that has changed since, or never have been said. */
+static void a_key_is_found_whatever_its_hint(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+    char text[16], other_text[16];
+    const uint32_t count = 40;
+    for (uint32_t i = 0; i < count;
+         i++) { /* every second tag twice, so that tags alone tell little */
+        snprintf(text, sizeof(text), "%u", i);
+        struct store_key key = key_at(text, 5, i / 2 * 26214);
+        put_text(store, &key, text, STORE_NEVER);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        snprintf(text, sizeof(text), "%u", i);
+        snprintf(other_text, sizeof(other_text), "no %u", i);
+        struct store_key key = key_at(text, 5, i / 2 * 26214);
+        struct store_key other = key_at(other_text, 5, i / 2 * 26214);
+        for (uint32_t hint = 0; hint < 3 * count; hint++) {
+            key.index = other.index = hint < 2 * count ? hint : UINT32_MAX - hint;
+            assert_value(store, &key, text);
+            assert_false(has(store, &other));
+        }
+    }
+    struct store_key key = key_at("0", 5, 0);
+    key.index = store_prefetch_item(store, &key);
+    assert_true(store_delete(store, &key));
+    assert_false(has(store, &key));
+    put_text(store, &key, "again", STORE_NEVER);
+    assert_value(store, &key, "again");
+    store_check(store);
 }
 
 static void a_table_shrinks_with_its_slot(void **state)
@@ -1288,6 +1322,7 @@ int main(void)
         TEST(the_item_being_replaced_is_not_evicted),
         TEST(keys_of_one_place_are_told_apart),
         TEST(a_slot_may_grow_large),
+        TEST(a_key_is_found_whatever_its_hint),
         TEST(a_table_shrinks_with_its_slot),
         TEST(iterate_visits_what_is_above_a_version),
         TEST(drop_empties_one_slot),
