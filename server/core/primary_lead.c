@@ -285,6 +285,17 @@ static int session_of(const struct primary *primary, const struct run *run,
     return -1;
 }
 
+/* The quorum is there: clients wait for no other backup's copy any more. */
+static void lower_others(struct primary *primary, const struct run *run)
+{
+    for (uint32_t k = 0; k < run->backup_count; k++) {
+        bool is_offered = run->open & run->unfit & ~run->synced & 1u << k;
+        if (is_offered && member_is_up(&primary->view->members[run->members[k]]))
+            sync_lower(primary->setup.sync, run->slot, primary->allies[run->members[k]].peer,
+                       SYNC_FOR_GROUP);
+    }
+}
+
 void primary_became(struct primary *primary, struct run *run, const struct sync_event *event)
 {
     int k = session_of(primary, run, event);
@@ -292,6 +303,8 @@ void primary_became(struct primary *primary, struct run *run, const struct sync_
         return;
     run->synced |= (uint8_t)(1u << k);
     run->full &= (uint8_t) ~(1u << k);
+    if (backups_synced(run) == run_acks(run))
+        lower_others(primary, run);
     primary_judge(primary, run);
 }
 

@@ -76,8 +76,8 @@ struct sync *sync_open(const struct sync_setup *setup);
 void sync_close(struct sync *sync);
 /* A turn begins. */
 void sync_tell_time(struct sync *sync, struct moment now);
-/* In this turn a request is carried out or passed on: for a while copies go in small pieces, each
- * when the last has been received. */
+/* In this turn a request is carried out or passed on: for a while copies, but those FOR_QUORUM, go
+ * in small pieces, each when the last has been received. */
 void sync_tell_served(struct sync *sync);
 
 /* A view has been adopted: every session of lower epochs ends, at both ends, without an event, and
@@ -103,7 +103,7 @@ enum sync_state {
     SYNC_SYNCED
 };
 
-/* Who goes first where sessions wait for a place. */
+/* Who goes first where sessions wait for a place. FOR_QUORUM: clients wait for it. */
 enum sync_rank { SYNC_FOR_QUORUM, SYNC_FOR_GROUP, SYNC_FOR_LEARNER, SYNC_RANK_COUNT };
 
 /* Begins a session of a slot to a member; one that it has already is ended, without an event, but
@@ -116,6 +116,9 @@ enum sync_rank { SYNC_FOR_QUORUM, SYNC_FOR_GROUP, SYNC_FOR_LEARNER, SYNC_RANK_CO
  * Returns the session's sid, which its events carry. */
 uint64_t sync_offer(struct sync *sync, uint32_t slot, uint32_t peer, uint64_t generation,
                     enum sync_rank rank, struct moment now);
+/* A session, if there is one, is no longer as urgent as it was when it was offered. One that has
+ * begun to send, or that the peer has asked for, stays what it is. */
+void sync_lower(struct sync *sync, uint32_t slot, uint32_t peer, enum sync_rank rank);
 
 struct sync_check {
     uint16_t slot;
@@ -155,6 +158,7 @@ struct sync_session_view {
      * acknowledgement that is asked about or followed by a write. 0 unless SYNCED. */
     uint64_t acked;
     bool is_past_start; /* what is written goes to it */
+    enum sync_rank rank;
 };
 /* Returns false, and state SYNC_NONE, if there is none. */
 bool sync_session(const struct sync *sync, uint32_t slot, uint32_t peer,

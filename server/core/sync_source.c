@@ -5,9 +5,9 @@
 
 /* Of sessions' items, in one turn to one peer: some 0.1 ms. */
 #define ITEMS_A_TURN 256u
-/* "Never starves clients": while they are served, a piece is this part of the window, so that
- * neither end is long busy with it; the next goes once it has been received, and where the way is
- * long after so much time. */
+/* "Never starves clients": while they are served, a piece of what they do not wait for is this part
+ * of the window, so that neither end is long busy with it; the next goes once it has been received,
+ * and where the way is long after so much time. */
 #define CALM_PARTS 16u
 #define CALM_MS    2u
 /* So long after the last request. */
@@ -66,6 +66,16 @@ uint64_t sync_offer(struct sync *sync, uint32_t slot, uint32_t peer, uint64_t ge
         sync_session_add(sync, slot, sync_peer_get(sync, peer), generation, rank);
     session->id = session->sid = ++sync->last_sid;
     return session->id;
+}
+
+void sync_lower(struct sync *sync, uint32_t slot, uint32_t peer, enum sync_rank rank)
+{
+    struct sync_session *session = sync_session_find(sync, slot, peer);
+    if (!session || session->rank >= rank || session->is_pulled || session->is_named)
+        return;
+    session->rank = rank;
+    if (session->state == SYNC_QUEUED || session->state == SYNC_SENDING)
+        sync_session_move(sync, session, session->state); /* into the list of that rank */
 }
 
 void sync_source_pulled(struct sync *sync, struct sync_peer *peer, uint64_t generation,
@@ -378,13 +388,15 @@ static void send_next(struct sync *sync, struct sync_session *session, struct sh
     }
 }
 
-static bool is_serving(const struct sync *sync)
+/* Whether clients are served, and wait for nothing of what is to be sent. */
+static bool is_calm(const struct sync *sync, const struct sync_peer *peer)
 {
-    return sync->now.mono_ms < sync->served_ms + SERVED_MS;
+    return sync->now.mono_ms < sync->served_ms + SERVED_MS &&
+           list_is_empty(&peer->sending[SYNC_FOR_QUORUM]);
 }
 
 /* How many bytes of sessions' items a peer may be sent now: what is under way to it fits the
- * window; and where nothing is, a window, however much clients write. While clients are served, no
+ * window; and where nothing is, a window, however much clients write. Where it is to be calm, no
  * more than a piece. */
 static uint64_t room_of(const struct sync *sync, const struct sync_peer *peer)
 {
@@ -393,7 +405,7 @@ static uint64_t room_of(const struct sync *sync, const struct sync_peer *peer)
     if (!first_by_rank(peer->sending) || backlog >= window)
         return 0;
     uint64_t room = window - backlog;
-    if (!is_serving(sync))
+    if (!is_calm(sync, peer))
         return room;
     if (backlog > 0 && sync->now.mono_ms < peer->piece_ms + CALM_MS)
         return 0;
@@ -403,7 +415,7 @@ static uint64_t room_of(const struct sync *sync, const struct sync_peer *peer)
 
 uint64_t sync_source_piece_deadline(const struct sync *sync, const struct sync_peer *peer)
 {
-    bool is_waiting = is_serving(sync) && first_by_rank(peer->sending) &&
+    bool is_waiting = is_calm(sync, peer) && first_by_rank(peer->sending) &&
                       !stream_may_send(&peer->out) &&
                       stream_backlog(&peer->out) < sync->setup.window_bytes;
     return is_waiting ? peer->piece_ms + CALM_MS : UINT64_MAX;
@@ -411,17 +423,18 @@ uint64_t sync_source_piece_deadline(const struct sync *sync, const struct sync_p
 
 /* "in bounded chunks with back-pressure": behind what clients wait for, and less where they wait. A
  * turn sends no more than takes a fraction of a millisecond; the next one follows at once, unless
- * clients are served. */
+ * it is to be calm. */
 static void send_items(struct sync *sync, struct sync_peer *peer, uint64_t room)
 {
     struct share share = {.from = buf_len(&peer->out.queue),
                           .bytes = room,
                           .items = ITEMS_A_TURN,
-                          .is_piece = is_serving(sync),
+                          .is_piece = is_calm(sync, peer),
                           .is_rated = sync->setup.rate_bytes_s > 0,
                           .at_rate = sync->tokens > 0 ? (uint64_t)sync->tokens : 0};
     struct sync_session *session;
-    while ((session = first_by_rank(peer->sending)) && is_left(peer, &share)) {
+    while ((session = first_by_rank(peer->sending)) && is_left(peer, &share) &&
+           share.is_piece == is_calm(sync, peer)) {
         size_t before = buf_len(&peer->out.queue);
         send_next(sync, session, &share);
         uint64_t bytes = buf_len(&peer->out.queue) - before;

@@ -177,7 +177,8 @@ bool sync_session(const struct sync *sync, uint32_t slot, uint32_t peer,
                                        .generation = session->generation,
                                        .common = session->common,
                                        .acked = sync_session_acked(session),
-                                       .is_past_start = sync_session_is_past_start(session)};
+                                       .is_past_start = sync_session_is_past_start(session),
+                                       .rank = session->rank};
     return true;
 }
 

@@ -295,6 +295,49 @@ static void what_an_unclean_copy_has_above_its_ver_goes_to_the_backups(void **st
     cluster_close(cluster);
 }
 
+/* The session that n1 has of a slot with another node. */
+static struct sync_session_view session_to(const struct cluster *cluster, int node, uint32_t slot)
+{
+    const struct views *views = views_of(cluster, 0);
+    uint32_t member = (uint32_t)(stands(cluster, 0, node) - views_current(views)->members);
+    struct sync_session_view session;
+    assert_true(sync_session(node_sync(cluster->places[0].node), slot,
+                             views_member_peer(views, member), &session));
+    return session;
+}
+
+/* Neither backup's copy is what n1 led from, and both are offered it; n2 takes nothing of that. */
+static void once_the_quorum_is_there_clients_wait_for_no_other_copy(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    struct place *places = cluster->places;
+    char key[32];
+    key_led_then_by(cluster, 0, 1, key);
+    uint32_t slot = slot_of(key), epoch = views_epoch(views_of(cluster, 0));
+    struct end *client = client_open(cluster, 0);
+    say_set(cluster, client, key, 'a');
+    pass(cluster, 20);
+    client_hears(client, "STORED\r\n");
+    copy_soil(places[1].store, slot);
+    copy_soil(places[2].store, slot);
+    places[1].last_frame = places[2].last_frame = "STREAM ";
+    views_want_next(views_of(cluster, 0), cluster->now);
+    for (int i = 0; i < 400 && views_epoch(views_of(cluster, 0)) == epoch; i++)
+        cluster_pass_ms(cluster, 5);
+    assert_int_equal(views_epoch(views_of(cluster, 0)), epoch + 1);
+    assert_int_not_equal(session_to(cluster, 2, slot).state, SYNC_SYNCED);
+    assert_int_equal(session_to(cluster, 1, slot).state, SYNC_OFFERED);
+    assert_int_equal(session_to(cluster, 1, slot).rank, SYNC_FOR_QUORUM);
+    places[2].last_frame = NULL;
+    places[2].is_mute = places[2].goes_mute = false;
+    pass(cluster, 20);
+    assert_int_equal(session_to(cluster, 2, slot).state, SYNC_SYNCED);
+    assert_int_equal(session_to(cluster, 1, slot).state, SYNC_OFFERED);
+    assert_int_equal(session_to(cluster, 1, slot).rank, SYNC_FOR_GROUP);
+    cluster_close(cluster);
+}
+
 /* ---- base ---- */
 
 /* n1 of four, the others down: it leads what it is of the group of, and the rest has no primary. */
@@ -618,6 +661,7 @@ int main(void)
         cmocka_unit_test(who_has_lost_its_state_file_has_lost_its_vote),
         cmocka_unit_test(a_member_that_was_down_counts_for_what_is_needed),
         cmocka_unit_test(what_an_unclean_copy_has_above_its_ver_goes_to_the_backups),
+        cmocka_unit_test(once_the_quorum_is_there_clients_wait_for_no_other_copy),
         cmocka_unit_test(where_a_slot_has_no_primary_not_all_are_active),
         cmocka_unit_test(who_stops_takes_no_session_and_waits_until_the_others_have_everything),
         cmocka_unit_test(who_has_accepted_the_next_view_answers_no_more_for_the_present),

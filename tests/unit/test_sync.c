@@ -1240,7 +1240,8 @@ static void fill_slot(struct side *side, uint32_t slot, uint32_t count)
 }
 
 /* Side 0 leads a slot of 2,000 small items, and is about to send them to side 1. */
-static struct side *begin_sending(struct scene *scene, uint32_t window_bytes)
+static struct side *begin_sending_at(struct scene *scene, uint32_t window_bytes,
+                                     uint64_t rate_bytes_s, enum sync_rank rank)
 {
     struct side *source = &scene->sides[0];
     sync_close(source->sync);
@@ -1248,10 +1249,11 @@ static struct side *begin_sending(struct scene *scene, uint32_t window_bytes)
                                                   .links = &source->links,
                                                   .log = &source->log,
                                                   .stats = &source->stats,
-                                                  .window_bytes = window_bytes});
+                                                  .window_bytes = window_bytes,
+                                                  .rate_bytes_s = rate_bytes_s});
     (void)led_scene(scene);
     fill_slot(source, SLOT, 2000);
-    offer_to(source, SLOT, 1);
+    (void)sync_offer(source->sync, SLOT, peer_to(source, 1), generation_of(1), rank, scene->now);
     while (state_of(source, SLOT, 1) != SYNC_SENDING) {
         for (int i = 0; i < SIDES; i++)
             flush_side(&scene->sides[i]);
@@ -1260,6 +1262,11 @@ static struct side *begin_sending(struct scene *scene, uint32_t window_bytes)
                 (void)arrive(scene, &scene->wires[i], end);
     }
     return source;
+}
+
+static struct side *begin_sending(struct scene *scene, uint32_t window_bytes)
+{
+    return begin_sending_at(scene, window_bytes, 0, SYNC_FOR_GROUP);
 }
 
 /* So that clients are not kept waiting; and the next turn does not wait for an answer. */
@@ -1311,6 +1318,54 @@ static void while_clients_are_served_items_go_in_small_pieces_one_at_a_time(void
     for (int turn = 0; turn < 100 && state_of(source, SLOT, 1) != SYNC_SYNCED; turn++)
         settle(scene);
     assert_int_equal(state_of(source, SLOT, 1), SYNC_SYNCED);
+    scene_close(scene);
+}
+
+/* What clients wait for is not held up for the sake of others. */
+static void what_clients_wait_for_goes_as_fast_as_it_can_while_others_are_served(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(42);
+    struct side *source = begin_sending_at(scene, 64u << 10, 0, SYNC_FOR_QUORUM);
+    sync_tell_time(source->sync, scene->now);
+    sync_tell_served(source->sync);
+    for (uint32_t turn = 1; turn <= 3; turn++) {
+        flush_side(source);
+        assert_in_range(source->stats.sync_items_sent, 256 * turn, 256 * turn);
+        assert_true(sync_deadline(source->sync) <= scene->now.mono_ms);
+    }
+    for (int turn = 0; turn < 100 && state_of(source, SLOT, 1) != SYNC_SYNCED; turn++)
+        settle(scene);
+    assert_int_equal(state_of(source, SLOT, 1), SYNC_SYNCED);
+    scene_close(scene);
+}
+
+/* The quorum of a slot may be there before its third copy's turn comes. */
+static void a_session_that_clients_wait_for_no_longer_goes_after_others(void **state)
+{
+    (void)state;
+    enum { SLOTS = 4, LOWERED = 0 };
+    struct scene *scene = scene_open(44);
+    struct side *source = led_scene(scene);
+    for (uint32_t slot = 0; slot < SLOTS; slot++) {
+        copy_lead(source->store, slot, scene->epoch);
+        fill_slot(source, slot, 500);
+    }
+    for (uint32_t slot = 0; slot < SLOTS; slot++)
+        offer_to(source, slot, 1);
+    sync_lower(source->sync, LOWERED, peer_to(source, 1), SYNC_FOR_GROUP);
+    sync_lower(source->sync, LOWERED, peer_to(source, 2), SYNC_FOR_GROUP); /* there is none */
+    for (int turn = 0; turn < 1000 && state_of(source, SLOTS - 1, 1) != SYNC_SYNCED; turn++) {
+        for (int i = 0; i < SIDES; i++)
+            flush_side(&scene->sides[i]);
+        for (int i = 0; i < WIRES; i++)
+            for (int end = 0; end < 2; end++)
+                (void)arrive(scene, &scene->wires[i], end);
+        assert_int_not_equal(state_of(source, LOWERED, 1), SYNC_SYNCED);
+    }
+    for (int turn = 0; turn < 100 && state_of(source, LOWERED, 1) != SYNC_SYNCED; turn++)
+        settle(scene);
+    assert_int_equal(state_of(source, LOWERED, 1), SYNC_SYNCED);
     scene_close(scene);
 }
 
@@ -1801,6 +1856,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(no_more_than_a_window_of_items_is_under_way),
         cmocka_unit_test(a_turn_sends_a_bounded_number_of_items_and_the_next_follows_at_once),
         cmocka_unit_test(while_clients_are_served_items_go_in_small_pieces_one_at_a_time),
+        cmocka_unit_test(what_clients_wait_for_goes_as_fast_as_it_can_while_others_are_served),
+        cmocka_unit_test(a_session_that_clients_wait_for_no_longer_goes_after_others),
         cmocka_unit_test(the_keys_of_a_session_are_listed_when_its_turn_to_send_has_come),
         cmocka_unit_test(who_only_learns_waits_until_the_copies_that_are_there_are_current),
         cmocka_unit_test(copies_that_are_the_same_are_no_news),
