@@ -415,7 +415,7 @@ static uint64_t room_of(const struct sync *sync, const struct sync_peer *peer)
 
 uint64_t sync_source_piece_deadline(const struct sync *sync, const struct sync_peer *peer)
 {
-    bool is_waiting = is_calm(sync, peer) && first_by_rank(peer->sending) &&
+    bool is_waiting = is_calm(sync, peer) && first_by_rank(peer->sending) && !sync->is_starved &&
                       !stream_may_send(&peer->out) &&
                       stream_backlog(&peer->out) < sync->setup.window_bytes;
     return is_waiting ? peer->piece_ms + CALM_MS : UINT64_MAX;

@@ -1369,6 +1369,29 @@ static void a_session_that_clients_wait_for_no_longer_goes_after_others(void **s
     scene_close(scene);
 }
 
+/* Else the loop would turn without an end until the last piece has been received. */
+static void a_source_whose_rate_is_used_up_rests_while_clients_are_served(void **state)
+{
+    (void)state;
+    enum { RATE_BYTES_S = 2000, WINDOW_BYTES = 1u << 20 };
+    struct scene *scene = scene_open(43);
+    struct side *source = begin_sending_at(scene, WINDOW_BYTES, RATE_BYTES_S, SYNC_FOR_GROUP);
+    uint64_t began_ms = scene->now.mono_ms;
+    uint32_t turns = 0;
+    sync_tell_time(source->sync, scene->now);
+    sync_tell_served(source->sync);
+    flush_side(source); /* what may go at once; nobody says that it has come */
+    while (scene->now.mono_ms < began_ms + 80) {
+        uint64_t deadline = sync_deadline(source->sync);
+        assert_true(deadline > scene->now.mono_ms);
+        scene->now.mono_ms = deadline;
+        flush_side(source);
+        turns++;
+    }
+    assert_in_range(turns, 8, 50);
+    scene_close(scene);
+}
+
 /* So a turn in which many sessions begin is as short as others, and little is kept for them. */
 static void the_keys_of_a_session_are_listed_when_its_turn_to_send_has_come(void **state)
 {
@@ -1858,6 +1881,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(while_clients_are_served_items_go_in_small_pieces_one_at_a_time),
         cmocka_unit_test(what_clients_wait_for_goes_as_fast_as_it_can_while_others_are_served),
         cmocka_unit_test(a_session_that_clients_wait_for_no_longer_goes_after_others),
+        cmocka_unit_test(a_source_whose_rate_is_used_up_rests_while_clients_are_served),
         cmocka_unit_test(the_keys_of_a_session_are_listed_when_its_turn_to_send_has_come),
         cmocka_unit_test(who_only_learns_waits_until_the_copies_that_are_there_are_current),
         cmocka_unit_test(copies_that_are_the_same_are_no_news),
