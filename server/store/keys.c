@@ -53,6 +53,7 @@ bool keys_take(struct keys *keys, struct store_key *key)
         return false;
     const char *from = keys->bytes + keys->begin;
     memcpy(&key->position, from, sizeof(key->position));
+    key->index = 0;
     key->bytes = span_of(from + HEAD_BYTES, (uint8_t)from[sizeof(key->position)]);
     keys->begin += HEAD_BYTES + key->bytes.len;
     CHECK(keys->begin <= keys->end);
