@@ -414,7 +414,11 @@ static void came_up(struct links *links, struct link *link, const struct greetin
     for (uint32_t i = 0; i < 2 * LANE_COUNT; i++) {
         struct link *other = i < LANE_COUNT ? &peer->dialled[i] : &peer->accepted[i - LANE_COUNT];
         if (leads_nowhere(links, peer, other, greeting))
-            links_end(links, other, DISCONNECT_CLOSED, "its node has started again", now);
+            links_end(links, other, DISCONNECT_CLOSED,
+                      other->generation != generation
+                          ? "its node has started again"
+                          : "its node has taken a later boot, and may have forgotten the link",
+                      now);
     }
     news_append(links, (struct link_news){.change = LINK_CAME_UP,
                                           .peer = link->peer,

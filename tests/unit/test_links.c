@@ -598,6 +598,8 @@ static void an_idle_data_link_is_made_anew_for_a_later_boot(void **state)
     links_wake(&links, control->peer, LANE_CONTROL);
     welcomed_link(&links, cluster, LANE_CONTROL, 9);
     assert_int_equal(data->state, LINK_RESTING);
+    assert_non_null(strstr(data->reason, "a later boot"));
+    assert_int_equal(place_logged(&cluster->places[0], "has started again"), 0);
     links_close(&links);
     cluster_close(cluster);
 }
