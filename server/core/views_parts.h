@@ -152,6 +152,7 @@ struct views {
     uint64_t look_ms;      /* when an opinion may change by time alone */
     uint64_t looked_at;    /* gossip's change number when the members were last looked at */
     bool is_look_due;
+    uint32_t wait_logged;  /* the view in which it was said that what is asked for waits */
     bool is_wanted;        /* something is to change, as last looked at */
     struct watch *watches; /* of the current view's members; owned */
     struct kept_wish wishes[WISHES_MAX];

@@ -20,6 +20,7 @@
 #define PACE_VIEWS     8u
 #define PACE_MS        250u
 #define PACE_SHIFT_MAX 24u
+#define SAY_WAIT_MS    2000u /* a shorter wait is not worth a line */
 
 /* --- what is held of the members -------------------------------------------------------------- */
 
@@ -307,6 +308,21 @@ static void take_refusals(struct views *views, const struct wish *wishes, struct
     }
 }
 
+/* Who waits should know why; it is said once a view, by the voter that was asked. */
+static void say_that_asks_wait(struct views *views, uint64_t until_ms, struct moment now)
+{
+    const struct view *view = keep_current(views);
+    if (now.mono_ms + SAY_WAIT_MS > until_ms || views->wait_logged == view->epoch)
+        return;
+    views->wait_logged = view->epoch;
+    log_line(views->log, now, LOG_WARN, "asks-wait",
+             "first=\"%s %s\" asks=%" PRIu32 " wait_ms=%" PRIu64 " views=%" PRIu32
+             " reason=\"some slot is not active, so views are kept, and the more there are the "
+             "longer waits what adds to them\"",
+             wish_word(views->wishes[0].wish.kind), views->wishes[0].wish.member.name,
+             views->wish_count, until_ms - now.mono_ms, view->epoch - view->base + 1);
+}
+
 /* Makes the next view as things stand. Returns whether there is to be one. */
 static bool make_next(struct views *views, struct view *out, struct moment now)
 {
@@ -344,6 +360,8 @@ static bool make_next(struct views *views, struct view *out, struct moment now)
     if (change.do_asks_wait && views->wish_count > 0)
         look_again_at(views, asks_ms);
     bool is_wanted = change_make(&change, out);
+    if (change.do_asks_wait && views->wish_count > 0 && !is_wanted)
+        say_that_asks_wait(views, asks_ms, now);
     take_refusals(views, wishes, now);
     free(opinions);
     free(wishes);

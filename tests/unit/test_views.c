@@ -1229,6 +1229,23 @@ static void where_all_have_started_again_the_next_view_does_not_wait(void **stat
     cluster_close(cluster);
 }
 
+/* A leave of one of three would be refused; but that is looked at when a view may be made. */
+static void what_waits_because_many_views_are_kept_is_told_so_once(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    for (int i = 0; i < 3; i++)
+        cluster->places[i].lost_frame = "REPORT"; /* base stays */
+    start_all_again(cluster, 200, -1);
+    pass(cluster, 10000);
+    views_leave(node_views(cluster->places[2].node), cluster->now);
+    pass(cluster, 5000);
+    const struct place *voter = &cluster->places[0];
+    assert_int_equal(place_logged(voter, " asks-wait first=\"leave "), 1);
+    check_all(cluster);
+    cluster_close(cluster);
+}
+
 /* Base stays, as nobody hears what is active, and there is a view each 1.5 s. */
 static void who_was_down_as_all_started_again_comes_up_whatever_views_come(void **state)
 {
@@ -1299,6 +1316,7 @@ int main(void)
         cmocka_unit_test(who_is_put_down_as_soon_as_it_is_up_comes_up_again_later),
         cmocka_unit_test(however_many_views_are_kept_the_next_one_can_be_made),
         cmocka_unit_test(where_all_have_started_again_the_next_view_does_not_wait),
+        cmocka_unit_test(what_waits_because_many_views_are_kept_is_told_so_once),
         cmocka_unit_test(who_was_down_as_all_started_again_comes_up_whatever_views_come),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
