@@ -9,160 +9,201 @@
 
 _Static_assert(VIEW_MEMBERS_MAX < RING_NOBODY, "an index is never taken for nobody");
 
-struct position {
-    uint64_t at;
+/* ---- positions ---- */
+
+#define ORDER_ROUNDS 4u
+#define ORDER_SHIFT  (SLOT_BITS / 2)
+#define BATCH        16u /* ranks of an order that are computed at once: by vectors */
+
+_Static_assert(SLOT_BITS <= 16 && SLOT_COUNT % BATCH == 0, "a slot's number is 16 bits");
+
+/* One order of a member: which slot has its next position, the one of the next rank. */
+struct order {
     uint16_t member;
+    uint16_t factor[ORDER_ROUNDS], addend[ORDER_ROUNDS];
+    uint16_t slot[BATCH]; /* of the ranks of a batch */
 };
 
-/* Every position of a view, ascending; those of slot s are first[s] … first[s + 1] - 1. */
-struct positions {
-    struct position *all;
-    uint32_t first[SLOT_COUNT + 1];
-};
-
-/* Ties by name: members stand in name order, so the lower index goes first. */
-static int compare_positions(const void *a, const void *b)
+static uint16_t digest_word(const struct digest *digest, uint32_t number)
 {
-    const struct position *left = a, *right = b;
-    if (left->at != right->at)
-        return left->at < right->at ? -1 : 1;
-    return (int)left->member - (int)right->member;
+    return (uint16_t)(digest->bytes[2 * number] << 8 | digest->bytes[2 * number + 1]);
 }
 
-/* Writes the positions of one member at to. Returns one past the last. */
-static struct position *hash_member(const struct member *member, uint16_t index,
-                                    struct position *to)
+/* Draws the orders of one member at to. Returns one past the last. */
+static struct order *draw_orders(const struct member *member, uint16_t index, struct order *to)
 {
     char text[ADDRESS_TEXT_BYTES_MAX + 1 + DECIMAL_BYTES_MAX];
     size_t name_len = strlen(member->name);
     memcpy(text, member->name, name_len);
     text[name_len] = '#';
-    for (uint32_t i = 0; i < member->weight * RING_POSITIONS_PER_WEIGHT; i++) {
+    for (uint32_t i = 0; i < member->weight; i++, to++) {
         const char *end = number_format_decimal(text + name_len + 1, i);
         struct digest digest;
         digest_of(span_of(text, (size_t)(end - text)), &digest);
-        *to++ = (struct position){digest_position(&digest), index};
+        to->member = index;
+        for (uint32_t round = 0; round < ORDER_ROUNDS; round++) {
+            to->factor[round] = digest_word(&digest, 2 * round) | 1;
+            to->addend[round] = digest_word(&digest, 2 * round + 1);
+        }
     }
     return to;
 }
 
-/* Sorts from into positions: first by slot, counting, then each slot's few by themselves. */
-static void sort_positions(const struct position *from, uint32_t count, struct positions *positions)
+/* The slots of BATCH ranks from rank. Every step can be undone, so each slot has one rank. */
+static void compute_slots(struct order *order, uint32_t rank)
 {
-    uint32_t *first = positions->first;
-    memset(first, 0, sizeof(positions->first));
-    for (uint32_t i = 0; i < count; i++)
-        first[position_slot(from[i].at) + 1]++;
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-        first[slot + 1] += first[slot];
-    /* Filling a slot from its front moves first[slot] to its end, which is the next one's front:
-     * afterwards all stand one too far. */
-    for (uint32_t i = 0; i < count; i++)
-        positions->all[first[position_slot(from[i].at)]++] = from[i];
-    memmove(first + 1, first, SLOT_COUNT * sizeof(*first));
-    first[0] = 0;
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-        if (first[slot + 1] - first[slot] > 1)
-            qsort(positions->all + first[slot], first[slot + 1] - first[slot],
-                  sizeof(*positions->all), compare_positions);
-}
-
-static void open_positions(const struct view *view, struct positions *positions)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < view->member_count; i++)
-        if (member_is_full(&view->members[i]))
-            count += view->members[i].weight * RING_POSITIONS_PER_WEIGHT;
-    struct position *unsorted = malloc(count * sizeof(*unsorted));
-    positions->all = malloc(count * sizeof(*positions->all));
-    CHECK(unsorted != NULL);
-    CHECK(positions->all != NULL);
-    struct position *end = unsorted;
-    for (uint32_t i = 0; i < view->member_count; i++)
-        if (member_is_full(&view->members[i]))
-            end = hash_member(&view->members[i], (uint16_t)i, end);
-    CHECK(end == unsorted + count);
-    sort_positions(unsorted, count, positions);
-    free(unsorted);
-}
-
-/* Numbers the hosts. Names with one host share the prefix "host:" and so stand side by side. */
-static void number_hosts(const struct view *view, uint16_t *host_of)
-{
-    host_of[0] = 0;
-    for (uint32_t i = 1; i < view->member_count; i++) {
-        const char *name = view->members[i].name;
-        const char *before = view->members[i - 1].name;
-        size_t prefix = (size_t)(strrchr(name, ':') - name) + 1;
-        host_of[i] = (uint16_t)(host_of[i - 1] + (strncmp(name, before, prefix) != 0));
-    }
-}
-
-/* What a walk meets first: up to RING_COPIES_MAX members, different in the sense of the list. */
-struct met {
-    uint16_t members[RING_COPIES_MAX];
-    uint32_t count;
-};
-
-/* Puts member in front; whoever is the same to it (by class_of) goes, else the last if full. */
-static void met_push(struct met *met, uint16_t member, const uint16_t *class_of)
-{
-    uint32_t gone = 0;
-    while (gone < met->count && class_of[met->members[gone]] != class_of[member])
-        gone++;
-    if (gone == met->count && met->count < RING_COPIES_MAX)
-        met->count++;
-    else if (gone == met->count)
-        gone--;
-    memmove(met->members + 1, met->members, gone * sizeof(*met->members));
-    met->members[0] = member;
-}
-
-static bool group_has(const uint16_t *group, uint32_t count, uint16_t member)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (group[i] == member)
-            return true;
-    return false;
-}
-
-/* The group: members of different hosts first; where hosts are fewer than copies, the next members
- * met. Three distinct members always hold the one or two that are missing. */
-static void fill_group(const struct met *hosts, const struct met *members, uint32_t group_size,
-                       uint16_t *group)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < hosts->count && count < group_size; i++)
-        group[count++] = hosts->members[i];
-    for (uint32_t i = 0; i < members->count && count < group_size; i++)
-        if (!group_has(group, count, members->members[i]))
-            group[count++] = members->members[i];
-    CHECK(count == group_size);
-    for (; count < RING_COPIES_MAX; count++)
-        group[count] = RING_NOBODY;
-}
-
-/* Fills ring->group. A walk from one position begins with its member and then meets what the walk
- * from the next position meets. So one round backwards finds what all walks meet, in constant time
- * each; the round before it finds what the last walks meet beyond the ring's end. */
-static void place_groups(const struct view *view, const struct positions *positions,
-                         struct ring *ring)
-{
-    uint16_t host_of[VIEW_MEMBERS_MAX], self_of[VIEW_MEMBERS_MAX];
-    number_hosts(view, host_of);
-    for (uint32_t i = 0; i < view->member_count; i++)
-        self_of[i] = (uint16_t)i;
-    struct met hosts = {.count = 0}, members = {.count = 0};
-    for (int round = 0; round < 2; round++) {
-        for (uint32_t slot = SLOT_COUNT; slot-- > 0;) {
-            for (uint32_t i = positions->first[slot + 1]; i-- > positions->first[slot];) {
-                met_push(&hosts, positions->all[i].member, host_of);
-                met_push(&members, positions->all[i].member, self_of);
-            }
-            if (round == 1)
-                fill_group(&hosts, &members, ring->group_size, ring->group[slot]);
+    uint16_t slot[BATCH];
+    for (uint32_t i = 0; i < BATCH; i++)
+        slot[i] = (uint16_t)(rank + i);
+    for (uint32_t round = 0; round < ORDER_ROUNDS; round++) {
+        uint16_t factor = order->factor[round], addend = order->addend[round];
+        for (uint32_t i = 0; i < BATCH; i++) {
+            uint16_t moved = (uint16_t)((uint32_t)slot[i] * factor + addend) & (SLOT_COUNT - 1);
+            slot[i] = moved ^ (uint16_t)(moved >> ORDER_SHIFT);
         }
     }
+    memcpy(order->slot, slot, sizeof(slot));
+}
+
+/* ---- groups ---- */
+
+/* Numbers the hosts. Names with one host share the prefix "host:" and so stand side by side.
+ * Returns how many there are of full members. */
+static uint32_t number_hosts(const struct view *view, uint16_t *host_of)
+{
+    uint32_t count = 0;
+    uint16_t counted = RING_NOBODY;
+    for (uint32_t i = 0; i < view->member_count; i++) {
+        const char *name = view->members[i].name;
+        const char *before = i > 0 ? view->members[i - 1].name : "";
+        size_t prefix = (size_t)(strrchr(name, ':') - name) + 1;
+        host_of[i] = i == 0 ? 0 : (uint16_t)(host_of[i - 1] + (strncmp(name, before, prefix) != 0));
+        if (member_is_full(&view->members[i]) && host_of[i] != counted) {
+            counted = host_of[i];
+            count++;
+        }
+    }
+    return count;
+}
+
+/* What a slot's walk has met as yet. */
+struct met {
+    uint16_t classes[RING_COPIES_MAX]; /* of the group's members; RING_NOBODY past count */
+    uint16_t count;
+};
+
+/* Groups that are being filled up to size, with members no two of which are of one class. */
+struct filling {
+    struct ring *ring;
+    const uint16_t *class_of; /* of a member: its host, or itself */
+    uint32_t size;
+    uint32_t open_count; /* slots whose groups have less */
+    struct met met[SLOT_COUNT];
+    uint32_t held[VIEW_MEMBERS_MAX]; /* of a class: the slots in whose groups it is */
+};
+
+/* Puts a member that a slot's walk meets into its group, if its class is missing there. One branch,
+ * as chance decides: others would be guessed wrong. */
+static inline void meet(struct filling *filling, uint32_t slot, uint16_t member)
+{
+    struct met *met = &filling->met[slot];
+    uint16_t class = filling->class_of[member];
+    uint32_t count = met->count;
+    if ((met->classes[0] == class) | (met->classes[1] == class) | (met->classes[2] == class) |
+        (count >= filling->size))
+        return;
+    filling->ring->group[slot][count] = member;
+    met->classes[count] = class;
+    met->count = (uint16_t)(count + 1);
+    filling->held[class]++;
+    filling->open_count -= count + 1 == filling->size;
+}
+
+/* Leaves out the orders of classes that every slot has. Returns how many are left. */
+static uint32_t drop_idle_orders(const struct filling *filling, struct order **orders,
+                                 uint32_t count)
+{
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (filling->held[filling->class_of[orders[i]->member]] < SLOT_COUNT)
+            orders[left++] = orders[i];
+    return left;
+}
+
+/* Walks all slots at once: rank by rank each order's position. */
+static void fill_groups(struct filling *filling, struct order **orders, uint32_t order_count)
+{
+    for (uint32_t rank = 0; filling->open_count > 0; rank += BATCH) {
+        CHECK(rank < SLOT_COUNT);
+        order_count = drop_idle_orders(filling, orders, order_count);
+        for (uint32_t i = 0; i < order_count; i++)
+            compute_slots(orders[i], rank);
+        for (uint32_t step = 0; step < BATCH && filling->open_count > 0; step++)
+            for (uint32_t i = 0; i < order_count; i++)
+                meet(filling, orders[i]->slot[step], orders[i]->member);
+    }
+}
+
+/* Begins a filling: how many each group has, and where each class is. */
+static void open_filling(struct filling *filling, const uint16_t *class_of, uint32_t size)
+{
+    filling->class_of = class_of;
+    filling->size = size;
+    filling->open_count = 0;
+    memset(filling->held, 0, sizeof(filling->held));
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        struct met *met = &filling->met[slot];
+        memset(met->classes, 0xff, sizeof(met->classes));
+        for (uint32_t i = 0; i < met->count; i++) {
+            met->classes[i] = class_of[filling->ring->group[slot][i]];
+            filling->held[met->classes[i]]++;
+        }
+        filling->open_count += met->count < size;
+    }
+}
+
+static struct order *draw_all_orders(const struct view *view, uint32_t *count)
+{
+    *count = 0;
+    for (uint32_t i = 0; i < view->member_count; i++)
+        *count += member_is_full(&view->members[i]) ? view->members[i].weight : 0;
+    struct order *orders = malloc(*count * sizeof(*orders));
+    CHECK(orders != NULL);
+    struct order *end = orders;
+    for (uint32_t i = 0; i < view->member_count; i++)
+        if (member_is_full(&view->members[i]))
+            end = draw_orders(&view->members[i], (uint16_t)i, end);
+    CHECK(end == orders + *count);
+    return orders;
+}
+
+/* Fills ring->group: first with members of different hosts, then, where hosts are fewer, with the
+ * others that the same walk meets. */
+static void place_groups(const struct view *view, struct ring *ring)
+{
+    uint16_t host_of[VIEW_MEMBERS_MAX], self_of[VIEW_MEMBERS_MAX];
+    uint32_t host_count = number_hosts(view, host_of), order_count;
+    for (uint32_t i = 0; i < view->member_count; i++)
+        self_of[i] = (uint16_t)i;
+    struct order *orders = draw_all_orders(view, &order_count);
+    struct order **walked = malloc(order_count * sizeof(struct order *));
+    struct filling *filling = calloc(1, sizeof(*filling));
+    CHECK(walked != NULL);
+    CHECK(filling != NULL);
+    filling->ring = ring;
+    memset(ring->group, 0xff, sizeof(ring->group));
+    const uint16_t *const class_of[] = {host_of, self_of};
+    const uint32_t size[] = {host_count < ring->group_size ? host_count : ring->group_size,
+                             ring->group_size};
+    for (uint32_t i = 0; i < 2 && (i == 0 || size[1] > size[0]); i++) {
+        open_filling(filling, class_of[i], size[i]);
+        for (uint32_t j = 0; j < order_count; j++)
+            walked[j] = &orders[j];
+        fill_groups(filling, walked, order_count);
+    }
+    free(filling);
+    free(walked);
+    free(orders);
 }
 
 static bool can_lead(const struct member *member)
@@ -276,19 +317,41 @@ static bool group_is_down(const struct placing *placing)
     return true;
 }
 
+/* The first member of placing->slot's group that has room, or nobody. */
+static uint16_t first_with_room(const struct placing *placing)
+{
+    const uint16_t *group = placing->ring->group[placing->slot];
+    for (uint32_t i = 0; i < placing->ring->group_size; i++)
+        if (has_room(placing, group[i]))
+            return group[i];
+    return RING_NOBODY;
+}
+
+/* Gives placing->slot, in whose group nobody has room, a primary, unless all of it is down. */
+static void place_by_chain(struct placing *placing)
+{
+    struct chain chain;
+    placing->ring->primary[placing->slot] = RING_NOBODY;
+    if (group_is_down(placing))
+        return;
+    uint16_t member;
+    while ((member = find_chain(placing, &chain)) == RING_NOBODY)
+        raise_shares(placing, &chain);
+    hand_over(placing, &chain, member);
+}
+
 static void place_primaries(const struct view *view, struct ring *ring)
 {
     struct placing placing = {.ring = ring};
-    struct chain chain;
     compute_shares(view, placing.share);
     for (; placing.slot < SLOT_COUNT; placing.slot++) {
-        ring->primary[placing.slot] = RING_NOBODY;
-        if (group_is_down(&placing))
-            continue;
-        uint16_t member;
-        while ((member = find_chain(&placing, &chain)) == RING_NOBODY)
-            raise_shares(&placing, &chain);
-        hand_over(&placing, &chain, member);
+        uint16_t member = first_with_room(&placing);
+        if (LIKELY(member != RING_NOBODY)) {
+            placing.led[member]++;
+            ring->primary[placing.slot] = member;
+        } else {
+            place_by_chain(&placing);
+        }
     }
 }
 
@@ -319,13 +382,8 @@ void ring_place(const struct view *view, struct ring *ring)
     uint32_t full_count = check_view(view);
     ring->member_count = view->member_count;
     ring->group_size = full_count < RING_COPIES_MAX ? full_count : RING_COPIES_MAX;
-    struct positions *positions = malloc(sizeof(*positions));
-    CHECK(positions != NULL);
-    open_positions(view, positions);
-    place_groups(view, positions, ring);
+    place_groups(view, ring);
     place_primaries(view, ring);
-    free(positions->all);
-    free(positions);
 }
 
 uint64_t ring_hash(const struct view *view)

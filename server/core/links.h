@@ -23,8 +23,8 @@
 #include "common/view.h"
 #include "server/core/env.h"
 
-#define PROTOCOL_OLDEST 3u
-#define PROTOCOL_NEWEST 3u
+#define PROTOCOL_OLDEST 4u
+#define PROTOCOL_NEWEST 4u
 
 /* Peers known at a time: every member, and as many that come and go. */
 #define PEERS_MAX (2 * VIEW_MEMBERS_MAX)

@@ -150,7 +150,7 @@ def pairs(s):
     # A write is answered when two have it: the third copy comes some ms later, and until then the
     # loss of two machines may take it along, which is declared.
     s.wait(10, lambda: s.items() == 3 * KEYS, "three copies of every key")
-    # With 128 positions a node every two are neighbours somewhere.
+    # Every node stands in each slot, so every two are neighbours somewhere.
     every = [(a, b) for a in range(1, s.nodes + 1) for b in range(a + 1, s.nodes + 1)]
     s.random.shuffle(every)
     took = []

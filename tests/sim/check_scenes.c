@@ -169,7 +169,7 @@ static void lose_two(struct world *world, struct console *console, uint32_t a, u
 }
 
 /* Any two neighbours killed at once, each pair in turn: after stabilization all keys are there.
- * With 128 positions a node every two nodes are neighbours somewhere. */
+ * Every node stands in each slot, so every two are neighbours somewhere. */
 void check_scene_neighbours(struct trial *trial)
 {
     struct world *world = scene_form(trial);

@@ -207,7 +207,7 @@ static void a_hello_of_other_versions_need_not_even_parse(void **state)
     /* One that names this version must be whole. */
     struct end *end = stranger_open(cluster);
     struct reply bytes = {0};
-    frame_append(&bytes, SPAN_LITERAL("HELLO 3 3 data a:1"), span_of(NULL, 0));
+    frame_append(&bytes, SPAN_LITERAL("HELLO 4 4 data a:1"), span_of(NULL, 0));
     buf_append(&end->in, bytes.bytes.data, reply_len(&bytes));
     reply_close(&bytes);
     cluster_settle(cluster);

@@ -526,6 +526,7 @@ static void a_dead_node_s_keys_are_there_at_the_others(void **state)
     assert_int_equal(items_of(cluster), 900);
     place_stop(&cluster->places[2]);
     cluster_await_ring(cluster, 2);
+    cluster_pass_ms(cluster, 20); /* the new leaders ask for what they may not have */
     assert_int_equal(hits_of(cluster, client, 300), 300);
     char key[32], text[64];
     key_led_by(cluster, 2, key); /* before */

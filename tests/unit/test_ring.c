@@ -16,39 +16,64 @@
 /* ---- the slow and obvious: ring.h's rules, word for word ---- */
 
 struct slow_position {
-    uint64_t at;
+    uint32_t rank;
     uint32_t member;
 };
 
 static int compare_slow(const void *a, const void *b)
 {
     const struct slow_position *left = a, *right = b;
-    if (left->at != right->at)
-        return left->at < right->at ? -1 : 1;
-    return left->member < right->member ? -1 : 1;
+    if (left->rank != right->rank)
+        return left->rank < right->rank ? -1 : 1;
+    return (left->member > right->member) - (left->member < right->member);
 }
 
-static struct slow_position *slow_positions(const struct view *view, uint32_t *count)
+/* One order: of each slot, which rank its position has. */
+static void slow_order(const char *name, uint32_t number, uint16_t *rank_of)
+{
+    char text[400];
+    snprintf(text, sizeof(text), "%s#%u", name, number);
+    struct digest digest;
+    digest_of(span_of_string(text), &digest);
+    memset(rank_of, 0xff, SLOT_COUNT * sizeof(*rank_of));
+    for (uint32_t rank = 0; rank < 16384; rank++) {
+        uint32_t slot = rank;
+        for (int round = 0; round < 4; round++) {
+            const uint8_t *bytes = digest.bytes + 4 * round;
+            uint32_t factor = (bytes[0] * 256u + bytes[1]) | 1;
+            uint32_t addend = bytes[2] * 256u + bytes[3];
+            slot = (slot * factor + addend) % 16384;
+            slot ^= slot / 128;
+        }
+        if (rank_of[slot] != UINT16_MAX)
+            fail_msg("slot %u has two ranks", (unsigned)slot);
+        rank_of[slot] = (uint16_t)rank;
+    }
+}
+
+/* All orders of a view, as slow_order gives them, one after the other. */
+static uint16_t *slow_orders(const struct view *view, uint32_t *count)
 {
     *count = 0;
     for (uint32_t i = 0; i < view->member_count; i++)
-        *count += 128 * view->members[i].weight;
-    struct slow_position *positions = calloc(*count, sizeof(*positions));
-    uint32_t at = 0;
-    for (uint32_t i = 0; i < view->member_count; i++) {
-        for (uint32_t index = 0; index < 128 * view->members[i].weight; index++) {
-            char text[400];
-            snprintf(text, sizeof(text), "%s#%u", view->members[i].name, index);
-            struct digest digest;
-            digest_of(span_of_string(text), &digest);
-            uint64_t position = 0;
-            for (int byte = 0; byte < 8; byte++)
-                position = position << 8 | digest.bytes[byte];
-            positions[at++] = (struct slow_position){position, i};
-        }
-    }
-    qsort(positions, *count, sizeof(*positions), compare_slow);
-    return positions;
+        *count += view->members[i].weight;
+    uint16_t *orders = malloc((size_t)*count * SLOT_COUNT * sizeof(*orders));
+    uint16_t *end = orders;
+    for (uint32_t i = 0; i < view->member_count; i++)
+        for (uint32_t number = 0; number < view->members[i].weight; number++, end += SLOT_COUNT)
+            slow_order(view->members[i].name, number, end);
+    return orders;
+}
+
+/* The positions of one slot's arc, in the order that a walk meets them. */
+static void slow_positions(const struct view *view, const uint16_t *orders, uint32_t slot,
+                           struct slow_position *positions)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < view->member_count; i++)
+        for (uint32_t number = 0; number < view->members[i].weight; number++, count++)
+            positions[count] = (struct slow_position){orders[(size_t)count * SLOT_COUNT + slot], i};
+    qsort(positions, count, sizeof(*positions), compare_slow);
 }
 
 static bool same_host(const struct view *view, uint32_t a, uint32_t b)
@@ -62,15 +87,12 @@ static bool same_host(const struct view *view, uint32_t a, uint32_t b)
 }
 
 static void slow_group(const struct view *view, const struct slow_position *positions,
-                       uint32_t count, uint32_t slot, uint16_t *group)
+                       uint32_t count, uint16_t *group)
 {
-    uint32_t start = 0;
-    while (start < count && positions[start].at < (uint64_t)slot << 50)
-        start++;
     uint32_t found = 0;
     for (int hosts_differ = 1; hosts_differ >= 0; hosts_differ--) {
         for (uint32_t i = 0; i < count && found < 3; i++) {
-            uint32_t member = positions[(start + i) % count].member;
+            uint32_t member = positions[i].member;
             bool is_new = true;
             for (uint32_t j = 0; j < found; j++)
                 if (group[j] == member || (hosts_differ && same_host(view, group[j], member)))
@@ -256,13 +278,16 @@ static void agree_with_slow(const struct view *view, struct ring *ring, struct s
 {
     ring_place(view, ring);
     uint32_t count;
-    struct slow_position *positions = slow_positions(view, &count);
+    uint16_t *orders = slow_orders(view, &count);
+    struct slow_position *positions = calloc(count, sizeof(*positions));
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot += slot < 64 || slot > 16320 ? 1 : 17) {
         uint16_t group[3];
-        slow_group(view, positions, count, slot, group);
+        slow_positions(view, orders, slot, positions);
+        slow_group(view, positions, count, group);
         assert_memory_equal(group, ring->group[slot], sizeof(group));
     }
     free(positions);
+    free(orders);
     *slow = (struct slow){.groups = ring, .view = view};
     slow_primaries(slow);
     assert_memory_equal(slow->primary, ring->primary, sizeof(slow->primary));
@@ -312,7 +337,8 @@ static uint64_t table_hash(const struct ring *ring)
     return digest_position(&digest);
 }
 
-/* Never change these: nodes that place otherwise cannot be in a cluster with those that do not. */
+/* Never change these: nodes that place otherwise cannot be in a cluster with those that do not.
+ * ring_answers.py prints the table: another program, written from ring.h's words. */
 static void places_as_it_always_did(void **state)
 {
     (void)state;
@@ -326,20 +352,20 @@ static void places_as_it_always_did(void **state)
         /* clang-format off */
         {"127.0.0.1:11211", 0, 0xb5e090165d36a4cf,
          {0, NOBODY, NOBODY, 0}, {0, NOBODY, NOBODY, 0}, {0, NOBODY, NOBODY, 0}},
-        {"a.example:11211\nb.example:11211", 0, 0x3b0a55ae00119eaa,
-         {1, 0, NOBODY, 1}, {0, 1, NOBODY, 0}, {1, 0, NOBODY, 1}},
-        {"127.0.0.1:11211\n127.0.0.1:11212\n127.0.0.1:11213", 0, 0x71bb4f2c93c9cae8,
-         {1, 0, 2, 1}, {0, 2, 1, 0}, {1, 0, 2, 1}},
-        {"a:1\na:2\na:3\nb:1\nb:2\n[::1]:1", 0, 0xedd7fba5824666bf,
-         {4, 0, 3, 4}, {2, 0, 5, 2}, {4, 0, 3, 0}},
-        {NULL, 5, 0x358001c18adf6364,
-         {1, 4, 3, 1}, {2, 3, 4, 2}, {1, 4, 3, 4}},
-        {NULL, 40, 0x93f724c082f175ef,
-         {5, 3, 8, 5}, {26, 22, 9, 26}, {5, 3, 8, 8}},
-        {NULL, 400, 0x95f89ecdaf358355,
-         {319, 207, 53, 319}, {172, 124, 176, 172}, {295, 347, 64, 64}},
-        {NULL, 4000, 0x9f9a86b5468288dd,
-         {716, 972, 2627, 716}, {1789, 1288, 3904, 1789}, {2917, 2933, 1339, 2933}},
+        {"a.example:11211\nb.example:11211", 0, 0x35f58eb19d30db19,
+         {0, 1, NOBODY, 0}, {1, 0, NOBODY, 1}, {1, 0, NOBODY, 1}},
+        {"127.0.0.1:11211\n127.0.0.1:11212\n127.0.0.1:11213", 0, 0xf9aeacfe0df810de,
+         {0, 2, 1, 0}, {2, 0, 1, 2}, {2, 0, 1, 2}},
+        {"a:1\na:2\na:3\nb:1\nb:2\n[::1]:1", 0, 0xf525b4d0412a36a1,
+         {0, 1, 4, 0}, {4, 1, 0, 4}, {4, 3, 0, 4}},
+        {NULL, 5, 0x7db8a11e912bd756,
+         {2, 3, 4, 2}, {1, 3, 2, 1}, {3, 0, 4, 3}},
+        {NULL, 40, 0xd838493c4c252ce3,
+         {12, 1, 25, 12}, {2, 11, 14, 2}, {26, 8, 2, 26}},
+        {NULL, 400, 0x3cf5bd7f9bd9ebee,
+         {137, 206, 91, 137}, {12, 111, 269, 12}, {317, 280, 256, 317}},
+        {NULL, 4000, 0x93a121fceaa414ab,
+         {2662, 2436, 1357, 2662}, {2364, 1852, 1635, 2364}, {2015, 3167, 2261, 2015}},
         /* clang-format on */
     };
     struct ring *ring = malloc(sizeof(*ring));
@@ -373,7 +399,8 @@ static double balance(const struct view *view, const struct ring *ring)
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
         uint16_t primary = ring->primary[slot];
         const uint16_t *group = ring->group[slot];
-        assert_true(primary == group[0] || primary == group[1] || primary == group[2]);
+        if (primary != group[0] && primary != group[1] && primary != group[2])
+            fail_msg("slot %u is led from outside its group", (unsigned)slot);
         if (++led[primary] > busiest)
             busiest = led[primary];
     }
@@ -390,43 +417,74 @@ static struct movement movement(const struct view *before_view, const struct rin
                                 const struct view *after_view, const struct ring *after)
 {
     double copies = 0, primaries = 0;
+    uint32_t *old_of = calloc(after_view->member_count, sizeof(*old_of));
+    for (uint32_t i = 0; i < after_view->member_count; i++)
+        old_of[i] = peers_find(before_view, after_view->members[i].name);
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
         for (uint32_t i = 0; i < after->group_size; i++) {
-            const char *name = after_view->members[after->group[slot][i]].name;
-            uint32_t old = peers_find(before_view, name);
+            uint32_t old = old_of[after->group[slot][i]];
             bool is_new = true;
             for (uint32_t j = 0; j < before->group_size; j++)
                 is_new &= before->group[slot][j] != old;
-            assert_true(!is_new || old == UINT32_MAX); /* the newcomer only */
+            if (is_new)
+                assert_int_equal(old, UINT32_MAX); /* the newcomer only */
             copies += is_new;
         }
-        primaries += strcmp(after_view->members[after->primary[slot]].name,
-                            before_view->members[before->primary[slot]].name) != 0;
+        primaries += old_of[after->primary[slot]] != before->primary[slot];
     }
+    free(old_of);
     double part = (double)SLOT_COUNT / after_view->member_count;
     return (struct movement){copies / (part * after->group_size), primaries / part};
 }
 
-/* The newcomer's arcs differ from the ideal by chance, so single joins scatter around the mean. */
-static void stays_balanced_and_moves_little(void **state)
+/* Families of names: addresses, ports, hosts of numbered names, and names by chance. The names of
+ * more members are those of fewer, and one. */
+static void view_of_family(struct view *view, uint32_t family, uint32_t count)
 {
-    (void)state;
+    struct buf text = {0};
+    struct prng prng;
+    prng_init(&prng, family);
+    for (uint32_t i = 1; i <= count; i++) {
+        uint32_t chance = (uint32_t)prng_below(&prng, UINT32_MAX);
+        if (family % 4 == 0)
+            buf_printf(&text, "10.%u.0.%u:11211\n", (unsigned)family, (unsigned)i);
+        else if (family % 4 == 1)
+            buf_printf(&text, "127.0.0.%u:%u\n", (unsigned)i, (unsigned)(11000 + family * 100 + i));
+        else if (family % 4 == 2)
+            buf_printf(&text, "node%u.c%u.example:11211\n", (unsigned)i, (unsigned)family);
+        else
+            buf_printf(&text, "h%x-%u:%u\n", (unsigned)chance, (unsigned)i,
+                       (unsigned)(1 + chance % 65535));
+    }
+    struct peers_error error;
+    assert_int_equal(peers_parse(buf_span(&text), view, &error), ERR_OK);
+    buf_close(&text);
+}
+
+struct bounds {
+    double copies, primaries, balance;
+};
+
+static void raise_to(double *most, double value)
+{
+    *most = value > *most ? value : *most;
+}
+
+/* All joins of a family among from to to members. */
+static void measure_family(uint32_t family, uint32_t from, uint32_t to, struct bounds *most)
+{
     struct ring *before = malloc(sizeof(*before)), *after = malloc(sizeof(*after));
     struct view before_view, after_view;
-    struct movement sum = {0, 0}, most = {0, 0};
-    double worst = 0;
-    view_of_nodes(&before_view, 3);
+    view_of_family(&before_view, family, from);
     ring_place(&before_view, before);
-    for (uint32_t count = 3; count <= 100; count++) {
-        double now = balance(&before_view, before);
-        worst = now > worst ? now : worst;
-        view_of_nodes(&after_view, count + 1);
+    raise_to(&most->balance, balance(&before_view, before));
+    for (uint32_t count = from + 1; count <= to; count++) {
+        view_of_family(&after_view, family, count);
         ring_place(&after_view, after);
         struct movement moved = movement(&before_view, before, &after_view, after);
-        sum.copies += moved.copies;
-        sum.primaries += moved.primaries;
-        most.copies = moved.copies > most.copies ? moved.copies : most.copies;
-        most.primaries = moved.primaries > most.primaries ? moved.primaries : most.primaries;
+        raise_to(&most->copies, moved.copies);
+        raise_to(&most->primaries, moved.primaries);
+        raise_to(&most->balance, balance(&after_view, after));
         view_close(&before_view);
         before_view = after_view;
         struct ring *swap = before;
@@ -436,14 +494,21 @@ static void stays_balanced_and_moves_little(void **state)
     view_close(&before_view);
     free(before);
     free(after);
-    print_message("3 to 100 nodes: busiest/mean %.4f; a join moves copies %.3f (most %.3f), "
-                  "primaries %.3f (most %.3f) of the ideal\n",
-                  worst, sum.copies / 98, most.copies, sum.primaries / 98, most.primaries);
-    assert_true(worst <= 1.05);
-    assert_true(sum.copies / 98 <= 1.04);
-    assert_true(most.copies <= 1.2);
-    assert_true(sum.primaries / 98 <= 1.4);
+}
+
+/* Every join, not the mean of them; of 8 families, 776 joins. */
+static void a_join_moves_little_and_leaves_balance(void **state)
+{
+    (void)state;
+    struct bounds most = {0, 0, 0};
+    for (uint32_t family = 0; family < 8; family++)
+        measure_family(family, 3, 100, &most);
+    print_message("joins among 3 to 100: at most %.3f x the ideal share of copies, %.3f x of "
+                  "primaries; busiest/mean at most %.4f\n",
+                  most.copies, most.primaries, most.balance);
+    assert_true(most.copies <= 1.1);
     assert_true(most.primaries <= 1.7);
+    assert_true(most.balance <= 1.05);
 }
 
 /* Beyond, every seventh count (101, 108 … 395) and 400. */
@@ -532,7 +597,8 @@ static void where_shares_cannot_be_kept_they_grow_together(void **state)
         alone_count += !group_holds(ring, slot, 1);
     }
     assert_int_equal(led[0], 0);
-    assert_int_equal(led[2] + led[3], alone_count);
+    /* What else they lead, they got while a share that had just grown left them room. */
+    assert_in_range(led[2] + led[3], alone_count, alone_count + alone_count / 64 + 2);
     assert_in_range(alone_count, 7000, 9000);
     assert_in_range(led[2], alone_count * 48 / 100, alone_count * 52 / 100);
     view_close(&view);
@@ -574,7 +640,7 @@ int main(void)
         cmocka_unit_test(a_ring_is_named_by_its_members_and_weights),
         cmocka_unit_test(places_as_it_always_did),
         cmocka_unit_test(agrees_with_the_slow_placement),
-        cmocka_unit_test(stays_balanced_and_moves_little),
+        cmocka_unit_test(a_join_moves_little_and_leaves_balance),
         cmocka_unit_test(up_to_four_hundred_nodes_are_balanced_too),
         cmocka_unit_test(members_down_stay_in_groups_and_lead_nothing),
         cmocka_unit_test(only_a_full_share_is_passed_over),

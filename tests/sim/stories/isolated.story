@@ -35,9 +35,9 @@ run 5
     11.261 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=4
     11.261 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=4
     14.000 -    rejoin node=n5
-    14.227 n1   member-removed member=n5 boot=1767225600000 inc=0
-    14.227 n2   member-removed member=n5 boot=1767225600000 inc=0
     14.227 n4   member-removed member=n5 boot=1767225600000 inc=0
+    14.227 n2   member-removed member=n5 boot=1767225600000 inc=0
+    14.227 n1   member-removed member=n5 boot=1767225600000 inc=0
     14.227 n3   member-removed member=n5 boot=1767225600000 inc=0
     14.506 n5   member-alive member=n2 inc=0 reason=answered
     14.507 n2   refuted inc=1 state=SUSPECT class=silent by=n5
@@ -45,19 +45,19 @@ run 5
     14.508 n5   member-alive member=n1 inc=0 reason=heard
     14.508 n5   member-alive member=n3 inc=0 reason=heard
     14.508 n5   ring-changed members=4 ring=23cc5352c23033c2 changes=2 epoch=4
-    14.511 n2   member-joined member=n5 boot=1767225614509 inc=0
+    14.511 n2   member-joined member=n5 boot=1767225614510 inc=0
     14.513 n3   refuted inc=1 state=SUSPECT class=stalled by=-
-    14.513 n3   member-joined member=n5 boot=1767225614509 inc=0
+    14.513 n3   member-joined member=n5 boot=1767225614510 inc=0
     14.513 n4   refuted inc=1 state=SUSPECT class=stalled by=-
-    14.513 n4   member-joined member=n5 boot=1767225614509 inc=0
-    14.515 n1   member-joined member=n5 boot=1767225614509 inc=0
-    15.187 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-    15.188 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-    15.188 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-    15.188 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-    15.188 n5   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=5
-    15.221 n1   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
-    15.222 n2   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
-    15.222 n3   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
-    15.222 n4   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
-    15.222 n5   ring-changed members=5 ring=963e52e3b3bd98a0 changes=4 epoch=6
+    14.513 n4   member-joined member=n5 boot=1767225614510 inc=0
+    14.514 n1   member-joined member=n5 boot=1767225614510 inc=0
+    15.188 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+    15.189 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+    15.189 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+    15.189 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+    15.189 n5   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=5
+    15.222 n1   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
+    15.223 n2   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
+    15.223 n3   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
+    15.223 n4   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
+    15.223 n5   ring-changed members=5 ring=963e52e3b3bd98a0 changes=4 epoch=6

@@ -24,15 +24,15 @@ run 2
      0.014 n2   ring-changed members=1 ring=d7805f85e7f445f1 changes=2 epoch=2
      0.016 n2   member-joined member=n3 boot=1767225600000 inc=0
      0.071 n3   ring-changed members=1 ring=d7805f85e7f445f1 changes=2 epoch=2
-     0.089 n1   ring-changed members=2 ring=7820382c7711ed29 changes=3 epoch=3
-     0.090 n2   ring-changed members=2 ring=7820382c7711ed29 changes=3 epoch=3
+     0.084 n1   ring-changed members=2 ring=7820382c7711ed29 changes=3 epoch=3
+     0.085 n2   ring-changed members=2 ring=7820382c7711ed29 changes=3 epoch=3
      0.479 n3   ring-changed members=2 ring=7820382c7711ed29 changes=3 epoch=3
      0.787 n2   ring-changed members=2 ring=7820382c7711ed29 changes=4 epoch=4
      0.788 n1   ring-changed members=2 ring=7820382c7711ed29 changes=4 epoch=4
      0.788 n3   ring-changed members=2 ring=7820382c7711ed29 changes=4 epoch=4
-     0.842 n1   ring-changed members=3 ring=333ee145cc329909 changes=5 epoch=5
-     0.843 n2   ring-changed members=3 ring=333ee145cc329909 changes=5 epoch=5
-     0.843 n3   ring-changed members=3 ring=333ee145cc329909 changes=5 epoch=5
+     0.841 n1   ring-changed members=3 ring=333ee145cc329909 changes=5 epoch=5
+     0.842 n2   ring-changed members=3 ring=333ee145cc329909 changes=5 epoch=5
+     0.842 n3   ring-changed members=3 ring=333ee145cc329909 changes=5 epoch=5
      3.000 -    start node=n4
      3.009 n1   member-joined member=n4 boot=1767225603000 inc=0
      3.010 n4   member-joined member=n1 boot=1767225600000 inc=0
@@ -46,7 +46,7 @@ run 2
      3.017 n2   ring-changed members=3 ring=333ee145cc329909 changes=6 epoch=6
      3.017 n3   ring-changed members=3 ring=333ee145cc329909 changes=6 epoch=6
      3.017 n4   ring-changed members=3 ring=333ee145cc329909 changes=2 epoch=6
-     3.050 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=7 epoch=7
-     3.051 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=7 epoch=7
-     3.051 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=7 epoch=7
-     3.051 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=7
+     3.048 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=7 epoch=7
+     3.049 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=7 epoch=7
+     3.049 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=7 epoch=7
+     3.049 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=7

@@ -26,9 +26,9 @@ run 2
     11.128 n1   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
     11.129 n3   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
     11.129 n4   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
-    14.093 n1   member-removed member=n2 boot=1767225600000 inc=0
-    14.094 n4   member-removed member=n2 boot=1767225600000 inc=0
-    14.095 n3   member-removed member=n2 boot=1767225600000 inc=0
+    14.094 n3   member-removed member=n2 boot=1767225600000 inc=0
+    14.094 n1   member-removed member=n2 boot=1767225600000 inc=0
+    14.095 n4   member-removed member=n2 boot=1767225600000 inc=0
     17.000 -    power-on node=n2
     17.000 -    start node=n2
     17.000 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=1 epoch=1
@@ -44,7 +44,7 @@ run 2
     17.786 n1   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
     17.786 n2   ring-changed members=3 ring=2c0b06b376306521 changes=3 epoch=5
     17.786 n4   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
-    17.816 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
-    17.817 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
-    17.817 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
-    17.819 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=6
+    17.817 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+    17.818 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+    17.818 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+    17.820 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=6
