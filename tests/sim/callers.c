@@ -4,6 +4,7 @@
 #include "common/check.h"
 #include "tests/sim/heard.h"
 #include "tests/sim/names.h"
+#include "tests/sim/patience.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -62,9 +63,8 @@ struct caller {
     struct prng prng;
     uint32_t node;
     struct sock *sock;
-    uint32_t starts; /* of the node's processes: the one it is connected to */
     bool is_connected;
-    bool is_awaited; /* an answer that is due may come with the node's next turn */
+    struct patience patience;
     struct buf in;
     struct ask asks[BATCH_MAX];
     uint32_t ask_count;
@@ -653,7 +653,7 @@ static void on_ready(void *arg, struct sock *sock)
     struct caller *caller = arg;
     if (sock_state(sock) == SOCK_OPEN && !caller->is_connected) {
         caller->is_connected = true;
-        caller->starts = caller->callers->world->hosts[caller->node].starts;
+        patience_connect(&caller->patience, &caller->callers->world->hosts[caller->node]);
         think(caller);
     }
     struct span got = sock_received(sock);
@@ -696,7 +696,6 @@ static void send_batch(struct caller *caller)
     struct callers *callers = caller->callers;
     uint32_t count = 1 + (uint32_t)(below(caller, 4) == 0 ? below(caller, BATCH_MAX) : 0);
     caller->answered = 0;
-    caller->is_awaited = false;
     for (caller->ask_count = 0; caller->ask_count < count;) {
         struct ask *ask = &caller->asks[caller->ask_count];
         if (caller->again_count > 0) {
@@ -717,33 +716,30 @@ static void send_batch(struct caller *caller)
     }
     if (caller->ask_count == 0)
         return;
-    const struct host *host = &callers->world->hosts[caller->node];
-    uint64_t wait_ms = callers->world->host_options.op_timeout_ms + CALLERS_MARGIN_MS;
-    vclock_set(clock_of(caller), &caller->timer, host_reads_us(host) + wait_ms * US_PER_MS);
+    patience_begin(&caller->patience, &caller->timer);
 }
 
-/* A slow node may be in a turn for longer than the margin, when it is asked and when the answer is
- * due. */
-static void await_turn(struct caller *caller, const struct host *host)
+/* An answer has not come by now. */
+static void be_late(struct caller *caller)
 {
-    caller->is_awaited = true;
-    vclock_set(clock_of(caller), &caller->timer,
-               host_reads_us(host) + CALLERS_MARGIN_MS * US_PER_MS);
+    const struct ask *ask = &caller->asks[caller->answered];
+    switch (patience_ring(&caller->patience, &caller->timer, ask->sent_us)) {
+    case PATIENCE_LASTS:
+        break;
+    case PATIENCE_VAIN:
+        hang_up(caller);
+        break;
+    case PATIENCE_ENDS:
+        fail(caller, ask, "no answer in time");
+        break;
+    }
 }
 
 static void on_timer(struct vtimer *timer)
 {
     struct caller *caller = CONTAINER_OF(timer, struct caller, timer);
-    const struct host *host = &caller->callers->world->hosts[caller->node];
     if (caller->ask_count > 0) {
-        const struct ask *ask = &caller->asks[caller->answered];
-        if (host->state != HOST_UP || host->starts != caller->starts ||
-            host->disturbed_us >= ask->sent_us)
-            hang_up(caller);
-        else if (caller->is_awaited || host_reads_us(host) == clock_of(caller)->now_us)
-            fail(caller, ask, "no answer in time");
-        else
-            await_turn(caller, host);
+        be_late(caller);
     } else if (caller->callers->is_paused && caller->again_count == 0) {
         return;
     } else if (caller->is_connected) {

@@ -14,8 +14,6 @@
 
 #include "tests/sim/history.h"
 
-#define CALLERS_MARGIN_MS 250u /* an answer may come so much after op-timeout */
-
 struct caller;
 
 struct callers_options {

@@ -3,6 +3,7 @@
 #include "common/check.h"
 #include "tests/sim/heard.h"
 #include "tests/sim/names.h"
+#include "tests/sim/patience.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,8 +19,8 @@ struct client {
     struct prng prng;
     uint32_t node;
     struct sock *sock;
-    uint32_t starts; /* of the node's processes: the one it is connected to */
     bool is_connected;
+    struct patience patience;
     struct buf in;
     struct op ops[CLIENT_BATCH_MAX]; /* sent and not all answered */
     uint32_t op_count;
@@ -128,8 +129,7 @@ static void send_batch(struct client *client)
     struct span bytes = buf_span(&out);
     sock_send(client->sock, bytes.data, bytes.len);
     buf_close(&out);
-    uint64_t wait_ms = client->clients->world->host_options.op_timeout_ms + CLIENT_MARGIN_MS;
-    vclock_set(clock_of(client), &client->timer, clock_of(client)->now_us + wait_ms * US_PER_MS);
+    patience_begin(&client->patience, &client->timer);
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -314,7 +314,7 @@ static void on_ready(void *arg, struct sock *sock)
     struct client *client = arg;
     if (sock_state(sock) == SOCK_OPEN && !client->is_connected) {
         client->is_connected = true;
-        client->starts = client->clients->world->hosts[client->node].starts;
+        patience_connect(&client->patience, &client->clients->world->hosts[client->node]);
         think(client);
     }
     struct span got = sock_received(sock);
@@ -337,17 +337,27 @@ static void connect_somewhere(struct client *client)
     vclock_set(clock_of(client), &client->timer, clock_of(client)->now_us + CONNECT_US);
 }
 
+/* An answer has not come by now. */
+static void be_late(struct client *client)
+{
+    const struct op *op = &client->ops[client->op_answered];
+    switch (patience_ring(&client->patience, &client->timer, op->sent_us)) {
+    case PATIENCE_LASTS:
+        break;
+    case PATIENCE_VAIN:
+        hang_up(client);
+        break;
+    case PATIENCE_ENDS:
+        fail(client, op, "no answer in time");
+        break;
+    }
+}
+
 static void on_timer(struct vtimer *timer)
 {
     struct client *client = CONTAINER_OF(timer, struct client, timer);
     if (client->op_count > 0) {
-        const struct op *op = &client->ops[client->op_answered];
-        const struct host *host = &client->clients->world->hosts[client->node];
-        if (host->state == HOST_UP && host->starts == client->starts &&
-            host->disturbed_us < op->sent_us)
-            fail(client, op, "no answer in time");
-        else
-            hang_up(client);
+        be_late(client);
     } else if (client->clients->is_paused) {
         return;
     } else if (client->is_connected) {

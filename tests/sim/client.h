@@ -4,7 +4,7 @@
  * connection ends it takes another node. What must hold of every request whose node was not
  * disturbed meanwhile:
  *  - one answer, of a kind that fits the request, and none that nobody asked for;
- *  - within op-timeout and CLIENT_MARGIN_MS;
+ *  - in time (patience.h);
  *  - a value only of the key asked for, and only one that somebody has sent for that key;
  *  - a counter is never above the increments sent for it and not refused.
  * Where no data may be lost (is_strict), moreover: no read shows a value after a later write of its
@@ -16,7 +16,6 @@
 #include "tests/sim/world.h"
 
 #define CLIENT_BATCH_MAX 6u
-#define CLIENT_MARGIN_MS 250u
 #define CLIENT_KEYS_MAX  64u
 
 enum op_kind { OP_GET, OP_SET, OP_ADD, OP_DELETE, OP_INCR, OP_GET_TWO, OP_VERSION, OP_KINDS };

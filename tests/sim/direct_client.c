@@ -5,6 +5,7 @@
 #include "tests/sim/client.h"
 #include "tests/sim/heard.h"
 #include "tests/sim/names.h"
+#include "tests/sim/patience.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -54,9 +55,9 @@ struct direct_client {
     struct prng prng;
     enum manner manner;
     uint32_t node; /* the entry node */
-    uint32_t starts;
     struct sock *sock;
     bool is_connected;
+    struct patience patience;
     bool is_announcing; /* return_port is not answered */
     char token[TOKEN_BYTES_MAX];
     struct buf in;
@@ -150,12 +151,6 @@ static void append_ask(struct direct_client *client, struct buf *out)
     }
 }
 
-static void wait_for_answers(struct direct_client *client)
-{
-    uint64_t wait_ms = client->clients->world->host_options.op_timeout_ms + CLIENT_MARGIN_MS;
-    vclock_set(clock_of(client), &client->timer, now_of(client) + wait_ms * US_PER_MS);
-}
-
 static void send_batch(struct direct_client *client)
 {
     struct buf out = {0};
@@ -165,7 +160,7 @@ static void send_batch(struct direct_client *client)
     struct span bytes = buf_span(&out);
     sock_send(client->sock, bytes.data, bytes.len);
     buf_close(&out);
-    wait_for_answers(client);
+    patience_begin(&client->patience, &client->timer);
 }
 
 static void announce(struct direct_client *client)
@@ -174,7 +169,7 @@ static void announce(struct direct_client *client)
     int len = snprintf(text, sizeof(text), "return_port %u\r\n", CALL_PORT + client->number);
     client->is_announcing = true;
     sock_send(client->sock, text, (size_t)len);
-    wait_for_answers(client);
+    patience_begin(&client->patience, &client->timer);
 }
 
 static bool has_open(const struct direct_client *client)
@@ -542,7 +537,7 @@ static void on_ready(void *arg, struct sock *sock)
     struct direct_client *client = arg;
     if (sock_state(sock) == SOCK_OPEN && !client->is_connected) {
         client->is_connected = true;
-        client->starts = client->clients->world->hosts[client->node].starts;
+        patience_connect(&client->patience, &client->clients->world->hosts[client->node]);
         announce(client);
     }
     struct span got = sock_received(sock);
@@ -580,18 +575,15 @@ static bool may_have_lost(const struct direct_client *client, uint64_t since_us)
     return may;
 }
 
-/* Some answers have not come in time. */
+/* Some answers, or that to return_port, have not come by now. */
 static void be_late(struct direct_client *client)
 {
     const struct ask *ask = has_open(client) ? &client->asks[client->first_open] : NULL;
-    const struct host *host = &client->clients->world->hosts[client->node];
-    uint64_t since_us = ask ? ask->sent_us
-                            : now_of(client) - (client->clients->world->host_options.op_timeout_ms +
-                                                CLIENT_MARGIN_MS) *
-                                                   (uint64_t)US_PER_MS;
-    bool is_well =
-        host->state == HOST_UP && host->starts == client->starts && host->disturbed_us < since_us;
-    if (is_well && !may_have_lost(client, since_us))
+    uint64_t since_us = ask ? ask->sent_us : client->patience.begun_us;
+    enum patience_end end = patience_ring(&client->patience, &client->timer, since_us);
+    if (end == PATIENCE_LASTS)
+        return;
+    if (end == PATIENCE_ENDS && !may_have_lost(client, since_us))
         fail(client, ask, "no answer in time");
     hang_up(client);
 }

@@ -7,7 +7,7 @@
  * the key asked for, and one that somebody has sent for it;
  *  - a write has one answer that says what it did, whatever happens; so has a read, and no error
  *    comes beside an answer, unless something was disturbed (is_whole says);
- *  - a request has an answer within op-timeout and CLIENT_MARGIN_MS, unless its entry node or the
+ *  - a request has an answer in time (patience.h), unless its entry node or the
  *    connection to that was disturbed, or a direct connection may have been lost meanwhile;
  *  - what only the entry node may say does not come directly;
  *  - not a byte comes on a connection on which the token was not said;
