@@ -1478,7 +1478,7 @@ static void step_cut(struct model *model, struct store *store)
 
 static void step_end(struct model *model, struct store *store)
 {
-    uint64_t lineage[4];
+    uint64_t lineage[4] = {0};
     uint32_t count = 0;
     uint32_t epoch = store_version_epoch(model_ver(model));
     for (uint32_t i = 0; i < 3; i++)

@@ -621,6 +621,15 @@ static void put_large(struct side *source, size_t len)
 
 /* --- epochs ----------------------------------------------------------------------------------- */
 
+/* The source adopts the next view, and leads in it; the others have not heard of it. */
+static void adopt_ahead(struct side *source)
+{
+    struct scene *scene = source->scene;
+    scene_place(scene, 0);
+    scene->epoch++;
+    side_seal(source, scene->epoch);
+}
+
 static void a_stream_of_a_view_not_adopted_yet_waits_for_it(void **state)
 {
     (void)state;
@@ -628,9 +637,7 @@ static void a_stream_of_a_view_not_adopted_yet_waits_for_it(void **state)
     struct side *source = led_scene(scene), *backup = &scene->sides[1];
     offer_to(source, SLOT, 1);
     settle(scene);
-    scene_place(scene, 0);
-    scene->epoch++;
-    side_seal(source, scene->epoch);
+    adopt_ahead(source);
     copy_lead(source->store, SLOT, scene->epoch);
     write_one(source, SLOT, 0, WROTE_ITEM, false);
     offer_to(source, SLOT, 1);
@@ -658,9 +665,7 @@ static void a_large_write_to_one_that_has_not_adopted_the_view_ends_nothing(void
     offer_to(source, SLOT, 1);
     settle(scene);
     uint32_t act = scene->epoch;
-    scene_place(scene, 0);
-    scene->epoch++;
-    side_seal(source, scene->epoch);
+    adopt_ahead(source);
     copy_lead(source->store, SLOT, scene->epoch);
     const uint32_t slot = SLOT;
     mean_only(&slot, 1);
@@ -704,9 +709,7 @@ static void a_stream_of_an_epoch_that_is_passed_over_is_stale(void **state)
     (void)state;
     struct scene *scene = scene_open(26);
     struct side *source = led_scene(scene), *backup = &scene->sides[1];
-    scene_place(scene, 0);
-    scene->epoch++;
-    side_seal(source, scene->epoch);
+    adopt_ahead(source);
     offer_to(source, SLOT, 1);
     settle(scene);
     assert_int_equal(source->stale_epoch, 0);
