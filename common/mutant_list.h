@@ -19,8 +19,10 @@
     X(refusal_is_nothing, "complete", 2, "a refused dial says nothing") \
     X(no_helpers, "accurate-loss10", 0, "a failed probe suspects, whatever others find") \
     X(stopped_is_silent, "accurate-stops", 0, "a process that is mute is taken for a machine that is off") \
+    X(short_clock, "accurate-day", 0, "time is counted in 24 bits of milliseconds: 4.7 hours") \
     X(wall_clock, "accurate-quiet", 0, "timers go by the wall clock") \
     X(isolated_condemns, "accurate-return", 0, "who is cut off condemns the others at once") \
+    X(dead_watch, "complete-watchers", 0, "the dead go on watching, and nobody does it in their place") \
     X(never_stale, "complete-backstop", 1, "who is not heard of for T_fail is not suspected") \
     X(never_refutes, "complete", 16, "who is suspected does not refute it") \
     X(never_pushes, "converge-news", 0, "news waits for rounds") \
@@ -31,15 +33,20 @@
     X(removed_untold, "heal", 0, "who comes back is not told that it was removed") \
     X(suspected_for_good, "unfair-paths", 0, "nothing a suspect says or does is believed") \
     X(reports_once, "test_views", 0, "a report that was lost is not asked for") \
-    X(never_rejoins, "test_gossip", 0, "those that are gone are not tried again") \
+    X(never_rejoins, "heal-one-seed", 2, "those that are gone are not tried again") \
+    X(seeds_once, "heal-forgotten", 0, "the lines of peers.txt are tried once only") \
     X(no_tombstones, "resurrect", 0, "the removed are forgotten at once") \
     X(age_ignored, "resurrect", 0, "an account counts whatever its age") \
     X(inc_falls, "resurrect", 0, "an incarnation falls") \
     X(final_is_not, "resurrect", 0, "who was removed is taken back by his old account") \
+    X(alive_same_inc, "test_members", 0, "whoever is said to be alive is, whatever the incarnation") \
     X(boot_ignored, "identity-restart", 5, "a higher boot of a living name says nothing") \
+    X(stranger_is_nothing, "identity-reused", 0, "another name's answer at a member's address says nothing") \
     X(any_cluster, "identity-foreign", 0, "another cluster's HELLO is welcome") \
     X(duplicate_stays, "identity-clone", 0, "who learns of a later process of his name stays") \
     X(never_damped, "unfair-flips", 0, "who flaps is not damped") \
+    X(rumors_unspent, "at-rest", 0, "a rumor is told for ever") \
+    X(rumors_unbounded, "test_rumor", 0, "the queue of rumors has no bound") \
     X(whole_lists, "overload", 0, "every question is for the whole list") \
     X(no_token, "direct-quiet", 0, "an answer goes out before the client has said the token") \
     X(any_token, "direct-quiet", 0, "whatever a client says is taken for the token") \

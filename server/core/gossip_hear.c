@@ -437,10 +437,20 @@ void hear_direct(struct gossip *gossip, struct account *record, uint32_t inc, ui
 
 /* --- verdicts --------------------------------------------------------------------------------- */
 
+/* A planted bug: the dead go on watching, and nobody does it in their place. */
+static bool is_left_to_others(const struct gossip *gossip, const struct account *record)
+{
+    const struct members *members = &gossip->members;
+    struct target_view all = {.live = members->all, .count = members->count};
+    while (members->all[all.self] != members->self)
+        all.self++;
+    return !targets_watches(&all, record);
+}
+
 void hear_doubt(struct gossip *gossip, struct account *record, enum evidence evidence,
                 struct moment now)
 {
-    if (!record_is_live(record))
+    if (!record_is_live(record) || (MUTANT(dead_watch) && is_left_to_others(gossip, record)))
         return;
     struct news news = {.state = MEMBER_SUSPECT};
     uint32_t delay_ms;

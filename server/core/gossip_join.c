@@ -124,7 +124,7 @@ static bool is_missing(const struct gossip *gossip, const char *name)
 /* The next seed that is no member, or not alive. */
 static const char *missing_seed(struct gossip *gossip)
 {
-    for (uint32_t step = 0; step < gossip->seed_count; step++) {
+    for (uint32_t step = 0; step < gossip->seed_count && !MUTANT(seeds_once); step++) {
         const char *name = gossip->seeds[gossip->seed_next].name;
         gossip->seed_next = (gossip->seed_next + 1) % gossip->seed_count;
         if (is_missing(gossip, name))

@@ -304,7 +304,8 @@ static bool evidence_of(enum disconnect why, enum evidence *evidence)
     case DISCONNECT_REFUSED:
     case DISCONNECT_STRANGER:
         *evidence = EVIDENCE_REFUSED;
-        return !MUTANT(refusal_is_nothing);
+        return !MUTANT(refusal_is_nothing) &&
+               !(MUTANT(stranger_is_nothing) && why == DISCONNECT_STRANGER);
     case DISCONNECT_MUTE:
         *evidence = EVIDENCE_STALLED;
         return true;

@@ -460,7 +460,7 @@ static enum hearing hear_left(struct members *members, struct account *record,
 static enum hearing hear_alive(struct members *members, struct account *record,
                                const struct news *news, bool has_proof, uint64_t now_ms)
 {
-    if (news->inc > record->inc && !is_lost(record)) {
+    if ((news->inc > record->inc || MUTANT(alive_same_inc)) && !is_lost(record)) {
         bool was_dead = record->state == MEMBER_DEAD;
         bool was_accused = was_dead || record->state == MEMBER_SUSPECT;
         members->has_ring_changed |= record->weight != news->weight;

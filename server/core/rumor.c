@@ -1,6 +1,7 @@
 #include "server/core/rumor.h"
 
 #include "common/check.h"
+#include "common/mutant.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -95,7 +96,7 @@ void rumors_add(struct rumors *rumors, const struct account *about, const struct
         return;
     rumors->sends_max = 2 * doublings;
     supersede(rumors, about, news);
-    if (rumors->count == RUMORS_MAX)
+    if (rumors->count == RUMORS_MAX && !MUTANT(rumors_unbounded))
         drop(rumors, rumor_of(rumors->queue.prev));
     struct rumor *rumor = malloc(sizeof(*rumor));
     CHECK(rumor != NULL);
@@ -135,7 +136,7 @@ static void append(const struct rumor *rumor, uint64_t now_ms, struct buf *out)
 static void spend(struct rumors *rumors, struct rumor *rumor, uint32_t times)
 {
     rumor->sends += times;
-    if (rumor->is_pushed && rumor->sends >= rumors->sends_max) {
+    if (rumor->is_pushed && rumor->sends >= rumors->sends_max && !MUTANT(rumors_unspent)) {
         drop(rumors, rumor);
         return;
     }

@@ -58,7 +58,7 @@ uint32_t birth_line(const struct views *views, uint32_t peer)
 static void dial(struct views *views, struct moment now)
 {
     uint32_t lines = views->founders->member_count, dialled = 0;
-    if (now.mono_ms < views->dial_ms)
+    if (now.mono_ms < views->dial_ms || (MUTANT(seeds_once) && views->dial_next >= lines))
         return;
     views->dial_ms = now.mono_ms + DIAL_MS;
     for (uint32_t step = 0; step < lines && dialled < DIALS; step++) {

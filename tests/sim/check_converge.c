@@ -1,6 +1,10 @@
 /* News reaches all, and parts of a cluster find each other again. */
+#include "common/check.h"
 #include "tests/sim/checks.h"
+#include "tests/sim/quiet.h"
 #include "tests/sim/watch.h"
+
+#include <stdlib.h>
 
 #define LAN_US       1000u
 #define HELD_BACK_MS 50u   /* a join's news, for others' to go with it */
@@ -8,9 +12,14 @@
 #define LOSSY_ROUNDS 2u    /* the same where a fifth of packets is lost */
 #define LOSS_MS      1000u /* once in a hundred: a lost SYN is sent again after a second */
 #define FACTS        50u
-#define FACTS_LATE   2u    /* of them, beyond the 99th percentile */
-#define HEAL_MS      3000u /* what is aimed at; T_rejoin more would be as promised */
-#define ONE_VIEW_MS  3000u /* after the last change all viewhashes are equal */
+#define FACTS_LATE   2u     /* of them, beyond the 99th percentile */
+#define HEAL_MS      3000u  /* what is aimed at; T_rejoin more would be as promised */
+#define ONE_VIEW_MS  3000u  /* after the last change all viewhashes are equal */
+#define ACCEPT_MS    30000u /* shortened, so that a split can be longer than tombstones last */
+#define CLEANUP_MS   (4 * ACCEPT_MS)
+#define FORMED_MS    60000u /* until a view has all */
+#define AWAY_MAX     4u     /* of nine voters a majority stays */
+#define GONE_MS      60000u /* until who is cut off is in no view and no list any more */
 
 /* The first other node knows it. */
 static bool is_heard_of(struct world *world, const void *arg)
@@ -148,8 +157,8 @@ void check_heal(struct trial *trial)
 {
     struct world *world = trial_begin(trial, 0);
     struct gossip_options *timers = &world->host_options.timers;
-    timers->accept_ms = 30000;
-    timers->cleanup_ms = 120000;
+    timers->accept_ms = ACCEPT_MS;
+    timers->cleanup_ms = CLEANUP_MS;
     const uint32_t lengths_s[] = {10, 60, timers->cleanup_ms / 1000 + 30};
     uint32_t length_s = lengths_s[prng_below(&world->prng, ARRAY_COUNT(lengths_s))];
     uint32_t parts = 2 + (uint32_t)prng_below(&world->prng, 2);
@@ -177,4 +186,61 @@ void check_heal_one_seed(struct trial *trial)
 {
     trial->seed_count = 1;
     check_heal(trial);
+}
+
+/* Some are cut off, start anew without their state files, and so know nobody but the first node,
+ * which stands in everybody's peers.txt. */
+static void lose_each_other(struct world *world, const bool *is_away, bool is_cut)
+{
+    trace_say(&world->trace, is_cut ? "split" : "heal", "-");
+    for (uint32_t i = 0; i < world->host_count; i++)
+        for (uint32_t j = 0; j < world->host_count; j++)
+            if (is_away[i] != is_away[j])
+                world_cut(world, i, j, is_cut);
+    for (uint32_t i = 0; is_cut && i < world->host_count; i++) {
+        if (!is_away[i])
+            continue;
+        world_kill(world, i);
+        world_forget(world, i);
+        world_start(world, i);
+    }
+}
+
+static bool are_forgotten(struct world *world, const void *arg)
+{
+    const bool *is_away = arg;
+    for (uint32_t i = 0; i < world->host_count; i++)
+        for (uint32_t j = 0; j < world->host_count; j++)
+            if (is_away[i] != is_away[j] && watch_record(world, i, j))
+                return false;
+    return true;
+}
+
+/* Longer than tombstones last: neither side has any record of the other. */
+void check_heal_forgotten(struct trial *trial)
+{
+    trial->seed_count = 1;
+    struct world *world = trial_begin(trial, 0);
+    struct gossip_options *timers = &world->host_options.timers;
+    timers->accept_ms = ACCEPT_MS;
+    timers->cleanup_ms = CLEANUP_MS;
+    watch_form(world, WATCH_FORM_MS);
+    (void)quiet_await(world, FORMED_MS, "forming");
+    bool *is_away = calloc(world->host_count, sizeof(*is_away));
+    CHECK(is_away != NULL);
+    uint32_t others = world->host_count - 1; /* than the first */
+    uint32_t first = (uint32_t)prng_below(&world->prng, others);
+    uint32_t count = 1 + (uint32_t)prng_below(&world->prng, AWAY_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        is_away[1 + (first + i) % others] = true;
+    lose_each_other(world, is_away, true);
+    watch_until(world, are_forgotten, is_away, 1000, CLEANUP_MS + GONE_MS, "not yet forgotten");
+    lose_each_other(world, is_away, false);
+    struct watch *watch = watch_open(world);
+    watch->forbids_deaths = true;
+    trial->counts[0] += count;
+    trial->counts[1] +=
+        watch_until_one_view(world, timers->rejoin_ms + HEAL_MS, "after a long split");
+    watch_close(watch);
+    free(is_away);
 }

@@ -1,8 +1,16 @@
 /* A process is known by name, boot and generation. */
 #include "tests/sim/checks.h"
+#include "tests/sim/names.h"
 #include "tests/sim/watch.h"
 
 #define NOTICE_MS 1000u
+/* Where its machine was off it is held for silent, and that wins until three have found otherwise:
+ * each of them asks one member a round. */
+#define NOTICE_OFF_MS 4000u
+#define AT_ONCE_US    400u /* a process starts before anybody has dialled where another has ended */
+#define OFF_MS        4000u  /* a machine's, at most: nobody is dead of it yet */
+#define DIAL_MS       10000u /* until somebody dials a name again */
+#define SETTLE_MS     3000u
 
 static struct world *form(struct trial *trial)
 {
@@ -53,6 +61,69 @@ void check_identity_foreign(struct trial *trial)
         }
         trial->counts[0]++;
     }
+}
+
+/* When a process was first greeted as another. */
+struct greeted {
+    uint32_t node;
+    const char *as;
+    uint64_t at_us; /* 0: not yet */
+};
+
+static void hear_refusal(void *arg, const struct trace_line *line)
+{
+    struct greeted *greeted = arg;
+    if (line->node == greeted->node && greeted->at_us == 0 &&
+        span_equal(line->event, SPAN_LITERAL("peer-refused")) &&
+        span_equal(trace_field(line, "said"), span_of_string(greeted->as)))
+        greeted->at_us = line->at_us;
+}
+
+/* A node ends, and its machine runs one of another name, without its state file: the last node's,
+ * which takes the old name, and has never started. */
+static void take_address(struct world *world, uint32_t node, uint32_t spare, bool is_off)
+{
+    if (is_off) {
+        world_power_off(world, node);
+        world_run_ms(world, 1000 + prng_below(&world->prng, OFF_MS - 1000));
+        world_power_on(world, node);
+    } else {
+        world_kill(world, node);
+        world_run_us(world, prng_below(&world->prng, AT_ONCE_US));
+    }
+    world_forget(world, node);
+    world_rename(world, node, spare);
+    name_format(node, world->hosts[spare].name);
+    world_start(world, node);
+}
+
+/* Another name's process on a member's address: from the first HELLO for the old one on it is dead
+ * for all within 1 s, and the new one is a member like any other. */
+void check_identity_reused(struct trial *trial)
+{
+    uint32_t spare = trial->node_count - 1;
+    trial->seed_count = spare;
+    struct world *world = trial_begin(trial, 0);
+    for (uint32_t i = 0; i < spare; i++)
+        world_start(world, i);
+    watch_until_one_view(world, WATCH_FORM_MS, "the cluster does not form");
+    struct watch *watch = watch_open(world);
+    watch->forbids_deaths = true;
+    uint32_t node = (uint32_t)prng_below(&world->prng, spare);
+    struct greeted greeted = {.node = node, .as = world->hosts[spare].name};
+    bool is_off = trial->seed % 2 == 0; /* few seeds are to have both */
+    trace_listen(&world->trace, hear_refusal, &greeted);
+    take_address(world, node, spare, is_off);
+    for (uint32_t ms = 0; greeted.at_us == 0 && ms < DIAL_MS && !world->has_failed; ms++)
+        world_run_ms(world, 1);
+    if (greeted.at_us == 0)
+        world_fail(world, "nobody dials %s any more", greeted.as);
+    trial->counts[is_off]++;
+    trial->counts[2] += watch_until_known(world, spare, 10, is_off ? NOTICE_OFF_MS : NOTICE_MS,
+                                          "another name's answer is not noticed");
+    watch_until_one_view(world, SETTLE_MS, "after a change of name");
+    world->trace.listener_count--;
+    watch_close(watch);
 }
 
 /* Two machines under one name, the state file copied: the one started later stays. */

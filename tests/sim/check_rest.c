@@ -47,6 +47,9 @@ void check_rest(struct trial *trial)
         uint64_t rate = (world->net.machines[i].sent_bytes - before[i]) / trial->seconds;
         if (rate > BYTES_MAX)
             world_fail(world, "n%u sends %llu bytes a second", i + 1, (unsigned long long)rate);
+        if (watch_gossip(world, i)->rumors.count > 0)
+            world_fail(world, "n%u has %u rumors to tell, and there is no news", i + 1,
+                       watch_gossip(world, i)->rumors.count);
         sent += rate;
         known += bytes_known(world, i);
     }

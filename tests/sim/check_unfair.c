@@ -1,4 +1,5 @@
 /* Links that work one way only, and nodes that are too slow. */
+#include "common/check.h"
 #include "tests/sim/checks.h"
 #include "tests/sim/quiet.h"
 #include "tests/sim/watch.h"
@@ -6,10 +7,13 @@
 #include <stdlib.h>
 
 #define SLOW_TIMES   100u
-#define BYTES_WORST  10000u /* a second and node, in the worst minute */
+#define BYTES_WORST  10000u                  /* a second and node, in the worst minute */
+#define RUMORS_EACH  (CONFIRMATIONS_MAX + 1) /* of a member, at a node: the reports waited for */
+#define CALM_S       30u                     /* until all is told */
 #define FORMED_MS    60000u /* until a view has all: view 1, which goes to all, is not overload */
 #define MINUTE_S     60u
 #define FLIP_MS      10000u /* longer than T_silent, shorter than twice that: what damping is for */
+#define FLIP_LONG_MS 20000u /* longer than that, too: a cycle is longer than T_damp */
 #define DEATHS_FIRST 4u     /* until the flap score is up, they come at the pace of the detector */
 
 static struct world *form(struct trial *trial)
@@ -64,17 +68,50 @@ void check_unfair_flips(struct trial *trial)
     uint32_t node = (uint32_t)prng_below(&world->prng, world->host_count);
     watch->forbids_deaths = true;
     watch->is_excused[node] = true;
+    uint64_t flip_ms =
+        trial->seed % 2 == 0 ? FLIP_LONG_MS : FLIP_MS; /* few seeds are to have both */
     uint64_t from_us = world->clock.now_us;
     while (world->clock.now_us < from_us + trial->seconds * (uint64_t)US_PER_S &&
            !world->has_failed) {
         world_isolate(world, node, true);
-        world_run_ms(world, FLIP_MS - 1000 + prng_below(&world->prng, 2000));
+        world_run_ms(world, flip_ms - 1000 + prng_below(&world->prng, 2000));
         world_isolate(world, node, false);
-        world_run_ms(world, FLIP_MS - 1000 + prng_below(&world->prng, 2000));
+        world_run_ms(world, flip_ms - 1000 + prng_below(&world->prng, 2000));
         trial->counts[0]++;
     }
     bound_changes(watch, trial, (world->clock.now_us - from_us) / US_PER_MS);
     watch_close(watch);
+}
+
+/* What each node has sent since it was before, a second, and now. Returns the most. */
+static uint64_t most_sent(const struct world *world, uint64_t *before, uint32_t seconds)
+{
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < world->host_count; i++) {
+        uint64_t rate = (world->net.machines[i].sent_bytes - before[i]) / seconds;
+        before[i] = world->net.machines[i].sent_bytes;
+        most = rate > most ? rate : most;
+    }
+    return most;
+}
+
+/* The longest queue of rumors, looked at every second. */
+static uint32_t run_and_count_rumors(struct world *world, uint32_t seconds)
+{
+    uint32_t most = 0;
+    for (uint32_t passed_s = 0; passed_s < seconds; passed_s++) {
+        world_run_s(world, 1);
+        for (uint32_t i = 0; i < world->host_count; i++) {
+            uint32_t count = watch_gossip(world, i)->rumors.count;
+            most = count > most ? count : most;
+        }
+    }
+    return most;
+}
+
+static void note_most(uint64_t *count, uint64_t value)
+{
+    *count = value > *count ? value : *count;
 }
 
 /* Three tenths of the nodes take a hundred times as long for everything. */
@@ -90,18 +127,24 @@ void check_overload(struct trial *trial)
         world->hosts[node].slow = SLOW_TIMES;
     }
     uint64_t *before = calloc(world->host_count, sizeof(*before));
-    for (uint32_t passed_s = 0; passed_s < trial->seconds; passed_s += MINUTE_S) {
-        for (uint32_t i = 0; i < world->host_count; i++)
-            before[i] = world->net.machines[i].sent_bytes;
-        world_run_s(world, MINUTE_S);
-        for (uint32_t i = 0; i < world->host_count; i++) {
-            uint64_t rate = (world->net.machines[i].sent_bytes - before[i]) / MINUTE_S;
-            if (rate > BYTES_WORST)
-                world_fail(world, "n%u sends %llu bytes a second", i + 1, (unsigned long long)rate);
-            if (rate > trial->counts[0])
-                trial->counts[0] = rate;
-        }
+    CHECK(before != NULL);
+    (void)most_sent(world, before, MINUTE_S);
+    for (uint32_t passed_s = 0; passed_s < trial->seconds && !world->has_failed;
+         passed_s += MINUTE_S) {
+        uint32_t rumors = run_and_count_rumors(world, MINUTE_S);
+        uint64_t rate = most_sent(world, before, MINUTE_S);
+        if (rate > BYTES_WORST)
+            world_fail(world, "a node sends %llu bytes a second", (unsigned long long)rate);
+        if (rumors > RUMORS_EACH * world->host_count)
+            world_fail(world, "a node has %u rumors to tell", rumors);
+        note_most(&trial->counts[0], rate);
+        note_most(&trial->counts[1], rumors);
     }
     free(before);
+    for (uint32_t i = 0; i < world->host_count; i++)
+        world->hosts[i].slow = 1;
+    world_run_s(world, CALM_S);
+    if (run_and_count_rumors(world, 1) > 0)
+        world_fail(world, "there is no news, and not all of it has been told after %u s", CALM_S);
     watch_close(watch);
 }

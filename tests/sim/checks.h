@@ -26,6 +26,7 @@ struct check {
     const char *sentence; /* what holds */
     void (*run)(struct trial *trial);
     uint32_t node_count; /* unless told otherwise */
+    uint32_t nodes_long; /* in `make test-long`; 0: the same */
     uint32_t seconds;
     uint32_t seconds_long;  /* in `make test-long`; 0: the same */
     uint32_t seeds_quick;   /* in `make test` */
@@ -64,9 +65,11 @@ void check_converge_pull(struct trial *trial);
 void check_converge_view(struct trial *trial);
 void check_heal(struct trial *trial);
 void check_heal_one_seed(struct trial *trial);
+void check_heal_forgotten(struct trial *trial);
 void check_resurrect(struct trial *trial);
 void check_identity_restart(struct trial *trial);
 void check_identity_foreign(struct trial *trial);
+void check_identity_reused(struct trial *trial);
 void check_identity_clone(struct trial *trial);
 void check_unfair_paths(struct trial *trial);
 void check_unfair_flips(struct trial *trial);

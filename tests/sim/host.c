@@ -16,6 +16,7 @@
 #define TIMER_LATE_US 1000u /* timers ring so much too late at most: epoll counts milliseconds */
 #define UPTIME_US     (1ull * US_PER_S) /* what a monotonic clock says when the machine comes up */
 #define UPTIME_US_MAX (10ull * 86400 * US_PER_S) /* some have been up for long when it begins */
+#define SHORT_CLOCK   0xffffffu                  /* a planted bug's */
 #define END_US        (2ull * US_PER_S) /* a node that ends waits so long for its clients */
 
 static void on_turn(struct vtimer *timer);
@@ -48,8 +49,9 @@ static uint64_t own_us(const struct host *host)
 struct moment host_now(const struct host *host)
 {
     uint64_t jumped_ms = MUTANT(wall_clock) ? (uint64_t)host->wall_ms : 0;
+    uint64_t kept = MUTANT(short_clock) ? SHORT_CLOCK : UINT64_MAX;
     return (struct moment){
-        .mono_ms = own_us(host) / US_PER_MS + jumped_ms,
+        .mono_ms = (own_us(host) / US_PER_MS + jumped_ms) & kept,
         .unix_ms = WORLD_UNIX_MS + (int64_t)(host->world->clock.now_us / US_PER_MS) + host->wall_ms,
     };
 }

@@ -103,6 +103,11 @@ static bool print_counts(const struct check *check, const struct trial *trial)
     return is_good;
 }
 
+static uint32_t own_nodes(const struct check *check, const struct settings *settings)
+{
+    return settings->is_long && check->nodes_long ? check->nodes_long : check->node_count;
+}
+
 static uint32_t own_seconds(const struct check *check, const struct settings *settings)
 {
     return settings->is_long && check->seconds_long ? check->seconds_long : check->seconds;
@@ -114,11 +119,11 @@ static int run_check(const struct check *check, const struct settings *settings,
     uint32_t seeds = settings->seeds     ? settings->seeds
                      : settings->is_long ? check->seeds_long
                                          : check->seeds_quick;
-    struct trial trial = {.node_count = settings->nodes ? settings->nodes : check->node_count,
-                          .seconds =
-                              settings->seconds ? settings->seconds : own_seconds(check, settings),
-                          .is_debugged = settings->is_debugged,
-                          .echo = settings->is_traced ? stdout : NULL};
+    struct trial trial = {
+        .node_count = settings->nodes ? settings->nodes : own_nodes(check, settings),
+        .seconds = settings->seconds ? settings->seconds : own_seconds(check, settings),
+        .is_debugged = settings->is_debugged,
+        .echo = settings->is_traced ? stdout : NULL};
     struct prng drawn;
     prng_init(&drawn, fresh);
     if (settings->has_seed)
