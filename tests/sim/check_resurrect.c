@@ -42,17 +42,33 @@ static void forget_if_new(struct memories *memories, uint32_t observer)
         *memory_of(memories, observer, i) = (struct memory){0};
 }
 
-/* Once it is forgotten that a process was taken for gone, it may be heard of again: if it lives, or
- * did a short time ago. */
-static bool may_return(const struct memories *memories, const struct memory *memory,
-                       uint32_t subject)
+/* Whether the observer goes by its view alone: a member unknown to gossip (one of whom it has heard
+ * of a later start, and whom it could not reach) enters as alive of unknown age, and is probed at
+ * once. */
+static bool is_only_expected(struct world *world, uint32_t observer, const struct account *record)
 {
-    const struct gossip_options *timers = &memories->world->host_options.timers;
-    uint64_t now_us = memories->world->clock.now_us, ended_us = memories->ended_us[subject];
-    uint64_t cleanup_us = (uint64_t)timers->cleanup_ms * US_PER_MS;
-    uint64_t accept_us = (uint64_t)timers->accept_ms * US_PER_MS;
-    return now_us >= memory->final_us + cleanup_us / 10 * 9 &&
-           (ended_us == 0 || now_us < ended_us + accept_us / 10 * 11);
+    return record->is_kept && record->proof_ms == 0 &&
+           host_now(&world->hosts[observer]).mono_ms < record->state_ms + SETTLE_MS;
+}
+
+/* Whether it may be forgotten that a process was taken for gone. */
+static bool is_memory_over(const struct memories *memories, const struct memory *memory)
+{
+    uint64_t cleanup_us = (uint64_t)memories->world->host_options.timers.cleanup_ms * US_PER_MS;
+    return memories->world->clock.now_us >= memory->final_us + cleanup_us / 10 * 9;
+}
+
+/* Once that is forgotten the process may be heard of again: if it lives, or did a short time ago,
+ * or stands in a view that has come. */
+static bool may_return(const struct memories *memories, const struct memory *memory,
+                       uint32_t observer, uint32_t subject, const struct account *record)
+{
+    struct world *world = memories->world;
+    uint64_t ended_us = memories->ended_us[subject];
+    uint64_t accept_us = (uint64_t)world->host_options.timers.accept_ms * US_PER_MS;
+    return is_memory_over(memories, memory) &&
+           (ended_us == 0 || world->clock.now_us < ended_us + accept_us / 10 * 11 ||
+            is_only_expected(world, observer, record));
 }
 
 static void look_at(struct memories *memories, uint32_t observer, uint32_t subject)
@@ -64,7 +80,10 @@ static void look_at(struct memories *memories, uint32_t observer, uint32_t subje
         memory->seen_boot = 0; /* forgotten: whatever it is heard of next */
         return;
     }
-    if (record_is_live(record) && may_return(memories, memory, subject))
+    /* It may have been forgotten, and heard of again, since the last look. */
+    if (memory->seen_boot == memory->boot && is_memory_over(memories, memory))
+        memory->seen_boot = 0;
+    if (record_is_live(record) && may_return(memories, memory, observer, subject, record))
         memory->boot = 0;
     if (record_is_live(record) && record->boot <= memory->boot)
         world_fail(world, "n%u has n%u of boot %llu alive, which it has seen gone for good",
@@ -79,15 +98,6 @@ static void look_at(struct memories *memories, uint32_t observer, uint32_t subje
     }
     memory->seen_boot = record->boot;
     memory->seen_inc = record->inc;
-}
-
-/* Whether the observer goes by its view alone: a member unknown to gossip (one of whom it has heard
- * of a later start, and whom it could not reach) enters as alive of unknown age, and is probed at
- * once. */
-static bool is_only_expected(struct world *world, uint32_t observer, const struct account *record)
-{
-    return record->is_kept && record->proof_ms == 0 &&
-           host_now(&world->hosts[observer]).mono_ms < record->state_ms + SETTLE_MS;
 }
 
 /* Who ended long ago is alive with nobody who has been well since. */
