@@ -31,7 +31,7 @@ mapfile -t scripts < <(find setup.sh .ci/run tests -name '*.sh' -o -name '*.bash
 mapfile -t manuals < <(find server client -name '*.[1-8]')
 [ -d deploy ] && mapfile -t -O "${#scripts[@]}" scripts < <(find deploy -name '*.sh')
 
-echo 1..7
+echo 1..8
 check "sources are formatted" clang-format --dry-run --Werror "${sources[@]}"
 check "includes point down" tests/layers.sh
 check "clang-tidy" "${MAKE:-make}" -s -k -j"$(nproc)" tidy
@@ -43,4 +43,5 @@ check "cppcheck" cppcheck --quiet --std=c11 --enable=warning,performance,portabi
 check "shellcheck" shellcheck --exclude=SC2317 "${scripts[@]}"
 check "manual pages" mandoc -T lint -W warning "${manuals[@]}"
 check "the manual page names every option" manual_names_options
+check "what is shown of membership is there" tests/sim/membership.sh
 exit "$status"

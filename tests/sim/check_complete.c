@@ -94,7 +94,8 @@ void check_complete(struct trial *trial)
     bool is_off = prng_below(&world->prng, 2) == 0;
     uint32_t count = draw_victims(world, is_victim);
     crash_all(world, is_victim, is_off);
-    uint64_t limit_ms = bound_ms(world, loss, is_off, count * 4 >= world->host_count);
+    bool are_many = is_off && count * 4 >= world->host_count;
+    uint64_t limit_ms = bound_ms(world, loss, is_off, are_many);
     trial->counts[is_off] += count;
     trial->counts[2] += watch_until(world, all_see_gone, is_victim, 10, limit_ms,
                                     "not all survivors hold the crashed for dead in time");
