@@ -24,7 +24,7 @@
     X(isolated_condemns, "accurate-return", 0, "who is cut off condemns the others at once") \
     X(dead_watch, "complete-watchers", 0, "the dead go on watching, and nobody does it in their place") \
     X(never_stale, "complete-backstop", 1, "who is not heard of for T_fail is not suspected") \
-    X(never_refutes, "complete", 16, "who is suspected does not refute it") \
+    X(never_refutes, "complete", 3, "who is suspected does not refute it") \
     X(never_pushes, "converge-news", 0, "news waits for rounds") \
     X(never_nudges, "accurate-loss25", 0, "a question without an answer is left to the kernel to send again") \
     X(since_proof, "accurate-freeze", 0, "a suspicion counts from the last proof of life") \

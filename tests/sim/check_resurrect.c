@@ -44,10 +44,10 @@ static void forget_if_new(struct memories *memories, uint32_t observer)
 
 /* Whether the observer goes by its view alone: a member unknown to gossip (one of whom it has heard
  * of a later start, and whom it could not reach) enters as alive of unknown age, and is probed at
- * once. */
+ * once. The next view may be without it. */
 static bool is_only_expected(struct world *world, uint32_t observer, const struct account *record)
 {
-    return record->is_kept && record->proof_ms == 0 &&
+    return record->proof_ms == 0 &&
            host_now(&world->hosts[observer]).mono_ms < record->state_ms + SETTLE_MS;
 }
 
