@@ -8,8 +8,8 @@
  * Positions. A slot is an arc of the ring. In each arc a member stands weight times, once by each
  * of its orders; an order of the slots gives each a rank, 0 … 16,383, and at rank r the member
  * stands r 16,384ths into the slot's arc. Order j (from 0) comes of the SHA-1 of "<name>#<j>", j in
- * decimal
- * ("10.0.0.1:11211#0"). Its first 16 bytes are eight numbers, high byte first: f0, a0, f1, a1 … a3.
+ * decimal ("10.0.0.1:11211#0"). Its first 16 bytes are eight numbers, high byte first: f0, a0, f1,
+ * a1 … a3.
  * The slot of rank r is what becomes of x = r in four rounds, i = 0 … 3:
  *     x = (x × (fi | 1) + ai) mod 16,384, then x = x xor floor(x / 128).
  * Members at one position stand in name order. A member that is down keeps its positions and its
