@@ -71,7 +71,7 @@ struct member {
     uint64_t generation;               /* the birth of its data */
     uint64_t boot;                     /* of its process, when it last came into the view */
     uint64_t seat;                     /* its vote, whatever generation runs over its state file */
-    uint32_t weight;                   /* 1 … VIEW_WEIGHT_MAX; so many positions in each slot (ring.h) */
+    uint32_t weight; /* 1 … VIEW_WEIGHT_MAX; so many positions in each slot (ring.h) */
     enum member_role role;
     enum member_standing standing;
     bool is_leaving;   /* it has asked to go out */

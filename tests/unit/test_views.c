@@ -255,16 +255,16 @@ static void while_a_copy_is_filled_what_has_come_is_reported_seldom(void **state
     assert_non_null(next);
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
         given += ring_has(next, slot, (uint16_t)self);
-    assert_true(given > 1000);
-    uint32_t slot = 0;
-    for (; told < 200; slot++) {
+    assert_true(given > 100); /* of the fewest slots that there may be */
+    uint32_t slot = 0, most = given / 2 < 200 ? given / 2 : 200;
+    for (; told < most; slot++) {
         if (!ring_has(next, slot, (uint16_t)self))
             continue;
         views_report_synced(views, slot, true);
         told++;
-        pass(cluster, 5);
+        pass(cluster, 1000 / most);
     }
-    assert_in_range(hears->lost_count, 3, 7); /* in 1 s */
+    assert_in_range(hears->lost_count, 3, 7); /* in 1 s or so */
     hears->lost_count = 0;
     views_report_synced(views, slot - 1, false); /* whoever has counted on it must know */
     pass(cluster, 40);
