@@ -188,7 +188,7 @@ MESSAGE(PROPOSE,
 MESSAGE(PROPOSED,
     FIELD(U32, epoch)
     FIELD(U64, number))
-/* What the sender has, whole: body: ranges of slots, ascending ("0-5 9 11-16383"). */
+/* What the sender has, whole: body: a bit for each slot, the first of a byte the highest. */
 MESSAGE(REPORT,
     FIELD(U32, epoch)
     FIELD(WORD, what))        /* active: led and active; synced: as a learner */

@@ -1,7 +1,6 @@
 /* Views: which slots are active and synced, here and elsewhere. */
 #include "common/check.h"
 #include "common/mutant.h"
-#include "common/number.h"
 #include "server/core/views_parts.h"
 
 #include <stdlib.h>
@@ -61,55 +60,30 @@ void report_adopted(struct views *views, struct moment now)
     CHECK(views->done != NULL);
 }
 
-/* --- text ------------------------------------------------------------------------------------- */
+/* --- on the wire ------------------------------------------------------------------------------ */
+
+/* A bit a slot, the first of a byte the highest: groups are drawn, so slots come without order, and
+ * a list of ranges would be ten times as long. */
+#define SLOTS_BYTES (SLOT_COUNT / 8)
 
 static void format_slots(const struct slots *slots, struct buf *out)
 {
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
-        if (slots->words[slot / 64] == 0) {
-            slot |= 63;
-            continue;
-        }
-        if (!slots_has(slots, slot))
-            continue;
-        uint32_t last = slot;
-        while (last + 1 < SLOT_COUNT && slots_has(slots, last + 1))
-            last++;
-        const char *space = buf_len(out) > 0 ? " " : "";
-        if (last == slot)
-            buf_printf(out, "%s%u", space, slot);
-        else
-            buf_printf(out, "%s%u-%u", space, slot, last);
-        slot = last;
-    }
+    char *bytes = buf_reserve(out, SLOTS_BYTES);
+    memset(bytes, 0, SLOTS_BYTES);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        if (slots_has(slots, slot))
+            bytes[slot / 8] = (char)(bytes[slot / 8] | 0x80 >> slot % 8);
+    buf_advance(out, SLOTS_BYTES);
 }
 
-static bool parse_range(struct span word, uint64_t *first, uint64_t *last)
+static bool parse_slots(struct span bytes, struct slots *slots)
 {
-    const char *dash = word.len > 0 ? memchr(word.data, '-', word.len) : NULL;
-    struct span low = dash ? span_of(word.data, (size_t)(dash - word.data)) : word;
-    if (!number_parse_decimal(low, SLOT_COUNT - 1, first))
+    if (bytes.len != SLOTS_BYTES)
         return false;
-    *last = *first;
-    return !dash ||
-           (number_parse_decimal(span_of(dash + 1, word.len - low.len - 1), SLOT_COUNT - 1, last) &&
-            *last > *first);
-}
-
-/* Ascending, without overlap. */
-static bool parse_slots(struct span text, struct slots *slots)
-{
-    uint64_t next = 0, first, last;
     memset(slots, 0, sizeof(*slots));
-    if (text.len > 0 && text.data[0] == ' ')
-        return false;
-    while (text.len > 0) {
-        if (!parse_range(span_take_word(&text), &first, &last) || first < next)
-            return false;
-        for (uint64_t slot = first; slot <= last; slot++)
-            slots->words[slot / 64] |= UINT64_C(1) << slot % 64;
-        next = last + 1;
-    }
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        slots->words[slot / 64] |= (uint64_t)((uint8_t)bytes.data[slot / 8] >> (7 - slot % 8) & 1)
+                                   << slot % 64;
     return true;
 }
 
@@ -190,7 +164,7 @@ static bool is_told(const struct member *member)
     return member->is_voter || member->standing == STANDING_STOPPING;
 }
 
-/* What this node has, as text; body: scratch. */
+/* What this node has; body: scratch. */
 static struct message report_of(const struct views *views, bool is_active, struct buf *body)
 {
     buf_consume(body, buf_len(body));
