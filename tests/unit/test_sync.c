@@ -120,6 +120,16 @@ static void a_session_brings_a_copy_to_the_sources_and_keeps_it_there(void **sta
     scene_close(scene);
 }
 
+/* All say what they have to, and of each wire at most one frame arrives at each end. */
+static void pass_one_frame(struct scene *scene)
+{
+    for (int i = 0; i < SIDES; i++)
+        flush_side(&scene->sides[i]);
+    for (int i = 0; i < WIRES; i++)
+        for (int end = 0; end < 2; end++)
+            (void)arrive(scene, &scene->wires[i], end);
+}
+
 static void writes_from_start_on_come_too_and_nothing_is_acknowledged_before_end(void **state)
 {
     (void)state;
@@ -130,11 +140,7 @@ static void writes_from_start_on_come_too_and_nothing_is_acknowledged_before_end
     offer_to(source, SLOT, 1);
     int writes = 0;
     for (int turn = 0; turn < 2000 && state_of(source, SLOT, 1) != SYNC_SYNCED; turn++) {
-        for (int i = 0; i < SIDES; i++)
-            flush_side(&scene->sides[i]);
-        for (int i = 0; i < WIRES; i++)
-            for (int end = 0; end < 2; end++)
-                (void)arrive(scene, &scene->wires[i], end);
+        pass_one_frame(scene);
         struct sync_session_view view;
         assert_true(sync_session(source->sync, SLOT, peer_to(source, 1), &view));
         assert_int_equal(view.is_past_start, view.state >= SYNC_SENDING);
@@ -251,11 +257,7 @@ static void a_key_that_the_source_has_forgotten_raises_the_floor_at_once(void **
     struct store_key key = key_of(&text, SLOT, 0);
     struct store_item item;
     for (int turn = 0; turn < 100 && store_find(other->store, &key, &item) != STORE_NONE; turn++) {
-        for (int i = 0; i < SIDES; i++)
-            flush_side(&scene->sides[i]);
-        for (int i = 0; i < WIRES; i++)
-            for (int end = 0; end < 2; end++)
-                (void)arrive(scene, &scene->wires[i], end);
+        pass_one_frame(scene);
         for (int i = 0; i < WIRES; i++)
             (void)learn_of_close(scene, &scene->wires[i]);
         check_copy(other, SLOT);
@@ -1343,6 +1345,17 @@ static void what_clients_wait_for_goes_as_fast_as_it_can_while_others_are_served
     scene_close(scene);
 }
 
+/* Leads so many slots with so many items each, and offers them to side 1. */
+static void offer_filled(struct side *source, uint32_t slots, uint32_t items)
+{
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        copy_lead(source->store, slot, source->scene->epoch);
+        fill_slot(source, slot, items);
+    }
+    for (uint32_t slot = 0; slot < slots; slot++)
+        offer_to(source, slot, 1);
+}
+
 /* The quorum of a slot may be there before its third copy's turn comes. */
 static void a_session_that_clients_wait_for_no_longer_goes_after_others(void **state)
 {
@@ -1350,20 +1363,11 @@ static void a_session_that_clients_wait_for_no_longer_goes_after_others(void **s
     enum { SLOTS = 4, LOWERED = 0 };
     struct scene *scene = scene_open(44);
     struct side *source = led_scene(scene);
-    for (uint32_t slot = 0; slot < SLOTS; slot++) {
-        copy_lead(source->store, slot, scene->epoch);
-        fill_slot(source, slot, 500);
-    }
-    for (uint32_t slot = 0; slot < SLOTS; slot++)
-        offer_to(source, slot, 1);
+    offer_filled(source, SLOTS, 500);
     sync_lower(source->sync, LOWERED, peer_to(source, 1), SYNC_FOR_GROUP);
     sync_lower(source->sync, LOWERED, peer_to(source, 2), SYNC_FOR_GROUP); /* there is none */
     for (int turn = 0; turn < 1000 && state_of(source, SLOTS - 1, 1) != SYNC_SYNCED; turn++) {
-        for (int i = 0; i < SIDES; i++)
-            flush_side(&scene->sides[i]);
-        for (int i = 0; i < WIRES; i++)
-            for (int end = 0; end < 2; end++)
-                (void)arrive(scene, &scene->wires[i], end);
+        pass_one_frame(scene);
         assert_int_not_equal(state_of(source, LOWERED, 1), SYNC_SYNCED);
     }
     for (int turn = 0; turn < 100 && state_of(source, LOWERED, 1) != SYNC_SYNCED; turn++)
@@ -1402,20 +1406,11 @@ static void the_keys_of_a_session_are_listed_when_its_turn_to_send_has_come(void
     enum { SLOTS = 16, NAME_BYTES_MIN = 16 };
     struct scene *scene = scene_open(36);
     struct side *source = led_scene(scene);
-    for (uint32_t slot = 0; slot < SLOTS; slot++) {
-        copy_lead(source->store, slot, scene->epoch);
-        fill_slot(source, slot, 500);
-    }
-    for (uint32_t slot = 0; slot < SLOTS; slot++)
-        offer_to(source, slot, 1);
+    offer_filled(source, SLOTS, 500);
     size_t before = source->budget.used_bytes;
     struct sync_progress progress;
     do {
-        for (int i = 0; i < SIDES; i++)
-            flush_side(&scene->sides[i]);
-        for (int i = 0; i < WIRES; i++)
-            for (int end = 0; end < 2; end++)
-                (void)arrive(scene, &scene->wires[i], end);
+        pass_one_frame(scene);
     } while (state_of(source, SLOTS - 1, 1) != SYNC_SENDING);
     assert_in_range(source->stats.sync_items_sent, 0, 500);
     assert_in_range(source->budget.used_bytes - before, 0, SLOTS / 2 * 500 * NAME_BYTES_MIN);
