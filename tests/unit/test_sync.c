@@ -120,6 +120,14 @@ static void a_session_brings_a_copy_to_the_sources_and_keeps_it_there(void **sta
     scene_close(scene);
 }
 
+/* What is being sent of a slot to side 1 comes, turn by turn, until it is synced. */
+static void settle_synced(struct side *source, uint32_t slot)
+{
+    for (int turn = 0; turn < 100 && state_of(source, slot, 1) != SYNC_SYNCED; turn++)
+        settle(source->scene);
+    assert_int_equal(state_of(source, slot, 1), SYNC_SYNCED);
+}
+
 /* All say what they have to, and of each wire at most one frame arrives at each end. */
 static void pass_one_frame(struct scene *scene)
 {
@@ -1285,9 +1293,7 @@ static void a_turn_sends_a_bounded_number_of_items_and_the_next_follows_at_once(
         assert_in_range(source->stats.sync_items_sent, 100 * turn, 256 * turn);
         assert_true(sync_deadline(source->sync) <= scene->now.mono_ms);
     }
-    for (int turn = 0; turn < 100 && state_of(source, SLOT, 1) != SYNC_SYNCED; turn++)
-        settle(scene);
-    assert_int_equal(state_of(source, SLOT, 1), SYNC_SYNCED);
+    settle_synced(source, SLOT);
     assert_int_equal(source->stats.sync_items_sent, 2000);
     scene_close(scene);
 }
@@ -1320,9 +1326,7 @@ static void while_clients_are_served_items_go_in_small_pieces_one_at_a_time(void
     scene->now.mono_ms += 1000; /* clients have gone */
     flush_side(source);
     assert_true(sync_deadline(source->sync) <= scene->now.mono_ms);
-    for (int turn = 0; turn < 100 && state_of(source, SLOT, 1) != SYNC_SYNCED; turn++)
-        settle(scene);
-    assert_int_equal(state_of(source, SLOT, 1), SYNC_SYNCED);
+    settle_synced(source, SLOT);
     scene_close(scene);
 }
 
@@ -1339,9 +1343,7 @@ static void what_clients_wait_for_goes_as_fast_as_it_can_while_others_are_served
         assert_in_range(source->stats.sync_items_sent, 256 * turn, 256 * turn);
         assert_true(sync_deadline(source->sync) <= scene->now.mono_ms);
     }
-    for (int turn = 0; turn < 100 && state_of(source, SLOT, 1) != SYNC_SYNCED; turn++)
-        settle(scene);
-    assert_int_equal(state_of(source, SLOT, 1), SYNC_SYNCED);
+    settle_synced(source, SLOT);
     scene_close(scene);
 }
 
@@ -1370,9 +1372,7 @@ static void a_session_that_clients_wait_for_no_longer_goes_after_others(void **s
         pass_one_frame(scene);
         assert_int_not_equal(state_of(source, LOWERED, 1), SYNC_SYNCED);
     }
-    for (int turn = 0; turn < 100 && state_of(source, LOWERED, 1) != SYNC_SYNCED; turn++)
-        settle(scene);
-    assert_int_equal(state_of(source, LOWERED, 1), SYNC_SYNCED);
+    settle_synced(source, LOWERED);
     scene_close(scene);
 }
 
@@ -1416,8 +1416,7 @@ static void the_keys_of_a_session_are_listed_when_its_turn_to_send_has_come(void
     assert_in_range(source->budget.used_bytes - before, 0, SLOTS / 2 * 500 * NAME_BYTES_MIN);
     sync_progress_sum(source->sync, &progress);
     assert_in_range(progress.items_left, (SLOTS - 2) * 500, SLOTS * 500);
-    for (int turn = 0; turn < 100 && state_of(source, SLOTS - 1, 1) != SYNC_SYNCED; turn++)
-        settle(scene);
+    settle_synced(source, SLOTS - 1);
     for (uint32_t slot = 0; slot < SLOTS; slot++)
         assert_int_equal(state_of(source, slot, 1), SYNC_SYNCED);
     assert_int_equal(source->stats.sync_items_sent, SLOTS * 500);
