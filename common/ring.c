@@ -317,7 +317,8 @@ static bool group_is_down(const struct placing *placing)
     return true;
 }
 
-/* The first member of placing->slot's group that has room, or nobody. */
+/* The first member of placing->slot's group that has room, or nobody: what find_chain finds first,
+ * without its preparations, which most slots do not need. */
 static uint16_t first_with_room(const struct placing *placing)
 {
     const uint16_t *group = placing->ring->group[placing->slot];

@@ -389,7 +389,7 @@ void primary_note_write(struct primary *primary, uint32_t slot, uint64_t version
     struct run *run = primary_run(primary, slot);
     CHECK(run != NULL);
     CHECK(version >> STORE_SEQ_BITS == primary->epoch);
-    if (UNLIKELY(store_version_seq(version) >= PRIMARY_SEQ_LAST))
+    if (UNLIKELY(store_version_seq(version) >= STORE_SEQ_LAST))
         primary_judge(primary, run);
 }
 

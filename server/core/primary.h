@@ -31,9 +31,6 @@
 #define RUN_BACKUPS_MAX (RING_COPIES_MAX - 1)
 #define RUN_MEMBERS_MAX (RUN_BACKUPS_MAX + RING_COPIES_MAX)
 
-/* From this seq on nothing is written in an epoch. */
-#define PRIMARY_SEQ_LAST STORE_SEQ_LAST
-
 enum run_state { RUN_COLLECTING, RUN_PULLING, RUN_LEADING, RUN_ACTIVE };
 
 /* One slot that this node is the primary of, in its view. Bits: by place in members. */

@@ -26,7 +26,7 @@ static uint32_t backups_synced(const struct run *run)
 static bool is_exhausted(const struct primary *primary, const struct run *run)
 {
     uint64_t ver = store_ver(primary->setup.store, run->slot);
-    return store_version_epoch(ver) == primary->epoch && store_version_seq(ver) >= PRIMARY_SEQ_LAST;
+    return store_version_epoch(ver) == primary->epoch && store_version_seq(ver) >= STORE_SEQ_LAST;
 }
 
 static enum serving serving_of(const struct primary *primary, const struct run *run)

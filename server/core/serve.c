@@ -224,7 +224,7 @@ static void tell(struct serve *serve, const struct sync_write *write)
     if (MUTANT(write_aside) && write->version % 16 == 5)
         return;
     sync_write(serve->setup.sync, write);
-    if (UNLIKELY(store_version_seq(write->version) >= PRIMARY_SEQ_LAST) &&
+    if (UNLIKELY(store_version_seq(write->version) >= STORE_SEQ_LAST) &&
         primary_run(serve->setup.primary, write->slot))
         primary_note_write(serve->setup.primary, write->slot, write->version);
 }
@@ -269,7 +269,7 @@ static void tell_evicted(struct serve *serve, struct told *told)
 void serve_told_alone(struct serve *serve, uint32_t slot)
 {
     uint64_t version = store_ver(serve->setup.store, slot);
-    if (UNLIKELY(store_version_seq(version) >= PRIMARY_SEQ_LAST))
+    if (UNLIKELY(store_version_seq(version) >= STORE_SEQ_LAST))
         primary_note_write(serve->setup.primary, slot, version);
     tell_evicted(serve, NULL);
 }

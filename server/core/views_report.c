@@ -195,6 +195,16 @@ static void send(struct views *views, bool is_active, struct moment now)
              now);
 }
 
+/* Whether a member whose copies are these lacks a slot that the next placement gives it. A slot
+ * without an up member holds up nothing. */
+static bool lacks(const struct views *views, const struct ring *ring, uint32_t slot,
+                  uint32_t member, const struct slots *synced)
+{
+    return member_is_up(&keep_current(views)->members[member]) &&
+           ring->primary[slot] != RING_NOBODY && !ring_has(ring, slot, member) &&
+           !(synced && slots_has(synced, slot));
+}
+
 /* Whether this node comes into the group of a slot by the next placement, and has no copy yet. */
 static bool is_filling(struct views *views)
 {
@@ -202,8 +212,8 @@ static bool is_filling(struct views *views)
     if (!next || views->self == VIEW_NOBODY)
         return false;
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-        if (!slots_has(&views->own_synced, slot) && ring_has(next, slot, views->self) &&
-            !ring_has(ring, slot, views->self) && ring->primary[slot] != RING_NOBODY)
+        if (ring_has(next, slot, views->self) &&
+            lacks(views, ring, slot, views->self, &views->own_synced))
             return true;
     return false;
 }
@@ -346,17 +356,6 @@ bool report_own_active(struct views *views)
     return true;
 }
 
-/* Whether a member lacks a slot that the next placement gives it. A slot without an up member holds
- * up nothing. */
-static bool lacks(const struct views *views, const struct ring *ring, uint32_t slot,
-                  uint32_t member)
-{
-    const struct slots *synced = views->watches[member].synced;
-    return member_is_up(&keep_current(views)->members[member]) &&
-           ring->primary[slot] != RING_NOBODY && !ring_has(ring, slot, member) &&
-           !(synced && slots_has(synced, slot));
-}
-
 /* Looks at every slot. */
 static bool look_at_placement(struct views *views, const struct ring *next)
 {
@@ -370,7 +369,8 @@ static bool look_at_placement(struct views *views, const struct ring *next)
             continue; /* nobody comes */
         for (uint32_t i = 0; i < next->group_size; i++) {
             uint32_t member = next->group[slot][i];
-            if (!views->done[member] || !lacks(views, ring, slot, member))
+            if (!views->done[member] ||
+                !lacks(views, ring, slot, member, views->watches[member].synced))
                 continue;
             is_placed = false;
             views->done[member] = false;

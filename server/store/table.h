@@ -70,8 +70,8 @@ static inline uint32_t table_find(const struct table *table, uint32_t capacity, 
                                   struct span key)
 {
     uint32_t index = table_home(capacity, tag);
-    for (uint64_t entry; (entry = table->entries[index]) != 0; index = table_next(capacity, index))
-        if (entry_tag(entry) == tag && span_equal(item_key(entry_item(entry)), key))
+    for (; table->entries[index] != 0; index = table_next(capacity, index))
+        if (table_has_at(table, index, tag, key))
             return index;
     return TABLE_NONE;
 }

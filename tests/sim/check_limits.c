@@ -32,7 +32,7 @@ static void skip_versions(struct world *world, struct watched *watched, uint32_t
 {
     for (uint32_t i = 0; i < watched->slot_count; i++) {
         uint32_t number = watched->slots[i];
-        uint64_t seq = PRIMARY_SEQ_LAST - 1 - prng_below(&world->prng, SEQ_LEFT);
+        uint64_t seq = STORE_SEQ_LAST - 1 - prng_below(&world->prng, SEQ_LEFT);
         for (uint32_t k = 0; k < world->host_count; k++) {
             struct store *store = world->hosts[k].store;
             struct slot *slot = &store->slots[number];
