@@ -30,7 +30,7 @@ struct check {
     uint32_t seconds;
     uint32_t seconds_long;  /* in `make test-long`; 0: the same */
     uint32_t seeds_quick;   /* in `make test` */
-    uint32_t seeds_long;    /* in `make test-long` */
+    uint32_t seeds_long;    /* in `make test-long`; a tenth of them with all slots */
     uint32_t seeds_counted; /* see counted */
     /* Names of the counts; a count that stays 0 over all seeds fails, if they are not chosen by
      * hand and at least seeds_counted. */
