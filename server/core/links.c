@@ -338,6 +338,49 @@ static enum log_level lane_level(enum lane lane, enum log_level level)
     return lane == LANE_DATA ? level : LOG_DEBUG;
 }
 
+/* Never 0, which is no refusal. */
+static uint64_t refusal_hash(struct span from, const char *why)
+{
+    return hash_text(hash_text(HASH_BEGIN, span_of_string(why)), from) | 1;
+}
+
+/* Whether this has not been logged lately: a node that is refused asks again and again. Longer than
+ * a peer is remembered. */
+static bool is_new_refusal(struct links *links, struct span from, const char *why)
+{
+    uint64_t hash = refusal_hash(from, why);
+    for (uint32_t i = 0; i < REFUSALS_MEMORY; i++)
+        if (links->refusals[i] == hash)
+            return false;
+    links->refusals[links->refusals_next++ % REFUSALS_MEMORY] = hash;
+    return true;
+}
+
+/* The two get on again: refusing once more would be news. */
+static void forget_refusal(struct links *links, struct span from, const char *why)
+{
+    uint64_t hash = refusal_hash(from, why);
+    for (uint32_t i = 0; i < REFUSALS_MEMORY; i++)
+        if (links->refusals[i] == hash)
+            links->refusals[i] = 0;
+}
+
+/* What is remembered of a peer that will not have this node, */
+static const char it_refuses[] = "it refuses this node, see its log";
+/* and of a name under which something answers that is no node, or another one. */
+static const char no_such_node[] = "no such node";
+
+static enum log_level end_level(struct links *links, const struct link *link, enum disconnect why,
+                                const char *reason)
+{
+    bool is_no_node = link->state == LINK_GREETING && reason != it_refuses &&
+                      (why == DISCONNECT_DENIED || why == DISCONNECT_STRANGER);
+    bool is_news =
+        link->lane != LANE_DATA && is_no_node &&
+        is_new_refusal(links, span_of_string(links_name(links, link->peer)), no_such_node);
+    return is_news ? LOG_WARN : lane_level(link->lane, LOG_WARN);
+}
+
 void links_end(struct links *links, struct link *link, enum disconnect why, const char *reason,
                struct moment now)
 {
@@ -346,7 +389,7 @@ void links_end(struct links *links, struct link *link, enum disconnect why, cons
     bool was_up = link->state == LINK_UP;
     /* One line for a link that is lost, one for the first failure to have it; retries are quiet. */
     if (was_up || !link->reason || strcmp(link->reason, reason) != 0)
-        log_line(links->log, now, lane_level(link->lane, LOG_WARN), "link-down",
+        log_line(links->log, now, end_level(links, link, why, reason), "link-down",
                  "member=%s lane=%s direction=%s reason=\"%s\"", links_name(links, link->peer),
                  kind_of(link->lane).data, link->is_dialled ? "out" : "in", reason);
     detach(links, link);
@@ -437,32 +480,6 @@ struct refusal {
     const char *why;
     const char *text;
 };
-
-/* Never 0, which is no refusal. */
-static uint64_t refusal_hash(struct span from, const char *why)
-{
-    return hash_text(hash_text(HASH_BEGIN, span_of_string(why)), from) | 1;
-}
-
-/* Whether this has not been logged lately: a node that is refused asks again and again. */
-static bool is_new_refusal(struct links *links, struct span from, const char *why)
-{
-    uint64_t hash = refusal_hash(from, why);
-    for (uint32_t i = 0; i < REFUSALS_MEMORY; i++)
-        if (links->refusals[i] == hash)
-            return false;
-    links->refusals[links->refusals_next++ % REFUSALS_MEMORY] = hash;
-    return true;
-}
-
-/* The sender is welcome again: refusing it once more would be news. */
-static void forget_refusal(struct links *links, struct span from, const char *why)
-{
-    uint64_t hash = refusal_hash(from, why);
-    for (uint32_t i = 0; i < REFUSALS_MEMORY; i++)
-        if (links->refusals[i] == hash)
-            links->refusals[i] = 0;
-}
 
 /* Closes a connection that asked for a link it may not have, telling it why. from: whom the log
  * names. said: what is wrong with it, for the log. */
@@ -682,6 +699,8 @@ static void take_welcome(struct links *links, struct link *link,
     }
     link->rest_ms = REST_MS_MIN;
     link->reason = NULL;
+    forget_refusal(links, welcome->from, it_refuses);
+    forget_refusal(links, welcome->from, no_such_node);
     const struct greeting greeting = {welcome->generation, welcome->boot, welcome->seat,
                                       welcome->epoch};
     came_up(links, link, &greeting, now);
@@ -702,17 +721,16 @@ static void take_refused(struct links *links, struct link *link, const struct me
                          struct moment now)
 {
     const struct message_REFUSED *refused = &message->REFUSED;
-    static const char *const denied = "it refuses this node, see its log";
     uint64_t boot_said = link->boot_said;
     char reason[128], from[ADDRESS_TEXT_BYTES_MAX];
-    if (!link->reason || strcmp(link->reason, denied) != 0)
+    if (is_new_refusal(links, span_of_string(links_name(links, link->peer)), it_refuses))
         log_line(links->log, now, LOG_WARN, "refused-by-peer",
                  "member=%s lane=%s from=%s reason=\"%s\"", links_name(links, link->peer),
                  kind_of(link->lane).data,
                  log_quote(refused->from.data, refused->from.len, from, sizeof(from)),
                  log_words(message->body.data, message->body.len, reason, sizeof(reason)));
     link->rest_ms = REST_MS_MAX;
-    links_end(links, link, refusal_class(refused->why), denied, now);
+    links_end(links, link, refusal_class(refused->why), it_refuses, now);
     if (span_equal(refused->why, span_of_string(refusals[BY_BOOT].why)) &&
         boot_said == links->identity.boot)
         links->news[links->news_count - 1].is_superseded = true;

@@ -173,6 +173,29 @@ time.sleep(60)' "${ports[0]}" >"$BATS_TEST_TMPDIR/client"
     sees "${ports[1]}" alive 1
 }
 
+@test "where another program answers on a line of peers.txt, that is said once, and harms nobody" {
+    # One answers what is no frame, one nothing at all.
+    local web=7004 mute=7005
+    [ -n "$netns" ] || read -r web mute <<<"$(free_ports 2)"
+    start_in_net /usr/bin/python3 -m http.server --bind 127.0.0.1 "$web" 2>/dev/null
+    start_in_net nc -lk 127.0.0.1 "$mute" >/dev/null
+    wait_until 10 in_net nc -z 127.0.0.1 "$web"
+    wait_until 10 in_net nc -z 127.0.0.1 "$mute"
+    local all="127.0.0.1:$web 127.0.0.1:$mute 127.0.0.1:${ports[0]} 127.0.0.1:${ports[1]} 127.0.0.1:${ports[2]}" index
+    for index in 0 1 2; do
+        node "member$index" "${ports[$index]}" "$all" --t-rejoin 100ms
+    done
+    wait_until 20 is_whole "${ports[0]}" 3
+    local asked
+    asked=$(stat_of "${ports[0]}" frames_malformed)
+    wait_until 20 bash -c "$(declare -f stat_of ask in_net); netns=$netns; [ \$(stat_of ${ports[0]} frames_malformed) -gt $((asked + 3)) ]"
+    for index in 0 1 2; do
+        [ "$(lines " warn .* link-down member=127.0.0.1:$web .*no node" "member$index")" -eq 1 ]
+        [ "$(lines " (warn|info) .*=127.0.0.1:$mute " "member$index")" -eq 0 ]
+        sees "${ports[$index]}" alive 3
+    done
+}
+
 @test "--stats-interval logs what stats gossip says" {
     node first "${ports[0]}" '' --stats-interval 1
     wait_until 10 grep -q ' STATS ' "$(log first)"

@@ -498,6 +498,40 @@ static void what_answers_a_hello_decides_how_the_link_ends(void **state)
     cluster_close(cluster);
 }
 
+static void what_answers_and_is_no_node_is_said_once(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open(2);
+    struct place *place = &cluster->places[0];
+    struct stats stats = {0};
+    struct links links;
+    bare_links(&links, place, &stats);
+    const struct message refusal = {
+        .kind = MESSAGE_REFUSED,
+        .REFUSED = {.why = SPAN_LITERAL("cluster"), .from = span_of_string(cluster->names[1])}};
+    for (int i = 0; i < 6; i++) {
+        struct link *link = greeting_link(&links, cluster, LANE_CONTROL);
+        if (i < 3)
+            links_end(&links, link, DISCONNECT_DENIED, "of this test", cluster->now);
+        else
+            links_handshake(&links, link, link->conn, &refusal, 8, cluster->now);
+        links_wake(&links, link->peer, LANE_CONTROL);
+        struct link_news news;
+        while (links_take_news(&links, &news))
+            ;
+        links_sweep(&links, cluster->now); /* forgets the peer */
+        assert_int_equal(links_find_peer(&links, span_of_string(cluster->names[1])), PEER_NONE);
+    }
+    assert_int_equal(place_logged(place, "warn - link-down member=10.0.0.2:11211 lane=control"), 1);
+    assert_int_equal(place_logged(place, "warn - refused-by-peer "), 1);
+    /* That nobody answers is no news. */
+    struct link *link = greeting_link(&links, cluster, LANE_CONTROL);
+    links_end(&links, link, DISCONNECT_MUTE, NULL, cluster->now);
+    assert_int_equal(place_logged(place, "warn - link-down member=10.0.0.2:11211 lane=control"), 1);
+    links_close(&links);
+    cluster_close(cluster);
+}
+
 static void an_idle_data_link_to_who_is_not_on_the_ring_is_closed(void **state)
 {
     (void)state;
@@ -755,6 +789,7 @@ int main(void)
         cmocka_unit_test(a_flood_of_names_keeps_nobody_out),
         cmocka_unit_test(an_older_process_of_a_name_is_refused),
         cmocka_unit_test(what_answers_a_hello_decides_how_the_link_ends),
+        cmocka_unit_test(what_answers_and_is_no_node_is_said_once),
         cmocka_unit_test(an_idle_data_link_to_who_is_not_on_the_ring_is_closed),
         cmocka_unit_test(a_link_that_does_not_come_up_is_late),
         cmocka_unit_test(a_frame_before_hello_closes_the_connection),
