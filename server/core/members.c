@@ -513,12 +513,18 @@ static bool is_live_account(const struct news *news)
     return news->state == MEMBER_ALIVE || news->state == MEMBER_SUSPECT;
 }
 
+/* So old that it proves no life: whoever it is about may have ended since, and been forgotten. */
+static bool is_stale(const struct members *members, const struct news *news, bool is_direct)
+{
+    return is_live_account(news) && !is_direct && news->age_ms >= accept_ms(members) &&
+           !MUTANT(age_ignored);
+}
+
 /* The record holds the account's process now: comes into the account's state. */
 static enum hearing become(struct members *members, struct account *record, const struct news *news,
                            bool is_direct, uint64_t now_ms)
 {
-    if (is_live_account(news) && !is_direct && news->age_ms >= accept_ms(members) &&
-        !MUTANT(age_ignored)) {
+    if (is_stale(members, news, is_direct)) {
         move(members, record, MEMBER_UNVERIFIED, now_ms);
         return HEARD_UNVERIFIED;
     }
@@ -575,6 +581,9 @@ static enum hearing hear_same_life(struct members *members, struct account *reco
         return become(members, record, news, is_direct, now_ms);
     }
     bool has_proof = take_heartbeat(members, record, news->hb, before(now_ms, news->age_ms));
+    if (record->state == MEMBER_DEAD && news->inc > record->inc &&
+        is_stale(members, news, is_direct))
+        return HEARD_REMOVED;
     switch (news->state) {
     case MEMBER_ALIVE:
         return hear_alive(members, record, news, has_proof, now_ms);

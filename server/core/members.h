@@ -8,7 +8,7 @@
  *
  *     (unknown) --account, age < accept--> ALIVE --accused--> SUSPECT --time--> DEAD --time-->
  * REMOVED |                                  ^  ^---- proof, inc ---'             |               |
- *         '--older--> UNVERIFIED --reached---'  ^----------- higher inc ----------'               |
+ *         '--older--> UNVERIFIED --reached---'  ^---- higher inc, age < accept ---'               |
  *                                               ^---- higher boot ----(LEFT too) -----------------'
  *
  * Each record is in one state, lies in that state's list, and is moved by one function. Records

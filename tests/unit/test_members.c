@@ -233,6 +233,33 @@ static void an_unknown_member_is_accepted_only_while_its_proof_is_young(void **s
     members_close(&members);
 }
 
+/* An old account of it may have lain with one that was stopped: its tombstone's time was over in
+ * the meantime, and it is DEAD here again, by another who had never heard of that incarnation. */
+static void the_dead_rise_only_by_a_young_account_or_their_own(void **state)
+{
+    (void)state;
+    struct members members;
+    table_init(&members);
+    struct account *record;
+    struct news news;
+    hear_of(&members, 1, 0, MEMBER_DEAD, NOW);
+    for (enum member_state said = MEMBER_ALIVE; said <= MEMBER_SUSPECT; said++) {
+        news = account("a:1", 1, 1, said);
+        news.age_ms = options.accept_ms;
+        assert_int_equal(hear(&members, &news, NOW), HEARD_REMOVED);
+        assert_int_equal(of_a(&members)->state, MEMBER_DEAD);
+    }
+    news = account("a:1", 1, 1, MEMBER_ALIVE);
+    news.age_ms = options.accept_ms - 1;
+    assert_int_equal(hear(&members, &news, NOW), HEARD_REFUTED);
+    assert_int_equal(of_a(&members)->state, MEMBER_ALIVE);
+    hear_of(&members, 1, 1, MEMBER_DEAD, NOW + 1000);
+    news = account("a:1", 1, 2, MEMBER_ALIVE);
+    news.age_ms = INT64_MAX;
+    assert_int_equal(members_hear(&members, &news, true, NOW + 1000, &record), HEARD_REFUTED);
+    members_close(&members);
+}
+
 /* Who stands in the view is looked for, but that is no proof of its life to anybody. */
 static void one_that_is_expected_is_alive_here_and_unverified_elsewhere(void **state)
 {
@@ -551,6 +578,7 @@ int main(void)
         cmocka_unit_test(merging_gives_the_greatest_in_any_order),
         cmocka_unit_test(who_was_removed_or_has_left_never_rises),
         cmocka_unit_test(an_unknown_member_is_accepted_only_while_its_proof_is_young),
+        cmocka_unit_test(the_dead_rise_only_by_a_young_account_or_their_own),
         cmocka_unit_test(one_that_is_expected_is_alive_here_and_unverified_elsewhere),
         cmocka_unit_test(a_higher_boot_is_a_restart_and_with_the_same_data_a_renewal),
         cmocka_unit_test(a_suspicion_ends_by_a_higher_inc),
