@@ -325,6 +325,12 @@ static void tick_join(struct views *views, struct moment now)
     say(views, &wish, 0, views->join_tries++, now);
 }
 
+/* What it asked for in an older view is not looked at any more. */
+void ask_adopted(struct views *views, struct moment now)
+{
+    views->join_ms = now.mono_ms;
+}
+
 /* it leads no slot in a view that it had adopted before the restart, but proposes, or asks for, the
  * next view at once. */
 static void tick_restarted(struct views *views, struct moment now)

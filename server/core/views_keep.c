@@ -315,6 +315,7 @@ bool keep_adopt(struct views *views, struct view *adopted, uint32_t count, const
     log_adopted(views, &before, why, now);
     report_adopted(views, now);
     loss_adopted(views);
+    ask_adopted(views, now);
     propose_adopted(views, &before, old);
     close_watches(old, before.member_count);
     view_close(&before);

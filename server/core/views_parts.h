@@ -340,6 +340,8 @@ void propose_chosen(struct views *views, const char *why, struct moment now);
 
 /* --- views_ask -------------------------------------------------------------------------------- */
 
+/* After each adoption: a newcomer asks anew at once. */
+void ask_adopted(struct views *views, struct moment now);
 void ask_tick(struct views *views, struct moment now);
 uint64_t ask_deadline(const struct views *views);
 enum err ask_take_propose(struct views *views, uint32_t peer, const struct message *message,

@@ -135,13 +135,26 @@ void tell_chosen(struct views *views, const struct view *before, struct moment n
     buf_close(&text);
 }
 
+/* Whether the current view is on its way to it: whoever has made the view sends it to its members.
+ */
+static bool is_pushed_to(const struct views *views, uint32_t peer, struct moment now)
+{
+    if (now.mono_ms >= views->adopted_ms + PUSH_MS)
+        return false;
+    const struct view *view = keep_current(views);
+    for (uint32_t i = 0; i < view->member_count; i++)
+        if (views->peers[i] == peer)
+            return true;
+    return false;
+}
+
 void views_see_epoch(struct views *views, uint32_t peer, uint32_t epoch, struct moment now)
 {
     uint32_t own = views_epoch(views);
     if (LIKELY(epoch == own) || peer == PEER_SELF || peer == PEER_NONE)
         return;
     if (epoch < own) {
-        if (now.mono_ms >= views->adopted_ms + PUSH_MS || epoch + 1 < own)
+        if (epoch + 1 < own || !is_pushed_to(views, peer, now))
             tell_behind(views, peer, epoch, now);
         return;
     }

@@ -13,7 +13,7 @@
 #define LOSS_MS      1000u /* once in a hundred: a lost SYN is sent again after a second */
 #define FACTS        50u
 #define FACTS_LATE   2u     /* of them, beyond the 99th percentile */
-#define HEAL_MS      3000u  /* what is aimed at; T_rejoin more would be as promised */
+#define HEAL_MS      3000u  /* and T_rejoin */
 #define ONE_VIEW_MS  3000u  /* after the last change all viewhashes are equal */
 #define ACCEPT_MS    30000u /* shortened, so that a split can be longer than tombstones last */
 #define CLEANUP_MS   (4 * ACCEPT_MS)
@@ -174,7 +174,7 @@ void check_heal(struct trial *trial)
     }
     struct watch *watch = watch_open(world);
     watch->forbids_deaths = true;
-    trial->counts[0] += watch_until_one_view(world, HEAL_MS, "after a split");
+    trial->counts[0] += watch_until_one_view(world, timers->rejoin_ms + HEAL_MS, "after a split");
     world_run_s(world, 20);
     if (!world->has_failed && !watch_is_one_view(world))
         watch_complain(world, "20 s after a split");

@@ -65,6 +65,8 @@ static void check_all(const struct cluster *cluster)
             views_check(node_views(cluster->places[i].node));
 }
 
+static void give_view(struct cluster *cluster, int node, int from, struct view *view);
+
 /* ---- birth ---- */
 
 static void view_1_names_all_who_are_there(void **state)
@@ -123,6 +125,54 @@ static void who_is_no_line_of_its_file_joins_and_never_founds(void **state)
     list_start(cluster, 0, "10.0.0.1:11211\n");
     cluster_await_ring(cluster, 2);
     assert_int_equal(stands(cluster, 0, 1)->role, ROLE_FULL);
+    cluster_close(cluster);
+}
+
+/* Three nodes and a fourth that is not let in: only one of the three is there. */
+static struct cluster *open_outside(void)
+{
+    struct cluster *cluster = make_quick(4);
+    for (int i = 0; i < 3; i++)
+        place_start_listed(&cluster->places[i]);
+    cluster_await_ring(cluster, 3);
+    place_stop(&cluster->places[1]);
+    place_stop(&cluster->places[2]);
+    list_start(cluster, 3, "10.0.0.1:11211\n");
+    pass(cluster, 3000);
+    assert_int_equal(epoch_at(cluster, 3), 1);
+    assert_null(stands(cluster, 3, 3));
+    return cluster;
+}
+
+static void a_newcomer_asks_at_once_in_each_view(void **state)
+{
+    (void)state;
+    struct cluster *cluster = open_outside();
+    struct place *asked = &cluster->places[0];
+    struct view next = {0};
+    asked->lost_frame = "PROPOSE ";
+    for (int i = 0; i < 400 && asked->lost_count == 0; i++)
+        cluster_pass_ms(cluster, 5);
+    assert_int_equal(asked->lost_count, 1); /* and 500 ms later the next one */
+    view_copy(view_at(cluster, 0), &next);
+    give_view(cluster, 3, 0, &next);
+    assert_null(stands(cluster, 3, 3));
+    pass(cluster, 50);
+    assert_int_equal(asked->lost_count, 2);
+    view_close(&next);
+    cluster_close(cluster);
+}
+
+static void a_newcomer_that_is_one_view_behind_is_told_at_once(void **state)
+{
+    (void)state;
+    struct cluster *cluster = open_outside();
+    struct view next = {0};
+    view_copy(view_at(cluster, 3), &next);
+    give_view(cluster, 0, 2, &next);
+    pass(cluster, 100); /* a member would have it from whoever made it in 200 ms */
+    assert_int_equal(epoch_at(cluster, 3), 2);
+    view_close(&next);
     cluster_close(cluster);
 }
 
@@ -1272,6 +1322,8 @@ int main(void)
         cmocka_unit_test(view_1_names_all_who_are_there),
         cmocka_unit_test(a_majority_of_the_lines_founds_and_the_rest_joins),
         cmocka_unit_test(who_is_no_line_of_its_file_joins_and_never_founds),
+        cmocka_unit_test(a_newcomer_asks_at_once_in_each_view),
+        cmocka_unit_test(a_newcomer_that_is_one_view_behind_is_told_at_once),
         cmocka_unit_test(nothing_is_founded_while_two_files_differ),
         cmocka_unit_test(without_a_state_file_nothing_is_founded_but_by_an_operators_word),
         cmocka_unit_test(form_founds_with_those_that_answer),

@@ -40,11 +40,11 @@ run 2
     17.009 n1   member-joined member=n2 boot=1767225617000 inc=0
     17.010 n2   joined members=4 seeds=3
     17.010 n2   ring-changed members=3 ring=2c0b06b376306521 changes=2 epoch=4
-    17.785 n3   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
-    17.786 n1   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
-    17.786 n2   ring-changed members=3 ring=2c0b06b376306521 changes=3 epoch=5
-    17.786 n4   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
-    17.817 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
-    17.818 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
-    17.818 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
-    17.820 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=6
+    17.295 n3   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
+    17.296 n1   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
+    17.296 n2   ring-changed members=3 ring=2c0b06b376306521 changes=3 epoch=5
+    17.296 n4   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
+    17.327 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+    17.328 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+    17.328 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+    17.330 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=6
