@@ -207,6 +207,14 @@ time.sleep(60)' "${ports[0]}" >"$BATS_TEST_TMPDIR/client"
     sed -n 's/.* STATS //p' "$(log first)" | tail -n 1 | tr ' ' '\n' | grep -v '^gossip_rounds' | diff - "$BATS_TEST_TMPDIR/said"
 }
 
+@test "whatever another node says, memory does not grow with it: names, news, questions, halves of frames" {
+    node first "${ports[0]}" '' -m 64m
+    wire flooding_peer "${ports[0]}" "$pid" 24
+    # Nor does the log: what is not members is counted.
+    [ "$(lines . first)" -lt 1000 ]
+    [ "$(stat_of "${ports[0]}" members_full)" -gt 1000 ]
+}
+
 # listed PORT: the names that its list has, one a line.
 listed() {
     ask "$1" 'get_membership_list\r\n' | grep -o '"name":"[^"]*"' | sort -u

@@ -498,6 +498,69 @@ def noise_proxy(port, target, every, seed, switch):
     pass_on(port, target, damage)
 
 
+CRC_TABLE = []
+for remainder in range(256):
+    for _ in range(8):
+        remainder = (remainder >> 1) ^ (0x82F63B78 if remainder & 1 else 0)
+    CRC_TABLE.append(remainder)
+
+
+def frame(header, body=b""):
+    """A frame between nodes, of proto.md."""
+    head = b"%s %d " % (header.encode(), len(body))
+    crc = 0xFFFFFFFF
+    for byte in head + body:
+        crc = CRC_TABLE[(crc ^ byte) & 255] ^ (crc >> 8)
+    return head + b"%08x\r\n" % (crc ^ 0xFFFFFFFF) + body + b"\r\n"
+
+
+def greet(port, name, kind="control"):
+    """A connection that the node takes for another node's."""
+    client = connect(port)
+    client.sendall(frame("HELLO 4 4 %s dht random %s %016x %d 127.0.0.1:%s %016x %016x 0"
+                         % (kind, name, 7, int(time.time() * 1000), port, 0, 0)))
+    assert client.recv(4096).startswith(b"WELCOME "), "not welcome"
+    return client
+
+
+def send_unread(client, data, limit_s=1):
+    """Sends as much as the other end takes within the time; reads nothing."""
+    client.settimeout(limit_s)
+    try:
+        client.sendall(data)
+    except OSError:
+        pass
+
+
+def flooding_peer(port, pid, limit_mib):
+    """Another node that tells of names without end, asks and takes no answer, and finishes no frame."""
+    before, limit = resident_bytes(pid), int(limit_mib) << 20
+    for number in range(2000):
+        greet(port, "127.1.%d.%d:9" % divmod(number, 256)).close()
+    at_most("bytes after 2,000 nodes", resident_bytes(pid) - before, limit)
+    kept = [greet(port, "127.2.0.1:9")]
+    for number in range(20):
+        kept[0].sendall(frame("NEWS 0 1", b"".join(
+            b"ALIVE 127.%d.%d.%d:9 %d %016x 0 1 0 1 0\n" % (number + 3, *divmod(name, 256), 1 + name, name)
+            for name in range(900))))
+    at_most("bytes after 18,000 members", resident_bytes(pid) - before, limit)
+    for kind, message in (("control", frame("GET_MEMBERSHIP_LIST 1 5 0 1 0 %016x 0" % 1)),
+                          ("control", frame("GET_VIEWS 0 0")), ("control", frame("PING 1 0")),
+                          ("control", frame("PROBE 1 127.9.9.9:9 5")),
+                          ("data", frame("FORWARD 1 192.0.2.1:5 60000 %040x 1 - 7" % 1, b"get a\r\n"))):
+        kept.append(greet(port, "127.2.0.%d:9" % (1 + len(kept)), kind))
+        send_unread(kept[-1], message * ((16 << 20) // len(message)))
+        at_most("bytes after 16 MiB of %s" % message[:12], resident_bytes(pid) - before, limit)
+    for number in range(100):
+        kept.append(greet(port, "127.2.1.%d:9" % number))
+        kept[-1].sendall(b"NEWS 1 1 65000 00000000\r\n" + bytes(64000))
+    time.sleep(0.2)
+    at_most("bytes after 100 halves of frames", resident_bytes(pid) - before, limit)
+    for client in kept:
+        client.close()
+    equal(exchange(port, b"set k 0 0 1\r\n1\r\nget k\r\n"), b"STORED\r\nVALUE k 0 1\r\n1\r\nEND\r\n")
+
+
 def replay(port, *files):
     """The session blocks of proto.md: lines "> " are sent, lines "< " expected, <words> match anything."""
     import re

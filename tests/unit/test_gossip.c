@@ -51,6 +51,7 @@ struct place {
     uint32_t conn_generation;
     uint64_t sent_bytes;
     uint32_t frames;
+    struct reply *tape; /* what it is told is kept here, if anywhere */
 };
 
 struct world {
@@ -229,6 +230,8 @@ static void take_frame(struct place *place, struct conn_id id, const struct fram
     place->frames++;
     if (link && link->state == LINK_UP && message.kind >= MESSAGE_FORWARD) {
         struct reply *out = link_out(&place->links, link);
+        if (place->tape)
+            message_append(place->tape, &message);
         assert_int_equal(gossip_message(&place->gossip, link->peer, &message, out, now), ERR_OK);
     } else {
         struct span from = message.kind == MESSAGE_HELLO     ? message.HELLO.from
@@ -1320,9 +1323,98 @@ static void time_both_stopped_and_isolated_counts_once(void **state)
     world_close_all(world);
 }
 
+/* --- bad input -------------------------------------------------------------------------------- */
+
+/* Everything on a tape is told to a node once more, by one of its peers, as it was or with each
+ * body cut after so many bytes. Returns how many messages there are. */
+static unsigned replay(struct world *world, int node, int teller, const struct reply *tape,
+                       size_t cut)
+{
+    struct place *place = &world->places[node];
+    uint32_t peer = links_find_peer(&place->links, span_of_string(world->places[teller].name));
+    assert_int_not_equal(peer, PEER_NONE);
+    struct span in = buf_span(&tape->bytes);
+    unsigned count = 0;
+    while (in.len > 0) {
+        struct frame frame;
+        struct message message;
+        size_t consumed, need;
+        assert_int_equal(frame_parse(in.data, in.len, &frame, &consumed, &need), FRAME_DONE);
+        assert_int_equal(message_parse(&frame, &message), ERR_OK);
+        bool is_cut = message.body.len > cut;
+        if (is_cut)
+            message.body.len = cut;
+        enum err err = hear(world, node, peer, &message);
+        if (!is_cut)
+            assert_int_equal(err, ERR_OK);
+        gossip_check(&place->gossip);
+        in = span_of(in.data + consumed, in.len - consumed);
+        count++;
+    }
+    return count;
+}
+
+static void what_is_told_again_or_cut_short_changes_nothing(void **state)
+{
+    (void)state;
+    struct world *world = world_open(8);
+    struct reply tape = {0};
+    world->places[0].tape = &tape;
+    for (int i = 0; i < 8; i++)
+        place_start(world, i, "10.0.0.1:11211\n");
+    pass_ms(world, 3000);
+    place_kill(&world->places[5]);
+    until_all_see(world, 5, MEMBER_DEAD, 1000);
+    gossip_leave(&world->places[6].gossip, world->now);
+    until_all_see(world, 6, MEMBER_LEFT, 1000);
+    place_kill(&world->places[6]);
+    place_kill(&world->places[7]);
+    pass_ms(world, 50);
+    place_start(world, 7, "10.0.0.1:11211\n");
+    pass_ms(world, 4000);
+    for (int i = 0; i <= 3; i += 3) {
+        world->places[i].is_stopped = true;
+        until_all_see(world, i, MEMBER_SUSPECT, 8000);
+        world->places[i].is_stopped = false;
+        pass_ms(world, 4000);
+    }
+    world->places[0].tape = NULL;
+    assert_int_equal(state_of(world, 0, 3), MEMBER_ALIVE);
+    static const char *const lines[] = {"\nALIVE ", "\nSUSPECT ", "\nDEAD ",  "\nLEFT ",
+                                        "\nHB ",    "PING ",      "MEMBERS ", "NEWS "};
+    for (size_t i = 0; i < ARRAY_COUNT(lines); i++)
+        if (!memmem(buf_span(&tape.bytes).data, buf_len(&tape.bytes), lines[i], strlen(lines[i])))
+            fail_msg("nothing on the tape is %s", lines[i]);
+
+    /* To whom it was told, and to another; by one that lives, at once and some time after; twice.
+     */
+    static const struct {
+        int node, teller;
+        uint64_t after_ms;
+    } cases[] = {{0, 1, 0}, {0, 3, 1000}, {0, 7, 30000}, {2, 1, 0}, {2, 7, 60000}};
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        pass_ms(world, cases[i].after_ms);
+        const struct gossip *gossip = &world->places[cases[i].node].gossip;
+        uint64_t viewhash = gossip->members.viewhash;
+        size_t log_len = world->log_len;
+        for (int again = 0; again < 2; again++)
+            assert_true(replay(world, cases[i].node, cases[i].teller, &tape, SIZE_MAX) > 50);
+        for (size_t cut = 0; cut < 300; cut++)
+            replay(world, cases[i].node, cases[i].teller, &tape, cut);
+        assert_true(gossip->members.viewhash == viewhash);
+        pass_ms(world, 500);
+        assert_string_equal(world->log + log_len, "");
+        assert_int_equal(gossip_count(gossip, MEMBER_ALIVE), 6);
+        assert_one_view(world);
+    }
+    reply_close(&tape);
+    world_close_all(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_told_again_or_cut_short_changes_nothing),
         cmocka_unit_test(a_node_alone_has_joined_at_once),
         cmocka_unit_test(nodes_started_together_through_one_seed_know_each_other),
         cmocka_unit_test(a_node_in_nobodys_list_joins_through_any_seed),
