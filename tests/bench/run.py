@@ -128,7 +128,8 @@ def start_table(args, folder):
 
 def forward_table(args, folder):
     """Gets and sets through a node that leads none of the keys: dht's own forwarding, three nodes
-    of one peers.txt, beside nutcracker before memcached. CPU of all processes together."""
+    of one peers.txt, beside nutcracker before memcached; then by a client that has learnt the ring from
+    that node, beside one that was told which node leads the keys. CPU of all processes together."""
     ports = [free_port() for _ in range(3)]
     starts = [lambda port=port: start_dht(folder, port, ports) for port in ports]
     starts += [lambda: start_memcached(folder)]
@@ -145,14 +146,23 @@ def forward_table(args, folder):
             fill(server, options)
         rounds = measure_interleaved(args, "forward", [
             ("dht", servers[0], options, servers[:3]),
-            ("nutcracker", proxy, options, [proxy, servers[3]])])
+            ("nutcracker", proxy, options, [proxy, servers[3]]),
+            ("aware", servers[0], [*options, "--ring"], servers[:3]),
+            ("local", servers[1], options, servers[:3])])
     ratio = rounds.per_cpu("nutcracker") / rounds.per_cpu("dht")
+    aware = rounds.per_cpu("local") / rounds.per_cpu("aware")
     return ["| 95 % get, through a node that does not lead the key | operations per server CPU s | "
             "operations/s | p99 µs | generator CPU | CPU of dht ÷ it | wanted |",
             "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
             f"| dht, three nodes | {' | '.join(rounds.cells('dht'))} | | |",
             f"| nutcracker and memcached | {' | '.join(rounds.cells('nutcracker'))} | "
-            f"{' | '.join(ratio_cell(ratio, 0.8, is_at_most=True))} |"]
+            f"{' | '.join(ratio_cell(ratio, 0.8, is_at_most=True))} |", "",
+            "| the same keys | operations per server CPU s | operations/s | p99 µs | generator CPU | "
+            "CPU of the former ÷ it | wanted |",
+            "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
+            f"| dht, the client has learnt the ring | {' | '.join(rounds.cells('aware'))} | | |",
+            f"| dht, asked at the node that leads them | {' | '.join(rounds.cells('local'))} | "
+            f"{' | '.join(ratio_cell(aware, 1.1, is_at_most=True))} |"]
 
 
 OTHERS = {"memory": memory_table, "idle": idle_table, "start": start_table,
