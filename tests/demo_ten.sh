@@ -58,6 +58,11 @@ all_see() {
     done
 }
 
+# is_full OTHER: whether it has its copies, and serves, as node 1 sees it.
+is_full() {
+    ./kvcli -s "$one" members | grep -q "^ALIVE *${names[$1]} .* full  .*%"
+}
+
 # told OTHER: the lines about it in the log of node 1, as a command to show.
 told() {
     show "grep -h 'member=${names[$1]} ' $run/1/log | grep ' member-' | tail -n 3"
@@ -110,5 +115,6 @@ tell "the killed one comes back, empty, as another process of the name"
 show "deploy/local.sh -d $run start 4"
 gone=" 7"
 wait_for 20 all_see 10 ALIVE 4 || fail "not all see node 4 again"
+wait_for 20 is_full 4 || fail "node 4 has not got its copies"
 show "./kvcli -s $one members"
 told 4
