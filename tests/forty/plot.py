@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Draws results/scale.csv: bytes sent a second and memory for the membership, a node, by the number of
-nodes. An SVG made by hand: no library needed.
+nodes. An SVG made by hand, no library needed; and the same figures as a table beside it, FILE.md.
 
     tests/forty/plot.py [FILE.csv [FILE.svg]]
 
@@ -109,7 +109,26 @@ def draw(source, target):
     print(f"# drawn: {os.path.relpath(target)}")
 
 
+def tabulate(source, target):
+    lines = ["# What membership costs a node at rest", "",
+             "Drawn in [scale.svg](scale.svg). real: processes on one machine, each in a network namespace; all the",
+             "memory they take more than a node alone. sim: `make sim-few CHECK=at-rest SEED=1 NODES=N`; accounts and",
+             "peers alone, without buffers of connections; with 40 bytes of headers a packet.", "",
+             "| nodes | | bytes sent a second | packets sent a second | processor % | memory KiB | commit | load |",
+             "| ---: | --- | ---: | ---: | ---: | ---: | --- | ---: |"]
+    with open(source, encoding="utf-8", newline="") as file:
+        rows = {(row["source"], int(row["nodes"])): row for row in csv.DictReader(file)}
+    columns = ("sent_bytes_s", "packets_s", "processor_percent", "state_kib", "commit", "load")
+    for (kind, nodes), row in sorted(rows.items(), key=lambda item: (item[0][1], item[0][0])):
+        lines.append(f"| {nodes} | {kind} | " + " | ".join(row[column] or "-" for column in columns) + " |")
+    lines.append(f"| 40 | Serf 0.9.4 | {SERF['sent_bytes_s'][1]} | 3.8 | 0.18 | - | | |")
+    with open(target, "w", encoding="utf-8") as file:
+        file.write("\n".join([*lines, ""]))
+    print(f"# written: {os.path.relpath(target)}")
+
+
 if __name__ == "__main__":
     default = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results", "scale.csv")
     csv_path = sys.argv[1] if len(sys.argv) > 1 else default
     draw(csv_path, sys.argv[2] if len(sys.argv) > 2 else os.path.splitext(csv_path)[0] + ".svg")
+    tabulate(csv_path, os.path.splitext(csv_path)[0] + ".md")

@@ -63,7 +63,8 @@ def measure(chosen, nodes, alone_kib):
     try:
         cluster.up(nodes)
         wait_complete(cluster, nodes, 60 + nodes)
-        sent, packets, processor, own = at_rest(cluster, chosen.settle, chosen.seconds)
+        settle = max(20, nodes) if chosen.settle is None else chosen.settle
+        sent, packets, processor, own = at_rest(cluster, settle, chosen.seconds)
     finally:
         cluster.down()
     state = 0 if alone_kib is None else max(0, own - alone_kib)
@@ -87,7 +88,8 @@ def main():
     parser.add_argument("nodes", nargs="*", type=int, default=[10, 40, 100, 200])
     parser.add_argument("--subnet", default="10.79")
     parser.add_argument("--dir", default=f"/tmp/dht-scale-{os.getuid()}")
-    parser.add_argument("--settle", type=int, default=20, help="seconds from all know all to the measurement")
+    parser.add_argument("--settle", type=int,
+                        help="seconds from all know all to the measurement (20, at least one a node: until all is told)")
     parser.add_argument("--seconds", type=int, default=60)
     chosen = parser.parse_args()
     # A node alone knows nobody: what it takes less is not the membership's.
@@ -98,6 +100,7 @@ def main():
         print(f"# {time.time() - began:.0f} s: {row}", flush=True)
         record(row)
     plot.draw(CSV, os.path.splitext(CSV)[0] + ".svg")
+    plot.tabulate(CSV, os.path.splitext(CSV)[0] + ".md")
     return 0
 
 
