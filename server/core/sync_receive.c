@@ -534,7 +534,20 @@ static enum err apply_group(struct sync *sync, struct sync_peer *peer, struct gr
     return ERR_OK;
 }
 
-enum err sync_receive(struct sync *sync, struct sync_peer *peer, struct span bytes)
+/* What has come of so few slots says little, and tables of so few items are soon made. */
+#define EXPECTED_SLOTS_MIN 64u
+#define EXPECTED_ITEMS_MIN 32u
+
+/* How many items a slot is likely to have in the end: as many as those that have come before, and
+ * an eighth more, so that few have more. */
+static uint64_t expected_items(const struct sync_batch *received)
+{
+    uint64_t items = received->items / (received->done + 1);
+    bool is_known = received->done >= EXPECTED_SLOTS_MIN && items >= EXPECTED_ITEMS_MIN;
+    return is_known ? items + items / 8 : 0;
+}
+
+static enum err take_records(struct sync *sync, struct sync_peer *peer, struct span bytes)
 {
     struct group group;
     group.count = 0;
@@ -558,6 +571,14 @@ enum err sync_receive(struct sync *sync, struct sync_peer *peer, struct span byt
             peer->in.records++;
         }
     }
+}
+
+enum err sync_receive(struct sync *sync, struct sync_peer *peer, struct span bytes)
+{
+    store_expect(sync->store, expected_items(&peer->received));
+    enum err err = take_records(sync, peer, bytes);
+    store_expect(sync->store, 0);
+    return err;
 }
 
 void sync_receive_lost(struct sync *sync, struct sync_peer *peer)

@@ -71,10 +71,11 @@ struct store {
     uint32_t due_s;
     struct flush_round flushes;
     struct crawl crawl;
-    struct keys expired; /* found by the crawl, not yet taken */
-    struct keys evicted; /* not yet taken */
-    struct item *pinned; /* the item being replaced: not to be dropped; follows it if moved */
-    struct item *fresh;  /* a chunk no entry leads to yet; follows it if moved */
+    struct keys expired;     /* found by the crawl, not yet taken */
+    struct keys evicted;     /* not yet taken */
+    uint32_t expected_count; /* store_expect's */
+    struct item *pinned;     /* the item being replaced: not to be dropped; follows it if moved */
+    struct item *fresh;      /* a chunk no entry leads to yet; follows it if moved */
     struct ledger ledger;
     struct store_counters counters;
     struct arena arena;

@@ -229,6 +229,10 @@ bool store_has_evicted(const struct store *store);
  *          ERR_TOO_LARGE: as store_put. */
 MUST_USE enum err store_apply(struct store *store, const struct store_key *key, uint64_t version,
                               const struct store_put *put, bool moves_ver);
+/* Says how many items a slot that items come to is likely to have in the end: a table that has to
+ * grow is made for so many at once, if memory is not short. A hint: of a wrong one comes a table
+ * larger than need be. 0, as at first: nothing is known. */
+void store_expect(struct store *store, uint64_t count);
 /* A write of which nothing is left (see store_put), or store_write_nothing: the lineage grows by
  * it.
  */

@@ -9,15 +9,33 @@
  * full store can always be made emptier. */
 #define RESERVE_BYTES (2 * PAGE_BYTES)
 
+/* No table is made larger than for so many on a mere expectation: 80 KiB. */
+#define EXPECTED_MAX 8192u
+
+/* A table for what the slot is likely to have, if that is more than count; NULL if it is not, or if
+ * there is no memory to spare. */
+static struct table *alloc_expected(struct store *store, uint64_t count, uint32_t *capacity)
+{
+    if (store->expected_count <= count)
+        return NULL;
+    *capacity = slots_capacity_for(store, store->expected_count);
+    return slots_alloc(store, KIND_TABLE, table_bytes(*capacity), slots_table_is_large(*capacity),
+                       RESERVE_BYTES);
+}
+
 /* Makes sure that one more entry fits the slot's table. A table that cannot grow is filled. */
 static bool make_table_room(struct store *store, struct slot *slot)
 {
     uint64_t count = slot->table == NULL ? 1 : (uint64_t)slot->table->count + 1;
     if (count * 5 <= (uint64_t)slot->capacity * 4)
         return true;
-    uint32_t capacity = slots_capacity_for(store, count + count / 8);
-    struct table *table =
-        reclaim_alloc(store, KIND_TABLE, table_bytes(capacity), slots_table_is_large(capacity), 0);
+    uint32_t capacity;
+    struct table *table = alloc_expected(store, count + count / 8, &capacity);
+    if (table == NULL) {
+        capacity = slots_capacity_for(store, count + count / 8);
+        table = reclaim_alloc(store, KIND_TABLE, table_bytes(capacity),
+                              slots_table_is_large(capacity), 0);
+    }
     if (table != NULL)
         slots_set_table(store, slot, table, capacity);
     return slot->table != NULL && slot->table->count + 1 < slot->capacity;
@@ -368,6 +386,11 @@ enum err store_apply(struct store *store, const struct store_key *key, uint64_t 
     if (!moves_ver && version <= slot_copy(store, slot)->floor)
         slots_note_due(store, slot); /* a named key's: it may be gone as it comes */
     return ERR_OK;
+}
+
+void store_expect(struct store *store, uint64_t count)
+{
+    store->expected_count = count < EXPECTED_MAX ? (uint32_t)count : EXPECTED_MAX;
 }
 
 void store_apply_nothing(struct store *store, uint32_t slot_number, uint64_t version)

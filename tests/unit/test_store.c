@@ -890,6 +890,66 @@ static void a_table_shrinks_with_its_slot(void **state)
     }
 }
 
+/* Puts so many items into slot 9. Returns how often its table was made anew. */
+static uint32_t tables_made(struct store *store, uint32_t count)
+{
+    const struct slot *slot = &store->slots[9];
+    char text[16];
+    uint32_t made = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t before = slot->capacity;
+        snprintf(text, sizeof(text), "%u", i);
+        struct store_key key = key_at(text, 9, (uint32_t)(mix(i) & 0xfffff));
+        put_text(store, &key, text, STORE_NEVER);
+        made += slot->capacity != before;
+    }
+    return made;
+}
+
+static void a_table_is_made_at_once_for_what_is_expected(void **state)
+{
+    struct store *store = ((struct fixture *)*state)->store;
+    const struct slot *slot = &store->slots[9];
+    assert_in_range(tables_made(store, 60), 6, 20);
+    store_drop(store, 9);
+    store_expect(store, 60);
+    assert_int_equal(tables_made(store, 60), 1);
+    assert_in_range(slot->capacity, 75, 90);
+    assert_in_range(tables_made(store, 100), 3, 6); /* more come: it grows on as ever */
+    assert_in_range(slot->capacity, 125, 180);
+    store_drop(store, 9);
+    store_expect(store, UINT64_MAX); /* what cannot be is not believed */
+    assert_int_equal(tables_made(store, 1), 1);
+    assert_in_range(slot->capacity, 1000, 20000);
+    store_drop(store, 9);
+    store_expect(store, 0);
+    assert_int_equal(tables_made(store, 1), 1);
+    assert_in_range(slot->capacity, 2, 4);
+}
+
+/* How many items of one size, each in a slot of its own, fit. */
+static uint32_t items_that_fit(struct fixture *fixture, uint64_t expected)
+{
+    reopen(fixture, sizeof(struct store) + 16 * PAGE_BYTES, false);
+    store_expect(fixture->store, expected);
+    char text[16];
+    for (uint32_t i = 0;; i++) {
+        snprintf(text, sizeof(text), "%u", i);
+        struct store_key key = key_at(text, i, 77);
+        if (put_bytes(fixture->store, &key, 4000, 'x') == ERR_FULL)
+            return i;
+        assert_true(fixture->budget.used_bytes <= fixture->budget.limit_bytes);
+    }
+}
+
+static void what_is_expected_is_given_no_room_that_is_short(void **state)
+{
+    uint32_t count = items_that_fit(*state, 0);
+    assert_in_range(count, 100, SLOT_COUNT);
+    assert_in_range(items_that_fit(*state, 60), count * 3 / 4, count);
+    assert_in_range(items_that_fit(*state, 8192), 1, count); /* and each put fits or is refused */
+}
+
 static bool count_visits(void *arg, const struct store_key *key, const struct store_item *item)
 {
     uint32_t *left = arg;
@@ -1229,6 +1289,8 @@ static void model_step(struct model *model, struct store *store)
         step_flush(model, store);
     if (draw(model, 20) == 0)
         store_release(store);
+    if (draw(model, 50) == 0)
+        store_expect(store, draw(model, 2) * draw(model, 400));
 }
 
 /* Runs the model beside the store; returns how many puts were refused. */
@@ -1324,6 +1386,8 @@ int main(void)
         TEST(a_slot_may_grow_large),
         TEST(a_key_is_found_whatever_its_hint),
         TEST(a_table_shrinks_with_its_slot),
+        TEST(a_table_is_made_at_once_for_what_is_expected),
+        TEST(what_is_expected_is_given_no_room_that_is_short),
         TEST(iterate_visits_what_is_above_a_version),
         TEST(drop_empties_one_slot),
         TEST(counters_count),

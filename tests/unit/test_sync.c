@@ -2,6 +2,7 @@
  * random writes, floors, cuts, breaks and epochs, with every copy checked by the model throughout.
  */
 #include "server/core/sync_parts.h"
+#include "server/store/slots.h"
 #include "tests/unit/sync_scene.h"
 
 #define SLOT (4711u % SLOT_COUNT)
@@ -1376,6 +1377,31 @@ static void a_session_that_clients_wait_for_no_longer_goes_after_others(void **s
     scene_close(scene);
 }
 
+/* How many items slots have is not said: those that have come tell it of the others. */
+static void the_tables_of_many_slots_are_made_at_once(void **state)
+{
+    (void)state;
+    enum { SLOTS = 100, ITEMS = 40, KNOWN = 70 };
+    struct scene *scene = scene_open(50);
+    struct side *source = led_scene(scene), *other = &scene->sides[1];
+    offer_filled(source, SLOTS, ITEMS);
+    uint32_t capacities[SLOTS] = {0}, made[SLOTS] = {0};
+    for (int turn = 0; turn < 10000 && state_of(source, SLOTS - 1, 1) != SYNC_SYNCED; turn++) {
+        pass_one_frame(scene);
+        for (uint32_t slot = 0; slot < SLOTS; slot++) {
+            made[slot] += other->store->slots[slot].capacity != capacities[slot];
+            capacities[slot] = other->store->slots[slot].capacity;
+        }
+    }
+    settle_synced(source, SLOTS - 1);
+    for (uint32_t slot = KNOWN; slot < SLOTS; slot++) {
+        assert_int_equal(made[slot], 1);
+        assert_in_range(capacities[slot], (ITEMS + ITEMS / 9) * 5 / 4, (ITEMS + ITEMS / 8) * 3 / 2);
+    }
+    assert_int_equal(other->store->expected_count, 0);
+    scene_close(scene);
+}
+
 /* Else the loop would turn without an end until the last piece has been received. */
 static void a_source_whose_rate_is_used_up_rests_while_clients_are_served(void **state)
 {
@@ -1878,6 +1904,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(while_clients_are_served_items_go_in_small_pieces_one_at_a_time),
         cmocka_unit_test(what_clients_wait_for_goes_as_fast_as_it_can_while_others_are_served),
         cmocka_unit_test(a_session_that_clients_wait_for_no_longer_goes_after_others),
+        cmocka_unit_test(the_tables_of_many_slots_are_made_at_once),
         cmocka_unit_test(a_source_whose_rate_is_used_up_rests_while_clients_are_served),
         cmocka_unit_test(the_keys_of_a_session_are_listed_when_its_turn_to_send_has_come),
         cmocka_unit_test(who_only_learns_waits_until_the_copies_that_are_there_are_current),
