@@ -4,9 +4,11 @@
 
 #include <string.h>
 
-#define FULL_BIN   ARENA_BINS
-#define LINK_END   UINT16_MAX
-#define UNIT_BYTES 8u /* chunk sizes and offsets are multiples of this */
+#define FULL_BIN ARENA_BINS
+#define LINK_END UINT16_MAX
+/* A class that has so many pages will soon have filled the next: that becomes resident at once. */
+#define POPULATED_FROM 4u
+#define UNIT_BYTES     8u /* chunk sizes and offsets are multiples of this */
 
 /* What is known of a page. It lies in the region's head, not in the page: heads of pages 64 KiB
  * apart would all compete for one set of the cache. */
@@ -45,7 +47,7 @@ static struct arena_class *class_of_page(const struct arena *arena, const struct
 
 /* Pages */
 
-static struct arena_page *page_take(struct arena *arena, size_t keep_bytes)
+static struct arena_page *page_take(struct arena *arena, bool is_filled_soon, size_t keep_bytes)
 {
     if (!budget_fits(arena->ledger->budget, PAGE_BYTES + REGION_HEAD_BYTES + keep_bytes))
         return NULL;
@@ -58,6 +60,8 @@ static struct arena_page *page_take(struct arena *arena, size_t keep_bytes)
         if (bytes == NULL)
             return NULL;
         page = page_of(bytes);
+        if (is_filled_soon)
+            pages_populate(bytes, 1);
     }
     ledger_take(arena->ledger, PAGE_BYTES);
     return page;
@@ -118,7 +122,7 @@ static void bin_update(struct arena_class *class, struct arena_page *page)
 static struct arena_page *class_add_page(struct arena *arena, struct arena_class *class,
                                          unsigned kind, unsigned index, size_t keep_bytes)
 {
-    struct arena_page *page = page_take(arena, keep_bytes);
+    struct arena_page *page = page_take(arena, class->page_count >= POPULATED_FROM, keep_bytes);
     if (page == NULL)
         return NULL;
     page->used = 0;

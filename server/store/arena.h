@@ -7,6 +7,7 @@
  *
  *  - Pages come from pages.h; what is known of a page lies in its region's head, so that chunk to
  *    page is a mask and a shift.
+ *  - Pages become resident as they are touched; those of classes with many at once, when taken.
  *  - A page is booked in the ledger when taken and unbooked when given back. Pages given back lose
  *    their memory at once, save a few (ARENA_SPARE_PAGES) that are kept, unbooked, for the next.
  *  - A class has its pages in bins by how full they are. Chunks are taken from the fullest, so that

@@ -90,6 +90,12 @@ void *pages_take(struct pages *pages, uint32_t count)
     return (char *)region + (size_t)first * PAGE_BYTES;
 }
 
+void pages_populate(void *run, uint32_t count)
+{
+    /* Where the system cannot, the memory comes as it is touched, as ever. */
+    (void)madvise(run, (size_t)count * PAGE_BYTES, MADV_POPULATE_WRITE);
+}
+
 void pages_give(struct pages *pages, void *run, uint32_t count)
 {
     struct region *region = region_of(run);

@@ -47,6 +47,8 @@ static inline uint32_t page_index(const void *address)
 /* Takes a run of count pages (1 … PAGES_RUN_MAX); their bytes are zero. NULL if the system, or the
  * budget for one more region's head, has no memory. */
 void *pages_take(struct pages *pages, uint32_t count);
+/* Makes all memory of a run resident at once, which costs less than fault by fault. */
+void pages_populate(void *run, uint32_t count);
 /* Gives a run back. */
 void pages_give(struct pages *pages, void *run, uint32_t count);
 /* Unmaps everything. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -196,6 +197,31 @@ static void memory_of_free_pages_is_given_back(void **state)
     assert_true(resident_bytes() - before < 4 * MIB); /* spares, and the fixture's own */
 }
 
+/* How many bytes are resident of the page that chunk lies in. */
+static size_t resident_of_page(const void *chunk)
+{
+    unsigned char is_in[PAGE_BYTES / 4096] = {0};
+    void *page = (void *)((uintptr_t)chunk & ~(uintptr_t)(PAGE_BYTES - 1));
+    assert_int_equal(mincore(page, PAGE_BYTES, is_in), 0);
+    size_t bytes = 0;
+    for (size_t i = 0; i < PAGE_BYTES / (size_t)sysconf(_SC_PAGESIZE); i++)
+        bytes += (is_in[i] & 1) * (size_t)sysconf(_SC_PAGESIZE);
+    return bytes;
+}
+
+/* Of a size that little is asked for no more is resident than is touched. */
+static void a_page_is_resident_at_once_where_many_are_filled(void **state)
+{
+    struct fixture *fixture = *state;
+    const size_t len = arena_round(&fixture->arena, 1000);
+    for (uint32_t page = 0; page < 8; page++) {
+        const void *first = arena_alloc(&fixture->arena, 0, len, 0);
+        assert_int_equal(resident_of_page(first), page < 4 ? 0 : PAGE_BYTES);
+        for (uint32_t i = 1; i < PAGE_BYTES / len; i++)
+            assert_non_null(arena_alloc(&fixture->arena, 0, len, 0));
+    }
+}
+
 static void a_sparse_page_is_emptied_into_others(void **state)
 {
     struct fixture *fixture = *state;
@@ -360,6 +386,7 @@ int main(void)
         TEST(pages_are_booked_and_unbooked),
         TEST(the_budget_is_never_exceeded),
         TEST(memory_of_free_pages_is_given_back),
+        TEST(a_page_is_resident_at_once_where_many_are_filled),
         TEST(a_sparse_page_is_emptied_into_others),
         TEST(compaction_of_full_pages_finds_nothing),
         TEST(random_use_keeps_every_chunk),
