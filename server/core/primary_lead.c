@@ -25,8 +25,8 @@ static uint32_t backups_synced(const struct run *run)
  * earlier, because one command may take several versions. */
 static bool is_exhausted(const struct primary *primary, const struct run *run)
 {
-    uint64_t ver = store_ver(primary->setup.store, run->slot);
-    return store_version_epoch(ver) == primary->epoch && store_version_seq(ver) >= STORE_SEQ_LAST;
+    return copy_ends_in(primary->setup.store, run->slot, primary->epoch) &&
+           store_version_seq(store_ver(primary->setup.store, run->slot)) >= STORE_SEQ_LAST;
 }
 
 static enum serving serving_of(const struct primary *primary, const struct run *run)
@@ -129,7 +129,7 @@ static enum sync_rank rank_of(const struct run *run, uint32_t k)
 static bool may_advance(const struct primary *primary, const struct run *run, uint32_t k)
 {
     return run->has_origin && k < run->backup_count && !(run->unfit & 1u << k) &&
-           store_ver(primary->setup.store, run->slot) >> STORE_SEQ_BITS != primary->epoch;
+           !copy_ends_in(primary->setup.store, run->slot, primary->epoch);
 }
 
 /* Whether another process of the member's name answers: until that link has ended it is offered
@@ -140,11 +140,17 @@ static bool is_stranger(const struct primary *primary, const struct ally *ally)
     return link->state == LINK_UP && link->generation != ally->generation;
 }
 
-static bool is_missing(const struct primary *primary, const struct run *run, uint32_t k)
+/* Bits: the members that have no session and are to have one, unless they cannot. */
+static uint32_t missing_of(const struct run *run)
 {
-    const struct ally *ally = &primary->allies[run->members[k]];
-    return (run->state >= RUN_LEADING || MUTANT(backups_early)) && !(run->open & 1u << k) &&
-           !(run->paused & 1u << k) && !ally->is_barred && !ally->is_stranger;
+    uint32_t all = (1u << run->member_count) - 1;
+    bool may_begin = run->state >= RUN_LEADING || MUTANT(backups_early);
+    return may_begin ? all & ~(uint32_t)(run->open | run->paused) : 0;
+}
+
+static bool can_have(const struct ally *ally)
+{
+    return !ally->is_barred && !ally->is_stranger;
 }
 
 /* The place of a member among a run's, or -1. */
@@ -165,9 +171,9 @@ static uint32_t gather(struct primary *primary, uint32_t member, struct sync_adv
     memset(primary->scratch, 0, SLOT_COUNT * sizeof(bool));
     for (uint32_t i = 0; i < primary->run_count; i++) {
         const struct run *run = &primary->runs[i];
-        int k = place_of(run, member);
-        if (k < 0 || !is_missing(primary, run, (uint32_t)k) ||
-            !may_advance(primary, run, (uint32_t)k) ||
+        uint32_t missing = missing_of(run);
+        int k = missing ? place_of(run, member) : -1;
+        if (k < 0 || !(missing & 1u << k) || !may_advance(primary, run, (uint32_t)k) ||
             (count > 0 && run->origin_act != advance->act))
             continue;
         if (count++ == 0)
@@ -236,6 +242,27 @@ static bool is_up(struct primary *primary, struct ally *ally, struct moment now)
     return ally->is_up;
 }
 
+/* Advances whom that can be done to. Returns whether some cannot be reached yet. */
+static bool advance_to_all(struct primary *primary, struct moment now)
+{
+    bool is_waiting = false;
+    for (uint32_t i = 0; i < primary->run_count; i++) {
+        const struct run *run = &primary->runs[i];
+        for (uint32_t left = missing_of(run); left; left &= left - 1) {
+            uint32_t k = (uint32_t)__builtin_ctz(left);
+            struct ally *ally = &primary->allies[run->members[k]];
+            if (ally->is_advanced_to || !can_have(ally) || !may_advance(primary, run, k))
+                continue;
+            ally->is_advanced_to = true;
+            if (is_up(primary, ally, now))
+                advance_all(primary, run->members[k], now);
+            else
+                is_waiting = true;
+        }
+    }
+    return is_waiting;
+}
+
 /* Whether all members of a run have a session, or are to have none for now. */
 static bool is_brought(const struct run *run)
 {
@@ -245,28 +272,14 @@ static bool is_brought(const struct run *run)
 
 void primary_bring(struct primary *primary, struct moment now)
 {
-    bool is_waiting = false;
     begin_round(primary);
+    bool is_waiting = advance_to_all(primary, now);
     for (uint32_t i = 0; i < primary->run_count; i++) {
         struct run *run = &primary->runs[i];
         for (uint32_t k = 0; !is_brought(run) && k < run->member_count; k++) {
             struct ally *ally = &primary->allies[run->members[k]];
-            if (!is_missing(primary, run, k) || ally->is_advanced_to ||
-                !may_advance(primary, run, k))
-                continue;
-            ally->is_advanced_to = true;
-            if (is_up(primary, ally, now))
-                advance_all(primary, run->members[k], now);
-            else
-                is_waiting = true;
-        }
-    }
-    for (uint32_t i = 0; i < primary->run_count; i++) {
-        struct run *run = &primary->runs[i];
-        for (uint32_t k = 0; !is_brought(run) && k < run->member_count; k++) {
-            struct ally *ally = &primary->allies[run->members[k]];
-            bool waits = may_advance(primary, run, k) && is_waiting && !is_up(primary, ally, now);
-            if (is_missing(primary, run, k) && !waits)
+            bool waits = is_waiting && may_advance(primary, run, k) && !is_up(primary, ally, now);
+            if (!waits && (missing_of(run) & 1u << k) && can_have(ally))
                 offer(primary, run, k, now);
         }
     }

@@ -38,6 +38,14 @@ uint64_t store_ver(const struct store *store, uint32_t number)
     return copy->lineage_count > 0 ? copy->lineage[copy->lineage_count - 1] : 0;
 }
 
+bool copy_ends_in(const struct store *store, uint32_t number, uint32_t epoch)
+{
+    CHECK(number < SLOT_COUNT);
+    uint64_t version = store->slots[number].version; /* of the epoch act */
+    CHECK(store_version_epoch(version) <= epoch);
+    return store_version_epoch(version) == epoch && store_version_seq(version) != 0;
+}
+
 /* Lineages */
 
 uint64_t copy_common(const uint64_t *ours, uint32_t our_count, const uint64_t *theirs,

@@ -36,6 +36,9 @@ struct copy {
 const struct copy *store_copy(struct store *store, uint32_t slot);
 /* The end of the copy's lineage as a version; 0 for none. */
 uint64_t store_ver(const struct store *store, uint32_t slot);
+/* Whether ver is of this epoch, which is not below act (CHECKed). Looks at less memory than
+ * store_ver: for who asks of all slots. */
+bool copy_ends_in(const struct store *store, uint32_t slot, uint32_t epoch);
 
 /* The highest version that both lineages have: of the highest epoch in both, the lower end; 0 if
  * they share none.

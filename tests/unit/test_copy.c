@@ -133,7 +133,11 @@ static void assert_lineage(struct store *store, uint32_t count, const uint64_t *
     assert_int_equal(copy->lineage_count, count);
     for (uint32_t i = 0; i < count; i++)
         assert_int_equal(copy->lineage[i], expected[i]);
-    assert_int_equal(store_ver(store, SLOT), count > 0 ? expected[count - 1] : 0);
+    uint64_t ver = count > 0 ? expected[count - 1] : 0;
+    assert_int_equal(store_ver(store, SLOT), ver);
+    for (uint32_t epoch = copy->act; epoch < copy->act + 2; epoch++)
+        assert_int_equal(copy_ends_in(store, SLOT, epoch),
+                         ver > 0 && store_version_epoch(ver) == epoch);
 }
 
 #define ASSERT_LINEAGE(store, ...)                                                                 \
