@@ -210,9 +210,7 @@ void primary_adopted(struct primary *primary, struct moment now)
     make_allies(primary);
     make_runs(primary, past);
     primary_make_givers(primary);
-    for (uint32_t i = 0; i < primary->run_count; i++)
-        primary_begin(primary, &primary->runs[i]);
-    primary_collect_begun(primary, now);
+    primary_begin(primary, now);
     primary->gone_ms = now.mono_ms + GONE_LOOK_MS;
     primary->floor_ms = now.mono_ms + FLOOR_LOOK_MS;
     primary->holding_ms = now.mono_ms + HOLDING_LOOK_MS;

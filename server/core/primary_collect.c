@@ -208,27 +208,9 @@ static void judge(struct primary *primary, struct run *run, struct moment now)
         choose(primary, run, now);
 }
 
-/* "If the primary stays the same nobody is asked: its own answer settles every epoch it led or
- * could have led." */
-void primary_begin(struct primary *primary, struct run *run)
+/* Makes the rows of those that collect, with the own answer in each. */
+static void make_rows(struct primary *primary)
 {
-    struct collect_answer *alone = calloc(primary->giver_count, sizeof(*alone));
-    CHECK(alone != NULL);
-    alone[primary->self] = own_answer(primary, run->slot);
-    run->state = RUN_COLLECTING;
-    if (is_settled(primary, run->slot, alone, NULL)) {
-        primary_lead(primary, run, &alone[primary->self]);
-    } else {
-        run->place = primary->place_count++;
-        primary->unsettled_count++;
-    }
-    free(alone);
-}
-
-void primary_collect_begun(struct primary *primary, struct moment now)
-{
-    if (primary->place_count == 0)
-        return;
     primary->answers =
         calloc((size_t)primary->place_count * primary->giver_count, sizeof(struct collect_answer));
     primary->collected = calloc(primary->place_count, sizeof(uint16_t));
@@ -241,6 +223,32 @@ void primary_collect_begun(struct primary *primary, struct moment now)
         primary->collected[run->place] = run->slot;
         row_of(primary, run)[primary->self] = own_answer(primary, run->slot);
     }
+}
+
+/* "If the primary stays the same nobody is asked: its own answer settles every epoch it led or
+ * could have led." alone: a row without any other answer. */
+static void begin(struct primary *primary, struct run *run, struct collect_answer *alone)
+{
+    alone[primary->self] = own_answer(primary, run->slot);
+    run->state = RUN_COLLECTING;
+    if (is_settled(primary, run->slot, alone, NULL)) {
+        primary_lead(primary, run, &alone[primary->self]);
+    } else {
+        run->place = primary->place_count++;
+        primary->unsettled_count++;
+    }
+}
+
+void primary_begin(struct primary *primary, struct moment now)
+{
+    struct collect_answer *alone = calloc(primary->giver_count, sizeof(*alone));
+    CHECK(alone != NULL);
+    for (uint32_t i = 0; i < primary->run_count; i++)
+        begin(primary, &primary->runs[i], alone);
+    free(alone);
+    if (primary->place_count == 0)
+        return;
+    make_rows(primary);
     primary->ask_ms = now.mono_ms;
 }
 

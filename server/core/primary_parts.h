@@ -25,10 +25,8 @@ enum err primary_take_active(struct primary *primary, struct span body);
 /* Makes the givers of the view just adopted; frees those of the one before. */
 void primary_make_givers(struct primary *primary);
 void primary_drop_givers(struct primary *primary);
-/* Begins a run: leads at once if the own answer settles it, else it collects. Once all runs have
- * begun, primary_collect_begun. */
-void primary_begin(struct primary *primary, struct run *run);
-void primary_collect_begun(struct primary *primary, struct moment now);
+/* Begins all runs: leads at once what the own answer settles, else it collects. */
+void primary_begin(struct primary *primary, struct moment now);
 /* Asks whom it is time to ask. */
 void primary_ask(struct primary *primary, struct moment now);
 enum err primary_take_copies(struct primary *primary, const struct link *link,
