@@ -416,8 +416,7 @@ void primary_check(const struct primary *primary)
     uint32_t unsettled = 0;
     for (uint32_t i = 0; i < primary->run_count; i++) {
         const struct run *run = &primary->runs[i];
-        uint32_t synced =
-            (uint32_t)__builtin_popcount(run->synced & ((1u << run->backup_count) - 1));
+        uint32_t synced = bits_count(run->synced & ((1u << run->backup_count) - 1));
         enum serving serving = primary_serving(primary, run->slot);
         CHECK(primary->run_of[run->slot] == i);
         CHECK((run->synced & ~run->open) == 0);

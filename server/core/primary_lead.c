@@ -18,7 +18,7 @@ static uint32_t backups_synced(const struct run *run)
     uint32_t mask = (1u << run->backup_count) - 1;
     if (MUTANT(active_learners))
         mask = UINT32_MAX;
-    return (uint32_t)__builtin_popcount(run->synced & mask);
+    return bits_count(run->synced & mask);
 }
 
 /* "A primary that has given seq 2^40-1 stops writing and proposes the next view." It stops a little
@@ -38,7 +38,7 @@ static enum serving serving_of(const struct primary *primary, const struct run *
     /* "while fewer than W-1 backups are synced nothing is executed" */
     if (backups_synced(run) >= run_acks(run))
         return SERVING_COPIED;
-    uint32_t full = (uint32_t)__builtin_popcount(run->full & ((1u << run->backup_count) - 1));
+    uint32_t full = bits_count(run->full & ((1u << run->backup_count) - 1));
     return run->group_size - full < quorum_majority(run->group_size) ? SERVING_FULL : SERVING_NOT;
 }
 

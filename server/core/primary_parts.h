@@ -57,6 +57,15 @@ void primary_judge(struct primary *primary, struct run *run);
 
 /* --- small ------------------------------------------------------------------------------------ */
 
+/* How many of a few bits are set. The compiler's own is a call where the processor may be old. */
+static inline uint32_t bits_count(uint32_t bits)
+{
+    uint32_t count = 0;
+    for (; bits; bits &= bits - 1)
+        count++;
+    return count;
+}
+
 /* Left in a frame's body by a last record. */
 #define RANGES_BYTES_MAX (FRAME_BODY_BYTES_MAX - 64u)
 
