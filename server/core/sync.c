@@ -71,6 +71,7 @@ void sync_close(struct sync *sync)
         peer->sent = peer->received = (struct sync_batch){0};
         sync_peer_sweep(sync, peer);
     }
+    sync_sessions_free_idle(sync);
     buf_close(&sync->ids);
     buf_close(&sync->one);
     buf_close(&sync->names);

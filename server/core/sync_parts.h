@@ -129,6 +129,8 @@ struct sync {
     struct sync_peer **by_index;
     uint32_t by_index_capacity;
     struct sync_session **sessions; /* by slot: the first of each */
+    struct sync_session *idle;      /* memory for the next ones */
+    uint32_t idle_count;
     struct receiving *receiving;    /* by slot */
     uint32_t received_count;        /* of them not NONE */
     struct sync_event *events;
@@ -195,6 +197,8 @@ struct sync_session *sync_session_add(struct sync *sync, uint32_t slot, struct s
 /* Moves a session to a state, and to the list that belongs to it. */
 void sync_session_move(struct sync *sync, struct sync_session *session, enum sync_state state);
 void sync_session_remove(struct sync *sync, struct sync_session *session);
+/* Frees the memory kept for the next ones. */
+void sync_sessions_free_idle(struct sync *sync);
 /* Removes the one that a slot has to a peer, if any. */
 void sync_session_drop(struct sync *sync, uint32_t slot, uint32_t peer);
 /* With this record, an END or ADVANCE, this version is acknowledged. */

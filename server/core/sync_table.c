@@ -7,6 +7,9 @@
 /* Of what has not been sent and not been received: above it another write should wait. */
 #define BACKLOG_CONGESTED_BYTES (SYNC_BACKLOG_BYTES_MAX / 4)
 
+/* Sessions that are no more and keep their memory: with each view all end, and as many begin. */
+#define IDLE_SESSIONS_MAX SLOT_COUNT
+
 /* --- events ----------------------------------------------------------------------------------- */
 
 void sync_event_add(struct sync *sync, const struct sync_event *event)
@@ -168,19 +171,49 @@ void sync_session_move(struct sync *sync, struct sync_session *session, enum syn
     count(sync, session, 1);
 }
 
+/* Memory for one: that of one that is no more, if there is any. */
+static struct sync_session *take_idle(struct sync *sync)
+{
+    struct sync_session *session = sync->idle;
+    if (!session) {
+        session = malloc(sizeof(*session));
+        CHECK(session != NULL);
+        return session;
+    }
+    sync->idle = session->next;
+    sync->idle_count--;
+    return session;
+}
+
+static void give_idle(struct sync *sync, struct sync_session *session)
+{
+    if (sync->idle_count == IDLE_SESSIONS_MAX) {
+        free(session);
+        return;
+    }
+    session->next = sync->idle;
+    sync->idle = session;
+    sync->idle_count++;
+}
+
+void sync_sessions_free_idle(struct sync *sync)
+{
+    while (sync->idle)
+        free(take_idle(sync));
+}
+
 struct sync_session *sync_session_add(struct sync *sync, uint32_t slot, struct sync_peer *peer,
                                       uint64_t generation, enum sync_rank rank)
 {
     CHECK(slot < SLOT_COUNT);
     CHECK(rank < SYNC_RANK_COUNT);
-    struct sync_session *session = calloc(1, sizeof(*session));
-    CHECK(session != NULL);
-    session->slot = (uint16_t)slot;
-    session->peer = peer;
-    session->generation = generation;
-    session->rank = rank;
-    session->names.budget = sync->setup.budget;
-    session->next = sync->sessions[slot];
+    struct sync_session *session = take_idle(sync);
+    *session = (struct sync_session){.slot = (uint16_t)slot,
+                                     .peer = peer,
+                                     .generation = generation,
+                                     .rank = rank,
+                                     .names.budget = sync->setup.budget,
+                                     .next = sync->sessions[slot]};
     sync->sessions[slot] = session;
     list_append(&peer->sessions, &session->in_peer);
     peer->session_count++;
@@ -199,7 +232,7 @@ void sync_session_remove(struct sync *sync, struct sync_session *session)
     list_remove(&session->in_peer);
     session->peer->session_count--;
     buf_close(&session->names);
-    free(session);
+    give_idle(sync, session);
 }
 
 void sync_session_drop(struct sync *sync, uint32_t slot, uint32_t peer)
