@@ -387,6 +387,47 @@ void ring_place(const struct view *view, struct ring *ring)
     place_primaries(view, ring);
 }
 
+/* The index of the first full member from one on, or member_count. */
+static uint32_t next_full(const struct view *view, uint32_t from)
+{
+    while (from < view->member_count && !member_is_full(&view->members[from]))
+        from++;
+    return from;
+}
+
+/* Whether two views have the same groups: the full members of one are those of the other, with the
+ * same weights. index_of: out, by the other's index, the one in view. */
+static bool has_groups_of(const struct view *view, const struct view *other, uint16_t *index_of)
+{
+    uint32_t i = next_full(view, 0), j = next_full(other, 0);
+    for (; i < view->member_count && j < other->member_count;
+         i = next_full(view, i + 1), j = next_full(other, j + 1)) {
+        const struct member *a = &view->members[i], *b = &other->members[j];
+        if (a->weight != b->weight || strcmp(a->name, b->name) != 0)
+            return false;
+        index_of[j] = (uint16_t)i;
+    }
+    return i == view->member_count && j == other->member_count;
+}
+
+bool ring_place_like(const struct view *view, const struct view *other, const struct ring *placed,
+                     struct ring *ring)
+{
+    uint16_t index_of[VIEW_MEMBERS_MAX];
+    CHECK(placed->member_count == other->member_count);
+    if (!has_groups_of(view, other, index_of))
+        return false;
+    (void)check_view(view);
+    ring->member_count = view->member_count;
+    ring->group_size = placed->group_size;
+    memset(ring->group, 0xff, sizeof(ring->group));
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        for (uint32_t i = 0; i < placed->group_size; i++)
+            ring->group[slot][i] = index_of[placed->group[slot][i]];
+    place_primaries(view, ring);
+    return true;
+}
+
 uint64_t ring_hash(const struct view *view)
 {
     struct buf text = {0};

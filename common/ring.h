@@ -56,6 +56,14 @@ struct ring {
  * cost  3 members of weight 1: 0.3 ms; 40: 0.9 ms; 400: 1.1 ms; 4,000: 1.6 ms. */
 void ring_place(const struct view *view, struct ring *ring);
 
+/* Places every slot of a view that has the groups of another, which has been placed: the full
+ * members have the same names and weights, wherever they stand and whoever is down. The result is
+ * that of ring_place.
+ * cost  3 members of weight 1: 0.1 ms; 4,000: 0.3 ms.
+ * Returns false, and ring is as it was, if the views have not the same groups. */
+MUST_USE bool ring_place_like(const struct view *view, const struct view *other,
+                              const struct ring *placed, struct ring *ring);
+
 /* Whether a member stands in a slot's group. */
 static inline bool ring_has(const struct ring *ring, uint32_t slot, uint32_t member)
 {

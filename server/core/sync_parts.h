@@ -131,8 +131,8 @@ struct sync {
     struct sync_session **sessions; /* by slot: the first of each */
     struct sync_session *idle;      /* memory for the next ones */
     uint32_t idle_count;
-    struct receiving *receiving;    /* by slot */
-    uint32_t received_count;        /* of them not NONE */
+    struct receiving *receiving; /* by slot */
+    uint32_t received_count;     /* of them not NONE */
     struct sync_event *events;
     uint32_t event_count, event_taken, event_capacity;
     struct buf ids;           /* scratch: IDs of a key */

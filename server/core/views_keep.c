@@ -7,6 +7,53 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* --- placing ---------------------------------------------------------------------------------- */
+
+static struct ring *new_ring(void)
+{
+    struct ring *ring = malloc(sizeof(*ring));
+    CHECK(ring != NULL);
+    return ring;
+}
+
+/* Most views differ from the one before in who is up: their groups are the same. */
+static struct ring *place(const struct views *views, const struct view *view)
+{
+    struct ring *ring = new_ring();
+    uint32_t last = views->state.view_count;
+    while (last > 0 && !views->rings[last - 1])
+        last--;
+    if (last == 0 ||
+        !ring_place_like(view, &views->state.views[last - 1], views->rings[last - 1], ring))
+        ring_place(view, ring);
+    return ring;
+}
+
+static void forget_next_ring(struct views *views)
+{
+    free(views->next_ring);
+    views->next_ring = NULL;
+    views->is_next_known = false;
+}
+
+/* The next placement of the view before is the current one's, or is over. */
+static void take_next_ring(struct views *views, const struct view *before)
+{
+    struct view next;
+    struct ring **current = &views->rings[views->state.view_count - 1];
+    CHECK(*current == NULL);
+    if (views->next_ring && view_next(before, &next)) {
+        struct ring *ring = new_ring();
+        bool is_like = ring_place_like(keep_current(views), &next, views->next_ring, ring);
+        if (is_like)
+            *current = ring;
+        else
+            free(ring);
+        view_close(&next);
+    }
+    forget_next_ring(views);
+}
+
 /* --- life ------------------------------------------------------------------------------------- */
 
 static void tell_identity(struct views *views)
@@ -124,13 +171,6 @@ static void close_watches(struct watch *watches, uint32_t count)
     for (uint32_t i = 0; i < count; i++)
         free(watches[i].synced);
     free(watches);
-}
-
-static void forget_next_ring(struct views *views)
-{
-    free(views->next_ring);
-    views->next_ring = NULL;
-    views->is_next_known = false;
 }
 
 void keep_close(struct views *views)
@@ -307,7 +347,7 @@ bool keep_adopt(struct views *views, struct view *adopted, uint32_t count, const
         release_peers(views, old_peers, before.member_count);
     free(old_peers);
     views->watches = new_watches(keep_current(views)->member_count);
-    forget_next_ring(views);
+    take_next_ring(views, &before);
     tell_identity(views);
     views->has_adopted = !MUTANT(no_seal) || before.member_count == 0;
     views->adopted_ms = now.mono_ms;
@@ -396,21 +436,13 @@ const struct view *views_at(const struct views *views, uint32_t epoch)
     return at == VIEW_NOBODY ? NULL : &views->state.views[at];
 }
 
-static struct ring *place(const struct view *view)
-{
-    struct ring *ring = malloc(sizeof(*ring));
-    CHECK(ring != NULL);
-    ring_place(view, ring);
-    return ring;
-}
-
 const struct ring *views_ring(struct views *views, uint32_t epoch)
 {
     uint32_t at = index_of(views, epoch);
     if (at == VIEW_NOBODY)
         return NULL;
     if (!views->rings[at])
-        views->rings[at] = place(&views->state.views[at]);
+        views->rings[at] = place(views, &views->state.views[at]);
     return views->rings[at];
 }
 
@@ -422,7 +454,7 @@ const struct ring *views_next_ring(struct views *views)
         return views->next_ring;
     views->is_next_known = true;
     if (view_next(view, &next)) {
-        views->next_ring = place(&next);
+        views->next_ring = place(views, &next);
         view_close(&next);
     }
     return views->next_ring;

@@ -622,6 +622,96 @@ static void groups_prefer_distinct_hosts(void **state)
 }
 
 /* The number is Python's: hashlib.sha1(b"a:1 1\nb:2 7\n").hexdigest()[:16]. */
+/* ---- placing like another view ---- */
+
+/* Another view with the same groups: members are down for whatever reason, and others that are not
+ * full stand between them, of the same names too. */
+static void view_like(const struct view *view, struct prng *prng, struct view *like)
+{
+    view_copy(view, like);
+    for (uint32_t i = 0; i < like->member_count; i++) {
+        struct member *member = &like->members[i];
+        member->standing = prng_below(prng, 3) == 0 ? 1 + (uint32_t)prng_below(prng, 4) : 0;
+    }
+    for (uint32_t count = (uint32_t)prng_below(prng, 4); count > 0; count--) {
+        struct member other = {.weight = 1 + (uint32_t)prng_below(prng, 3),
+                               .role = prng_below(prng, 2) ? ROLE_JOINER : ROLE_LEAVER,
+                               .boot = 7 + count,
+                               .generation = 7 + count};
+        if (prng_below(prng, 2))
+            snprintf(other.name, sizeof(other.name), "10.0.%u.7:1", (unsigned)count);
+        else
+            memcpy(other.name, view->members[prng_below(prng, view->member_count)].name,
+                   sizeof(other.name));
+        view_add(like, &other);
+    }
+    uint32_t full = 0;
+    while (!member_is_full(&like->members[full]))
+        full++;
+    like->members[full].standing = STANDING_UP;
+}
+
+static void a_view_is_placed_like_another_as_it_is_alone(void **state)
+{
+    (void)state;
+    struct prng prng;
+    struct ring *rings = malloc(3 * sizeof(*rings));
+    assert_non_null(rings);
+    prng_init(&prng, 11);
+    for (int round = 0; round < 60; round++) {
+        struct view view, first, second;
+        view_of_chance(&view, &prng);
+        view_like(&view, &prng, &first);
+        view_like(&view, &prng, &second);
+        ring_place(&first, &rings[0]);
+        ring_place(&second, &rings[1]);
+        memset(&rings[2], 0x55, sizeof(rings[2]));
+        assert_true(ring_place_like(&second, &first, &rings[0], &rings[2]));
+        assert_memory_equal(&rings[1], &rings[2], sizeof(rings[1]));
+        view_close(&view);
+        view_close(&first);
+        view_close(&second);
+    }
+    free(rings);
+}
+
+static void other_members_or_weights_are_placed_alone(void **state)
+{
+    (void)state;
+    struct ring *rings = malloc(2 * sizeof(*rings));
+    assert_non_null(rings);
+    struct view view;
+    view_of_nodes(&view, 5);
+    ring_place(&view, &rings[0]);
+    memset(&rings[1], 0x55, sizeof(rings[1]));
+    for (int change = 0; change < 5; change++) {
+        struct view other;
+        view_copy(&view, &other);
+        switch (change) {
+        case 0:
+            other.members[2].weight = 2;
+            break;
+        case 1:
+            view_take_out(&other, 0);
+            break;
+        case 2:
+            view_take_out(&other, 4);
+            break;
+        case 3:
+            other.members[3].role = ROLE_JOINER;
+            break;
+        default:
+            view_add(&other, &(struct member){.name = "10.9.9.9:1", .weight = 1});
+            break;
+        }
+        assert_false(ring_place_like(&other, &view, &rings[0], &rings[1]));
+        assert_int_equal(rings[1].member_count, 0x55555555);
+        view_close(&other);
+    }
+    view_close(&view);
+    free(rings);
+}
+
 static void a_ring_is_named_by_its_members_and_weights(void **state)
 {
     (void)state;
@@ -639,6 +729,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_ring_is_named_by_its_members_and_weights),
         cmocka_unit_test(places_as_it_always_did),
+        cmocka_unit_test(a_view_is_placed_like_another_as_it_is_alone),
+        cmocka_unit_test(other_members_or_weights_are_placed_alone),
         cmocka_unit_test(agrees_with_the_slow_placement),
         cmocka_unit_test(a_join_moves_little_and_leaves_balance),
         cmocka_unit_test(up_to_four_hundred_nodes_are_balanced_too),

@@ -374,6 +374,67 @@ static void a_dead_member_is_replaced_where_others_can_take_its_place(void **sta
     cluster_close(cluster);
 }
 
+/* Whether a node's rings, this view's and that of its next placement, are what ring_place makes. */
+static void check_rings(const struct cluster *cluster, int node)
+{
+    struct views *views = node_views(cluster->places[node].node);
+    const struct view *view = views_current(views);
+    const struct ring *next_ring = views_next_ring(views);
+    struct ring *ring = malloc(sizeof(*ring));
+    struct view next;
+    assert_non_null(ring);
+    ring_place(view, ring);
+    assert_memory_equal(ring, views_ring(views, view->epoch), sizeof(*ring));
+    bool has_next = view_next(view, &next);
+    assert_int_equal(has_next, next_ring != NULL);
+    if (has_next) {
+        ring_place(&next, ring);
+        assert_memory_equal(ring, next_ring, sizeof(*ring));
+        view_close(&next);
+    }
+    free(ring);
+}
+
+/* Lets time pass; each new view of n1 is checked. Returns how many there were. */
+static uint32_t pass_checking_rings(struct cluster *cluster, uint64_t ms)
+{
+    uint32_t first = epoch_at(cluster, 0), last = first;
+    for (uint64_t passed = 0; passed < ms; passed += 5) {
+        cluster_pass_ms(cluster, 5);
+        if (epoch_at(cluster, 0) == last)
+            continue;
+        last = epoch_at(cluster, 0);
+        check_rings(cluster, 0);
+    }
+    return last - first;
+}
+
+static void a_view_placed_like_the_one_before_is_placed_right(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make_quick(6);
+    for (int i = 1; i < 5; i++)
+        place_start_listed(&cluster->places[i]);
+    place_start_listed(&cluster->places[0]);
+    cluster_await_ring(cluster, 5);
+    check_rings(cluster, 0);
+    place_stop(&cluster->places[1]); /* it is down, and comes back as another of its name */
+    assert_true(pass_checking_rings(cluster, 300) > 0);
+    place_start_listed(&cluster->places[1]);
+    assert_true(pass_checking_rings(cluster, 6000) > 1);
+    assert_int_equal(stands(cluster, 0, 1)->role, ROLE_FULL);
+    list_start(cluster, 5, "10.0.0.1:11211\n"); /* one more */
+    assert_true(pass_checking_rings(cluster, 6000) > 1);
+    assert_int_equal(stands(cluster, 0, 5)->role, ROLE_FULL);
+    node_leave(cluster->places[2].node);
+    assert_true(pass_checking_rings(cluster, 6000) > 1);
+    assert_null(stands(cluster, 0, 2));
+    place_stop(&cluster->places[3]); /* down, then replaced by others */
+    assert_true(pass_checking_rings(cluster, 6000) > 1);
+    assert_null(stands(cluster, 0, 3));
+    cluster_close(cluster);
+}
+
 static void a_minority_makes_no_view(void **state)
 {
     (void)state;
@@ -1333,6 +1394,7 @@ int main(void)
         cmocka_unit_test(who_has_nothing_new_to_report_is_asked_ever_more_seldom),
         cmocka_unit_test(a_killed_member_is_down_at_once),
         cmocka_unit_test(a_dead_member_is_replaced_where_others_can_take_its_place),
+        cmocka_unit_test(a_view_placed_like_the_one_before_is_placed_right),
         cmocka_unit_test(a_minority_makes_no_view),
         cmocka_unit_test(when_all_start_again_together_the_cluster_goes_on),
         cmocka_unit_test(who_was_cut_off_takes_the_view_that_was_made_without_it),
