@@ -49,10 +49,12 @@ struct settings {
 static const struct check *running;
 static struct trial *trial_running;
 
+/* With this build's number of slots: with another a seed is another run. */
 static void print_repeat(const struct check *check, const struct trial *trial)
 {
-    printf("# repeat: make sim CHECK=%s SEED=0x%" PRIx64 " NODES=%" PRIu32 " SECONDS=%" PRIu32 "\n",
-           check->name, trial->seed, trial->node_count, trial->seconds);
+    printf("# repeat: make %s CHECK=%s SEED=0x%" PRIx64 " NODES=%" PRIu32 " SECONDS=%" PRIu32 "\n",
+           SLOT_BITS < 14 ? "sim-few" : "sim", check->name, trial->seed, trial->node_count,
+           trial->seconds);
 }
 
 static void print_failure(const struct check *check, const struct trial *trial)
