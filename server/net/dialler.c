@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* How long one of a name's addresses may take while there is another (RFC 8305's delay), and the
@@ -23,9 +24,20 @@
 /* For a client's address, so that Linux sends it one SYN: the second would follow after 1 s. */
 #define CLIENT_MS_MAX 950u
 
+/* What evdns reads when it begins, and never again: where names are looked up. */
+static const char resolver_file[] = "/etc/resolv.conf", hosts_file[] = "/etc/hosts";
+
+/* Which state of a file it was; zeros: there was none. */
+struct file_state {
+    ino_t inode;
+    off_t size;
+    struct timespec written;
+};
+
 struct dialler {
     struct turn *turn;      /* borrowed */
     struct evdns_base *dns; /* made when a name first needs it */
+    struct file_state resolver, hosts;
     struct list attempts;
     bool is_closing;
 };
@@ -238,11 +250,37 @@ static struct attempt *attempt_open(struct dialler *dialler, struct conn_id conn
     return attempt;
 }
 
+/* Whether a file is another than it was, which is remembered. */
+static bool has_changed(const char *path, struct file_state *state)
+{
+    struct stat now;
+    struct file_state found = {0};
+    if (stat(path, &now) == 0)
+        found = (struct file_state){now.st_ino, now.st_size, now.st_mtim};
+    bool is_same = found.inode == state->inode && found.size == state->size &&
+                   found.written.tv_sec == state->written.tv_sec &&
+                   found.written.tv_nsec == state->written.tv_nsec;
+    *state = found;
+    return !is_same;
+}
+
+/* Names are looked up by what these files say now: a node may start before its network is there,
+ * and others may move. What is being looked up goes on. */
 static bool dns_ready(struct dialler *dialler)
 {
-    if (!dialler->dns)
+    bool is_old = has_changed(resolver_file, &dialler->resolver);
+    is_old |= has_changed(hosts_file, &dialler->hosts);
+    if (!dialler->dns) {
         dialler->dns = evdns_base_new(dialler->turn->base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
                                                                EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+    } else if (is_old) {
+        evdns_base_clear_host_addresses(dialler->dns);
+        evdns_base_search_clear(dialler->dns);
+        evdns_base_clear_nameservers_and_suspend(dialler->dns);
+        /* Without the file, this machine itself is asked. */
+        evdns_base_resolv_conf_parse(dialler->dns, DNS_OPTIONS_ALL, resolver_file);
+        evdns_base_resume(dialler->dns);
+    }
     return dialler->dns != NULL;
 }
 

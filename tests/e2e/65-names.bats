@@ -42,6 +42,47 @@ for host in ("::1", "127.0.0.1", "127.0.0.9"):
     [ "$output" = "$(printf "%s\n" "b'MN\\r\\n'" "b'MN\\r\\n'" "b'MN\\r\\n'")" ]
 }
 
+# sees PORT STATE COUNT: so many members of that state are listed there.
+sees() { [ "$(stat_of "$1" "members_$2")" = "$3" ]; }
+
+@test "a name is looked up anew at each try: a node is found where it is now, at the start and later" {
+    printf '127.0.0.9 moving.test\n127.0.0.1 still.test localhost\n' >"$hosts/hosts"
+    printf '%s\n' "still.test:${ports[0]}" "moving.test:${ports[1]}" >"$BATS_TEST_TMPDIR/peers.txt"
+    # Nobody is there yet.
+    start_member 0 -l 127.0.0.1
+    wait_until 10 grep -q 'waiting for 2 of 2 peers' "$BATS_TEST_TMPDIR/member0.log"
+    sees "${ports[0]}" alive 1
+    # It comes, elsewhere; in place, as ip netns exec has it mounted.
+    printf '127.0.0.1 moving.test still.test localhost\n' >"$hosts/hosts"
+    start_member 1 -l 127.0.0.1 --advertise "moving.test:${ports[1]}"
+    wait_until 20 is_whole "${ports[0]}" 2
+    # It dies, and comes back under another address.
+    kill -KILL "${members[1]}"
+    wait_until 10 sees "${ports[0]}" dead 1
+    printf '127.0.0.8 moving.test\n127.0.0.1 still.test localhost\n' >"$hosts/hosts"
+    start_server member1 "$BATS_TEST_TMPDIR/peers.txt" "${ports[1]}" -l 127.0.0.8 --advertise "moving.test:${ports[1]}"
+    wait_until 20 sees "${ports[0]}" alive 2
+    wait_until 20 is_whole "${ports[0]}" 2
+}
+
+@test "a node that starts before its name server is there finds the others once it is" {
+    printf '127.0.0.1 still.test localhost\n' >"$hosts/hosts"
+    printf 'nameserver 127.0.0.9\n' >"$hosts/resolv.conf" # nobody answers there
+    printf '%s\n' "still.test:${ports[0]}" "far.test:${ports[1]}" >"$BATS_TEST_TMPDIR/peers.txt"
+    start_member 0 -l 127.0.0.1
+    wait_until 10 grep -q 'waiting for 2 of 2 peers' "$BATS_TEST_TMPDIR/member0.log"
+    # The other does not dial it.
+    printf '%s\n' "127.0.0.1:1" "far.test:${ports[1]}" >"$BATS_TEST_TMPDIR/peers.txt"
+    start_member 1 -l 127.0.0.1 --advertise "far.test:${ports[1]}"
+    start_in_net /usr/bin/python3 -B "$BATS_TEST_DIRNAME/wire.py" name_server 53 127.0.0.1 >"$BATS_TEST_TMPDIR/names"
+    wait_until 5 grep -q ready "$BATS_TEST_TMPDIR/names"
+    sleep 1
+    sees "${ports[0]}" alive 1
+    printf 'nameserver 127.0.0.1\n' >"$hosts/resolv.conf"
+    wait_until 20 sees "${ports[0]}" alive 2
+    sees "${ports[1]}" alive 2
+}
+
 @test "a node that is told to stop while it looks a name up stops, and loses nothing" {
     # Nobody answers there; under the sanitizers (BIN=build/asan) what is not freed fails the test.
     printf 'nameserver 127.0.0.9\n' >"$hosts/resolv.conf"

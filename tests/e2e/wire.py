@@ -561,6 +561,20 @@ def flooding_peer(port, pid, limit_mib):
     equal(exchange(port, b"set k 0 0 1\r\n1\r\nget k\r\n"), b"STORED\r\nVALUE k 0 1\r\n1\r\nEND\r\n")
 
 
+def name_server(port, address):
+    """Every name has that address, and no other."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", int(port)))
+    print("ready", flush=True)
+    while True:
+        query, client = server.recvfrom(512)
+        end = query.index(b"\0", 12) + 5
+        is_known = query[end - 4:end - 2] == b"\0\1"
+        answer = b"\xc0\x0c\0\1\0\1" + struct.pack(">IH", 1, 4) + socket.inet_aton(address)
+        server.sendto(query[:2] + b"\x81\x80\0\1" + struct.pack(">HHH", is_known, 0, 0) + query[12:end]
+                      + answer * is_known, client)
+
+
 def replay(port, *files):
     """The session blocks of proto.md: lines "> " are sent, lines "< " expected, <words> match anything."""
     import re
