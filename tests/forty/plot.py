@@ -111,9 +111,10 @@ def draw(source, target):
 
 def tabulate(source, target):
     lines = ["# What membership costs a node at rest", "",
-             "Drawn in [scale.svg](scale.svg). real: processes on one machine, each in a network namespace; all the",
-             "memory they take more than a node alone, where that is anything (a node alone leads every slot). sim: `make sim-few CHECK=at-rest SEED=1 NODES=N`; accounts and",
-             "peers alone, without buffers of connections; with 40 bytes of headers a packet.", "",
+             "Drawn in [scale.svg](scale.svg). real: processes on one machine, each in a network namespace; all the memory",
+             "they take more than a node alone, where that is anything (a node alone leads every slot). sim: `make sim-few",
+             "CHECK=at-rest SEED=1 NODES=N`; accounts and peers alone, without buffers of connections; with 66 bytes of",
+             "headers a packet.", "",
              "| nodes | | bytes sent a second | packets sent a second | processor % | memory KiB | commit | load |",
              "| ---: | --- | ---: | ---: | ---: | ---: | --- | ---: |"]
     with open(source, encoding="utf-8", newline="") as file:
