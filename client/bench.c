@@ -43,6 +43,17 @@ static enum exit_code prepare(struct bench_load *load, const char *name,
     return code;
 }
 
+/* Writes latencies, kept in memory until now so that nothing is written while it is measured. */
+static void write_latencies(FILE *file, const struct buf *latencies)
+{
+    struct bench_latency latency;
+    for (struct span rest = buf_span(latencies); rest.len > 0;
+         rest = span_of(rest.data + sizeof(latency), rest.len - sizeof(latency))) {
+        memcpy(&latency, rest.data, sizeof(latency));
+        fprintf(file, "%ju %ju\n", (uintmax_t)latency.from_ns, (uintmax_t)latency.latency_ns);
+    }
+}
+
 static enum exit_code measure(struct bench_load *load, const struct bench_phase *phase,
                               struct bench_result *result)
 {
@@ -61,6 +72,30 @@ static enum exit_code measure(struct bench_load *load, const struct bench_phase 
     report.server_cpu_ns = after_ns - before_ns;
     bench_report_print(&report);
     return exit_code_of_result(result);
+}
+
+/* The same, with each latency written to a file. */
+static enum exit_code measure_each(struct bench_load *load, struct bench_phase phase,
+                                   struct bench_result *result)
+{
+    const char *path = load->options->latencies_file;
+    FILE *file = fopen(path, "we");
+    if (file == NULL) {
+        fprintf(stderr, "bench: --latencies %s: %s\n", path, strerror(errno));
+        return EXIT_USAGE;
+    }
+    struct buf latencies = {0};
+    phase.latencies = &latencies;
+    enum exit_code code = measure(load, &phase, result);
+    write_latencies(file, &latencies);
+    buf_close(&latencies);
+    bool is_bad = ferror(file) != 0;
+    is_bad |= fclose(file) != 0;
+    if (is_bad) {
+        fprintf(stderr, "bench: --latencies %s: not written: %s\n", path, strerror(errno));
+        return EXIT_USAGE;
+    }
+    return code;
 }
 
 /* Fill, warm-up, measurement, as asked for. */
@@ -88,7 +123,9 @@ static enum exit_code run_phases(struct bench_load *load)
         mix.request_count = (uint64_t)options->request_count;
         mix.duration_ns = UINT64_MAX;
     }
-    if (code == EXIT_DONE)
+    if (code == EXIT_DONE && options->latencies_file != NULL)
+        code = measure_each(load, mix, result);
+    else if (code == EXIT_DONE)
         code = measure(load, &mix, result);
     free(result);
     return code;

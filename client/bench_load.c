@@ -351,19 +351,31 @@ static void count_answer(struct bench_load *load, const struct bench_answer *ans
     }
 }
 
+/* From when on a connection's request of this number counts. */
+static uint64_t from_ns(const struct bench_load *load, const struct bench_connection *connection,
+                        uint64_t i)
+{
+    if (load->phase.rate == 0)
+        return connection->sent_ns;
+    double number = (double)i * load->options->active + connection->place;
+    return load->start_ns + (uint64_t)(number / load->phase.rate * (double)NS_PER_S);
+}
+
 /* Latencies of the count answers that came together. */
 static void record_latency(struct bench_load *load, const struct bench_connection *connection,
                            uint64_t count, uint64_t now_ns)
 {
-    struct bench_histogram *latency = &load->result->latency_ns;
-    if (load->phase.rate == 0) {
-        bench_histogram_record(latency, now_ns - connection->sent_ns, count);
+    struct bench_histogram *histogram = &load->result->latency_ns;
+    if (load->phase.rate == 0 && load->phase.latencies == NULL) {
+        bench_histogram_record(histogram, now_ns - connection->sent_ns, count);
         return;
     }
     for (uint64_t i = connection->answer_count - count; i < connection->answer_count; i++) {
-        double number = (double)i * load->options->active + connection->place;
-        uint64_t due_ns = load->start_ns + (uint64_t)(number / load->phase.rate * (double)NS_PER_S);
-        bench_histogram_record(latency, now_ns > due_ns ? now_ns - due_ns : 0, 1);
+        struct bench_latency latency = {.from_ns = from_ns(load, connection, i)};
+        latency.latency_ns = now_ns > latency.from_ns ? now_ns - latency.from_ns : 0;
+        bench_histogram_record(histogram, latency.latency_ns, 1);
+        if (load->phase.latencies != NULL)
+            buf_append(load->phase.latencies, &latency, sizeof(latency));
     }
 }
 

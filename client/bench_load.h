@@ -54,6 +54,12 @@ struct bench_result {
     struct bench_histogram latency_ns; /* of requests */
 };
 
+/* One request: the clock is CLOCK_MONOTONIC. */
+struct bench_latency {
+    uint64_t from_ns; /* when it was due; without a rate: when its batch left */
+    uint64_t latency_ns;
+};
+
 enum bench_phase_kind { BENCH_FILL, BENCH_MIX };
 
 struct bench_phase {
@@ -62,6 +68,7 @@ struct bench_phase {
     uint64_t duration_ns;       /* UINT64_MAX: until request_count are answered */
     double rate;                /* requests a second; 0: as fast as answers come */
     uint32_t batch;             /* requests a write, 1 … batch_max */
+    struct buf *latencies;      /* borrowed; a struct bench_latency of each answer; NULL: none */
 };
 
 struct bench_load {

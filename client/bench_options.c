@@ -56,6 +56,8 @@ static const struct option_row rows[] = {
      "requests a second over all clients, each measured from its due time (0: no limit)"},
     {"pid", OPTION_TEXT, FIELD(pids), NULL, 0, 0, "PID[,...]",
      "server processes on this machine, whose CPU time is counted"},
+    {"latencies", OPTION_TEXT, FIELD(latencies_file), NULL, 0, 0, "FILE",
+     "write, a line for each request, when it was due (or sent) and its latency, both in ns"},
     {"timeout", OPTION_NUMBER, FIELD(timeout_s), "10", 0.01, 1e6, "SECONDS",
      "give up after so long a silence"},
     {"seed", OPTION_COUNT, FIELD(seed), "1", 0, UINT32_MAX, "N", "of the random keys"},

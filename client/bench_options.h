@@ -8,8 +8,9 @@ struct bench_options {
     const char *servers;   /* host:port[,host:port…]; clients are spread over them */
     const char *pids;      /* pid[,pid…] of server processes whose CPU is counted; NULL: none */
     const char *keys_file; /* one key a line, instead of made ones; NULL: none */
-    uint32_t clients;      /* connections opened, 1 or more */
-    uint32_t active;       /* of them send requests; never above clients */
+    const char *latencies_file; /* is given each request's latency; NULL: none */
+    uint32_t clients;           /* connections opened, 1 or more */
+    uint32_t active;            /* of them send requests; never above clients */
     uint32_t key_count;
     uint32_t key_bytes;
     uint32_t value_bytes;

@@ -3,7 +3,9 @@ a new copy is filled."""
 
 import contextlib
 import json
+import math
 import os
+import pathlib
 import socket
 import statistics
 import subprocess
@@ -156,21 +158,40 @@ def cluster_table(args, folder):
 CLIENTS = ["--get-ratio", "0.5", "--rate", "2000", "--duration", "4"]
 
 
-def clients_of(server, options):
+class Clients:
     """Clients as there are before and meanwhile, begun: the same load from the same processor."""
-    pin = ["taskset", "-c", str(GENERATOR_CPU)] if os.cpu_count() > 1 else []
-    return subprocess.Popen([*pin, KVCLI, "bench", "-s", f"127.0.0.1:{server.port}", "--json", *options, *CLIENTS],
-                            stdout=subprocess.PIPE)
+
+    def __init__(self, server, options, folder):
+        self.latencies = pathlib.Path(folder, "latencies")
+        pin = ["taskset", "-c", str(GENERATOR_CPU)] if os.cpu_count() > 1 else []
+        self.process = subprocess.Popen(
+            [*pin, KVCLI, "bench", "-s", f"127.0.0.1:{server.port}", "--json", "--latencies", self.latencies,
+             *options, *CLIENTS], stdout=subprocess.PIPE)
+
+    def outcome(self):
+        """What they were told. Refusals are counted: a view may end while a write is under way. Nothing may
+        be wrong or lost."""
+        told = self.process.communicate()[0]
+        result = json.loads(told) if self.process.returncode in (0, REFUSED) else {}
+        if not result or result["wrong"] + result["lost"] > 0:
+            sys.exit(f"{self.process.args}: exit {self.process.returncode}\n{told.decode()}")
+        rows = (line.split() for line in self.latencies.read_text().splitlines())
+        return Outcome(result["requests"], result["refused"],
+                       sorted((int(due) / 1e9, int(latency) / 1e3) for due, latency in rows))
 
 
-def outcome_of(clients):
-    """What they were told. Refusals are counted: a view may end while a write is under way. Nothing may be
-    wrong or lost."""
-    told = clients.communicate()[0]
-    result = json.loads(told) if clients.returncode in (0, REFUSED) else {}
-    if not result or result["wrong"] + result["lost"] > 0:
-        sys.exit(f"{' '.join(clients.args)}: exit {clients.returncode}\n{told.decode()}")
-    return result
+class Outcome:
+    """How many requests, and of them refused; and of each when it was due, on time.monotonic's clock, and its
+    latency in us."""
+
+    def __init__(self, requests, refused, latencies):
+        self.requests, self.refused, self.latencies = requests, refused, latencies
+        self.began = latencies[0][0]
+
+    def p99(self, first=-math.inf, last=math.inf):
+        """Of those that were due from first on, and before last."""
+        chosen = sorted(latency for due, latency in self.latencies if first <= due < last)
+        return chosen[math.ceil(0.99 * len(chosen)) - 1] if chosen else math.nan
 
 
 class Watch:
@@ -199,37 +220,41 @@ class Watch:
         return int(told.split(b"STAT curr_items ")[1].split()[0])
 
     def until(self, items, pause_s):
-        """When it has so many."""
-        limit = time.monotonic() + RESYNC_LIMIT_S
+        """When it has so many; and when it was last seen to have fewer."""
+        before = began = time.monotonic()
         while (have := self.items()) < items:
-            if time.monotonic() > limit:
+            before = time.monotonic()
+            if before > began + RESYNC_LIMIT_S:
                 sys.exit(f"the third node has {have} of {items} items after {RESYNC_LIMIT_S} s")
             time.sleep(pause_s)
-        return time.monotonic()
+        return time.monotonic(), before
 
 
 def resync_once(folder, items, options):
     """Three nodes with so many items; one is killed and started again, empty. Items a second from the first to the
-    last, how long the first took to come, p99 before and meanwhile."""
+    last, how long the first took to come; p99 meanwhile, and over all the 4 s from the node's start on, and both in
+    as much of 4 s before."""
     ports = [free_port() for _ in range(3)]
     starts = [lambda port=port: start_dht(folder, port, ports, is_pinned=False) for port in ports]
     with running(*starts) as servers:
         wait_founded(servers)
         bench(servers[0], [*options, "--pipeline", "32", "--fill", "--requests", "1", "--get-ratio", "1"])
-        quiet = outcome_of(clients_of(servers[0], options))["latency_us"]["p99"]
+        quiet = Clients(servers[0], options, folder).outcome()
         servers[2].process.kill()
         servers[2].process.wait()
         time.sleep(1)
         began = time.monotonic()
         with running(starts[2]) as (again,):
-            clients = clients_of(servers[0], options)
+            clients = Clients(servers[0], options, folder)
             watch = Watch(again)
-            first = watch.until(1, 0.005)
-            last = watch.until(items, 0.05)
-            told = outcome_of(clients)
-            return {"rate": items / (last - first), "joined": (first - began) * 1000, "quiet": quiet,
-                    "meanwhile": told["latency_us"]["p99"],
-                    "refused": told["refused"], "requests": told["requests"]}
+            first, _ = watch.until(1, 0.005)
+            last, not_yet = watch.until(items, 0.02)
+            told = clients.outcome()
+            shift = quiet.began - told.began
+            return {"rate": items / (last - first), "joined": (first - began) * 1000,
+                    "filling": told.p99(first, not_yet), "not filling": quiet.p99(first + shift, not_yet + shift),
+                    "joining": told.p99(), "not joining": quiet.p99(),
+                    "refused": told.refused, "requests": told.requests}
 
 
 def sets_once(folder, args, options):
@@ -240,24 +265,40 @@ def sets_once(folder, args, options):
 
 
 def resync_rows(title, sets_per_s, runs):
-    rate, joined, quiet, meanwhile = (statistics.median(run[name] for run in runs)
-                                      for name in ("rate", "joined", "quiet", "meanwhile"))
-    speed = ratio_cell(rate / sets_per_s, 0.5)
-    calm = ratio_cell(statistics.median(run["meanwhile"] / run["quiet"] for run in runs), 2, is_at_most=True)
+    def median(value):
+        return statistics.median(value(run) for run in runs)
+
+    def p99_row(what, meanwhile, quiet, target):
+        ratio = ratio_cell(median(lambda run: run[meanwhile] / run[quiet]), target, is_at_most=True)
+        return (f"| {title}: p99 µs of 2,000 requests/s {what}, ÷ quiet ({median(lambda run: run[quiet]):,.0f}) | "
+                f"{median(lambda run: run[meanwhile]):,.0f} | {' | '.join(ratio)} |")
+
+    rate = median(lambda run: run["rate"])
     return [f"| {title}: items/s, ÷ pipelined sets into one node ({sets_per_s:,.0f}/s) | {rate:,.0f} | "
-            f"{speed[0]} | {speed[1]} |",
-            f"| {title}: ms from the node's start to its first item | {joined:,.0f} | | |",
-            f"| {title}: p99 µs of 2,000 requests/s meanwhile, ÷ quiet ({quiet:,.0f}) | {meanwhile:,.0f} | "
-            f"{calm[0]} | {calm[1]} |",
+            f"{' | '.join(ratio_cell(rate / sets_per_s, 0.5))} |",
+            p99_row("from the first item to the last", "filling", "not filling", 2),
+            p99_row("in the 4 s from the node's start, its join and its taking its place among them", "joining",
+                    "not joining", None),
+            f"| {title}: ms from the node's start to its first item | "
+            f"{median(lambda run: run['joined']):,.0f} | | |",
             f"| {title}: of {sum(run['requests'] for run in runs):,} requests refused or of unknown outcome | "
             f"{sum(run['refused'] for run in runs)} | | |"]
 
 
 def resync_table(args, folder):
     """How fast a new copy is filled, and what clients feel of it. All nodes share all processors, with the
-    clients on one of them. The p99 is of the 4 s that begin with the node's start: in them it joins, is filled,
-    and takes its place, which is two views or three. Each view is written to disk three times at each node, which
-    does nothing else meanwhile; in the second group of rows the state files are in memory, which shows the rest."""
+    clients on one of them.
+
+    What is wanted of the p99 is wanted of the re-replication: of the requests that were due while items came, which
+    is also what the rate is of. Before, the node joins, and afterwards takes its place: that is two views or three,
+    as wherever a node comes or goes, with or without items, and each holds up all requests for some milliseconds.
+    They are no part of the first p99 and are told by the second, of the 4 s that begin with the node's start, of
+    which no bound is given: it says as much of how long one looks as of the views. Each p99 is held to that of as
+    much of 4 s before, from the same moment of the load on. The last look that found items missing ends the
+    re-replication, so that nothing of the view that follows it counts as a part.
+
+    Each view is written to disk three times at each node, which does nothing else meanwhile; in the second group of
+    rows the state files are in memory, which shows the rest."""
     items = RESYNC_QUICK_ITEMS if args.quick else RESYNC_ITEMS
     options = ["--keys", str(items), "--value-size", str(VALUE_BYTES)]
     sets, on_disk, in_memory = [], [], []

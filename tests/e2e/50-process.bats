@@ -111,5 +111,10 @@ teardown() { end_all; }
     start_node --plain-calls
     grep -q ' calls together=no' "$BATS_TEST_TMPDIR/node.log"
     answers "$port" 'set a 0 0 1\r\n1\r\nget a\r\n' 'STORED\r\nVALUE a 0 1\r\n1\r\nEND\r\n'
-    "$BIN/kvcli" bench -s "127.0.0.1:$port" --fill --keys 100 --requests 2000 --pid "$pid" >/dev/null
+    "$BIN/kvcli" bench -s "127.0.0.1:$port" --fill --keys 100 --requests 2000 --pid "$pid" \
+        --latencies "$BATS_TEST_TMPDIR/latencies" >/dev/null
+    [ "$(grep -cE '^[0-9]+ [0-9]+$' "$BATS_TEST_TMPDIR/latencies")" -eq 2000 ]
+    run "$BIN/kvcli" bench -s "127.0.0.1:$port" --keys 100 --requests 10 --latencies "$BATS_TEST_TMPDIR/none/latencies"
+    [ "$status" -eq 2 ]
+    [[ $output == *'none/latencies: No such file or directory' ]]
 }

@@ -178,6 +178,40 @@ static void without_a_rate_a_stall_shows_once(void **state)
     close_fixture(&fixture);
 }
 
+/* So that who knows what happened meanwhile can tell what of it clients felt. */
+static void each_latency_is_told_with_its_time(void **state)
+{
+    (void)state;
+    for (int is_rated = 0; is_rated < 2; is_rated++) {
+        struct fixture fixture;
+        open_fixture(&fixture, STALLS_ONCE, 1, 1);
+        struct buf told = {0};
+        struct bench_phase phase = {.kind = BENCH_MIX,
+                                    .request_count = 300,
+                                    .duration_ns = UINT64_MAX,
+                                    .rate = is_rated ? 1000 : 0,
+                                    .batch = 1,
+                                    .latencies = &told};
+        bench_load_run(&fixture.load, &phase, &fixture.result);
+        const struct bench_latency *latency = (const struct bench_latency *)buf_span(&told).data;
+        assert_int_equal(buf_len(&told), 300 * sizeof(*latency));
+        uint64_t most_ns = 0;
+        for (uint64_t i = 0; i < 300; i++) {
+            uint64_t due_ns = fixture.load.start_ns + i * NS_PER_MS;
+            if (is_rated)
+                assert_in_range(latency[i].from_ns, due_ns - 1, due_ns + 1);
+            assert_true(i == 0 || latency[i].from_ns > latency[i - 1].from_ns);
+            most_ns = latency[i].latency_ns > most_ns ? latency[i].latency_ns : most_ns;
+        }
+        assert_true(most_ns == fixture.result.latency_ns.max);
+        assert_int_equal(fixture.result.latency_ns.total, 300);
+        assert_true(latency[99].latency_ns >= STALL_MS * NS_PER_MS);
+        assert_true((latency[149].latency_ns >= STALL_MS / 4 * NS_PER_MS) == is_rated);
+        buf_close(&told);
+        close_fixture(&fixture);
+    }
+}
+
 static void a_wrong_answer_is_counted_and_ends_the_connection(void **state)
 {
     (void)state;
@@ -224,6 +258,7 @@ int main(void)
         cmocka_unit_test(a_fill_stores_every_key),
         cmocka_unit_test(a_stall_is_charged_to_every_request_it_held_up),
         cmocka_unit_test(without_a_rate_a_stall_shows_once),
+        cmocka_unit_test(each_latency_is_told_with_its_time),
         cmocka_unit_test(a_wrong_answer_is_counted_and_ends_the_connection),
         cmocka_unit_test(refusals_are_counted_and_the_load_goes_on),
         cmocka_unit_test(a_connection_closed_or_silent_is_lost_and_the_phase_ends),
