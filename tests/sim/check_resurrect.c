@@ -13,6 +13,7 @@
 struct memory {
     uint64_t boot;     /* the highest that was final: removed, or left */
     uint64_t final_us; /* since when */
+    bool has_later; /* a later start was heard of since, and the tombstone is that one's record */
     uint64_t seen_boot;
     uint32_t seen_inc; /* of seen_boot */
 };
@@ -59,16 +60,18 @@ static bool is_memory_over(const struct memories *memories, const struct memory 
 }
 
 /* Once that is forgotten the process may be heard of again: if it lives, or did a short time ago,
- * or stands in a view that has come. */
+ * or stands in a view that has come. The last holds before, too, where a later start of its name
+ * was heard of, not reached, and dropped. */
 static bool may_return(const struct memories *memories, const struct memory *memory,
                        uint32_t observer, uint32_t subject, const struct account *record)
 {
     struct world *world = memories->world;
     uint64_t ended_us = memories->ended_us[subject];
     uint64_t accept_us = (uint64_t)world->host_options.timers.accept_ms * US_PER_MS;
-    return is_memory_over(memories, memory) &&
-           (ended_us == 0 || world->clock.now_us < ended_us + accept_us / 10 * 11 ||
-            is_only_expected(world, observer, record));
+    bool is_expected = is_only_expected(world, observer, record);
+    if (!is_memory_over(memories, memory))
+        return memory->has_later && is_expected;
+    return ended_us == 0 || world->clock.now_us < ended_us + accept_us / 10 * 11 || is_expected;
 }
 
 static void look_at(struct memories *memories, uint32_t observer, uint32_t subject)
@@ -77,6 +80,7 @@ static void look_at(struct memories *memories, uint32_t observer, uint32_t subje
     const struct account *record = watch_record(world, observer, subject);
     struct memory *memory = memory_of(memories, observer, subject);
     if (!record || record->state == MEMBER_UNVERIFIED) {
+        memory->has_later |= record && record->boot > memory->boot;
         memory->seen_boot = 0; /* forgotten: whatever it is heard of next */
         return;
     }
@@ -94,6 +98,7 @@ static void look_at(struct memories *memories, uint32_t observer, uint32_t subje
     if ((record->state == MEMBER_REMOVED || record->state == MEMBER_LEFT) &&
         record->boot > memory->boot) {
         memory->boot = record->boot;
+        memory->has_later = false;
         memory->final_us = world->clock.now_us;
     }
     memory->seen_boot = record->boot;
