@@ -95,7 +95,7 @@ void check_complete(struct trial *trial)
     uint32_t count = draw_victims(world, is_victim);
     crash_all(world, is_victim, is_off);
     bool are_many = is_off && count * 4 >= world->host_count;
-    uint64_t limit_ms = bound_ms(world, loss, is_off, are_many);
+    uint64_t limit_ms = bound_ms(world, loss, is_off || loss > 0, are_many);
     trial->counts[is_off] += count;
     trial->counts[2] += watch_until(world, all_see_gone, is_victim, 10, limit_ms,
                                     "not all survivors hold the crashed for dead in time");
