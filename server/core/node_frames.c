@@ -246,14 +246,16 @@ void node_frame(struct node *node, struct conn_id conn, const struct frame *fram
 
 void node_frame_bad(struct node *node, struct conn_id conn, bool crc)
 {
-    if (crc)
-        node->stats.frames_bad_crc++;
-    else
-        node->stats.frames_malformed++;
     struct link *link = links_find(&node->links, conn);
-    const char *reason = crc ? "a frame's checksum was wrong" : "a malformed frame";
-    if (!crc && link && link->state == LINK_GREETING)
-        reason = "what answers there is no node";
+    const char *reason = "a malformed frame";
+    if (crc) {
+        node->stats.frames_bad_crc++;
+        reason = "a frame's checksum was wrong";
+    } else {
+        node->stats.frames_malformed++;
+        if (link && link->state == LINK_GREETING)
+            reason = "what answers there is no node";
+    }
     if (link) {
         links_end(&node->links, link, DISCONNECT_DENIED, reason, node->now);
         node_tell_news(node);

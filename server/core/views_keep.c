@@ -16,16 +16,30 @@ static struct ring *new_ring(void)
     return ring;
 }
 
+/* NULL: the two views have not the same groups. */
+static struct ring *place_like(const struct view *view, const struct view *other,
+                               const struct ring *placed)
+{
+    struct ring *ring = new_ring();
+    if (ring_place_like(view, other, placed, ring))
+        return ring;
+    free(ring);
+    return NULL;
+}
+
 /* Most views differ from the one before in who is up: their groups are the same. */
 static struct ring *place(const struct views *views, const struct view *view)
 {
-    struct ring *ring = new_ring();
     uint32_t last = views->state.view_count;
     while (last > 0 && !views->rings[last - 1])
         last--;
-    if (last == 0 ||
-        !ring_place_like(view, &views->state.views[last - 1], views->rings[last - 1], ring))
+    struct ring *ring = NULL;
+    if (last > 0)
+        ring = place_like(view, &views->state.views[last - 1], views->rings[last - 1]);
+    if (!ring) {
+        ring = new_ring();
         ring_place(view, ring);
+    }
     return ring;
 }
 
@@ -43,12 +57,7 @@ static void take_next_ring(struct views *views, const struct view *before)
     struct ring **current = &views->rings[views->state.view_count - 1];
     CHECK(*current == NULL);
     if (views->next_ring && view_next(before, &next)) {
-        struct ring *ring = new_ring();
-        bool is_like = ring_place_like(keep_current(views), &next, views->next_ring, ring);
-        if (is_like)
-            *current = ring;
-        else
-            free(ring);
+        *current = place_like(keep_current(views), &next, views->next_ring);
         view_close(&next);
     }
     forget_next_ring(views);

@@ -4,11 +4,12 @@
 
 #include <string.h>
 
-#define FULL_BIN ARENA_BINS
-#define LINK_END UINT16_MAX
+#define FULL_BIN   ARENA_BINS
+#define LINK_END   UINT16_MAX
+#define UNIT_BYTES 8u /* chunk sizes and offsets are multiples of this */
+
 /* A class that has so many pages will soon have filled the next: that becomes resident at once. */
 #define POPULATED_FROM 4u
-#define UNIT_BYTES     8u /* chunk sizes and offsets are multiples of this */
 
 /* What is known of a page. It lies in the region's head, not in the page: heads of pages 64 KiB
  * apart would all compete for one set of the cache. */

@@ -34,10 +34,11 @@ static uint32_t to_tell(struct world *world, uint32_t *has_most)
 {
     uint32_t most = 0;
     for (uint32_t i = 0; i < world->host_count; i++) {
-        if (watch_gossip(world, i)->rumors.count > most)
+        uint32_t count = watch_gossip(world, i)->rumors.count;
+        if (count > most) {
+            most = count;
             *has_most = i + 1;
-        most = watch_gossip(world, i)->rumors.count > most ? watch_gossip(world, i)->rumors.count
-                                                           : most;
+        }
     }
     return most;
 }

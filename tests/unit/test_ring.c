@@ -621,7 +621,6 @@ static void groups_prefer_distinct_hosts(void **state)
     free(ring);
 }
 
-/* The number is Python's: hashlib.sha1(b"a:1 1\nb:2 7\n").hexdigest()[:16]. */
 /* ---- placing like another view ---- */
 
 /* Another view with the same groups: members are down for whatever reason, and others that are not
@@ -712,6 +711,9 @@ static void other_members_or_weights_are_placed_alone(void **state)
     free(rings);
 }
 
+/* ---- names ---- */
+
+/* The number is Python's: hashlib.sha1(b"a:1 1\nb:2 7\n").hexdigest()[:16]. */
 static void a_ring_is_named_by_its_members_and_weights(void **state)
 {
     (void)state;

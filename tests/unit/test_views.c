@@ -65,7 +65,35 @@ static void check_all(const struct cluster *cluster)
             views_check(node_views(cluster->places[i].node));
 }
 
-static void give_view(struct cluster *cluster, int node, int from, struct view *view);
+/* What a node answers a message of another; "" if it says nothing. answer: to be closed. */
+static struct span told(struct cluster *cluster, int node, int from, const struct message *message,
+                        struct reply *answer)
+{
+    struct views *views = node_views(cluster->places[node].node);
+    uint32_t member = (uint32_t)(stands(cluster, node, from) - views_current(views)->members);
+    *answer = (struct reply){0};
+    assert_int_equal(
+        views_message(views, views_member_peer(views, member), message, answer, cluster->now),
+        ERR_OK);
+    reply_own(answer);
+    return buf_span(&answer->bytes);
+}
+
+/* Gives a node the view after its own, which another node has. */
+static void give_view(struct cluster *cluster, int node, int from, struct view *view)
+{
+    struct buf text = {0};
+    struct reply answer;
+    view->epoch++;
+    view_elect(view);
+    view_format(view, NULL, &text);
+    const struct message message = {
+        .kind = MESSAGE_VIEWS, .VIEWS = {.epoch = view->epoch}, .body = buf_span(&text)};
+    assert_int_equal(told(cluster, node, from, &message, &answer).len, 0);
+    assert_int_equal(epoch_at(cluster, node), view->epoch);
+    reply_close(&answer);
+    buf_close(&text);
+}
 
 /* ---- birth ---- */
 
@@ -503,36 +531,6 @@ static void what_is_said_is_kept_before(void **state)
     assert_int_equal(epoch_at(cluster, 2), 1);
     assert_int_equal(place_logged(&cluster->places[1], " votes-no-more "), 1);
     cluster_close(cluster);
-}
-
-/* What a node answers a message of another; "" if it says nothing. answer: to be closed. */
-static struct span told(struct cluster *cluster, int node, int from, const struct message *message,
-                        struct reply *answer)
-{
-    struct views *views = node_views(cluster->places[node].node);
-    uint32_t member = (uint32_t)(stands(cluster, node, from) - views_current(views)->members);
-    *answer = (struct reply){0};
-    assert_int_equal(
-        views_message(views, views_member_peer(views, member), message, answer, cluster->now),
-        ERR_OK);
-    reply_own(answer);
-    return buf_span(&answer->bytes);
-}
-
-/* Gives a node the view after its own, which another node has. */
-static void give_view(struct cluster *cluster, int node, int from, struct view *view)
-{
-    struct buf text = {0};
-    struct reply answer;
-    view->epoch++;
-    view_elect(view);
-    view_format(view, NULL, &text);
-    const struct message message = {
-        .kind = MESSAGE_VIEWS, .VIEWS = {.epoch = view->epoch}, .body = buf_span(&text)};
-    assert_int_equal(told(cluster, node, from, &message, &answer).len, 0);
-    assert_int_equal(epoch_at(cluster, node), view->epoch);
-    reply_close(&answer);
-    buf_close(&text);
 }
 
 /* The highest ballot that a node has promised, as it is on disk. */
