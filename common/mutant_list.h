@@ -37,6 +37,7 @@
     X(seeds_once, "heal-forgotten", 0, "the lines of peers.txt are tried once only") \
     X(no_tombstones, "resurrect", 0, "the removed are forgotten at once") \
     X(age_ignored, "resurrect", 0, "an account counts whatever its age") \
+    X(silence_ignored, "resurrect", 340, "a connection is read however long it was silent") \
     X(inc_falls, "resurrect", 0, "an incarnation falls") \
     X(final_is_not, "resurrect", 0, "who was removed is taken back by his old account") \
     X(alive_same_inc, "test_members", 0, "whoever is said to be alive is, whatever the incarnation") \

@@ -612,6 +612,11 @@ void gossip_expect(struct gossip *gossip, const char *name, uint64_t boot, uint6
     probe_check(gossip, account, now.mono_ms, now);
 }
 
+uint64_t gossip_silence_ms(const struct gossip *gossip)
+{
+    return members_accept_ms(&gossip->members) / 2;
+}
+
 bool gossip_has_joined(const struct gossip *gossip)
 {
     return gossip->has_joined;

@@ -179,6 +179,9 @@ void gossip_keep(struct gossip *gossip, const struct view *view);
  * it, and is probed at once. */
 void gossip_expect(struct gossip *gossip, const char *name, uint64_t boot, uint64_t generation,
                    uint32_t weight, struct moment now);
+/* A connection that was silent for so long is not to be read any more: what comes may be as old, and
+ * would be taken for younger. Half of the age that an account may have to prove a life. */
+uint64_t gossip_silence_ms(const struct gossip *gossip);
 /* Whether the first attempt to join is over: a seed has answered with its list, or every seed has
  * failed once, or join_ms have passed, or there is no other seed. Then it stays true. */
 bool gossip_has_joined(const struct gossip *gossip);

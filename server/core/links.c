@@ -449,6 +449,7 @@ static void came_up(struct links *links, struct link *link, const struct greetin
     link->state = LINK_UP;
     link->generation = generation;
     link->boot = boot;
+    link->heard_ms = now.mono_ms;
     list_remove(&link->in_pending);
     links->up_count++;
     peer->generation = generation;

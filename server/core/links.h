@@ -62,7 +62,7 @@ struct link {
     struct reply queue;     /* frames that wait for UP; dropped with the link: they never left */
     struct list in_pending; /* DIALLING, GREETING */
     uint64_t deadline_ms;   /* then: when to give up */
-    uint64_t heard_ms;      /* UP: when a frame came last; the node's to note */
+    uint64_t heard_ms;      /* UP: when a frame came last; after the greeting the node's to note */
     uint64_t rest_until_ms; /* RESTING: no new dial before */
     uint32_t rest_ms;       /* the next rest; grows with each failure */
     const char *reason;     /* why it rests, for people; static; NULL after success */

@@ -294,7 +294,7 @@ uint64_t members_fail_ms(const struct members *members)
     return grown(members, members->options->fail_ms);
 }
 
-static uint64_t accept_ms(const struct members *members)
+uint64_t members_accept_ms(const struct members *members)
 {
     return grown(members, members->options->accept_ms);
 }
@@ -516,7 +516,7 @@ static bool is_live_account(const struct news *news)
 /* So old that it proves no life: whoever it is about may have ended since, and been forgotten. */
 static bool is_stale(const struct members *members, const struct news *news, bool is_direct)
 {
-    return is_live_account(news) && !is_direct && news->age_ms >= accept_ms(members) &&
+    return is_live_account(news) && !is_direct && news->age_ms >= members_accept_ms(members) &&
            !MUTANT(age_ignored);
 }
 

@@ -167,8 +167,9 @@ bool record_is_live(const struct account *record);
 bool record_is_listed(const struct account *record);
 bool record_is_damped(const struct account *record, uint64_t now_ms);
 
-/* A bound that grows with the cluster, see gossip_options.h. */
+/* Bounds that grow with the cluster, see gossip_options.h. */
 uint64_t members_fail_ms(const struct members *members);
+uint64_t members_accept_ms(const struct members *members);
 
 /* Asserts every invariant: for tests and CHECK_SLOW. */
 void members_check(const struct members *members);

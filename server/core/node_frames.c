@@ -1,5 +1,6 @@
 /* What other nodes say: frames of links that are up, and of those that want to be. */
 #include "common/check.h"
+#include "common/mutant.h"
 #include "server/core/node_parts.h"
 
 /* A value at the largest limit a node may have, with its command or answer line: another node's
@@ -204,9 +205,22 @@ static enum err take_control(struct node *node, struct link *link, const struct 
     return gossip_message(&node->gossip, link->peer, message, out, node->now);
 }
 
+/* What comes after so long a silence may have been under way for as long, held up by the network or
+ * by a stop of this process: what it tells of others would be taken for younger than it is. */
+static bool is_outlived(const struct node *node, const struct link *link)
+{
+    return link->lane != LANE_DATA &&
+           node->now.mono_ms - link->heard_ms >= gossip_silence_ms(&node->gossip) &&
+           !MUTANT(silence_ignored);
+}
+
 /* A message on a link that is up. */
 static void take_linked(struct node *node, struct link *link, const struct message *message)
 {
+    if (is_outlived(node, link)) {
+        links_end(&node->links, link, DISCONNECT_CLOSED, "it was silent for too long", node->now);
+        return;
+    }
     link->heard_ms = node->now.mono_ms;
     enum err err = link->lane == LANE_DATA ? take_message(node, link, message)
                                            : take_control(node, link, message);

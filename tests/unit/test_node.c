@@ -880,6 +880,36 @@ static void who_hands_keys_to_a_newcomer_leaves_no_outcome_unknown(void **state)
     cluster_close(cluster);
 }
 
+/* Lets three nodes stop for a time, all at once, and go on: how many connections the first one
+ * found silent for too long. */
+static int links_outlived(uint64_t stop_ms)
+{
+    struct gossip_options timers;
+    CHECK(gossip_profile(SPAN_LITERAL("lan"), &timers));
+    timers.accept_ms = 12000;
+    struct cluster *cluster = cluster_open_with(3, &timers);
+    const struct place *place = &cluster->places[0];
+    for (int i = 0; i < 400; i++)
+        cluster_pass_ms(cluster, 5);
+    cluster->now.mono_ms += stop_ms;
+    for (int i = 0; i < 200; i++)
+        cluster_pass_ms(cluster, 5);
+    int count = place_logged(place, "it was silent for too long");
+    for (int i = 0; i < 1000; i++)
+        cluster_pass_ms(cluster, 5);
+    assert_int_equal(place_logged(place, "it was silent for too long"), count);
+    assert_true(cluster_has_ring(cluster, 3));
+    cluster_close(cluster);
+    return count;
+}
+
+static void what_lay_unread_for_half_the_age_of_a_proof_is_not_read(void **state)
+{
+    (void)state;
+    assert_int_equal(links_outlived(3000), 0);
+    assert_in_range(links_outlived(9000), 1, 4); /* two others, each way */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -913,6 +943,7 @@ int main(void)
         cmocka_unit_test(the_ring_s_number_counts_real_changes_only),
         cmocka_unit_test(a_client_that_follows_the_ring_is_told_of_a_new_one),
         cmocka_unit_test(expired_items_are_given_back_by_ticks_alone),
+        cmocka_unit_test(what_lay_unread_for_half_the_age_of_a_proof_is_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
