@@ -43,6 +43,7 @@
     X(alive_same_inc, "test_members", 0, "whoever is said to be alive is, whatever the incarnation") \
     X(boot_ignored, "identity-restart", 5, "a higher boot of a living name says nothing") \
     X(stranger_is_nothing, "identity-reused", 0, "another name's answer at a member's address says nothing") \
+    X(stranger_unheard, "identity-reused", 0x73aeeb4ab671b29a, "what requests find at a member's address is not told to gossip") \
     X(any_cluster, "identity-foreign", 0, "another cluster's HELLO is welcome") \
     X(duplicate_stays, "identity-clone", 0, "who learns of a later process of his name stays") \
     X(never_damped, "unfair-flips", 0, "who flaps is not damped") \

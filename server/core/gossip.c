@@ -105,6 +105,14 @@ static void ended(struct gossip *gossip, const struct link_news *news, struct mo
         probe_lost(gossip, record, news->why, news->was_up, now);
 }
 
+void gossip_stranger(struct gossip *gossip, uint32_t peer, struct moment now)
+{
+    struct account *record = wire_record(gossip, peer);
+    if (record && record_is_live(record) && gossip->leave_until_ms == 0 && !gossip->is_duplicate &&
+        !MUTANT(stranger_unheard))
+        probe_check(gossip, record, now.mono_ms, now);
+}
+
 /* A member that was told of the leave has acknowledged it, or is gone. */
 static void leave_settled(struct gossip *gossip, uint32_t peer)
 {

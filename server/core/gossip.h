@@ -146,6 +146,9 @@ void gossip_close(struct gossip *gossip);
 
 /* A link of LANE_CONTROL or LANE_SELF has come up or ended: every link_news of those lanes. */
 void gossip_link(struct gossip *gossip, const struct link_news *news, struct moment now);
+/* Another process answers at peer's address, as a link of LANE_DATA has found: is the member gone?
+ * Whoever has found that for itself reports it, and three such reports outweigh that it was silent. */
+void gossip_stranger(struct gossip *gossip, uint32_t peer, struct moment now);
 /* A message of a control connection that is up (message.kind from GET_MEMBERSHIP_LIST on). What is
  * to be answered is appended to out, the connection it came on.
  * errors  ERR_SYNTAX: a malformed line, or a message out of place: the link is to be ended. */

@@ -5,6 +5,8 @@ static void tell_data(struct node *node, const struct link_news *news)
 {
     if (news->change == LINK_ENDED)
         sync_lost(node->sync, news->peer, news->is_dialled, node->now);
+    if (news->change == LINK_ENDED && news->why == DISCONNECT_STRANGER)
+        gossip_stranger(&node->gossip, news->peer, node->now);
     primary_link(&node->primary, news, node->now);
     if (news->is_dialled && news->change == LINK_CAME_UP)
         coord_came_up(&node->coord, news->peer, node->now);

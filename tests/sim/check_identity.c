@@ -5,8 +5,8 @@
 
 #define NOTICE_MS 1000u
 /* Where its machine was off it is held for silent, and that wins until three have found otherwise:
- * each of them asks one member a round. */
-#define NOTICE_OFF_MS 6000u
+ * each does when it next dials it, on whatever lane. */
+#define NOTICE_OFF_MS 4000u
 #define AT_ONCE_US    400u /* a process starts before anybody has dialled where another has ended */
 #define OFF_MS        4000u  /* a machine's, at most: nobody is dead of it yet */
 #define DIAL_MS       10000u /* until somebody dials a name again */
