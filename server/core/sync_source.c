@@ -6,10 +6,12 @@
 /* Of sessions' items, in one turn to one peer: some 0.1 ms. */
 #define ITEMS_A_TURN 256u
 /* "Never starves clients": while they are served, a piece of what they do not wait for is this part
- * of the window, so that neither end is long busy with it; the next goes once it has been received,
- * and where the way is long after so much time. */
-#define CALM_PARTS 16u
-#define CALM_MS    2u
+ * of the window, so that neither end is long busy with it. Two are under way, so that one is there
+ * when the other has been taken; the next goes once one has been received, and where the way is
+ * long after so much time. */
+#define CALM_PARTS  16u
+#define CALM_PIECES 2u
+#define CALM_MS     2u
 /* So long after the last request. */
 #define SERVED_MS   100u
 #define NAMES_AHEAD 32u
@@ -407,9 +409,9 @@ static uint64_t room_of(const struct sync *sync, const struct sync_peer *peer)
     uint64_t room = window - backlog;
     if (!is_calm(sync, peer))
         return room;
-    if (backlog > 0 && sync->now.mono_ms < peer->piece_ms + CALM_MS)
-        return 0;
     uint64_t piece = window / CALM_PARTS;
+    if (backlog >= CALM_PIECES * piece && sync->now.mono_ms < peer->piece_ms + CALM_MS)
+        return 0;
     return piece < room ? piece : room;
 }
 

@@ -1300,7 +1300,7 @@ static void a_turn_sends_a_bounded_number_of_items_and_the_next_follows_at_once(
 }
 
 /* "Never starves clients": neither end is long busy with a piece, and both have time between. */
-static void while_clients_are_served_items_go_in_small_pieces_one_at_a_time(void **state)
+static void while_clients_are_served_items_go_in_small_pieces_two_at_a_time(void **state)
 {
     (void)state;
     enum { PIECE_BYTES = 4096, ITEM_BYTES_MIN = 20 };
@@ -1311,7 +1311,10 @@ static void while_clients_are_served_items_go_in_small_pieces_one_at_a_time(void
     flush_side(source);
     uint64_t first = source->stats.sync_items_sent;
     assert_in_range(first, 1, PIECE_BYTES / ITEM_BYTES_MIN);
-    flush_side(source); /* the first has not been received */
+    flush_side(source);
+    assert_in_range(source->stats.sync_items_sent, first + 1, 2 * PIECE_BYTES / ITEM_BYTES_MIN);
+    first = source->stats.sync_items_sent;
+    flush_side(source); /* neither has been received */
     assert_true(source->stats.sync_items_sent == first);
     assert_in_range(sync_deadline(source->sync), scene->now.mono_ms + 1, scene->now.mono_ms + 5);
     scene->now.mono_ms = sync_deadline(source->sync); /* a long way */
@@ -1901,7 +1904,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(many_sessions_take_turns),
         cmocka_unit_test(no_more_than_a_window_of_items_is_under_way),
         cmocka_unit_test(a_turn_sends_a_bounded_number_of_items_and_the_next_follows_at_once),
-        cmocka_unit_test(while_clients_are_served_items_go_in_small_pieces_one_at_a_time),
+        cmocka_unit_test(while_clients_are_served_items_go_in_small_pieces_two_at_a_time),
         cmocka_unit_test(what_clients_wait_for_goes_as_fast_as_it_can_while_others_are_served),
         cmocka_unit_test(a_session_that_clients_wait_for_no_longer_goes_after_others),
         cmocka_unit_test(the_tables_of_many_slots_are_made_at_once),
