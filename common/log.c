@@ -11,19 +11,28 @@
 #define ELLIPSIS       "\xe2\x80\xa6" /* … in UTF-8 */
 #define ELLIPSIS_BYTES (sizeof(ELLIPSIS) - 1)
 
-/* Whether a line may be written in this second; counts it, or counts it as dropped. */
-static bool take_permit(struct log *log, struct moment now)
+static uint32_t group_of(const char *event)
+{
+    uint32_t hash = 0;
+    for (; *event; event++)
+        hash = hash * 31 + (unsigned char)*event;
+    return hash % LOG_EVENT_GROUPS;
+}
+
+/* Whether a line of the event may be written in this second; counts it, or counts it as dropped. */
+static bool take_permit(struct log *log, const char *event, struct moment now)
 {
     uint64_t second = now.mono_ms / 1000;
     if (second != log->second) {
         log->second = second;
-        log->lines = 0;
+        memset(log->lines, 0, sizeof(log->lines));
     }
-    if (log->lines >= LOG_LINES_PER_SECOND_MAX && !log->is_complete) {
+    uint32_t *lines = &log->lines[group_of(event)];
+    if (*lines >= LOG_LINES_PER_SECOND_MAX && !log->is_complete) {
         log->dropped++;
         return false;
     }
-    log->lines++;
+    ++*lines;
     return true;
 }
 
@@ -82,7 +91,7 @@ void log_line(struct log *log, struct moment now, enum log_level level, const ch
 {
     static const char *const names[] = {"error", "warn", "info", "debug"};
     CHECK((size_t)level < ARRAY_COUNT(names));
-    if (level > log->level || !take_permit(log, now))
+    if (level > log->level || !take_permit(log, event, now))
         return;
     struct line line = {.len = 0};
     line_time(&line, now.unix_ms);

@@ -2,8 +2,9 @@
  *
  * Never values, never whole keys at info. The time comes from the caller's moment, so that the
  * simulator's lines carry virtual time. Rate limit, unless is_complete: at most
- * LOG_LINES_PER_SECOND_MAX lines a second and log; what is dropped is counted and said in the next
- * line that passes. */
+ * LOG_LINES_PER_SECOND_MAX lines of an event a second, so that a flood of one, as of a node's links
+ * when it joins forty others, hides no other; what is dropped is counted and said in the next line
+ * that passes. */
 #ifndef DHT_COMMON_LOG_H
 #define DHT_COMMON_LOG_H
 
@@ -11,16 +12,17 @@
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 #define LOG_LINES_PER_SECOND_MAX 100u
+#define LOG_EVENT_GROUPS         64u /* events of one group, by a hash, count together */
 
 struct log {
     enum log_level level; /* lines above it are dropped */
     char node[64];        /* short name of this node, stands in every line */
     void (*sink)(void *arg, const char *line, size_t len); /* line ends in '\n' */
     void *arg;
-    bool is_complete; /* nothing is dropped, however much there is */
-    uint64_t second;  /* rate limit: the second counted in, mono */
-    uint32_t lines;   /* in it */
-    uint64_t dropped; /* not yet told */
+    bool is_complete;                 /* nothing is dropped, however much there is */
+    uint64_t second;                  /* rate limit: the second counted in, mono */
+    uint32_t lines[LOG_EVENT_GROUPS]; /* in it */
+    uint64_t dropped;                 /* not yet told */
 };
 
 /* Writes one line. event: one lower-case word with dashes. format: the rest, key=value pairs; the

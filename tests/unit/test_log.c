@@ -51,9 +51,9 @@ static void lines_above_the_level_are_dropped_and_not_counted(void **state)
     (void)state;
     struct buf lines = {0};
     struct log log = log_into(&lines);
-    log_line(&log, (struct moment){0, 0}, LOG_DEBUG, "x", "a=1");
+    for (unsigned i = 0; i < 2 * LOG_LINES_PER_SECOND_MAX; i++)
+        log_line(&log, (struct moment){0, 0}, LOG_DEBUG, "x", "a=1");
     assert_int_equal(buf_len(&lines), 0);
-    assert_int_equal(log.lines, 0);
     log.level = LOG_DEBUG;
     log_line(&log, (struct moment){0, 0}, LOG_DEBUG, "x", "a=1");
     assert_logged(&lines, "1970-01-01T00:00:00.000Z debug n1:5 x a=1\n");
@@ -86,6 +86,25 @@ static void a_second_holds_a_bounded_number_of_lines(void **state)
     for (unsigned i = 0; i < LOG_LINES_PER_SECOND_MAX; i++)
         log_line(&log, (struct moment){.mono_ms = 6002, .unix_ms = 0}, LOG_ERROR, "x", "a=1");
     assert_int_equal(count_lines(&lines), LOG_LINES_PER_SECOND_MAX - 2);
+}
+
+static void a_flood_of_one_event_hides_no_other(void **state)
+{
+    (void)state;
+    struct buf lines = {0};
+    struct log log = log_into(&lines);
+    const struct moment now = {.mono_ms = 5000, .unix_ms = 0};
+    for (unsigned i = 0; i < 2 * LOG_LINES_PER_SECOND_MAX; i++)
+        log_line(&log, now, LOG_INFO, "link-up", "a=1");
+    assert_int_equal(count_lines(&lines), LOG_LINES_PER_SECOND_MAX);
+    log_line(&log, now, LOG_INFO, "member-joined", "a=1");
+    assert_logged(&lines,
+                  "1970-01-01T00:00:00.000Z info n1:5 member-joined dropped_lines=100 a=1\n");
+    log_line(&log, now, LOG_INFO, "member-joined", "a=1");
+    assert_logged(&lines, "1970-01-01T00:00:00.000Z info n1:5 member-joined a=1\n");
+    log_line(&log, now, LOG_INFO, "link-up", "a=1");
+    log_line(&log, now, LOG_INFO, "member-alive", "a=1");
+    assert_logged(&lines, "1970-01-01T00:00:00.000Z info n1:5 member-alive dropped_lines=1 a=1\n");
 }
 
 static void no_text_can_forge_a_second_line(void **state)
@@ -166,6 +185,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_has_time_level_node_event_and_pairs),
         cmocka_unit_test(lines_above_the_level_are_dropped_and_not_counted),
+        cmocka_unit_test(a_flood_of_one_event_hides_no_other),
         cmocka_unit_test(a_second_holds_a_bounded_number_of_lines),
         cmocka_unit_test(no_text_can_forge_a_second_line),
         cmocka_unit_test(long_lines_are_cut),
