@@ -92,6 +92,7 @@ class Cluster:
         self.seeds = seeds                  # how many nodes stand in peers.txt; None: those of the first up
         self.program = os.path.realpath(program)
         self.options = list(options)
+        self.logged_at = 0.0        # when a line of a log was last read
         self.names = {}             # node number: its name
         self.numbers = {}           # name: its number
         self.pids = {}              # of those that run
@@ -235,6 +236,8 @@ class Cluster:
         fresh.sort(key=lambda event: event.at)
         for event in fresh:
             self.take(event)
+        if fresh:
+            self.logged_at = time.time()
 
     def take(self, event):
         view = self.view.setdefault(event.observer, {})
@@ -278,6 +281,12 @@ class Cluster:
             if time.time() >= end:
                 return False
             time.sleep(POLL_S)
+
+    def rest(self, quiet_s=5, limit=120):
+        """Until no node has logged anything for so long: the views that the last event led to, and the copies
+        that they moved, are done with."""
+        self.logged_at = time.time()
+        return self.wait(limit, lambda: time.time() >= self.logged_at + quiet_s)
 
     def times(self, kinds, member, since):
         """When each observer first logged one of these events about member, from since on. The log's

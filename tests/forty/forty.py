@@ -66,6 +66,8 @@ def measure(chosen, cluster, say):
     measurement = Measurement(cluster, chosen.scale, say, chosen.seed)
     for row in chosen.rows:
         start = time.time()
+        if not cluster.rest():
+            say(f"# {row}: the cluster has not come to rest before it")
         before = report.load()
         try:
             lines, error = ROWS[row](measurement), None

@@ -175,6 +175,7 @@ def join(m):
             all_see.append(ordered[-1] - at)
         m.cluster.settle()
         own.append(max(since for _, since in m.cluster.view[newcomer].values()) - at)
+        m.cluster.rest()
     joined = list(range(base + 1, base + count + 1))
     m.cluster.watch(1)
     for number in joined:
