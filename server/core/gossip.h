@@ -147,7 +147,8 @@ void gossip_close(struct gossip *gossip);
 /* A link of LANE_CONTROL or LANE_SELF has come up or ended: every link_news of those lanes. */
 void gossip_link(struct gossip *gossip, const struct link_news *news, struct moment now);
 /* Another process answers at peer's address, as a link of LANE_DATA has found: is the member gone?
- * Whoever has found that for itself reports it, and three such reports outweigh that it was silent. */
+ * Whoever has found that for itself reports it, and three such reports outweigh that it was silent.
+ */
 void gossip_stranger(struct gossip *gossip, uint32_t peer, struct moment now);
 /* A message of a control connection that is up (message.kind from GET_MEMBERSHIP_LIST on). What is
  * to be answered is appended to out, the connection it came on.
@@ -182,8 +183,8 @@ void gossip_keep(struct gossip *gossip, const struct view *view);
  * it, and is probed at once. */
 void gossip_expect(struct gossip *gossip, const char *name, uint64_t boot, uint64_t generation,
                    uint32_t weight, struct moment now);
-/* A connection that was silent for so long is not to be read any more: what comes may be as old, and
- * would be taken for younger. Half of the age that an account may have to prove a life. */
+/* A connection that was silent for so long is not to be read any more: what comes may be as old,
+ * and would be taken for younger. Half of the age that an account may have to prove a life. */
 uint64_t gossip_silence_ms(const struct gossip *gossip);
 /* Whether the first attempt to join is over: a seed has answered with its list, or every seed has
  * failed once, or join_ms have passed, or there is no other seed. Then it stays true. */
