@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SWEEP_COUNT      16u /* members looked at a round, whether this node is to watch them */
-#define UNVERIFIED_DIALS 3u  /* then it is dropped */
+#define SWEEP_COUNT      16u   /* members looked at a round, whether this node is to watch them */
+#define UNVERIFIED_DIALS 3u    /* then it is dropped */
+#define UNREAD_MS        1000u /* after a long stop: by then all that wait have been accepted */
 
 /* --- life ------------------------------------------------------------------------------------- */
 
@@ -65,6 +66,8 @@ static void came_up(struct gossip *gossip, const struct link_news *news, struct 
     struct account *record = wire_record(gossip, news->peer);
     if (!record)
         return; /* its own account follows */
+    if (!news->is_dialled && now.mono_ms < gossip->unread_until_ms && !MUTANT(hello_is_fresh))
+        return; /* its HELLO may have waited to be accepted; what follows the WELCOME has not */
     if (news->boot == record->boot && news->generation == record->generation) {
         hear_proof(gossip, record, now);
         probe_answered(gossip, record, now);
@@ -517,6 +520,8 @@ void gossip_tick(struct gossip *gossip, struct moment now)
     gossip->stop_ms = hear_stop_ms(gossip, now);
     if (gossip->stop_ms > 0)
         after_stop(gossip, gossip->stop_ms, now);
+    if (gossip->stop_ms >= gossip->options.fail_ms)
+        gossip->unread_until_ms = now.mono_ms + UNREAD_MS;
     gossip->tick_ms = now.mono_ms;
     look_for_isolation(gossip, now);
     if (now.mono_ms >= gossip->round_ms)
