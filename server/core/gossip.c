@@ -520,7 +520,7 @@ void gossip_tick(struct gossip *gossip, struct moment now)
     gossip->stop_ms = hear_stop_ms(gossip, now);
     if (gossip->stop_ms > 0)
         after_stop(gossip, gossip->stop_ms, now);
-    if (gossip->stop_ms >= gossip->options.fail_ms)
+    if (hear_unread_ms(gossip, now) > 0)
         gossip->unread_until_ms = now.mono_ms + UNREAD_MS;
     gossip->tick_ms = now.mono_ms;
     look_for_isolation(gossip, now);

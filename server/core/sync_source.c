@@ -308,7 +308,7 @@ struct share {
     size_t from;      /* the queue's length before */
     uint64_t bytes;   /* that may be added to it */
     uint32_t items;   /* that may be looked at */
-    bool is_piece;    /* then the next waits for this one */
+    bool is_piece;    /* then the next follows in another turn, see room_of */
     bool is_rated;    /* there is a rate */
     uint64_t at_rate; /* then: bytes that it allows */
 };
