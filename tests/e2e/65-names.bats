@@ -76,7 +76,7 @@ sees() { [ "$(stat_of "$1" "members_$2")" = "$3" ]; }
     start_member 1 -l 127.0.0.1 --advertise "far.test:${ports[1]}"
     start_in_net /usr/bin/python3 -B "$BATS_TEST_DIRNAME/wire.py" name_server 53 127.0.0.1 >"$BATS_TEST_TMPDIR/names"
     wait_until 5 grep -q ready "$BATS_TEST_TMPDIR/names"
-    sleep 1
+    wait_until 10 grep -q 'waiting for ' "$BATS_TEST_TMPDIR/member1.log"
     sees "${ports[0]}" alive 1
     printf 'nameserver 127.0.0.1\n' >"$hosts/resolv.conf"
     wait_until 20 sees "${ports[0]}" alive 2

@@ -10,9 +10,10 @@ teardown() { "$repository/deploy/local.sh" -d "$dir/nodes" down; }
 
 # scene SCALE NODES NAME…: plays them.
 scene() {
-    local scale=$1 nodes=$2
+    local scale=$1 nodes=$2 subnet
     shift 2
-    "$repository/tests/scenes/run.sh" --scale "$scale" --nodes "$nodes" --subnet "10.$((RANDOM % 30 + 100))" \
+    subnet=$(free_subnet 100 30)
+    "$repository/tests/scenes/run.sh" --scale "$scale" --nodes "$nodes" --subnet "$subnet" \
         --dir "$dir" --program "$BIN/dht-server" "$@" >"$BATS_TEST_TMPDIR/tap" 3>&- || {
         cat "$BATS_TEST_TMPDIR/tap"
         false

@@ -5,7 +5,7 @@ load helpers
 
 setup() {
     dir=$BATS_TEST_TMPDIR/cluster
-    subnet=10.$((RANDOM % 30 + 130)) # other files have others: they may run at once
+    subnet=$(free_subnet 130 30)
 }
 
 teardown() {
@@ -13,6 +13,7 @@ teardown() {
         tail -n 5 "$dir"/*/log || true
     fi
     local_sh down
+    ip link del "dht-taken$$" 2>/dev/null || true
 }
 
 local_sh() { "$repository/deploy/local.sh" -d "$dir" "$@" 3>&-; }
@@ -45,6 +46,16 @@ at() {
     local node=$1
     shift
     timeout 20 "$BIN/kvcli" -s "$(local_sh names "$node")" "$@"
+}
+
+@test "the tests pass over a subnet that something on this host has" {
+    [ "$(id -u)" -eq 0 ] || skip "needs root"
+    ip link add "dht-taken$$" type bridge
+    ip addr add 10.250.255.254/16 dev "dht-taken$$"
+    run free_subnet 250 2
+    [ "$output" = 10.251 ]
+    run free_subnet 250 1
+    [ "$status" -eq 1 ]
 }
 
 @test "loopback: nodes are started, killed, started again, paused, resumed and ended by number" {

@@ -11,7 +11,9 @@ teardown() { "$repository/deploy/local.sh" -d "$BATS_TEST_TMPDIR/nodes" down; }
 
 @test "a kill, a restart and a leave of six nodes are seen by all, within ten times what is wanted" {
     [ "$(id -u)" -eq 0 ] || skip "needs root"
-    "$repository/tests/forty/run.sh" --tap --nodes 6 --scale 0.1 --subnet "10.$((RANDOM % 30 + 190))" \
+    local subnet
+    subnet=$(free_subnet 190 30)
+    "$repository/tests/forty/run.sh" --tap --nodes 6 --scale 0.1 --subnet "$subnet" \
         --dir "$BATS_TEST_TMPDIR/nodes" --program "$BIN/dht-server" kill1 leave restart \
         >"$BATS_TEST_TMPDIR/tap" 3>&- || {
         cat "$BATS_TEST_TMPDIR/tap"

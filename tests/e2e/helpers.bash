@@ -82,6 +82,22 @@ held = [socket.create_server(("127.0.0.1", 0)) for _ in range(int(sys.argv[1]))]
 print(*(s.getsockname()[1] for s in held))' "$1"
 }
 
+# free_subnet FIRST COUNT: one of 10.FIRST, 10.FIRST+1 … of which this host has no address. Files have
+# ranges of their own, as they run at once; what a killed run left on its bridges is passed over.
+free_subnet() {
+    local second start=$((RANDOM % $2)) used
+    used=$(ip -4 -br addr)
+    for ((second = 0; second < $2; second++)); do
+        set -- "$1" "$2" "10.$(($1 + (start + second) % $2))"
+        [[ $used == *" $3."* ]] || {
+            echo "$3"
+            return
+        }
+    done
+    echo "none of 10.$1 and the next $(($2 - 1)) is free: $used" >&2
+    return 1
+}
+
 # make_net: a namespace for this test's cluster, ports 7001 …; without root free ports of this host.
 make_net() {
     if [ "$(id -u)" = 0 ]; then
