@@ -6,29 +6,25 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* Who introduces a new member does so a little later: those that start together are told together.
- */
-#define JOIN_PUSH_DELAY_MS 50u
-#define TELL_INTERVAL_MS   500u
+#define TELL_INTERVAL_MS 500u
 
 /* --- passing on ------------------------------------------------------------------------------- */
 
 static void spread(struct gossip *gossip, const struct account *record, const struct news *news,
-                   uint32_t delay_ms, struct moment now)
+                   struct moment now)
 {
     if (gossip->no_pushes)
         return;
     rumors_add(&gossip->rumors, record, news, gossip->members.live_count, now.mono_ms);
-    uint64_t at_ms = now.mono_ms + delay_ms;
-    if (gossip->rumors.unpushed > 0 && at_ms < gossip->push_ms)
-        gossip->push_ms = at_ms;
+    if (gossip->rumors.unpushed > 0)
+        gossip->push_ms = now.mono_ms;
 }
 
 void hear_spread_self(struct gossip *gossip, struct moment now)
 {
     struct news news;
     members_tell(&gossip->members, gossip->members.self, now.mono_ms, &news);
-    spread(gossip, gossip->members.self, &news, 0, now);
+    spread(gossip, gossip->members.self, &news, now);
 }
 
 /* The members that news goes to at once: the successor, for whoever chance would miss; the others
@@ -163,15 +159,13 @@ static void cleared(struct gossip *gossip, struct account *record, const char *r
     tell(gossip, record, MEMBER_SUSPECT, now);
 }
 
-/* What an account has done is logged. Returns whether others should hear it, and how late. */
+/* What an account has done is logged. Returns whether others should hear it. */
 static bool react(struct gossip *gossip, enum hearing hearing, struct account *record,
-                  const struct news *news, uint32_t *delay_ms, struct moment now)
+                  const struct news *news, struct moment now)
 {
-    *delay_ms = 0;
     switch (hearing) {
     case HEARD_NEW:
         member_came(gossip, record, "member-joined", now);
-        *delay_ms = JOIN_PUSH_DELAY_MS;
         return true;
     case HEARD_RESTARTED:
         member_came(gossip, record, "member-restarted", now);
@@ -320,7 +314,6 @@ static void hear_account(struct gossip *gossip, const struct telling *telling, s
                          struct news *news, struct moment now)
 {
     struct account *record;
-    uint32_t delay_ms;
     bool is_direct = span_equal(news->name, from) && hear_unread_ms(gossip, now) == 0;
     gossip->stats->rumors_received++;
     enum hearing hearing = members_hear(&gossip->members, news, is_direct, now.mono_ms, &record);
@@ -329,10 +322,10 @@ static void hear_account(struct gossip *gossip, const struct telling *telling, s
         return;
     }
     bool is_told = telling->is_news || is_direct || (telling->is_delta && is_lasting(hearing));
-    if (!react(gossip, hearing, record, news, &delay_ms, now) || !is_told)
+    if (!react(gossip, hearing, record, news, now) || !is_told)
         return;
     news->hops++;
-    spread(gossip, record, news, is_direct ? delay_ms : 0, now);
+    spread(gossip, record, news, now);
 }
 
 static void hear_heartbeat(struct gossip *gossip, const struct news *news, struct moment now)
@@ -453,26 +446,24 @@ void hear_doubt(struct gossip *gossip, struct account *record, enum evidence evi
     if (!record_is_live(record) || (MUTANT(dead_watch) && is_left_to_others(gossip, record)))
         return;
     struct news news = {.state = MEMBER_SUSPECT};
-    uint32_t delay_ms;
     enum hearing hearing = members_doubt(&gossip->members, record, evidence, now.mono_ms);
-    if (!react(gossip, hearing, record, &news, &delay_ms, now))
+    if (!react(gossip, hearing, record, &news, now))
         return;
     members_tell(&gossip->members, record, now.mono_ms, &news);
     /* The report is what was seen here, whatever the suspicion is held for. */
     news.evidence = evidence;
     news.by = span_of_string(gossip->members.self->name);
-    spread(gossip, record, &news, 0, now);
+    spread(gossip, record, &news, now);
 }
 
 static void condemn(struct gossip *gossip, struct account *record, struct moment now)
 {
     struct news news;
-    uint32_t delay_ms;
     members_condemn(&gossip->members, record, now.mono_ms);
     gossip->stats->members_condemned++;
     members_tell(&gossip->members, record, now.mono_ms, &news);
-    react(gossip, HEARD_DEAD, record, &news, &delay_ms, now);
-    spread(gossip, record, &news, 0, now);
+    react(gossip, HEARD_DEAD, record, &news, now);
+    spread(gossip, record, &news, now);
 }
 
 /* While this node is cut off itself, only what cannot be its own fault is a verdict; after

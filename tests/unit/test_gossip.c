@@ -515,8 +515,7 @@ static void a_node_in_nobodys_list_joins_through_any_seed(void **state)
     struct world *world = world_formed(5);
     world->count = 6;
     place_start(world, 5, "10.0.0.9:11211\n10.0.0.3:11211\n");
-    uint64_t ms = until_all_see(world, 5, MEMBER_ALIVE, 200);
-    assert_true(ms <= 100);
+    assert_in_range(until_all_see(world, 5, MEMBER_ALIVE, 200), 0, 20); /* each tells it at once */
     assert_int_equal(gossip_count(&world->places[5].gossip, MEMBER_ALIVE), 6);
     world_close_all(world);
 }
