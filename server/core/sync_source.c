@@ -9,7 +9,7 @@
  * of the window, so that neither end is long busy with it. Two are under way, so that one is there
  * when the other has been taken; the next goes once one has been received, and where the way is
  * long after so much time. */
-#define CALM_PARTS  16u
+#define CALM_PARTS  8u
 #define CALM_PIECES 2u
 #define CALM_MS     2u
 /* So long after the last request. */

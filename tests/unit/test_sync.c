@@ -1305,7 +1305,7 @@ static void while_clients_are_served_items_go_in_small_pieces_two_at_a_time(void
     (void)state;
     enum { PIECE_BYTES = 4096, ITEM_BYTES_MIN = 20 };
     struct scene *scene = scene_open(41);
-    struct side *source = begin_sending(scene, 16 * PIECE_BYTES);
+    struct side *source = begin_sending(scene, 8 * PIECE_BYTES);
     sync_tell_time(source->sync, scene->now);
     sync_tell_served(source->sync);
     flush_side(source);
