@@ -38,7 +38,8 @@
     X(no_tombstones, "resurrect", 0, "the removed are forgotten at once") \
     X(age_ignored, "resurrect", 0, "an account counts whatever its age") \
     X(silence_ignored, "resurrect", 340, "a connection is read however long it was silent") \
-    X(hello_is_fresh, "resurrect", 0x52c7f3ba376142cc, "a HELLO proves life however long it waited to be accepted") \
+    X(milder_stays, "resurrect", 0xe4, "the only reporter's refusal does not count against its own milder word") \
+    X(hello_is_fresh, "test_gossip", 0, "a HELLO proves life however long it waited to be accepted") \
     X(inc_falls, "resurrect", 0, "an incarnation falls") \
     X(final_is_not, "resurrect", 0, "who was removed is taken back by his old account") \
     X(alive_same_inc, "test_members", 0, "whoever is said to be alive is, whatever the incarnation") \

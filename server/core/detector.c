@@ -101,7 +101,17 @@ static void change_evidence(struct suspicion *suspicion, enum evidence evidence,
     suspicion->harsher_count = 0;
 }
 
-/* proto.md "Membership": the milder evidence wins until three later reports say otherwise. */
+/* Whether nobody says anything else any more: who said something milder has been refused since. */
+static bool are_all_refused(const struct suspicion *suspicion)
+{
+    for (uint8_t i = 0; i < suspicion->reporter_count; i++)
+        if (suspicion->reported[i] != EVIDENCE_REFUSED)
+            return false;
+    return !MUTANT(milder_stays);
+}
+
+/* proto.md "Membership": the milder evidence wins until three later reports say otherwise, or all
+ * who reported have been refused. */
 bool suspicion_report(struct suspicion *suspicion, enum evidence evidence, uint64_t reporter,
                       bool is_own, uint64_t now_ms)
 {
@@ -114,7 +124,7 @@ bool suspicion_report(struct suspicion *suspicion, enum evidence evidence, uint6
         return true;
     }
     if (evidence > suspicion->evidence) {
-        if (++suspicion->harsher_count == HARSHER_NEEDED)
+        if (++suspicion->harsher_count == HARSHER_NEEDED || are_all_refused(suspicion))
             change_evidence(suspicion, evidence, now_ms);
         return true;
     }

@@ -2,7 +2,8 @@
  * or oneself. Numbers in, numbers out: no links, no members, no clock.
  *
  * A suspicion is of a class, called evidence: what was seen decides how long its subject has to
- * prove itself. The milder evidence counts until three later reports say otherwise. */
+ * prove itself. The milder evidence counts until three later reports say otherwise, or all who
+ * reported it have been refused since. */
 #ifndef DHT_SERVER_CORE_DETECTOR_H
 #define DHT_SERVER_CORE_DETECTOR_H
 

@@ -134,6 +134,24 @@ static void the_milder_evidence_wins_until_three_say_otherwise(void **state)
     assert_int_equal(suspicion_deadline(&suspicion, &options, 40, false), 230);
 }
 
+/* Who suspected a process that then ends may be the only one that knows of it. */
+static void the_milder_evidence_falls_when_all_who_reported_have_been_refused(void **state)
+{
+    (void)state;
+    struct suspicion suspicion;
+    suspicion_begin(&suspicion, EVIDENCE_STALLED, 1, true, 0, 0);
+    assert_true(suspicion_report(&suspicion, EVIDENCE_SILENT, 1, true, 10));
+    assert_int_equal(suspicion.evidence, EVIDENCE_STALLED); /* what does not answer may go silent */
+    suspicion_begin(&suspicion, EVIDENCE_STALLED, 1, true, 0, 0);
+    assert_true(suspicion_report(&suspicion, EVIDENCE_SILENT, 2, false, 20));
+    assert_true(suspicion_report(&suspicion, EVIDENCE_REFUSED, 1, true, 30));
+    assert_int_equal(suspicion.evidence, EVIDENCE_STALLED);
+    assert_true(suspicion_report(&suspicion, EVIDENCE_REFUSED, 2, false, 40));
+    assert_int_equal(suspicion.evidence, EVIDENCE_REFUSED);
+    const struct gossip_options options = lan();
+    assert_int_equal(suspicion_deadline(&suspicion, &options, 40, false), 240);
+}
+
 static void one_reporter_may_change_what_it_says(void **state)
 {
     (void)state;
@@ -260,6 +278,7 @@ int main(void)
         cmocka_unit_test(a_reporter_counts_once),
         cmocka_unit_test(only_the_first_confirmations_are_passed_on),
         cmocka_unit_test(the_milder_evidence_wins_until_three_say_otherwise),
+        cmocka_unit_test(the_milder_evidence_falls_when_all_who_reported_have_been_refused),
         cmocka_unit_test(one_reporter_may_change_what_it_says),
         cmocka_unit_test(the_verdict_is_the_mildest_of_what_was_seen),
         cmocka_unit_test(health_stays_within_its_bounds),

@@ -1322,6 +1322,35 @@ static void time_both_stopped_and_isolated_counts_once(void **state)
     world_close_all(world);
 }
 
+/* Whether a link that a member has dialled, and that comes up now, proves that it lives. */
+static bool is_proof(struct world *world, struct place *place, struct account *record)
+{
+    world->now.mono_ms++;
+    const struct link_news news = {.change = LINK_CAME_UP,
+                                   .lane = LANE_CONTROL,
+                                   .peer = record->peer,
+                                   .boot = record->boot,
+                                   .generation = record->generation};
+    gossip_link(&place->gossip, &news, world->now);
+    return record->proof_ms == world->now.mono_ms;
+}
+
+static void after_a_long_stop_a_hello_that_may_have_waited_proves_nothing(void **state)
+{
+    (void)state;
+    struct world *world = world_formed(4);
+    struct place *place = &world->places[0];
+    assert_true(is_proof(world, place, seen(world, 0, 3)));
+    place->is_stopped = true;
+    pass_ms(world, 20000);
+    place->is_stopped = false;
+    pass_ms(world, 5);
+    assert_false(is_proof(world, place, seen(world, 0, 3)));
+    pass_ms(world, 1000);
+    assert_true(is_proof(world, place, seen(world, 0, 3)));
+    world_close_all(world);
+}
+
 /* --- bad input -------------------------------------------------------------------------------- */
 
 /* Everything on a tape is told to a node once more, by one of its peers, as it was or with each
@@ -1453,6 +1482,7 @@ int main(void)
         cmocka_unit_test(a_node_back_from_isolation_kills_nobody),
         cmocka_unit_test(one_of_three_back_from_isolation_kills_nobody),
         cmocka_unit_test(time_both_stopped_and_isolated_counts_once),
+        cmocka_unit_test(after_a_long_stop_a_hello_that_may_have_waited_proves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

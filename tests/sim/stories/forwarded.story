@@ -28,19 +28,17 @@ run 0.1
      2.306 -    stop node=n1
      2.306 -    stop node=n2
      2.308 -    say to=n3 get a b c
-     2.863 n3   member-suspect member=n1 boot=1767225600000 inc=0 class=silent reporters=1 own=1 minority=0
-     3.202 n3   member-suspect member=n2 boot=1767225600000 inc=0 class=stalled reporters=1 own=1 minority=0
+     2.909 n3   member-suspect member=n2 boot=1767225600000 inc=0 class=stalled reporters=1 own=1 minority=0
+     3.258 n3   member-suspect member=n1 boot=1767225600000 inc=0 class=stalled reporters=1 own=1 minority=0
      3.310 n3   isolated members=3
      3.311 -    answer from=n3 SERVER_ERROR not done: no answer from n2
      3.508 -    continue node=n1
      3.508 -    continue node=n2
-     3.508 n1   refuted inc=1 state=SUSPECT class=silent by=n3
-     3.508 n2   member-suspect member=n1 boot=1767225600000 inc=0 class=silent reporters=1 own=0 minority=0
+     3.508 n1   member-suspect member=n2 boot=1767225600000 inc=0 class=stalled reporters=1 own=0 minority=0
+     3.508 n1   refuted inc=1 state=SUSPECT class=stalled by=n3
      3.508 n2   refuted inc=1 state=SUSPECT class=stalled by=n3
-     3.509 n2   member-alive member=n1 inc=1 reason=refuted
-     3.509 n3   member-alive member=n1 inc=1 reason=refuted
+     3.509 n3   member-alive member=n1 inc=0 reason=answered
      3.509 n3   member-alive member=n2 inc=0 reason=answered
-     3.510 n1   member-suspect member=n2 boot=1767225600000 inc=0 class=stalled reporters=1 own=0 minority=0
-     3.511 n1   member-alive member=n2 inc=1 reason=refuted
+     3.509 n1   member-alive member=n2 inc=1 reason=refuted
      5.510 -    say to=n3 get a b c
      5.516 -    answer from=n3 END

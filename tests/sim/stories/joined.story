@@ -21,9 +21,9 @@ run 2
      0.010 n3   joined members=3 seeds=1
      0.010 n3   ring-changed members=1 ring=d7805f85e7f445f1 changes=1 epoch=1
      0.012 n1   ring-changed members=1 ring=d7805f85e7f445f1 changes=2 epoch=2
+     0.012 n2   member-joined member=n3 boot=1767225600000 inc=0
      0.013 n2   ring-changed members=1 ring=d7805f85e7f445f1 changes=2 epoch=2
      0.013 n3   ring-changed members=1 ring=d7805f85e7f445f1 changes=2 epoch=2
-     0.016 n2   member-joined member=n3 boot=1767225600000 inc=0
      0.016 n1   ring-changed members=1 ring=d7805f85e7f445f1 changes=3 epoch=3
      0.017 n2   ring-changed members=1 ring=d7805f85e7f445f1 changes=3 epoch=3
      0.017 n3   ring-changed members=1 ring=d7805f85e7f445f1 changes=3 epoch=3
@@ -37,8 +37,8 @@ run 2
      3.010 n4   member-joined member=n3 boot=1767225600000 inc=0
      3.010 n4   joined members=4 seeds=1
      3.010 n4   ring-changed members=3 ring=333ee145cc329909 changes=1 epoch=4
-     3.016 n2   member-joined member=n4 boot=1767225603000 inc=0
-     3.016 n3   member-joined member=n4 boot=1767225603000 inc=0
+     3.010 n2   member-joined member=n4 boot=1767225603000 inc=0
+     3.010 n3   member-joined member=n4 boot=1767225603000 inc=0
      3.016 n1   ring-changed members=3 ring=333ee145cc329909 changes=5 epoch=5
      3.017 n2   ring-changed members=3 ring=333ee145cc329909 changes=5 epoch=5
      3.017 n3   ring-changed members=3 ring=333ee145cc329909 changes=5 epoch=5

@@ -13,8 +13,8 @@ run 6
      2.011 n1   ring-changed members=4 ring=08245a1156199061 changes=2 epoch=2
      2.012 n2   ring-changed members=4 ring=08245a1156199061 changes=2 epoch=2
      2.012 n4   ring-changed members=4 ring=08245a1156199061 changes=2 epoch=2
-     2.207 n2   member-dead member=n3 boot=1767225600000 inc=0 class=refused reporters=3 own=1 minority=0
      2.207 n1   member-dead member=n3 boot=1767225600000 inc=0 class=refused reporters=3 own=1 minority=0
+     2.207 n2   member-dead member=n3 boot=1767225600000 inc=0 class=refused reporters=3 own=1 minority=0
      2.208 n4   member-dead member=n3 boot=1767225600000 inc=0 class=refused reporters=3 own=1 minority=0
      4.212 n1   ring-changed members=4 ring=08245a1156199061 changes=3 epoch=3
      4.213 n2   ring-changed members=4 ring=08245a1156199061 changes=3 epoch=3
@@ -23,5 +23,5 @@ run 6
      4.242 n2   ring-changed members=3 ring=9742b38f23e94569 changes=4 epoch=4
      4.242 n4   ring-changed members=3 ring=9742b38f23e94569 changes=4 epoch=4
      7.207 n2   member-removed member=n3 boot=1767225600000 inc=0
-     7.208 n1   member-removed member=n3 boot=1767225600000 inc=0
-     7.209 n4   member-removed member=n3 boot=1767225600000 inc=0
+     7.207 n1   member-removed member=n3 boot=1767225600000 inc=0
+     7.208 n4   member-removed member=n3 boot=1767225600000 inc=0

@@ -21,13 +21,13 @@ run 0.1
      2.104 -    say to=n1 get a
      2.109 n1   member-suspect member=n2 boot=1767225600000 inc=0 class=refused reporters=1 own=1 minority=0
      2.109 n3   member-suspect member=n2 boot=1767225600000 inc=0 class=refused reporters=1 own=1 minority=0
-     2.114 n1   ring-changed members=3 ring=7269b47f942b4af1 changes=2 epoch=2
-     2.115 n3   ring-changed members=3 ring=7269b47f942b4af1 changes=2 epoch=2
-     2.121 -    answer from=n1 VALUE a 0 2
-     2.121 -    answer from=n1 hi
-     2.121 -    answer from=n1 END
-     2.309 n3   member-dead member=n2 boot=1767225600000 inc=0 class=refused reporters=2 own=1 minority=0
-     2.310 n1   member-dead member=n2 boot=1767225600000 inc=0 class=refused reporters=2 own=1 minority=0
+     2.113 n1   ring-changed members=3 ring=7269b47f942b4af1 changes=2 epoch=2
+     2.114 n3   ring-changed members=3 ring=7269b47f942b4af1 changes=2 epoch=2
+     2.120 -    answer from=n1 VALUE a 0 2
+     2.120 -    answer from=n1 hi
+     2.120 -    answer from=n1 END
+     2.309 n1   member-dead member=n2 boot=1767225600000 inc=0 class=refused reporters=2 own=1 minority=0
+     2.310 n3   member-dead member=n2 boot=1767225600000 inc=0 class=refused reporters=2 own=1 minority=0
      2.606 -    say to=n3 get a
      2.612 -    answer from=n3 VALUE a 0 2
      2.612 -    answer from=n3 hi

@@ -20,20 +20,20 @@ run 3
      2.105 n2   member-expected member=n1 boot=1767225600000 inc=0
      2.105 n2   member-expected member=n3 boot=1767225600000 inc=0
      2.105 n2   member-expected member=n4 boot=1767225600000 inc=0
-     2.109 n3   member-restarted member=n2 boot=1767225602100 inc=0
      2.109 n1   member-restarted member=n2 boot=1767225602100 inc=0
+     2.109 n3   member-restarted member=n2 boot=1767225602100 inc=0
      2.109 n4   member-restarted member=n2 boot=1767225602100 inc=0
      2.110 n2   joined members=4 seeds=3
      2.110 n2   ring-changed members=4 ring=93a5e2e84057663a changes=2 epoch=2
      2.114 n1   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
      2.115 n2   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
-     2.115 n4   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
      2.115 n3   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
-     2.387 n2   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
-     2.388 n1   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
-     2.388 n3   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
-     2.388 n4   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
-     2.419 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-     2.420 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-     2.420 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-     2.420 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+     2.115 n4   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
+     2.265 n2   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
+     2.266 n1   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
+     2.266 n3   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
+     2.266 n4   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
+     2.297 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+     2.298 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+     2.298 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+     2.298 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
