@@ -25,7 +25,6 @@ void gossip_init(struct gossip *gossip, const struct gossip_setup *setup)
         .log = setup->log,
         .stats = setup->stats,
         .round_ms = UINT64_MAX,
-        .push_ms = UINT64_MAX,
         .suspect_ms = UINT64_MAX,
     };
     CHECK(gossip->strategy != NULL);
@@ -549,7 +548,8 @@ uint64_t gossip_deadline(const struct gossip *gossip)
     if (gossip->tick_ms == 0)
         return 0;
     uint64_t deadline_ms = gossip->round_ms;
-    earlier(&deadline_ms, gossip->push_ms);
+    if (gossip->rumors.unpushed > 0)
+        earlier(&deadline_ms, gossip->tick_ms); /* at once */
     earlier(&deadline_ms, gossip->suspect_ms);
     earlier(&deadline_ms, probe_deadline(gossip));
     earlier(&deadline_ms, join_deadline(gossip));
@@ -705,7 +705,6 @@ void gossip_check(const struct gossip *gossip)
         CHECK((probe->kind == PROBE_HELP) == (i >= OWN_PROBES_MAX) || probe->stage == PROBE_FREE);
         CHECK(probe->helper_count <= HELPERS);
     }
-    CHECK(gossip->rumors.unpushed == 0 || gossip->push_ms != UINT64_MAX);
 }
 
 void gossip_cripple(struct gossip *gossip, bool no_pushes, bool no_doubts)

@@ -114,7 +114,6 @@ struct gossip {
     uint64_t stop_ms;         /* so late was the last tick: this process was stopped; else 0 */
     uint64_t unread_until_ms; /* after a long stop: connections may still wait to be accepted */
     uint64_t round_ms;        /* when the next round is due */
-    uint64_t push_ms;         /* when rumors that are not pushed yet go out; UINT64_MAX: none */
     uint64_t suspect_ms;      /* the earliest end of a suspicion; UINT64_MAX: none */
     uint64_t rejoin_ms;       /* when to try one who is not there */
     uint32_t rejoin_pause_ms;

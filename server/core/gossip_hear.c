@@ -16,8 +16,6 @@ static void spread(struct gossip *gossip, const struct account *record, const st
     if (gossip->no_pushes)
         return;
     rumors_add(&gossip->rumors, record, news, gossip->members.live_count, now.mono_ms);
-    if (gossip->rumors.unpushed > 0)
-        gossip->push_ms = now.mono_ms;
 }
 
 void hear_spread_self(struct gossip *gossip, struct moment now)
@@ -42,10 +40,7 @@ static uint32_t push_targets(struct gossip *gossip, struct account *targets[GOSS
 
 void hear_push(struct gossip *gossip, struct moment now)
 {
-    if (now.mono_ms < gossip->push_ms || MUTANT(never_pushes))
-        return;
-    gossip->push_ms = UINT64_MAX;
-    if (gossip->rumors.unpushed == 0)
+    if (gossip->rumors.unpushed == 0 || MUTANT(never_pushes))
         return;
     struct account *targets[GOSSIP_FANOUT_MAX];
     uint32_t count = push_targets(gossip, targets);
@@ -61,8 +56,6 @@ void hear_push(struct gossip *gossip, struct moment now)
         if (out)
             wire_send(gossip, out, &news);
     }
-    if (gossip->rumors.unpushed > 0)
-        gossip->push_ms = now.mono_ms;
 }
 
 /* --- telling the accused ---------------------------------------------------------------------- */
