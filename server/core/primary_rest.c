@@ -52,8 +52,7 @@ static bool is_leftover(const struct primary *primary, const struct ring *next, 
     if (is_member && (ring_has(primary->ring, slot, primary->self) ||
                       (next && ring_has(next, slot, primary->self))))
         return false;
-    const struct copy *copy = store_copy(primary->setup.store, slot);
-    return copy->act > 0 || store_ver(primary->setup.store, slot) > 0 || !copy->is_clean;
+    return copy_is_known(primary->setup.store, slot);
 }
 
 static void send_holding(struct primary *primary, uint32_t member, struct buf *body,

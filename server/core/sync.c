@@ -42,6 +42,13 @@ static struct sync_peer *peer_of(struct list *link)
     return CONTAINER_OF(link, struct sync_peer, in_sync);
 }
 
+static void drop_held(struct sync *sync, struct sync_peer *peer)
+{
+    sync->held_count -= peer->held_epoch != 0;
+    peer->held_epoch = 0;
+    buf_close(&peer->held);
+}
+
 /* Every session, both ways, is no more; nobody is told. */
 static void end_all(struct sync *sync)
 {
@@ -66,7 +73,7 @@ void sync_close(struct sync *sync)
         struct sync_peer *peer = peer_of(first);
         stream_end(&peer->out);
         stream_in_end(&peer->in);
-        peer->held_epoch = 0;
+        drop_held(sync, peer);
         peer->is_wanted = false;
         peer->sent = peer->received = (struct sync_batch){0};
         sync_peer_sweep(sync, peer);
@@ -152,7 +159,7 @@ static void refuse_stale(struct sync *sync, struct link *link)
  * errors  ERR_SYNTAX. */
 static enum err take_held(struct sync *sync, struct sync_peer *peer)
 {
-    if (LIKELY(peer->held_epoch == 0) || peer->held_epoch > sync->epoch)
+    if (peer->held_epoch == 0 || peer->held_epoch > sync->epoch)
         return ERR_OK;
     enum err err = ERR_OK;
     struct link *link = links_find(sync->links, peer->held_conn);
@@ -162,8 +169,7 @@ static enum err take_held(struct sync *sync, struct sync_peer *peer)
         stream_in_open(sync, peer, link);
         err = sync_receive(sync, peer, buf_span(&peer->held));
     }
-    buf_close(&peer->held);
-    peer->held_epoch = 0;
+    drop_held(sync, peer);
     return err;
 }
 
@@ -173,7 +179,8 @@ static enum err hold(struct sync *sync, struct link *link, const struct message 
     struct sync_peer *peer = sync_peer_get(sync, link->peer);
     uint32_t epoch = message->STREAM.epoch;
     if (peer->held_epoch != epoch || !conn_id_equal(peer->held_conn, link->conn)) {
-        buf_consume(&peer->held, buf_len(&peer->held));
+        drop_held(sync, peer);
+        sync->held_count++;
         peer->held_epoch = epoch;
         peer->held_conn = link->conn;
     }
@@ -235,10 +242,8 @@ void sync_lost(struct sync *sync, uint32_t peer, bool is_dialled, struct moment 
         sync_source_lost(sync, of);
     if (!is_dialled && of->in.conn.generation != 0)
         sync_receive_lost(sync, of);
-    if (!is_dialled) {
-        buf_close(&of->held);
-        of->held_epoch = 0;
-    }
+    if (!is_dialled)
+        drop_held(sync, of);
 }
 
 /* --- turns ------------------------------------------------------------------------------------ */
@@ -270,13 +275,13 @@ static void tell(struct sync *sync, struct sync_peer *peer)
 
 void sync_take_held(struct sync *sync, struct moment now)
 {
-    if (!sync->view)
-        return;
     sync->now = now;
+    if (!sync->view || LIKELY(sync->held_count == 0))
+        return;
     for (struct list *at = sync->peers.next; at != &sync->peers; at = at->next) {
         struct sync_peer *peer = peer_of(at);
         struct conn_id conn = peer->held_conn;
-        if (LIKELY(take_held(sync, peer) == ERR_OK))
+        if (take_held(sync, peer) == ERR_OK)
             continue;
         struct link *link = links_find(sync->links, conn);
         if (link)

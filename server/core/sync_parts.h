@@ -133,6 +133,7 @@ struct sync {
     uint32_t idle_count;
     struct receiving *receiving; /* by slot */
     uint32_t received_count;     /* of them not NONE */
+    uint32_t held_count;         /* peers of which bytes are held */
     struct sync_event *events;
     uint32_t event_count, event_taken, event_capacity;
     struct buf ids;           /* scratch: IDs of a key */

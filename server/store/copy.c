@@ -46,6 +46,13 @@ bool copy_ends_in(const struct store *store, uint32_t number, uint32_t epoch)
     return store_version_epoch(version) == epoch && store_version_seq(version) != 0;
 }
 
+bool copy_is_known(const struct store *store, uint32_t number)
+{
+    CHECK(number < SLOT_COUNT);
+    const struct copy *copy = &store->copies[number];
+    return copy->act > 0 || copy->lineage_count > 0 || !copy->is_clean;
+}
+
 /* Lineages */
 
 uint64_t copy_common(const uint64_t *ours, uint32_t our_count, const uint64_t *theirs,

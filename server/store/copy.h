@@ -39,6 +39,9 @@ uint64_t store_ver(const struct store *store, uint32_t slot);
 /* Whether ver is of this epoch, which is not below act (CHECKed). Looks at less memory than
  * store_ver: for who asks of all slots. */
 bool copy_ends_in(const struct store *store, uint32_t slot, uint32_t epoch);
+/* Whether the copy is another than one never heard of: it has been active, has a version, or has
+ * lost its cleanness. Reads the copy alone, for who asks of all slots again and again. */
+bool copy_is_known(const struct store *store, uint32_t slot);
 
 /* The highest version that both lineages have: of the highest epoch in both, the lower end; 0 if
  * they share none.
