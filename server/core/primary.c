@@ -211,6 +211,7 @@ void primary_adopted(struct primary *primary, struct moment now)
     make_runs(primary, past);
     primary_make_givers(primary);
     primary_begin(primary, now);
+    primary->looks_back = true;
     primary->gone_ms = now.mono_ms + GONE_LOOK_MS;
     primary->floor_ms = now.mono_ms + FLOOR_LOOK_MS;
     primary->holding_ms = now.mono_ms + HOLDING_LOOK_MS;
@@ -336,6 +337,10 @@ void primary_flush(struct primary *primary, struct moment now)
     }
     if (primary->is_bring_due)
         primary_bring(primary, now);
+    if (UNLIKELY(primary->looks_back && primary->unsettled_count == 0)) {
+        primary->looks_back = false;
+        (void)views_forget_rings(primary->setup.views);
+    }
 }
 
 void primary_tick(struct primary *primary, struct moment now)

@@ -133,6 +133,7 @@ struct primary {
     uint16_t *collected;            /* by place: the slot */
     uint32_t place_count;
     uint32_t unsettled_count; /* runs COLLECTING */
+    bool looks_back;          /* rings of earlier views may be there for them */
     uint32_t chosen_count;    /* runs LEADING since the last line about it, ... */
     uint32_t unclean_count;   /* ... and of them those whose copy is not clean */
     uint64_t number;          /* of the last COLLECT */

@@ -128,6 +128,7 @@ static bool group_of(void *arg, uint32_t epoch, struct collect_group *group)
         return false;
     const uint16_t *map = primary->giver_of[epoch - primary->giver_base];
     const struct ring *ring = views_ring(primary->setup.views, epoch);
+    primary->looks_back = true;
     if (!map || !ring)
         return false;
     group->size = ring->group_size;

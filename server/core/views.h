@@ -92,8 +92,11 @@ uint32_t views_epoch(const struct views *views);
 /* The view of that number, from base to the current one; else NULL. */
 const struct view *views_at(const struct views *views, uint32_t epoch);
 /* Its ring, placed when first asked for, with the indices of that view. NULL where views_at is.
- * Good until a view is adopted. */
+ * Good until a view is adopted; that of an earlier view until views_forget_rings, too. */
 const struct ring *views_ring(struct views *views, uint32_t epoch);
+/* Frees the rings of the views before the current one, of which there can be STATE_VIEWS_MAX: for
+ * when nobody is to ask for many of them soon. Returns how many there were. */
+uint32_t views_forget_rings(struct views *views);
 /* The ring of the next placement, with the indices of the current view; NULL: it is the present
  * one.
  */

@@ -6,14 +6,24 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 /* --- placing ---------------------------------------------------------------------------------- */
 
+/* In pages of its own, which the system has back with it: where a slot's copies are down there can
+ * be hundreds until one is there again. */
 static struct ring *new_ring(void)
 {
-    struct ring *ring = malloc(sizeof(*ring));
-    CHECK(ring != NULL);
+    struct ring *ring =
+        mmap(NULL, sizeof(*ring), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(ring != MAP_FAILED);
     return ring;
+}
+
+static void free_ring(struct ring *ring)
+{
+    if (ring)
+        CHECK(munmap(ring, sizeof(*ring)) == 0);
 }
 
 /* NULL: the two views have not the same groups. */
@@ -23,7 +33,7 @@ static struct ring *place_like(const struct view *view, const struct view *other
     struct ring *ring = new_ring();
     if (ring_place_like(view, other, placed, ring))
         return ring;
-    free(ring);
+    free_ring(ring);
     return NULL;
 }
 
@@ -45,7 +55,7 @@ static struct ring *place(const struct views *views, const struct view *view)
 
 static void forget_next_ring(struct views *views)
 {
-    free(views->next_ring);
+    free_ring(views->next_ring);
     views->next_ring = NULL;
     views->is_next_known = false;
 }
@@ -193,7 +203,7 @@ void keep_close(struct views *views)
     free(views->done);
     forget_next_ring(views);
     for (uint32_t i = 0; i < views->state.view_count; i++)
-        free(views->rings[i]);
+        free_ring(views->rings[i]);
     state_close(&views->state);
 }
 
@@ -234,7 +244,7 @@ static void drop_old(struct views *views, uint32_t gone)
         gone++;
     for (uint32_t i = 0; i < gone; i++) {
         view_close(&state->views[i]);
-        free(views->rings[i]);
+        free_ring(views->rings[i]);
     }
     state->view_count -= gone;
     memmove(state->views, state->views + gone, state->view_count * sizeof(*state->views));
@@ -248,7 +258,7 @@ static void drop_all(struct views *views)
     struct state *state = &views->state;
     for (uint32_t i = 0; i < state->view_count; i++) {
         view_close(&state->views[i]);
-        free(views->rings[i]);
+        free_ring(views->rings[i]);
         views->rings[i] = NULL;
     }
     state->view_count = 0;
@@ -453,6 +463,17 @@ const struct ring *views_ring(struct views *views, uint32_t epoch)
     if (!views->rings[at])
         views->rings[at] = place(views, &views->state.views[at]);
     return views->rings[at];
+}
+
+uint32_t views_forget_rings(struct views *views)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i + 1 < views->state.view_count; i++) {
+        count += views->rings[i] != NULL;
+        free_ring(views->rings[i]);
+        views->rings[i] = NULL;
+    }
+    return count;
 }
 
 const struct ring *views_next_ring(struct views *views)

@@ -463,6 +463,31 @@ static void a_view_placed_like_the_one_before_is_placed_right(void **state)
     cluster_close(cluster);
 }
 
+/* Views are kept from base on, which rises only with the next view; a ring is 128 KiB. */
+static void rings_of_views_that_are_past_take_no_memory(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    struct views *views = node_views(cluster->places[0].node);
+    for (int i = 0; i < 3; i++) {
+        place_stop(&cluster->places[2]);
+        pass(cluster, 300);
+        place_start_listed(&cluster->places[2]);
+        cluster_await_ring(cluster, 3);
+    }
+    pass(cluster, 5000);
+    const struct view *view = views_current(views), *past = views_at(views, view->base);
+    assert_true(view->base < view->epoch);
+    assert_int_equal(views_forget_rings(views), 0);
+    struct ring *ring = malloc(sizeof(*ring));
+    assert_non_null(ring);
+    ring_place(past, ring);
+    assert_memory_equal(ring, views_ring(views, past->epoch), sizeof(*ring)); /* placed anew */
+    free(ring);
+    assert_int_equal(views_forget_rings(views), 1);
+    cluster_close(cluster);
+}
+
 static void a_minority_makes_no_view(void **state)
 {
     (void)state;
@@ -1393,6 +1418,7 @@ int main(void)
         cmocka_unit_test(a_killed_member_is_down_at_once),
         cmocka_unit_test(a_dead_member_is_replaced_where_others_can_take_its_place),
         cmocka_unit_test(a_view_placed_like_the_one_before_is_placed_right),
+        cmocka_unit_test(rings_of_views_that_are_past_take_no_memory),
         cmocka_unit_test(a_minority_makes_no_view),
         cmocka_unit_test(when_all_start_again_together_the_cluster_goes_on),
         cmocka_unit_test(who_was_cut_off_takes_the_view_that_was_made_without_it),
