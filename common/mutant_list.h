@@ -22,6 +22,7 @@
     X(short_clock, "accurate-day", 0, "time is counted in 24 bits of milliseconds: 4.7 hours") \
     X(wall_clock, "accurate-quiet", 0, "timers go by the wall clock") \
     X(isolated_condemns, "accurate-return", 0, "who is cut off condemns the others at once") \
+    X(removal_is_nothing, "complete-watchers", 0xc551984e77a513b7, "that others have removed a suspect says nothing") \
     X(dead_watch, "complete-watchers", 0, "the dead go on watching, and nobody does it in their place") \
     X(never_stale, "complete-backstop", 1, "who is not heard of for T_fail is not suspected") \
     X(never_refutes, "complete", 3, "who is suspected does not refute it") \

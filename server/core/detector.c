@@ -131,6 +131,13 @@ bool suspicion_report(struct suspicion *suspicion, enum evidence evidence, uint6
     return suspicion->reporter_count > before && suspicion->reporter_count <= CONFIRMATIONS_MAX + 1;
 }
 
+bool suspicion_condemn(struct suspicion *suspicion)
+{
+    bool is_new = !suspicion->is_condemned;
+    suspicion->is_condemned = !MUTANT(removal_is_nothing);
+    return is_new;
+}
+
 uint32_t log2_milli(uint32_t value)
 {
     CHECK(value >= 1);
@@ -185,6 +192,8 @@ uint64_t suspicion_deadline(const struct suspicion *suspicion, const struct goss
     uint32_t others = members > 2 ? members - 2 : 0;
     uint32_t needed = others < CONFIRMATIONS_MAX ? others : CONFIRMATIONS_MAX;
     uint32_t confirmations = suspicion->reporter_count > 1 ? suspicion->reporter_count - 1u : 0;
+    if (suspicion->is_condemned)
+        confirmations = needed;
     uint64_t spread = max > min ? max - min : 0;
     uint64_t ms = min + spread - spread * confirmed_milli(confirmations, needed) / 1000;
     if (is_silent && is_damped)

@@ -41,6 +41,7 @@ struct suspicion {
     uint8_t reporter_count;
     uint8_t harsher_count; /* reports since of harsher evidence */
     bool is_own;           /* this node is a reporter */
+    bool is_condemned;     /* another has removed the subject: it has waited already, in vain */
 };
 
 /* Begins with one report. reporter 0: hearsay without a reporter. */
@@ -50,6 +51,9 @@ void suspicion_begin(struct suspicion *suspicion, enum evidence evidence, uint64
  * among the first that confirm, or it counts towards other evidence. */
 bool suspicion_report(struct suspicion *suspicion, enum evidence evidence, uint64_t reporter,
                       bool is_own, uint64_t now_ms);
+/* Another node has removed the subject, with no word from it since: as good as every confirmation.
+ * Returns whether that is new. */
+bool suspicion_condemn(struct suspicion *suspicion);
 /* When its subject is DEAD.
  *
  * members     live ones, the subject and this node among them: no more confirmations are waited for

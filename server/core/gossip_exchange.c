@@ -115,6 +115,20 @@ static uint64_t append_changes(struct gossip *gossip, uint64_t since, struct mom
     return members->version;
 }
 
+/* Appends those removed so short a time ago that the asker may still wait for the end of a
+ * suspicion that it has alone. */
+static void append_removed(struct gossip *gossip, struct moment now, struct buf *out)
+{
+    const struct list *tombstones = &gossip->members.tombstones;
+    for (const struct list *at = tombstones->prev; at != tombstones; at = at->prev) {
+        const struct account *record = CONTAINER_OF(at, struct account, in_state);
+        if (now.mono_ms >= record->state_ms + gossip->options.stalled_max_ms ||
+            buf_len(out) + NEWS_LINE_BYTES_MAX > LIST_BYTES_MAX)
+            return;
+        hear_append_account(gossip, record, now, out);
+    }
+}
+
 /* The heartbeats heard last: they are the freshest, and news to most. */
 static void append_heartbeats(const struct members *members, const struct account *asker,
                               struct moment now, struct buf *out)
@@ -148,11 +162,14 @@ void exchange_answer(struct gossip *gossip, uint32_t peer,
     struct buf *body = wire_body(gossip);
     if (since == SINCE_NEWEST && !is_same)
         since = version > NEWEST ? version - NEWEST : 0;
-    if ((!is_same || MUTANT(whole_lists)) && since != SINCE_NEWEST)
+    if ((!is_same || MUTANT(whole_lists)) && since != SINCE_NEWEST) {
         version = append_changes(gossip, since, now, body);
-    else
+        if (since == 0 && version == members->version)
+            append_removed(gossip, now, body);
+    } else {
         gossip->stats->rumors_sent +=
             rumors_take(&gossip->rumors, RUMORS_PIGGYBACK_MAX, now.mono_ms, body);
+    }
     append_heartbeats(members, asker, now, body);
     struct message answer = {.kind = MESSAGE_MEMBERS,
                              .MEMBERS = {.number = question->number,

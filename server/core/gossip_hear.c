@@ -181,6 +181,9 @@ static bool react(struct gossip *gossip, enum hearing hearing, struct account *r
     case HEARD_REPORT:
         gossip->suspect_ms = 0;
         return true;
+    case HEARD_CONDEMNED:
+        gossip->suspect_ms = 0;
+        return false;
     case HEARD_DEAD:
         log_suspicion(gossip, record, "member-dead", now);
         member_gone(gossip, record, now);

@@ -79,6 +79,7 @@ enum hearing {
     HEARD_ALIVE,      /* a higher incarnation of one that was ALIVE */
     HEARD_SUSPECT,    /* now SUSPECT */
     HEARD_REPORT,     /* one more reporter of a suspicion that counts */
+    HEARD_CONDEMNED,  /* SUSPECT still, and sooner DEAD: removed elsewhere */
     HEARD_DEAD,
     HEARD_LEFT,
     HEARD_OUTDATED, /* an accusation older than this node's proof: the accused is to be told */

@@ -152,6 +152,20 @@ static void the_milder_evidence_falls_when_all_who_reported_have_been_refused(vo
     assert_int_equal(suspicion_deadline(&suspicion, &options, 40, false), 240);
 }
 
+/* Who alone suspects what all others have removed would wait for confirmations that nobody gives.
+ */
+static void a_removal_confirms_what_is_suspected(void **state)
+{
+    (void)state;
+    const struct gossip_options options = lan();
+    struct suspicion suspicion;
+    suspicion_begin(&suspicion, EVIDENCE_SILENT, 1, true, 100, 100);
+    assert_int_equal(suspicion_deadline(&suspicion, &options, 40, false), 100 + 38400);
+    assert_true(suspicion_condemn(&suspicion));
+    assert_false(suspicion_condemn(&suspicion));
+    assert_int_equal(suspicion_deadline(&suspicion, &options, 40, false), 100 + 6400);
+}
+
 static void one_reporter_may_change_what_it_says(void **state)
 {
     (void)state;
@@ -279,6 +293,7 @@ int main(void)
         cmocka_unit_test(only_the_first_confirmations_are_passed_on),
         cmocka_unit_test(the_milder_evidence_wins_until_three_say_otherwise),
         cmocka_unit_test(the_milder_evidence_falls_when_all_who_reported_have_been_refused),
+        cmocka_unit_test(a_removal_confirms_what_is_suspected),
         cmocka_unit_test(one_reporter_may_change_what_it_says),
         cmocka_unit_test(the_verdict_is_the_mildest_of_what_was_seen),
         cmocka_unit_test(health_stays_within_its_bounds),

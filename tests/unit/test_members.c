@@ -535,6 +535,29 @@ static void the_table_is_bounded(void **state)
     members_close(&members);
 }
 
+/* A removal is no news but to who suspects that very process, at no higher incarnation. */
+static void a_removal_counts_for_a_suspect_alone(void **state)
+{
+    (void)state;
+    struct members members;
+    table_init(&members);
+    assert_int_equal(hear_of(&members, 2, 1, MEMBER_REMOVED, NOW), HEARD_NOTHING);
+    assert_null(of_a(&members));
+    hear_of(&members, 2, 1, MEMBER_ALIVE, NOW);
+    assert_int_equal(hear_of(&members, 2, 1, MEMBER_REMOVED, NOW), HEARD_NOTHING);
+    assert_int_equal(members_doubt(&members, of_a(&members), EVIDENCE_SILENT, NOW), HEARD_SUSPECT);
+    assert_int_equal(hear_of(&members, 1, 5, MEMBER_REMOVED, NOW), HEARD_NOTHING);
+    assert_int_equal(hear_of(&members, 3, 0, MEMBER_REMOVED, NOW), HEARD_NOTHING);
+    assert_int_equal(hear_of(&members, 2, 0, MEMBER_REMOVED, NOW), HEARD_NOTHING);
+    assert_int_equal(of_a(&members)->boot, 2);
+    assert_int_equal(hear_of(&members, 2, 1, MEMBER_REMOVED, NOW), HEARD_CONDEMNED);
+    assert_int_equal(hear_of(&members, 2, 1, MEMBER_REMOVED, NOW), HEARD_NOTHING);
+    assert_int_equal(of_a(&members)->state, MEMBER_SUSPECT); /* it can still say otherwise */
+    assert_int_equal(hear_of(&members, 2, 2, MEMBER_ALIVE, NOW), HEARD_REFUTED);
+    members_check(&members);
+    members_close(&members);
+}
+
 static void records_are_forgotten(void **state)
 {
     (void)state;
@@ -593,6 +616,7 @@ int main(void)
         cmocka_unit_test(equal_views_have_equal_hashes_however_they_came_about),
         cmocka_unit_test(the_ring_changes_with_who_is_live_and_with_weights),
         cmocka_unit_test(the_table_is_bounded),
+        cmocka_unit_test(a_removal_counts_for_a_suspect_alone),
         cmocka_unit_test(records_are_forgotten),
         cmocka_unit_test(this_nodes_own_account_changes_by_its_own_will_only),
     };
