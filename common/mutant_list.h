@@ -39,7 +39,7 @@
     X(no_tombstones, "resurrect", 0, "the removed are forgotten at once") \
     X(age_ignored, "resurrect", 0, "an account counts whatever its age") \
     X(silence_ignored, "resurrect", 340, "a connection is read however long it was silent") \
-    X(milder_stays, "resurrect", 0xe4, "the only reporter's refusal does not count against its own milder word") \
+    X(milder_stays, "test_detector", 0, "the only reporter's refusal does not count against its own milder word") \
     X(hello_is_fresh, "test_gossip", 0, "a HELLO proves life however long it waited to be accepted") \
     X(inc_falls, "resurrect", 0, "an incarnation falls") \
     X(final_is_not, "resurrect", 0, "who was removed is taken back by his old account") \
