@@ -1,17 +1,12 @@
 #include "client/bench_connect.h"
 
+#include "client/dht_wire.h"
 #include "common/address.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <math.h>
 #include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/resource.h>
-#include <sys/time.h>
-#include <unistd.h>
 
 static enum err resolve(struct bench_servers *servers, const struct address *address)
 {
@@ -50,30 +45,16 @@ enum err bench_servers_resolve(struct bench_servers *servers, const char *list)
     }
 }
 
-/* A blocking connect with a time limit: on Linux SO_SNDTIMEO bounds it. */
 enum err bench_connect(const struct bench_servers *servers, uint32_t number, double timeout_s,
                        int *fd)
 {
-    const struct sockaddr_storage *address = &servers->addresses[number % servers->count];
-    double whole_s = floor(timeout_s);
-    struct timeval limit = {(time_t)whole_s, (suseconds_t)((timeout_s - whole_s) * 1e6)};
-    int one = 1;
-    int opened = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool is_connected = opened >= 0 &&
-                        setsockopt(opened, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) == 0 &&
-                        setsockopt(opened, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) == 0 &&
-                        connect(opened, (const struct sockaddr *)address,
-                                servers->address_bytes[number % servers->count]) == 0 &&
-                        fcntl(opened, F_SETFL, O_NONBLOCK) == 0;
-    if (is_connected) {
-        *fd = opened;
-        return ERR_OK;
-    }
-    enum err err = errno == EINPROGRESS ? ERR_TIMEOUT : ERR_CONNECT;
-    fprintf(stderr, "bench: connection %u: %s\n", number + 1,
-            err == ERR_TIMEOUT ? err_text(err) : strerror(errno));
-    if (opened >= 0)
-        close(opened);
+    uint32_t server = number % servers->count;
+    uint64_t deadline_ms = wire_clock_ms() + (uint64_t)(timeout_s * 1000);
+    enum err err = wire_connect((const struct sockaddr *)&servers->addresses[server],
+                                servers->address_bytes[server], deadline_ms, fd);
+    if (err != ERR_OK)
+        fprintf(stderr, "bench: connection %u: %s\n", number + 1,
+                err == ERR_TIMEOUT ? err_text(err) : strerror(errno));
     return err;
 }
 

@@ -9,7 +9,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -43,17 +42,17 @@ static short wait_for(int fd, short events, uint64_t deadline_ms)
     return wire_poll(&poll_fd, 1, deadline_ms) ? poll_fd.revents : 0;
 }
 
-/* errors  ERR_CONNECT with errno set; ERR_TIMEOUT. */
-static enum err connect_one(const struct addrinfo *info, uint64_t deadline_ms, int *out)
+enum err wire_connect(const struct sockaddr *address, socklen_t address_len, uint64_t deadline_ms,
+                      int *out)
 {
     enum err err = ERR_CONNECT;
     int one = 1;
     int so_error = 0;
     socklen_t len = sizeof(so_error);
-    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return ERR_CONNECT;
-    if (connect(fd, info->ai_addr, info->ai_addrlen) != 0) {
+    if (connect(fd, address, address_len) != 0) {
         if (errno != EINPROGRESS)
             goto out;
         if (!wait_for(fd, POLLOUT, deadline_ms)) {
@@ -93,7 +92,7 @@ enum err wire_open(struct wire *wire, const struct address *address, uint64_t de
     }
     enum err err = ERR_CONNECT;
     for (const struct addrinfo *at = found; at && err != ERR_OK; at = at->ai_next) {
-        err = connect_one(at, deadline_ms, &wire->fd);
+        err = wire_connect(at->ai_addr, at->ai_addrlen, deadline_ms, &wire->fd);
         if (err != ERR_OK)
             *why = err == ERR_TIMEOUT ? err_text(err) : strerrordesc_np(errno);
     }

@@ -8,6 +8,8 @@
 #include "common/buf.h"
 #include "common/err.h"
 
+#include <sys/socket.h>
+
 /* A zeroed wire, but for fd -1, is closed and valid. */
 struct wire {
     int fd;         /* -1: closed */
@@ -17,6 +19,12 @@ struct wire {
 
 /* The monotonic clock that deadlines are on. */
 uint64_t wire_clock_ms(void);
+
+/* Connects a non-blocking socket, without delay; a signal does not end it.
+ * out     gives.
+ * errors  ERR_CONNECT with errno set; ERR_TIMEOUT. */
+MUST_USE enum err wire_connect(const struct sockaddr *address, socklen_t address_len,
+                               uint64_t deadline_ms, int *out);
 
 /* Connects to each address the host has in turn, until one accepts. The look-up of a name may take
  * longer than the deadline.

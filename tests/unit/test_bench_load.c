@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -212,6 +213,40 @@ static void each_latency_is_told_with_its_time(void **state)
     }
 }
 
+static void do_nothing(int number)
+{
+    (void)number;
+}
+
+/* The kernel interrupts a process that has rings of its own (io_uring) as a signal does. */
+static void a_signal_does_not_end_a_connect(void **state)
+{
+    (void)state;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t address_bytes = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM, 0), waiting[4];
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(listener, 0), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &address_bytes), 0);
+    for (size_t i = 0; i < ARRAY_COUNT(waiting); i++) { /* those that come now are not answered */
+        waiting[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        (void)connect(waiting[i], (struct sockaddr *)&address, sizeof(address));
+    }
+    struct bench_servers servers = {.count = 1, .address_bytes = {sizeof(address)}};
+    memcpy(&servers.addresses[0], &address, sizeof(address));
+    const struct sigaction action = {.sa_handler = do_nothing};
+    const struct itimerval often = {{0, 10000}, {0, 10000}}, never = {{0, 0}, {0, 0}};
+    int fd;
+    assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+    enum err err = bench_connect(&servers, 0, 0.2, &fd);
+    assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+    assert_int_equal(err, ERR_TIMEOUT);
+    for (size_t i = 0; i < ARRAY_COUNT(waiting); i++)
+        close(waiting[i]);
+    close(listener);
+}
+
 static void a_wrong_answer_is_counted_and_ends_the_connection(void **state)
 {
     (void)state;
@@ -259,6 +294,7 @@ int main(void)
         cmocka_unit_test(a_stall_is_charged_to_every_request_it_held_up),
         cmocka_unit_test(without_a_rate_a_stall_shows_once),
         cmocka_unit_test(each_latency_is_told_with_its_time),
+        cmocka_unit_test(a_signal_does_not_end_a_connect),
         cmocka_unit_test(a_wrong_answer_is_counted_and_ends_the_connection),
         cmocka_unit_test(refusals_are_counted_and_the_load_goes_on),
         cmocka_unit_test(a_connection_closed_or_silent_is_lost_and_the_phase_ends),
