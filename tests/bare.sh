@@ -40,7 +40,7 @@ inside() {
             bash -c "cd /dht && $3"' - "$root" "$1" "$2" </dev/null
 }
 
-# check NAME COMMAND…: one line of TAP; the output if it failed.
+# check NAME COMMAND…: one line of TAP; if it failed, what failed in it and the end of its output.
 check() {
     local name=$1 start=$SECONDS
     shift
@@ -49,7 +49,10 @@ check() {
         echo "ok $number - $name ($((SECONDS - start)) s)"
     else
         echo "not ok $number - $name ($((SECONDS - start)) s)"
-        sed 's/^/# /' "$log" | tail -n 60
+        {
+            grep -E -A 20 '[1-9][0-9]* failed|^ *not ok' "$log" | head -n 120
+            tail -n 60 "$log"
+        } | sed 's/^/# /'
         status=1
     fi
 }
