@@ -596,10 +596,11 @@ static enum hearing hear_same_life(struct members *members, struct account *reco
     }
 }
 
-/* Somebody has removed the process: he may know it by its end, of which this node has seen less. */
-static enum hearing hear_removed(struct account *record, const struct news *news)
+/* Another node has removed a process: that counts only where this very process is suspected. */
+static enum hearing hear_removed(const struct account *record, const struct news *news)
 {
-    if (record->state != MEMBER_SUSPECT || news->inc < record->inc)
+    if (!record || record->state != MEMBER_SUSPECT || news->inc < record->inc ||
+        compare_life(news->boot, news->generation, record->boot, record->generation) != 0)
         return HEARD_NOTHING;
     return suspicion_condemn(record->suspicion) ? HEARD_CONDEMNED : HEARD_NOTHING;
 }
@@ -611,16 +612,13 @@ enum hearing members_hear(struct members *members, const struct news *news, bool
     *record = members_find(members, news->name);
     if (*record == members->self)
         return HEARD_SELF;
-    bool is_removal = news->state == MEMBER_REMOVED;
-    if (!*record && is_removal)
-        return HEARD_NOTHING;
+    if (news->state == MEMBER_REMOVED)
+        return hear_removed(*record, news);
     if (!*record)
         return hear_unknown(members, news, is_direct, now_ms, record);
     int order = compare_life(news->boot, news->generation, (*record)->boot, (*record)->generation);
-    if (order < 0 || (order > 0 && is_removal))
+    if (order < 0)
         return HEARD_NOTHING;
-    if (is_removal)
-        return hear_removed(*record, news);
     if (order > 0 && MUTANT(boot_ignored) && record_is_live(*record))
         return HEARD_NOTHING;
     if (order > 0)

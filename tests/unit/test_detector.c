@@ -143,6 +143,12 @@ static void the_milder_evidence_falls_when_all_who_reported_have_been_refused(vo
     assert_true(suspicion_report(&suspicion, EVIDENCE_SILENT, 1, true, 10));
     assert_int_equal(suspicion.evidence, EVIDENCE_STALLED); /* what does not answer may go silent */
     suspicion_begin(&suspicion, EVIDENCE_STALLED, 1, true, 0, 0);
+    assert_true(suspicion_report(&suspicion, EVIDENCE_SILENT, 2, false, 20));
+    assert_true(suspicion_report(&suspicion, EVIDENCE_REFUSED, 1, true, 30));
+    assert_int_equal(suspicion.evidence, EVIDENCE_STALLED);
+    assert_true(suspicion_report(&suspicion, EVIDENCE_REFUSED, 2, false, 40));
+    assert_int_equal(suspicion.evidence, EVIDENCE_REFUSED);
+    suspicion_begin(&suspicion, EVIDENCE_STALLED, 1, true, 0, 0);
     assert_true(suspicion_report(&suspicion, EVIDENCE_REFUSED, 2, false, 20));
     assert_int_equal(suspicion.evidence, EVIDENCE_STALLED);
     assert_true(suspicion_report(&suspicion, EVIDENCE_REFUSED, 1, true, 40)); /* two of three */
