@@ -18,6 +18,7 @@ if [ -z "$root" ]; then
     root=$(mktemp -d /var/tmp/dht-bare.XXXXXX) || exit 1
     # One file system only: whatever is mounted below stays what it was.
     trap 'rm -rf --one-file-system "$root"' EXIT
+    chmod 755 "$root" # as / is everywhere: some tests are another user for a while
 fi
 log=$root.log
 number=0
