@@ -123,7 +123,8 @@ static uint32_t own_seeds(const struct check *check, const struct settings *sett
     return SLOT_BITS < 14 ? check->seeds_long : (check->seeds_long + 9) / 10;
 }
 
-/* The seeds of a check: the first half are the same every time, the others are drawn anew. */
+/* The seeds of a check: the first half are the same every time, the others are drawn anew; or those
+ * from the one that is given on. */
 static int run_check(const struct check *check, const struct settings *settings, uint64_t fresh)
 {
     uint32_t seeds = settings->seeds ? settings->seeds : own_seeds(check, settings);
@@ -134,10 +135,10 @@ static int run_check(const struct check *check, const struct settings *settings,
         .echo = settings->is_traced ? stdout : NULL};
     struct prng drawn;
     prng_init(&drawn, fresh);
-    if (settings->has_seed)
+    if (settings->has_seed && settings->seeds == 0)
         seeds = 1;
     for (uint32_t i = 0; i < seeds; i++) {
-        trial.seed = settings->has_seed    ? settings->seed
+        trial.seed = settings->has_seed    ? settings->seed + i
                      : i < (seeds + 1) / 2 ? i + 1
                                            : prng_next(&drawn);
         if (!run_seed(check, &trial))
@@ -281,9 +282,10 @@ static uint64_t seed_that_catches(size_t mutant, const struct settings *settings
     const struct check *check =
         find_check(settings->check ? settings->check : mutant_lines[mutant].check);
     CHECK(check != NULL);
-    if (settings->has_seed)
-        return catches(check, mutant, settings, true) ? settings->seed : 0;
     struct settings one = *settings;
+    one.seeds = 0;
+    if (settings->has_seed)
+        return catches(check, mutant, &one, true) ? one.seed : 0;
     uint64_t known = settings->check ? 0 : mutant_lines[mutant].seed;
     uint32_t seeds = settings->seeds ? settings->seeds : MUTANT_SEEDS;
     one.has_seed = true;
@@ -331,6 +333,7 @@ static int run_whole(const struct chosen *chosen, size_t i)
     char test[UNIT_TEST_BYTES];
     struct settings one = *chosen->settings;
     one.has_seed = true;
+    one.seeds = 0;
     one.seed = line->seed;
     bool is_good = unit_is_program(line->check)
                        ? !unit_fails(line->check, NULL, test)
