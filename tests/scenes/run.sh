@@ -7,4 +7,8 @@
 #   make scenes                         all of them: half an hour
 set -u
 cd "$(dirname "$0")/../.." || exit 1
+if [ ! -x build/oracle/load ] || [ ! -x build/oracle/judge ]; then
+    echo "build the programs that ask and judge first: make all oracle" >&2
+    exit 2
+fi
 exec /usr/bin/python3 -B tests/scenes/scenes_main.py "$@"
