@@ -127,7 +127,9 @@ static uint32_t own_seeds(const struct check *check, const struct settings *sett
  * from the one that is given on. */
 static int run_check(const struct check *check, const struct settings *settings, uint64_t fresh)
 {
-    uint32_t seeds = settings->seeds ? settings->seeds : own_seeds(check, settings);
+    uint32_t seeds = settings->seeds      ? settings->seeds
+                     : settings->has_seed ? 1
+                                          : own_seeds(check, settings);
     struct trial trial = {
         .node_count = settings->nodes ? settings->nodes : own_nodes(check, settings),
         .seconds = settings->seconds ? settings->seconds : own_seconds(check, settings),
@@ -135,8 +137,6 @@ static int run_check(const struct check *check, const struct settings *settings,
         .echo = settings->is_traced ? stdout : NULL};
     struct prng drawn;
     prng_init(&drawn, fresh);
-    if (settings->has_seed && settings->seeds == 0)
-        seeds = 1;
     for (uint32_t i = 0; i < seeds; i++) {
         trial.seed = settings->has_seed    ? settings->seed + i
                      : i < (seeds + 1) / 2 ? i + 1
@@ -275,6 +275,16 @@ static bool is_noticed(const struct check *check, size_t mutant, const struct se
            !catches(check, NOTHING_PLANTED, settings, false);
 }
 
+/* The same for one seed alone. */
+static struct settings settings_of_seed(const struct settings *settings, uint64_t seed)
+{
+    struct settings one = *settings;
+    one.has_seed = true;
+    one.seed = seed;
+    one.seeds = 0;
+    return one;
+}
+
 /* The first seed that shows a planted bug; 0: none of them does. Of the one that the table knows it
  * is run apart whether it passes without (run_whole). */
 static uint64_t seed_that_catches(size_t mutant, const struct settings *settings)
@@ -282,13 +292,11 @@ static uint64_t seed_that_catches(size_t mutant, const struct settings *settings
     const struct check *check =
         find_check(settings->check ? settings->check : mutant_lines[mutant].check);
     CHECK(check != NULL);
-    struct settings one = *settings;
-    one.seeds = 0;
+    struct settings one = settings_of_seed(settings, settings->seed);
     if (settings->has_seed)
         return catches(check, mutant, &one, true) ? one.seed : 0;
     uint64_t known = settings->check ? 0 : mutant_lines[mutant].seed;
     uint32_t seeds = settings->seeds ? settings->seeds : MUTANT_SEEDS;
-    one.has_seed = true;
     one.seed = known == MUTANT_OPEN ? 0 : known;
     if (one.seed > 0 && catches(check, mutant, &one, false))
         return one.seed;
@@ -331,10 +339,7 @@ static int run_whole(const struct chosen *chosen, size_t i)
 {
     const struct mutant_line *line = &mutant_lines[chosen->places[i]];
     char test[UNIT_TEST_BYTES];
-    struct settings one = *chosen->settings;
-    one.has_seed = true;
-    one.seeds = 0;
-    one.seed = line->seed;
+    struct settings one = settings_of_seed(chosen->settings, line->seed);
     bool is_good = unit_is_program(line->check)
                        ? !unit_fails(line->check, NULL, test)
                        : !catches(find_check(line->check), NOTHING_PLANTED, &one, false);
