@@ -72,7 +72,7 @@ static bool would_have_quorums(const struct view *view)
     return answer;
 }
 
-/* Whether a leave may be promised: the next placement has W members up in each group. */
+/* Whether the next placement has W members up in each group. */
 static bool may_be_placed(const struct view *view)
 {
     struct view next;
@@ -123,19 +123,31 @@ static void judge(struct view *out, struct member *member, const struct opinion 
         set_standing(out, member, STANDING_DOWN);
 }
 
+/* Whether enough live full members are there to take the places of replaced ones. */
+static bool has_others(const struct view *view)
+{
+    return change_live_count(view) >= view->copies;
+}
+
+/* How one stands that is not up, and not replaced. */
+static enum member_standing lost_standing(const struct view *view, const struct member *member,
+                                          const struct opinion *opinion)
+{
+    return opinion->is_superseded || is_outlived(view, member) ? STANDING_SUPERSEDED
+                                                               : STANDING_DOWN;
+}
+
 /* members DEAD (superseded ones too) for --rereplicate-after replaced, if a live full member can
  * take their place; else they stay down: a group never shrinks to its survivors by itself */
 static void replace(struct view *out, struct member *member, const struct opinion *opinion,
-                    bool has_others)
+                    bool may_be)
 {
     if (!member_is_full(member) || member_is_up(member))
         return;
-    if (opinion->is_overdue && (has_others || MUTANT(shrinks)))
+    if (opinion->is_overdue && (may_be || MUTANT(shrinks)))
         set_standing(out, member, STANDING_REPLACED);
-    else if (member->standing == STANDING_REPLACED && !has_others)
-        set_standing(out, member,
-                     opinion->is_superseded || is_outlived(out, member) ? STANDING_SUPERSEDED
-                                                                        : STANDING_DOWN);
+    else if (member->standing == STANDING_REPLACED && !may_be)
+        set_standing(out, member, lost_standing(out, member, opinion));
 }
 
 /* a joiner that is DEAD, superseded, or not done 30 s after all others out again */
@@ -152,9 +164,9 @@ static void judge_all(struct change *change, struct view *out)
 {
     for (uint32_t i = 0; i < out->member_count; i++)
         judge(out, &out->members[i], &change->opinions[i]);
-    bool has_others = change_live_count(out) >= out->copies;
+    bool may_be_replaced = has_others(out);
     for (uint32_t i = out->member_count; i-- > 0;) {
-        replace(out, &out->members[i], &change->opinions[i], has_others);
+        replace(out, &out->members[i], &change->opinions[i], may_be_replaced);
         if (is_joiner_out(&out->members[i], &change->opinions[i]))
             view_take_out(out, i);
     }
@@ -216,7 +228,31 @@ static void join(struct view *out, struct wish *wish)
     view_add(out, &member);
 }
 
-static void leave(struct view *out, struct wish *wish)
+static const struct opinion *opinion_of(const struct change *change, const struct member *member)
+{
+    static const struct opinion nothing;
+    uint32_t at = view_find(change->view, span_of_string(member->name), member->generation);
+    return at == VIEW_NOBODY ? &nothing : &change->opinions[at];
+}
+
+/* Whether leaves may be promised: without those who leave, and with those replaced back in their
+ * places that the rest are too few for, the next placement has W members up in each group. */
+static bool may_leave(const struct change *change, const struct view *out)
+{
+    struct view rest;
+    if (change_live_count(out) == 0)
+        return false;
+    view_copy(out, &rest);
+    for (uint32_t i = 0; i < rest.member_count && !has_others(out) && !MUTANT(leave_undoes); i++)
+        if (rest.members[i].standing == STANDING_REPLACED)
+            rest.members[i].standing =
+                lost_standing(&rest, &rest.members[i], opinion_of(change, &rest.members[i]));
+    bool answer = may_be_placed(&rest);
+    view_close(&rest);
+    return answer;
+}
+
+static void leave(const struct change *change, struct view *out, struct wish *wish)
 {
     struct member *member = wished_member(out, wish);
     if (!member || member->role == ROLE_LEAVER || member->is_leaving)
@@ -230,7 +266,7 @@ static void leave(struct view *out, struct wish *wish)
         return;
     }
     member->is_leaving = true;
-    if (may_be_placed(out))
+    if (may_leave(change, out))
         return;
     member->is_leaving = false;
     wish->refusal = "without it some keys would have no majority of their copies up";
@@ -310,7 +346,7 @@ static bool fulfil(struct change *change, struct view *out, bool takes_all)
             break;
         case WISH_LEAVE:
             if (takes_others)
-                leave(out, wish);
+                leave(change, out, wish);
             break;
         case WISH_STOP:
             if (takes_others)
@@ -333,13 +369,13 @@ static bool fulfil(struct change *change, struct view *out, bool takes_all)
 
 /* else refused with the reason, and so it is if that ceases to be true before the placement: the
  * mark is taken off */
-static void look_again_at_leavers(struct view *out)
+static void look_again_at_leavers(const struct change *change, struct view *out)
 {
     for (uint32_t i = out->member_count; i-- > 0;) {
         struct member *member = &out->members[i];
         if (!member->is_leaving || !member_is_full(member) || MUTANT(leave_unchecked))
             continue;
-        if (change_live_count(out) > 0 && may_be_placed(out))
+        if (may_leave(change, out))
             return;
         member->is_leaving = false;
     }
@@ -485,7 +521,7 @@ static bool make(struct change *change, bool takes_all, struct view *out, bool *
         out->base = view->epoch;
     judge_all(change, out);
     bool wants_next = fulfil(change, out, takes_all);
-    look_again_at_leavers(out);
+    look_again_at_leavers(change, out);
     recover_from_total_loss(out);
     take_out_stuck(change, out);
     *is_placement = change->is_placed && is_same(view, out) && place(out);

@@ -3,6 +3,7 @@
 
 #include "common/base.h"
 #include "common/check.h"
+#include "common/prng.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -605,6 +606,142 @@ static void however_many_views_are_kept_who_is_lost_does_not_stay_up(void **stat
     scene_close(scene);
 }
 
+/* Without n6 there would be two beside n1 to take its place: it would no longer be replaced, and
+ * two of four be down. */
+static void a_leave_does_not_undo_who_is_replaced_where_it_then_could_not_be(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(5);
+    set_standing(scene, 1, STANDING_REPLACED);
+    set_standing(scene, 2, STANDING_DOWN);
+    opinion_of(scene, 1, 1)->state = opinion_of(scene, 2, 1)->state = OPINION_GONE;
+    opinion_of(scene, 1, 1)->is_overdue = true;
+    struct wish *leave = wish(scene, WISH_LEAVE, 5, 1);
+    look(scene);
+    assert_non_null(leave->refusal);
+    assert_false(is_in(&scene->next, 1, 1)); /* it goes, where it holds up slots */
+    assert_false(at(&scene->next, 5, 1)->is_leaving);
+    scene_close(scene);
+}
+
+/* --- views come to an end --------------------------------------------------------------------- */
+
+#define DRAWS     1000u
+#define VIEWS_MAX 64u
+
+/* What is held of everybody, whatever view stands. */
+struct held_of {
+    struct member member;
+    struct opinion opinion;
+};
+
+static void draw_member(struct prng *prng, uint32_t number, struct scene *scene,
+                        struct held_of *held)
+{
+    static const enum member_standing standings[] = {
+        STANDING_UP,       STANDING_UP,       STANDING_UP,         STANDING_DOWN,
+        STANDING_REPLACED, STANDING_STOPPING, STANDING_SUPERSEDED, STANDING_FORGOTTEN};
+    struct member member = member_of(number, 1);
+    member.standing = standings[prng_below(prng, ARRAY_COUNT(standings))];
+    if (member.standing == STANDING_FORGOTTEN || prng_below(prng, 12) == 0)
+        member.role = ROLE_LEAVER;
+    else if (member.standing != STANDING_REPLACED && prng_below(prng, 6) == 0)
+        member.role = ROLE_JOINER;
+    member.is_leaving = member.role == ROLE_FULL && prng_below(prng, 5) == 0;
+    member.up_since = member.standing == STANDING_UP;
+    struct opinion opinion = {.state = (int)prng_below(prng, OPINION_GONE + 1),
+                              .is_superseded = prng_below(prng, 12) == 0};
+    opinion.is_overdue =
+        (opinion.state == OPINION_GONE || opinion.is_superseded) && prng_below(prng, 2) == 0;
+    opinion.is_late = member.role == ROLE_JOINER && prng_below(prng, 6) == 0;
+    *held = (struct held_of){.member = member, .opinion = opinion};
+    view_add(&scene->view, &member);
+}
+
+/* Somebody asks no two things. */
+static void draw_wishes(struct prng *prng, uint32_t count, struct scene *scene)
+{
+    static const enum wish_kind kinds[] = {WISH_LEAVE, WISH_LEAVE, WISH_STOP, WISH_FORGET};
+    for (uint32_t number = 1; number <= count && scene->change.wish_count < 4; number++)
+        if (prng_below(prng, 3) == 0)
+            wish(scene, kinds[prng_below(prng, ARRAY_COUNT(kinds))], number, 1);
+    if (prng_below(prng, 3) == 0)
+        wish(scene, WISH_JOIN, count + 1, 1);
+}
+
+static void hold(struct scene *scene, const struct held_of *held, uint32_t count)
+{
+    memset(scene->opinions, 0, sizeof(scene->opinions));
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t index = view_find(&scene->view, span_of_string(held[i].member.name), 1);
+        if (index != VIEW_NOBODY)
+            scene->opinions[index] = held[i].opinion;
+    }
+}
+
+/* What is refused is asked no more, as views_propose.c has it; but whether to stop. */
+static void drop_refused(struct scene *scene)
+{
+    for (uint32_t i = scene->change.wish_count; i-- > 0;)
+        if (scene->wishes[i].refusal && scene->wishes[i].kind != WISH_STOP)
+            scene->wishes[i] = scene->wishes[--scene->change.wish_count];
+}
+
+/* As long as the same is held and asked, and views follow each other. */
+static uint32_t count_views(struct scene *scene, const struct held_of *held, uint32_t count)
+{
+    struct view views[VIEWS_MAX] = {0}; /* by epoch, from 4 on */
+    uint32_t made = 0;
+    for (; made < VIEWS_MAX; made++) {
+        hold(scene, held, count);
+        look(scene);
+        drop_refused(scene);
+        if (!scene->is_wanted)
+            break;
+        views[made] = scene->view;
+        scene->view = scene->next;
+        scene->next = (struct view){0};
+        view_close(&scene->base);
+        view_copy(scene->view.base == scene->view.epoch ? &scene->view
+                                                        : &views[scene->view.base - 4],
+                  &scene->base);
+    }
+    for (uint32_t i = 0; i < made; i++)
+        view_close(&views[i]);
+    return made;
+}
+
+static void where_nothing_more_happens_views_come_to_an_end(void **state)
+{
+    (void)state;
+    uint32_t most = 0, drawn = 0;
+    for (uint64_t seed = 1; seed <= DRAWS; seed++) {
+        struct prng prng;
+        struct held_of held[MEMBERS_MAX];
+        struct scene *scene = scene_open(0);
+        prng_init(&prng, seed);
+        uint32_t count = 3 + (uint32_t)prng_below(&prng, 5);
+        for (uint32_t i = 0; i < count; i++)
+            draw_member(&prng, i + 1, scene, &held[i]);
+        draw_wishes(&prng, count, scene);
+        scene->change.is_all_active = prng_below(&prng, 2);
+        scene->change.is_placed = prng_below(&prng, 2);
+        view_elect(&scene->view);
+        if (view_is_valid(&scene->view)) {
+            drawn++;
+            view_close(&scene->base);
+            view_copy(&scene->view, &scene->base);
+            uint32_t made = count_views(scene, held, count);
+            if (made == VIEWS_MAX)
+                fail_msg("no end of views with seed %llu", (unsigned long long)seed);
+            most = made > most ? made : most;
+        }
+        scene_close(scene);
+    }
+    print_message("%u draws, %u views at most\n", drawn, most);
+    assert_true(drawn > DRAWS / 4);
+}
+
 static void after_the_highest_epoch_there_is_none(void **state)
 {
     (void)state;
@@ -673,6 +810,8 @@ int main(void)
         cmocka_unit_test(base_rises_with_the_next_view_if_all_is_active),
         cmocka_unit_test(where_many_views_are_kept_what_is_asked_for_waits),
         cmocka_unit_test(however_many_views_are_kept_who_is_lost_does_not_stay_up),
+        cmocka_unit_test(a_leave_does_not_undo_who_is_replaced_where_it_then_could_not_be),
+        cmocka_unit_test(where_nothing_more_happens_views_come_to_an_end),
         cmocka_unit_test(after_the_highest_epoch_there_is_none),
         cmocka_unit_test(a_view_may_be_wanted_for_itself),
         cmocka_unit_test(what_changes_is_said_in_words),
