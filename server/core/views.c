@@ -30,6 +30,7 @@ struct views *views_open(const struct views_setup *setup)
         views->mismatches[i] = PEER_NONE;
     prng_init(&views->prng, setup->seed);
     keep_init(views, setup->state);
+    report_init(views);
     return views;
 }
 

@@ -329,6 +329,8 @@ static void tick_join(struct views *views, struct moment now)
 void ask_adopted(struct views *views, struct moment now)
 {
     views->join_ms = now.mono_ms;
+    if (views->self != VIEW_NOBODY && !MUTANT(out_for_good))
+        views->out_ms = 0; /* it had not heard of this view, which it is in */
 }
 
 /* it leads no slot in a view that it had adopted before the restart, but proposes, or asks for, the
@@ -535,7 +537,9 @@ uint64_t ask_deadline(const struct views *views)
             deadline_ms = views->asks[i].next_ms;
     if (!is_in(views) && views->going == GOING_NOT && views->join_ms < deadline_ms)
         deadline_ms = views->join_ms;
-    if (views->going == GOING_STOP && views->going_ms + STOP_MS < deadline_ms)
+    if (views->going == GOING_STOP &&
+        (views->tick_ms < views->going_ms + STOP_MS || MUTANT(stop_wakes)) &&
+        views->going_ms + STOP_MS < deadline_ms)
         deadline_ms = views->going_ms + STOP_MS;
     if (views->out_ms != 0 && views->out_ask_ms < deadline_ms)
         deadline_ms = views->out_ask_ms;

@@ -186,12 +186,13 @@ bool views_is_gone(struct views *views, const struct member *member, struct mome
 {
     const struct view *view = keep_current(views);
     struct span name = span_of_string(member->name);
-    struct held *held = held_want(views, name, member->generation, now);
-    if (!held)
-        return false;
-    if (held->is_given_up)
+    struct held *held = held_find(views, name, member->generation);
+    if (held && held->is_given_up)
         return true;
     if (!view || views->options.on_loss == VIEWS_ON_LOSS_WAIT)
+        return false;
+    held = held_want(views, name, member->generation, now);
+    if (!held)
         return false;
     /* e' having been adopted here longer than --fence ago */
     if (now.mono_ms < views->adopted_ms + views->options.fence_ms && !MUTANT(recovers_at_once))
@@ -258,8 +259,11 @@ static void answer_held(struct views *views, struct moment now)
     }
 }
 
+/* Whether the voters are to be asked, as soon as the last question is old enough. */
 static bool is_held_wanted(const struct views *views, struct moment now)
 {
+    if (!keep_current(views) || views->options.on_loss == VIEWS_ON_LOSS_WAIT)
+        return false;
     for (uint32_t i = 0; i < views->held_count; i++)
         if (now.mono_ms < views->held[i].wanted_ms + 2 * HELD_ASK_MS)
             return true;
@@ -268,8 +272,7 @@ static bool is_held_wanted(const struct views *views, struct moment now)
 
 void loss_tick(struct views *views, struct moment now)
 {
-    if (now.mono_ms < views->held_ask_ms || !keep_current(views) ||
-        views->options.on_loss == VIEWS_ON_LOSS_WAIT || !is_held_wanted(views, now))
+    if (now.mono_ms < views->held_ask_ms || !is_held_wanted(views, now))
         return;
     views->held_ask_ms = now.mono_ms + HELD_ASK_MS;
     drop_unwanted(views, now);
@@ -281,7 +284,7 @@ void loss_tick(struct views *views, struct moment now)
 uint64_t loss_deadline(const struct views *views)
 {
     const struct moment last = {.mono_ms = views->tick_ms};
-    return views->held_count > 0 && is_held_wanted(views, last) ? views->held_ask_ms : UINT64_MAX;
+    return is_held_wanted(views, last) ? views->held_ask_ms : UINT64_MAX;
 }
 
 /* Takes "name generation\n", or with milliseconds behind. */

@@ -281,6 +281,7 @@ enum err loss_accepted(struct views *views, const struct message *message, struc
 
 /* --- views_report ----------------------------------------------------------------------------- */
 
+void report_init(struct views *views);
 void report_adopted(struct views *views, struct moment now);
 /* Sends what is due. */
 void report_tick(struct views *views, struct moment now);

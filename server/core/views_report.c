@@ -42,6 +42,11 @@ void views_report_synced(struct views *views, uint32_t slot, bool is_synced)
     views->is_less_due |= is_news && !is_synced;
 }
 
+void report_init(struct views *views)
+{
+    views->lack_pause_ms = MUTANT(asks_unpaused) ? 0 : LACK_MS;
+}
+
 void report_adopted(struct views *views, struct moment now)
 {
     /* Whatever was active was so in a view that is sealed. */

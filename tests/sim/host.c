@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define TURNS_A_CHECK 32u   /* turns after which a node's structures are walked */
+#define RESTLESS_MAX  50u   /* turns that may come to nothing, one after the other */
 #define TIMER_LATE_US 1000u /* timers ring so much too late at most: epoll counts milliseconds */
 #define UPTIME_US     (1ull * US_PER_S) /* what a monotonic clock says when the machine comes up */
 #define UPTIME_US_MAX (10ull * 86400 * US_PER_S) /* some have been up for long when it begins */
@@ -184,10 +185,22 @@ static void check_all(const struct host *host)
     serve_check(node_serve_of(host->node));
 }
 
+/* A node that was called because its deadline had come, read nothing, and has a deadline that has
+ * come, would keep a processor busy with that. */
+static void check_rest(struct host *host, bool was_due)
+{
+    bool is_restless =
+        was_due && host->messages == 0 && node_deadline(host->node) <= host_now(host).mono_ms;
+    host->restless_turns = is_restless ? host->restless_turns + 1 : 0;
+    if (host->restless_turns == RESTLESS_MAX)
+        world_fail(host->world, "node %s takes turn after turn for nothing", host->name);
+}
+
 static void on_turn(struct vtimer *timer)
 {
     struct host *host = CONTAINER_OF(timer, struct host, turn);
     struct vclock *clock = &host->world->clock;
+    bool was_due = host->is_due;
     host->messages = 0;
     node_turn(host->node, host_now(host));
     bool ticks_first = host->is_due && prng_below(&host->prng, 2) == 0;
@@ -205,6 +218,7 @@ static void on_turn(struct vtimer *timer)
     settle(host);
     if (++host->turns % TURNS_A_CHECK == 0)
         check_all(host);
+    check_rest(host, was_due);
     if (host->world->after_turn)
         host->world->after_turn(host->world->watcher, host);
     host->busy_until_us =

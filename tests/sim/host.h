@@ -87,6 +87,7 @@ struct host {
     bool is_outdone; /* an earlier process here had a boot no lower than this one's */
     uint64_t end_by_us;
     uint64_t turns;
+    uint32_t restless_turns; /* that came to nothing since the last that did not */
     uint32_t starts;
 };
 

@@ -683,6 +683,35 @@ static void who_is_taken_out_waits_until_a_majority_knows_it(void **state)
     }
 }
 
+/* n4 is in again by the next view. Until that is so it asks whether a majority knows that it is
+ * out, each second; and it does not go on being woken for that. */
+static void who_is_in_again_asks_no_more_whether_it_is_out(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(4);
+    struct node *node = cluster->places[3].node;
+    struct view out, in;
+    for (int i = 0; i < 3; i++)
+        cluster->places[i].is_mute = true;
+    node_leave(node);
+    cluster_pass_ms(cluster, 5);
+    view_copy(view_at(cluster, 3), &out);
+    view_copy(view_at(cluster, 3), &in);
+    uint32_t own = views_self(node_views(node));
+    out.members[own] = out.members[--out.member_count];
+    give_view(cluster, 3, 0, &out);
+    assert_int_equal(views_self(node_views(node)), VIEW_NOBODY);
+    pass(cluster, 1500);
+    in.epoch = out.epoch;
+    give_view(cluster, 3, 0, &in);
+    assert_int_not_equal(views_self(node_views(node)), VIEW_NOBODY);
+    pass(cluster, 3000);
+    assert_true(node_deadline(node) > cluster->now.mono_ms);
+    view_close(&out);
+    view_close(&in);
+    cluster_close(cluster);
+}
+
 static void where_too_few_would_remain_a_signal_stops(void **state)
 {
     (void)state;
@@ -1427,6 +1456,7 @@ int main(void)
         cmocka_unit_test(the_last_ballot_there_can_be_ends_no_node),
         cmocka_unit_test(a_leave_hands_over_before_it_ends),
         cmocka_unit_test(who_is_taken_out_waits_until_a_majority_knows_it),
+        cmocka_unit_test(who_is_in_again_asks_no_more_whether_it_is_out),
         cmocka_unit_test(where_too_few_would_remain_a_signal_stops),
         cmocka_unit_test(those_that_all_stop_end_at_once),
         cmocka_unit_test(a_stop_that_would_cost_a_majority_waits_three_seconds),
