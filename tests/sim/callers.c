@@ -648,12 +648,19 @@ static void hang_up(struct caller *caller)
     think(caller);
 }
 
+static uint32_t machine_of(const struct caller *caller)
+{
+    const struct world *world = caller->callers->world;
+    return world_client_machine(world, caller->number % world->options.client_count);
+}
+
 static void on_ready(void *arg, struct sock *sock)
 {
     struct caller *caller = arg;
     if (sock_state(sock) == SOCK_OPEN && !caller->is_connected) {
         caller->is_connected = true;
-        patience_connect(&caller->patience, &caller->callers->world->hosts[caller->node]);
+        patience_connect(&caller->patience, &caller->callers->world->hosts[caller->node],
+                         machine_of(caller));
         think(caller);
     }
     struct span got = sock_received(sock);
@@ -670,9 +677,8 @@ static void connect_somewhere(struct caller *caller)
 {
     struct world *world = caller->callers->world;
     caller->node = (uint32_t)below(caller, world->host_count);
-    caller->sock = net_dial(
-        &world->net, world_client_machine(world, caller->number % world->options.client_count),
-        caller->node, NAMES_PORT, (struct sock_owner){on_ready, caller});
+    caller->sock = net_dial(&world->net, machine_of(caller), caller->node, NAMES_PORT,
+                            (struct sock_owner){on_ready, caller});
     vclock_set(clock_of(caller), &caller->timer, clock_of(caller)->now_us + CONNECT_US);
 }
 

@@ -309,12 +309,19 @@ static void hang_up(struct client *client)
     think(client);
 }
 
+static uint32_t machine_of(const struct client *client)
+{
+    const struct world *world = client->clients->world;
+    return world_client_machine(world, client->number % world->options.client_count);
+}
+
 static void on_ready(void *arg, struct sock *sock)
 {
     struct client *client = arg;
     if (sock_state(sock) == SOCK_OPEN && !client->is_connected) {
         client->is_connected = true;
-        patience_connect(&client->patience, &client->clients->world->hosts[client->node]);
+        patience_connect(&client->patience, &client->clients->world->hosts[client->node],
+                         machine_of(client));
         think(client);
     }
     struct span got = sock_received(sock);
@@ -331,9 +338,8 @@ static void connect_somewhere(struct client *client)
 {
     struct world *world = client->clients->world;
     client->node = (uint32_t)prng_below(&client->prng, world->host_count);
-    client->sock = net_dial(
-        &world->net, world_client_machine(world, client->number % world->options.client_count),
-        client->node, NAMES_PORT, (struct sock_owner){on_ready, client});
+    client->sock = net_dial(&world->net, machine_of(client), client->node, NAMES_PORT,
+                            (struct sock_owner){on_ready, client});
     vclock_set(clock_of(client), &client->timer, clock_of(client)->now_us + CONNECT_US);
 }
 

@@ -537,7 +537,8 @@ static void on_ready(void *arg, struct sock *sock)
     struct direct_client *client = arg;
     if (sock_state(sock) == SOCK_OPEN && !client->is_connected) {
         client->is_connected = true;
-        patience_connect(&client->patience, &client->clients->world->hosts[client->node]);
+        patience_connect(&client->patience, &client->clients->world->hosts[client->node],
+                         client->machine);
         announce(client);
     }
     struct span got = sock_received(sock);

@@ -1,8 +1,10 @@
-/* How long clients of each kind wait for a node that is slow: what is due may come with the turn
- * after the one that it is in, and no later. */
+/* How long clients of each kind wait for a node that is slow: it reads what they sent in the turn
+ * after that has come, what is due may come with the turn after the one that it is in, and no
+ * later. */
 #include "tests/sim/callers.h"
 #include "tests/sim/client.h"
 #include "tests/sim/direct_client.h"
+#include "tests/sim/patience.h"
 #include "tests/sim/quiet.h"
 #include "tests/sim/world.h"
 
@@ -99,11 +101,45 @@ static void more_than_one_turn_late_is_a_failure(void **state)
     }
 }
 
+/* Who asks a node, and waits until it should have answered. */
+struct waiting {
+    struct world *world;
+    struct patience patience;
+    struct vtimer timer;
+    uint64_t end_us; /* 0: has not ended */
+};
+
+static void on_timer(struct vtimer *timer)
+{
+    struct waiting *waiting = CONTAINER_OF(timer, struct waiting, timer);
+    if (patience_ring(&waiting->patience, timer, waiting->patience.begun_us) == PATIENCE_ENDS)
+        waiting->end_us = waiting->world->clock.now_us;
+}
+
+static void a_turn_that_begins_before_it_has_come_puts_the_reading_off(void **state)
+{
+    (void)state;
+    const uint64_t turn_ms = 900;
+    struct asking asking = begin(KIND_CLIENTS);
+    struct world *world = asking.world;
+    struct host *host = &world->hosts[0];
+    struct waiting waiting = {.world = world, .timer = {.ring = on_timer}};
+    clients_close(asking.clients);
+    patience_connect(&waiting.patience, host, world_client_machine(world, 0));
+    patience_begin(&waiting.patience, &waiting.timer);
+    host->busy_until_us = world->clock.now_us + turn_ms * US_PER_MS;
+    uint64_t due_us = host->busy_until_us + world->host_options.op_timeout_ms * US_PER_MS;
+    world_run_s(world, 5);
+    assert_in_range(waiting.end_us, due_us, due_us + 2 * PATIENCE_MARGIN_MS * US_PER_MS);
+    world_close(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_due_in_a_turn_may_come_with_the_next),
         cmocka_unit_test(more_than_one_turn_late_is_a_failure),
+        cmocka_unit_test(a_turn_that_begins_before_it_has_come_puts_the_reading_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
