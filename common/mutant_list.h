@@ -37,6 +37,7 @@
     X(stop_wakes, "requests-faults", 6, "a stop that has taken its time wakes the loop for ever") \
     X(asks_unpaused, "replicas", 1, "a restarted node asks for reports in every turn") \
     X(leave_undoes, "test_change", 0, "a leave is promised though then who is replaced would be so no longer") \
+    X(wishes_outlive, "test_change", 0, "a process is put out by what the one before it asked") \
     X(reports_once, "test_views", 0, "a report that was lost is not asked for") \
     X(never_rejoins, "heal-one-seed", 2, "those that are gone are not tried again") \
     X(seeds_once, "heal-forgotten", 0, "the lines of peers.txt are tried once only") \

@@ -182,6 +182,12 @@ static void judge_all(struct change *change, struct view *out)
 
 /* --- wishes ----------------------------------------------------------------------------------- */
 
+/* Whether the process that asked has ended, and another of its name leads its data on. */
+static bool is_outdated(const struct wish *wish, const struct member *member)
+{
+    return wish->member.boot < member->boot && !MUTANT(wishes_outlive);
+}
+
 static struct member *wished_member(struct view *out, const struct wish *wish)
 {
     uint32_t at = view_find(out, span_of_string(wish->member.name), wish->member.generation);
@@ -255,7 +261,7 @@ static bool may_leave(const struct change *change, const struct view *out)
 static void leave(const struct change *change, struct view *out, struct wish *wish)
 {
     struct member *member = wished_member(out, wish);
-    if (!member || member->role == ROLE_LEAVER || member->is_leaving)
+    if (!member || member->role == ROLE_LEAVER || member->is_leaving || is_outdated(wish, member))
         return;
     if (member->role == ROLE_JOINER) {
         view_take_out(out, (uint32_t)(member - out->members));
@@ -275,7 +281,7 @@ static void leave(const struct change *change, struct view *out, struct wish *wi
 static void stop(struct view *out, struct wish *wish)
 {
     struct member *member = wished_member(out, wish);
-    if (!member || !member_is_full(member) || !member_is_up(member))
+    if (!member || !member_is_full(member) || !member_is_up(member) || is_outdated(wish, member))
         return;
     set_standing(out, member, STANDING_STOPPING);
     if (change_live_count(out) > 0 && would_have_quorums(out))

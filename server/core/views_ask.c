@@ -133,7 +133,9 @@ static void tick_ask(struct views *views, struct ask *ask, struct moment now)
     if (now.mono_ms < ask->next_ms)
         return;
     ask->next_ms = now.mono_ms + ASK_MS;
-    const struct wish wish = {.kind = ask->kind, .member = ask->member};
+    struct wish wish = {.kind = ask->kind, .member = ask->member};
+    if (ask->kind != WISH_FORGET)
+        keep_self(views, &wish.member); /* its boot may have risen */
     say(views, &wish, ask->number, ask->tries++, now);
 }
 

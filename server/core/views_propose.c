@@ -249,7 +249,8 @@ static bool do_all_stop(const struct views *views)
         for (uint32_t w = 0; w < views->wish_count; w++) {
             const struct wish *wish = &views->wishes[w].wish;
             if (wish->kind == WISH_STOP && strcmp(wish->member.name, member->name) == 0 &&
-                wish->member.generation == member->generation) {
+                wish->member.generation == member->generation &&
+                wish->member.boot >= member->boot) {
                 stopping++;
                 break;
             }

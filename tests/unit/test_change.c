@@ -624,6 +624,23 @@ static void a_leave_does_not_undo_who_is_replaced_where_it_then_could_not_be(voi
     scene_close(scene);
 }
 
+/* The wish of the process before is still kept. */
+static void who_has_started_again_is_not_bound_by_what_it_asked_before(void **state)
+{
+    (void)state;
+    for (enum wish_kind kind = WISH_LEAVE; kind <= WISH_STOP; kind++) {
+        struct scene *scene = scene_open(5);
+        struct wish *asked = wish(scene, kind, 3, 1);
+        at(&scene->view, 3, 1)->boot = asked->member.boot + 1;
+        look(scene);
+        assert_false(scene->is_wanted);
+        asked->member.boot++;
+        look(scene);
+        assert_true(scene->is_wanted);
+        scene_close(scene);
+    }
+}
+
 /* --- views come to an end --------------------------------------------------------------------- */
 
 #define DRAWS     1000u
@@ -811,6 +828,7 @@ int main(void)
         cmocka_unit_test(where_many_views_are_kept_what_is_asked_for_waits),
         cmocka_unit_test(however_many_views_are_kept_who_is_lost_does_not_stay_up),
         cmocka_unit_test(a_leave_does_not_undo_who_is_replaced_where_it_then_could_not_be),
+        cmocka_unit_test(who_has_started_again_is_not_bound_by_what_it_asked_before),
         cmocka_unit_test(where_nothing_more_happens_views_come_to_an_end),
         cmocka_unit_test(after_the_highest_epoch_there_is_none),
         cmocka_unit_test(a_view_may_be_wanted_for_itself),
