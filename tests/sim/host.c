@@ -14,6 +14,7 @@
 
 #define TURNS_A_CHECK 32u   /* turns after which a node's structures are walked */
 #define RESTLESS_MAX  50u   /* turns that may come to nothing, one after the other */
+#define VIEWS_A_S_MAX 60u   /* whatever happens: they do not follow each other without end */
 #define TIMER_LATE_US 1000u /* timers ring so much too late at most: epoll counts milliseconds */
 #define UPTIME_US     (1ull * US_PER_S) /* what a monotonic clock says when the machine comes up */
 #define UPTIME_US_MAX (10ull * 86400 * US_PER_S) /* some have been up for long when it begins */
@@ -196,6 +197,22 @@ static void check_rest(struct host *host, bool was_due)
         world_fail(host->world, "node %s takes turn after turn for nothing", host->name);
 }
 
+static void check_pace(struct host *host)
+{
+    uint64_t now_us = host->world->clock.now_us;
+    uint32_t epoch = views_epoch(node_views(host->node));
+    if (epoch == host->epoch)
+        return;
+    host->epoch = epoch;
+    if (now_us >= host->views_us + US_PER_S) {
+        host->views_us = now_us;
+        host->views = 0;
+    }
+    if (++host->views == VIEWS_A_S_MAX)
+        world_fail(host->world, "node %s has adopted %u views within a second", host->name,
+                   host->views);
+}
+
 static void on_turn(struct vtimer *timer)
 {
     struct host *host = CONTAINER_OF(timer, struct host, turn);
@@ -219,6 +236,7 @@ static void on_turn(struct vtimer *timer)
     if (++host->turns % TURNS_A_CHECK == 0)
         check_all(host);
     check_rest(host, was_due);
+    check_pace(host);
     if (host->world->after_turn)
         host->world->after_turn(host->world->watcher, host);
     host->busy_until_us =

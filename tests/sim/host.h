@@ -88,6 +88,9 @@ struct host {
     uint64_t end_by_us;
     uint64_t turns;
     uint32_t restless_turns; /* that came to nothing since the last that did not */
+    uint32_t epoch;          /* of its view at the last turn */
+    uint32_t views;          /* adopted in the second that began at views_us */
+    uint64_t views_us;
     uint32_t starts;
 };
 
