@@ -33,7 +33,8 @@
     X(refused_waits, "converge-view", 3, "whose process is gone is suspected as long as one that is stopped") \
     X(removed_untold, "heal", 0, "who comes back is not told that it was removed") \
     X(suspected_for_good, "unfair-paths", 0, "nothing a suspect says or does is believed") \
-    X(out_for_good, "test_views", 0, "who finds itself in a view again asks on whether it is out") \
+    X(out_for_good, "test_views", 0, "who is out again, having been in, does not wait again until that is known") \
+    X(out_wakes, "test_views", 0, "who has ended is woken for ever to ask whether it is out") \
     X(stop_wakes, "requests-faults", 6, "a stop that has taken its time wakes the loop for ever") \
     X(asks_unpaused, "replicas", 1, "a restarted node asks for reports in every turn") \
     X(leave_undoes, "test_change", 0, "a leave is promised though then who is replaced would be so no longer") \

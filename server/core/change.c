@@ -182,7 +182,8 @@ static void judge_all(struct change *change, struct view *out)
 
 /* --- wishes ----------------------------------------------------------------------------------- */
 
-/* Whether the process that asked has ended, and another of its name leads its data on. */
+/* Whether a later boot stands in the view: who asked has ended, and its data run on, or it goes by
+ * another boot and asks again. */
 static bool is_outdated(const struct wish *wish, const struct member *member)
 {
     return wish->member.boot < member->boot && !MUTANT(wishes_outlive);

@@ -115,6 +115,18 @@ static bool is_fulfilled(const struct views *views, const struct ask *ask)
     return false;
 }
 
+/* This process, as it is now, is the member that asks: its boot may have risen, or be lower than
+ * what the view has of an earlier one. */
+static void be_asking(const struct views *views, struct member *member)
+{
+    keep_self(views, member);
+    if (views->self == VIEW_NOBODY)
+        return;
+    uint64_t boot = keep_current(views)->members[views->self].boot;
+    if (boot > member->boot)
+        member->boot = boot;
+}
+
 static void tick_ask(struct views *views, struct ask *ask, struct moment now)
 {
     if (ask->number == 0 || ask->outcome != VIEWS_UNDER_WAY)
@@ -135,7 +147,7 @@ static void tick_ask(struct views *views, struct ask *ask, struct moment now)
     ask->next_ms = now.mono_ms + ASK_MS;
     struct wish wish = {.kind = ask->kind, .member = ask->member};
     if (ask->kind != WISH_FORGET)
-        keep_self(views, &wish.member); /* its boot may have risen */
+        be_asking(views, &wish.member);
     say(views, &wish, ask->number, ask->tries++, now);
 }
 
@@ -543,7 +555,8 @@ uint64_t ask_deadline(const struct views *views)
         (views->tick_ms < views->going_ms + STOP_MS || MUTANT(stop_wakes)) &&
         views->going_ms + STOP_MS < deadline_ms)
         deadline_ms = views->going_ms + STOP_MS;
-    if (views->out_ms != 0 && views->out_ask_ms < deadline_ms)
+    if (views->out_ms != 0 && (views->tick_ms < views->out_ask_ms || MUTANT(out_wakes)) &&
+        views->out_ask_ms < deadline_ms)
         deadline_ms = views->out_ask_ms;
     return deadline_ms;
 }

@@ -236,6 +236,15 @@ static void refuse_wish(struct views *views, struct kept_wish *kept, const char 
         message_append(out, &message);
 }
 
+/* The highest boot that a member is known to have had. */
+static uint64_t known_boot(const struct views *views, const struct member *member)
+{
+    const struct account *account = keep_account(views, member->name);
+    bool is_later =
+        account && account->generation == member->generation && account->boot > member->boot;
+    return is_later ? account->boot : member->boot;
+}
+
 /* The last full member, or all once every full member that is up has asked, end at once. */
 static bool do_all_stop(const struct views *views)
 {
@@ -250,7 +259,7 @@ static bool do_all_stop(const struct views *views)
             const struct wish *wish = &views->wishes[w].wish;
             if (wish->kind == WISH_STOP && strcmp(wish->member.name, member->name) == 0 &&
                 wish->member.generation == member->generation &&
-                wish->member.boot >= member->boot) {
+                wish->member.boot >= known_boot(views, member)) {
                 stopping++;
                 break;
             }

@@ -683,9 +683,9 @@ static void who_is_taken_out_waits_until_a_majority_knows_it(void **state)
     }
 }
 
-/* n4 is in again by the next view. Until that is so it asks whether a majority knows that it is
- * out, each second; and it does not go on being woken for that. */
-static void who_is_in_again_asks_no_more_whether_it_is_out(void **state)
+/* n4 is taken out, then in again by the next view, and out by the one after: it waits anew until a
+ * majority knows. */
+static void who_is_out_again_waits_again(void **state)
 {
     (void)state;
     struct cluster *cluster = cluster_open_quick(4);
@@ -705,10 +705,31 @@ static void who_is_in_again_asks_no_more_whether_it_is_out(void **state)
     in.epoch = out.epoch;
     give_view(cluster, 3, 0, &in);
     assert_int_not_equal(views_self(node_views(node)), VIEW_NOBODY);
-    pass(cluster, 3000);
+    pass(cluster, 10000);
     assert_true(node_deadline(node) > cluster->now.mono_ms);
+    out.epoch = in.epoch;
+    give_view(cluster, 3, 0, &out);
+    pass(cluster, 9000);
+    assert_false(cluster->places[3].has_ended);
+    pass(cluster, 2000);
+    assert_true(cluster->places[3].has_ended);
     view_close(&out);
     view_close(&in);
+    cluster_close(cluster);
+}
+
+/* Who has ended is still there until its clients have read their answers. */
+static void who_has_ended_is_not_woken_to_ask_on(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(5);
+    struct node *node = cluster->places[2].node;
+    node_leave(node);
+    for (int i = 0; i < 2000 && !cluster->places[2].has_ended; i++)
+        cluster_pass_ms(cluster, 5);
+    assert_true(cluster->places[2].has_ended);
+    pass(cluster, 1500);
+    assert_true(node_deadline(node) > cluster->now.mono_ms);
     cluster_close(cluster);
 }
 
@@ -1456,7 +1477,8 @@ int main(void)
         cmocka_unit_test(the_last_ballot_there_can_be_ends_no_node),
         cmocka_unit_test(a_leave_hands_over_before_it_ends),
         cmocka_unit_test(who_is_taken_out_waits_until_a_majority_knows_it),
-        cmocka_unit_test(who_is_in_again_asks_no_more_whether_it_is_out),
+        cmocka_unit_test(who_is_out_again_waits_again),
+        cmocka_unit_test(who_has_ended_is_not_woken_to_ask_on),
         cmocka_unit_test(where_too_few_would_remain_a_signal_stops),
         cmocka_unit_test(those_that_all_stop_end_at_once),
         cmocka_unit_test(a_stop_that_would_cost_a_majority_waits_three_seconds),
