@@ -186,13 +186,15 @@ static void check_all(const struct host *host)
     serve_check(node_serve_of(host->node));
 }
 
-/* A node that was called because its deadline had come, read nothing, and has a deadline that has
- * come, would keep a processor busy with that. */
+/* A node that is called because its deadline has come, reads nothing, and has a deadline that has
+ * come, again and again, would keep a processor busy with that. Turns between that are taken for
+ * other reasons, before the timer rings, say nothing. */
 static void check_rest(struct host *host, bool was_due)
 {
-    bool is_restless =
-        was_due && host->messages == 0 && node_deadline(host->node) <= host_now(host).mono_ms;
-    host->restless_turns = is_restless ? host->restless_turns + 1 : 0;
+    if (host->messages > 0 || node_deadline(host->node) > host_now(host).mono_ms)
+        host->restless_turns = 0;
+    else if (was_due)
+        host->restless_turns++;
     if (host->restless_turns == RESTLESS_MAX)
         world_fail(host->world, "node %s takes turn after turn for nothing", host->name);
 }
