@@ -129,14 +129,6 @@ static bool has_others(const struct view *view)
     return change_live_count(view) >= view->copies;
 }
 
-/* How one stands that is not up, and not replaced. */
-static enum member_standing lost_standing(const struct view *view, const struct member *member,
-                                          const struct opinion *opinion)
-{
-    return opinion->is_superseded || is_outlived(view, member) ? STANDING_SUPERSEDED
-                                                               : STANDING_DOWN;
-}
-
 /* members DEAD (superseded ones too) for --rereplicate-after replaced, if a live full member can
  * take their place; else they stay down: a group never shrinks to its survivors by itself */
 static void replace(struct view *out, struct member *member, const struct opinion *opinion,
@@ -147,7 +139,9 @@ static void replace(struct view *out, struct member *member, const struct opinio
     if (opinion->is_overdue && (may_be || MUTANT(shrinks)))
         set_standing(out, member, STANDING_REPLACED);
     else if (member->standing == STANDING_REPLACED && !may_be)
-        set_standing(out, member, lost_standing(out, member, opinion));
+        set_standing(out, member,
+                     opinion->is_superseded || is_outlived(out, member) ? STANDING_SUPERSEDED
+                                                                        : STANDING_DOWN);
 }
 
 /* a joiner that is DEAD, superseded, or not done 30 s after all others out again */
@@ -250,10 +244,9 @@ static bool may_leave(const struct change *change, const struct view *out)
     if (change_live_count(out) == 0)
         return false;
     view_copy(out, &rest);
-    for (uint32_t i = 0; i < rest.member_count && !has_others(out) && !MUTANT(leave_undoes); i++)
-        if (rest.members[i].standing == STANDING_REPLACED)
-            rest.members[i].standing =
-                lost_standing(&rest, &rest.members[i], opinion_of(change, &rest.members[i]));
+    bool may_be_replaced = has_others(out) || MUTANT(leave_undoes);
+    for (uint32_t i = 0; i < rest.member_count; i++)
+        replace(&rest, &rest.members[i], opinion_of(change, &rest.members[i]), may_be_replaced);
     bool answer = may_be_placed(&rest);
     view_close(&rest);
     return answer;

@@ -79,7 +79,6 @@ struct ask *ask_new(struct views *views, enum wish_kind kind, struct moment now)
                           .since_ms = now.mono_ms,
                           .next_ms = now.mono_ms,
                           .epoch = views_epoch(views)};
-    keep_self(views, &place->member);
     return place;
 }
 
@@ -105,7 +104,7 @@ static bool is_fulfilled(const struct views *views, const struct ask *ask)
     case WISH_STOP:
         return !self || self->standing == STANDING_STOPPING;
     case WISH_FORGET:
-        return is_forgotten(view, ask->member.name) && view->epoch > ask->epoch;
+        return is_forgotten(view, ask->name) && view->epoch > ask->epoch;
     case WISH_NEXT:
         return !ask->is_form && view->epoch > ask->epoch;
     case WISH_JOIN:
@@ -145,9 +144,10 @@ static void tick_ask(struct views *views, struct ask *ask, struct moment now)
     if (now.mono_ms < ask->next_ms)
         return;
     ask->next_ms = now.mono_ms + ASK_MS;
-    struct wish wish = {.kind = ask->kind, .member = ask->member};
-    if (ask->kind != WISH_FORGET)
-        be_asking(views, &wish.member);
+    struct wish wish = {.kind = ask->kind};
+    be_asking(views, &wish.member);
+    if (ask->kind == WISH_FORGET)
+        memcpy(wish.member.name, ask->name, sizeof(ask->name));
     say(views, &wish, ask->number, ask->tries++, now);
 }
 
@@ -206,15 +206,15 @@ void views_forget(struct views *views, struct span name, uint64_t *number, struc
     struct ask *ask = ask_new(views, WISH_FORGET, now);
     const struct view *view = keep_current(views);
     *number = ask->number;
-    if (name.len >= sizeof(ask->member.name)) {
+    if (name.len >= sizeof(ask->name)) {
         ask_end(ask, VIEWS_REFUSED, "no member has this name");
         return;
     }
-    memcpy(ask->member.name, name.data, name.len);
-    ask->member.name[name.len] = '\0';
+    memcpy(ask->name, name.data, name.len);
+    ask->name[name.len] = '\0';
     if (!view)
         ask_end(ask, VIEWS_REFUSED, "this node has no view yet");
-    else if (view_find_full(view, name) == VIEW_NOBODY && is_forgotten(view, ask->member.name))
+    else if (view_find_full(view, name) == VIEW_NOBODY && is_forgotten(view, ask->name))
         ask_end(ask, VIEWS_REFUSED, "no member that is down has this name");
 }
 

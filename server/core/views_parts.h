@@ -78,8 +78,8 @@ struct kept_wish {
 /* Something that this node asks the voters for. */
 struct ask {
     enum wish_kind kind;
-    struct member member;
-    uint64_t number; /* 0: the place is free */
+    char name[ADDRESS_TEXT_BYTES_MAX]; /* FORGET: whom; else it is about this process */
+    uint64_t number;                   /* 0: the place is free */
     enum views_outcome outcome;
     uint64_t since_ms;
     uint64_t next_ms; /* when to ask (again) */
