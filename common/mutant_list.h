@@ -36,7 +36,7 @@
     X(out_for_good, "test_views", 0, "who is out again, having been in, does not wait again until that is known") \
     X(out_wakes, "test_views", 0, "who has ended is woken for ever to ask whether it is out") \
     X(stop_wakes, "requests-faults", 6, "a stop that has taken its time wakes the loop for ever") \
-    X(asks_unpaused, "replicas", 1, "a restarted node asks for reports in every turn") \
+    X(asks_unpaused, "replicas", 4, "a restarted node asks for reports in every turn") \
     X(leave_undoes, "test_change", 0, "a leave is promised though then who is replaced would be so no longer") \
     X(wishes_outlive, "test_change", 0, "a process is put out by what the one before it asked") \
     X(reports_once, "test_views", 0, "a report that was lost is not asked for") \

@@ -650,8 +650,7 @@ static void hang_up(struct caller *caller)
 
 static uint32_t machine_of(const struct caller *caller)
 {
-    const struct world *world = caller->callers->world;
-    return world_client_machine(world, caller->number % world->options.client_count);
+    return world_client_machine(caller->callers->world, caller->number);
 }
 
 static void on_ready(void *arg, struct sock *sock)

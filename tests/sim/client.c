@@ -311,8 +311,7 @@ static void hang_up(struct client *client)
 
 static uint32_t machine_of(const struct client *client)
 {
-    const struct world *world = client->clients->world;
-    return world_client_machine(world, client->number % world->options.client_count);
+    return world_client_machine(client->clients->world, client->number);
 }
 
 static void on_ready(void *arg, struct sock *sock)

@@ -63,10 +63,10 @@ void world_fail(struct world *world, const char *format, ...) PRINTF_LIKE(2, 3);
 /* What tells this run from another. */
 uint64_t world_digest(const struct world *world);
 
-/* The number of client i's machine. */
+/* The number of client i's machine: there may be more clients than machines for them. */
 static inline uint32_t world_client_machine(const struct world *world, uint32_t i)
 {
-    return world->host_count + i;
+    return world->host_count + i % world->options.client_count;
 }
 /* A machine's address and port as text. */
 void world_address(const struct world *world, uint32_t machine, uint16_t port, char *text,

@@ -606,8 +606,8 @@ static void however_many_views_are_kept_who_is_lost_does_not_stay_up(void **stat
     scene_close(scene);
 }
 
-/* Without n6 there would be two beside n1 to take its place: it would no longer be replaced, and
- * two of four be down. */
+/* Without n5 two would be left to take the place of n1: it would no longer be replaced, and two of
+ * four be down. */
 static void a_leave_does_not_undo_who_is_replaced_where_it_then_could_not_be(void **state)
 {
     (void)state;
