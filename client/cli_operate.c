@@ -16,20 +16,57 @@
 
 /* What giving members up costs, in slots. */
 struct cost {
-    struct buf names;      /* owned: whom, with role and standing */
-    uint32_t held;         /* slots of which they hold a copy */
-    uint32_t without;      /* of them: no majority of the copies is on others that are up */
-    uint32_t member_count; /* of the view */
+    struct buf names; /* owned: whom, with role and standing */
+    uint32_t held;    /* slots of which they hold a copy */
+    uint32_t without; /* of them: no majority of the copies is on others that are up */
+    uint32_t earlier; /* those given up of earlier views */
     uint32_t given_count;
+    bool waits; /* slots without a majority go on by accept-loss only */
 };
 
-/* Whether a member is one of names; none: whether it is a full one that is down. */
-static bool is_given(const struct member *member, char **names, int name_count)
+/* Who is meant by a command. */
+enum given {
+    GIVEN_NAMED, /* forget: the members of that name */
+    GIVEN_LOST,  /* accept-loss: who is lost, of these names if there are any */
+    GIVEN_SILENT /* form: full members that gossip does not hold alive */
+};
+
+struct choice {
+    enum given given;
+    char **names; /* borrowed */
+    int name_count;
+};
+
+static bool is_named(const struct choice *choice, const char *name)
 {
-    for (int i = 0; i < name_count; i++)
-        if (strcmp(names[i], member->name) == 0)
+    for (int i = 0; i < choice->name_count; i++)
+        if (strcmp(choice->names[i], name) == 0)
             return true;
-    return name_count == 0 && member_is_full(member) && !member_is_up(member);
+    return choice->name_count == 0;
+}
+
+static bool is_lost(const struct node_status *status, const struct status_member *member)
+{
+    for (uint32_t i = 0; i < status->lost_count; i++)
+        if (strcmp(status->lost[i].name, member->name) == 0 &&
+            status->lost[i].generation == member->generation)
+            return true;
+    return false;
+}
+
+static bool is_given(const struct node_status *status, const struct choice *choice,
+                     const struct status_member *member)
+{
+    switch (choice->given) {
+    case GIVEN_NAMED:
+        return is_named(choice, member->name);
+    case GIVEN_LOST:
+        return is_named(choice, member->name) && is_lost(status, member);
+    case GIVEN_SILENT:
+        return strcmp(member->role, member_role_word(ROLE_FULL)) == 0 &&
+               strcmp(member->state, "ALIVE") != 0;
+    }
+    CHECK(false);
 }
 
 static void count_slots(const struct view *view, const bool *given, struct cost *cost)
@@ -50,28 +87,50 @@ static void count_slots(const struct view *view, const bool *given, struct cost 
     free(ring);
 }
 
-static void count_cost(const struct view *view, char **names, int name_count, struct cost *cost)
+static void add_name(struct cost *cost, const char *name)
+{
+    buf_printf(&cost->names, "%s%s", cost->given_count ? ", " : "", name);
+    cost->given_count++;
+}
+
+/* Those of earlier views, of which copies are waited for: the view now is without them. */
+static void count_earlier(const struct node_status *status, const struct choice *choice,
+                          struct cost *cost)
+{
+    for (uint32_t i = 0; i < status->lost_count; i++) {
+        const struct status_lost *lost = &status->lost[i];
+        if (lost->epoch == status->epoch || !is_named(choice, lost->name))
+            continue;
+        add_name(cost, lost->name);
+        buf_printf(&cost->names, " (of view %" PRIu32 ", its data are gone)", lost->epoch);
+        cost->earlier++;
+    }
+}
+
+/* view: of the status. */
+static void count_cost(const struct node_status *status, const struct view *view,
+                       const struct choice *choice, struct cost *cost)
 {
     bool *given = calloc(view->member_count + 1, sizeof(*given));
     CHECK(given != NULL);
-    cost->member_count = view->member_count;
+    if (choice->given == GIVEN_LOST)
+        count_earlier(status, choice, cost);
     for (uint32_t i = 0; i < view->member_count; i++) {
-        const struct member *member = &view->members[i];
-        given[i] = is_given(member, names, name_count);
+        const struct status_member *member = &status->members[i];
+        given[i] = is_given(status, choice, member);
         if (!given[i])
             continue;
-        buf_printf(&cost->names, "%s%s (%s, %s)", cost->given_count ? ", " : "", member->name,
-                   member_role_word(member->role), member_standing_word(member->standing));
-        cost->given_count++;
+        add_name(cost, member->name);
+        buf_printf(&cost->names, " (%s, %s)", member->role, member->standing);
     }
     count_slots(view, given, cost);
-    buf_append(&cost->names, "", 1);
+    cost->waits = choice->given != GIVEN_LOST && strcmp(status->on_loss, "wait") == 0;
     free(given);
 }
 
 /* Asks the one server that is meant how things are. cost: to be closed on CLI_DONE; else what went
  * wrong has been said. */
-static int look(struct cli *cli, const struct cli_options *options, char **names, int name_count,
+static int look(struct cli *cli, const struct cli_options *options, const struct choice *choice,
                 struct cost *cost)
 {
     struct node_status status;
@@ -79,8 +138,8 @@ static int look(struct cli *cli, const struct cli_options *options, char **names
     *cost = (struct cost){0};
     int exit_code = cli_ask_status(cli, options, &status);
     if (exit_code == CLI_DONE && node_status_view(&status, &view) == ERR_OK)
-        count_cost(&view, names, name_count, cost);
-    else
+        count_cost(&status, &view, choice, cost);
+    if (exit_code == CLI_DONE)
         buf_append(&cost->names, "", 1);
     node_status_close(&status);
     view_close(&view);
@@ -91,16 +150,22 @@ static void tell_cost(const struct cost *cost)
 {
     if (cost->given_count > 0)
         fprintf(stderr, "Given up: %s.\n", cost->names.data);
-    if (cost->held == 0)
-        return;
-    fprintf(stderr, "Copies of %" PRIu32 " of %u slots go with them; ", cost->held, SLOT_COUNT);
-    if (cost->without == 0)
-        fputs("each slot keeps a majority of its copies, and nothing is lost.\n", stderr);
-    else
-        fprintf(stderr,
-                "%" PRIu32 " slots keep no majority:\n"
-                "what was acknowledged in them, and is on no other node, is lost.\n",
-                cost->without);
+    if (cost->earlier > 0)
+        fputs("Slots that still wait for what members of earlier views had go on without it.\n",
+              stderr);
+    if (cost->held > 0)
+        fprintf(stderr, "Copies of %" PRIu32 " of %u slots go with them; ", cost->held, SLOT_COUNT);
+    if (cost->held > 0 && cost->without == 0)
+        fputs("each slot keeps a majority of its copies.\n", stderr);
+    if (cost->without > 0)
+        fprintf(stderr, "%" PRIu32 " slots keep no majority.\n", cost->without);
+    if (cost->without > 0 || cost->earlier > 0)
+        fputs("What was acknowledged there, and is on no other node, is lost.\n", stderr);
+    else if (cost->given_count > 0)
+        fputs("Nothing is lost.\n", stderr);
+    if (cost->without > 0 && cost->waits)
+        fputs("They wait (--on-quorum-loss wait) until accept-loss, after this, lets them go on.\n",
+              stderr);
 }
 
 /* Whether it is to be done: a person says so, or --yes. Nobody to ask is no. */
@@ -138,7 +203,8 @@ int cli_forget(struct cli *cli, const struct cli_options *options, int argc, cha
 {
     (void)argc;
     struct cost cost;
-    int exit_code = look(cli, options, argv + 1, 1, &cost);
+    const struct choice choice = {GIVEN_NAMED, argv + 1, 1};
+    int exit_code = look(cli, options, &choice, &cost);
     if (exit_code != CLI_DONE)
         return exit_code;
     if (cost.given_count == 0) {
@@ -160,25 +226,22 @@ int cli_accept_loss(struct cli *cli, const struct cli_options *options, int argc
 {
     struct cost cost;
     struct buf words = {0};
-    int exit_code = look(cli, options, argv + 1, argc - 1, &cost);
+    const struct choice choice = {GIVEN_LOST, argv + 1, argc - 1};
+    int exit_code = look(cli, options, &choice, &cost);
     if (exit_code != CLI_DONE)
         return exit_code;
     for (int i = 1; i < argc; i++)
         buf_printf(&words, "%s%s", i > 1 ? " " : "", argv[i]);
     buf_append(&words, "", 1);
-    if (cost.given_count == 0) {
-        cli_complain(cli, NULL,
-                     argc > 1 ? "no member of the cluster has such a name" : "no member is down");
-        exit_code = CLI_NEGATIVE;
-    } else {
-        tell_cost(&cost);
+    exit_code = CLI_NEGATIVE;
+    tell_cost(&cost);
+    if (cost.given_count > 0)
         fputs("They must be off, and stay off until a view without them says so.\n", stderr);
-        if (is_agreed(cli, options, "accept-loss"))
-            exit_code = operate(cli, options, DHT_OP_ACCEPT_LOSS, argc > 1 ? words.data : NULL,
-                                "accept-loss");
-        else
-            exit_code = CLI_NEGATIVE;
-    }
+    if (cost.given_count == 0 && argc == 1)
+        cli_complain(cli, NULL, "no member is down");
+    else if (cost.given_count == 0 || is_agreed(cli, options, "accept-loss")) /* it says why not */
+        exit_code =
+            operate(cli, options, DHT_OP_ACCEPT_LOSS, argc > 1 ? words.data : NULL, "accept-loss");
     buf_close(&words);
     buf_close(&cost.names);
     return exit_code;
@@ -195,7 +258,8 @@ int cli_form(struct cli *cli, const struct cli_options *options, int argc, char 
         cli_complain(cli, "form", "name the one node that is meant, with --server");
         return CLI_USAGE;
     }
-    int exit_code = look(cli, options, NULL, 0, &cost);
+    const struct choice choice = {.given = GIVEN_SILENT};
+    int exit_code = look(cli, options, &choice, &cost);
     if (exit_code != CLI_DONE)
         return exit_code;
     tell_cost(&cost);

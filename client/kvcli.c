@@ -252,10 +252,12 @@ static const struct cli_command commands[] = {
      .group = "Cluster",
      .arguments = "[NODE…]",
      .summary = "Slots without a quorum go on with the best copy there is",
-     .detail =
-         "Gives up the members named, without a name all that are down: what was acknowledged and\n"
-         "only they have is lost. They must be off. Says what is given up, and asks; --yes where\n"
-         "nobody can be asked. Refused for a node that is alive.",
+     .detail = "Gives up the members named, without a name all that are down, and the data of "
+               "those that\n"
+               "came back without: what was acknowledged and only they had is lost. They must be "
+               "off. Says\n"
+               "what is given up, and asks; --yes where nobody can be asked. Refused for a node "
+               "that is alive.",
      .examples = "kvcli accept-loss\n"
                  "kvcli accept-loss --yes 10.0.0.2:11211 10.0.0.3:11211",
      .options = CLI_BIT(YES),
@@ -268,7 +270,8 @@ static const struct cli_command commands[] = {
          "For when a majority of the members that vote is lost for good, with its state files, or\n"
          "too few of peers.txt will ever be there. The node named by --server decides with those\n"
          "that answer it; all others are out. It keeps its data. No other part of the cluster may\n"
-         "live. Says what is given up, and asks; --yes where nobody can be asked.",
+         "live. Says what is given up, and asks; --yes where nobody can be asked. With\n"
+         "--on-quorum-loss wait slots without a quorum then wait for accept-loss.",
      .examples = "kvcli -s 10.0.0.1:11211 form",
      .options = CLI_BIT(YES),
      .run = cli_form},

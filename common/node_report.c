@@ -32,6 +32,12 @@ static const struct field member_fields[] = {
     {"voter", AT(struct status_member, is_voter, BOOL)},
 };
 
+static const struct field lost_fields[] = {
+    {"name", AT(struct status_lost, name, TEXT)},
+    {"generation", AT(struct status_lost, generation, HEX)},
+    {"epoch", AT(struct status_lost, epoch, U32)},
+};
+
 static const struct field status_fields[] = {
     {"cluster", AT(struct node_status, cluster, TEXT)},
     {"name", AT(struct node_status, name, TEXT)},
@@ -166,6 +172,8 @@ void node_status_format(const struct node_status *status, struct buf *out)
     json_t *object = object_new(status_fields, ARRAY_COUNT(status_fields), status);
     array_set(object, "members", member_fields, ARRAY_COUNT(member_fields), status->members,
               sizeof(*status->members), status->member_count);
+    array_set(object, "lost", lost_fields, ARRAY_COUNT(lost_fields), status->lost,
+              sizeof(*status->lost), status->lost_count);
     append(object, out);
 }
 
@@ -267,13 +275,17 @@ enum err node_status_parse(struct span json, struct node_status *status)
 {
     *status = (struct node_status){0};
     json_t *object = load(json);
-    void *members = NULL;
+    void *members = NULL, *lost = NULL;
     enum err err = ERR_SYNTAX;
     if (object_take(object, status_fields, ARRAY_COUNT(status_fields), status))
         err = array_take(json_object_get(object, "members"), member_fields,
                          ARRAY_COUNT(member_fields), sizeof(*status->members), &members,
                          &status->member_count);
+    if (err == ERR_OK)
+        err = array_take(json_object_get(object, "lost"), lost_fields, ARRAY_COUNT(lost_fields),
+                         sizeof(*status->lost), &lost, &status->lost_count);
     status->members = members;
+    status->lost = lost;
     json_decref(object);
     if (err != ERR_OK)
         node_status_close(status);
@@ -309,6 +321,7 @@ enum err node_copy_parse(struct span json, struct node_copy *copy)
 void node_status_close(struct node_status *status)
 {
     free(status->members);
+    free(status->lost);
     *status = (struct node_status){0};
 }
 

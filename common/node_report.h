@@ -26,6 +26,14 @@ struct status_member {
     bool is_voter;
 };
 
+/* A member of its view, or of an earlier one that it still keeps, that is not alive: accept-loss
+ * gives it up. */
+struct status_lost {
+    char name[ADDRESS_TEXT_BYTES_MAX];
+    uint64_t generation;
+    uint32_t epoch; /* of the last view that it is in */
+};
+
 struct node_status {
     char cluster[CLUSTER_NAME_BYTES_MAX];
     char name[ADDRESS_TEXT_BYTES_MAX];
@@ -53,6 +61,8 @@ struct node_status {
     uint64_t eta_ms; /* until they are through; REPORT_UNKNOWN: nothing moves */
     uint32_t member_count;
     struct status_member *members; /* owned; in the view's order */
+    uint32_t lost_count;
+    struct status_lost *lost; /* owned; older views first */
 };
 
 /* The sessions of a node with one other. */

@@ -56,6 +56,25 @@ static void fill_view(const struct node *node, struct node_status *status)
     member_list_close(&list);
 }
 
+/* As many as one report may have: of more, the oldest. */
+static void fill_lost(const struct node *node, struct node_status *status)
+{
+    struct views_cursor cursor = {0};
+    const struct member *member;
+    uint32_t room = 0;
+    while (status->lost_count < MEMBER_LIST_MAX &&
+           (member = views_next_lost(node->views, &cursor)) != NULL) {
+        if (status->lost_count == room) {
+            room = room * 2 + 8;
+            status->lost = realloc(status->lost, room * sizeof(*status->lost));
+            CHECK(status->lost != NULL);
+        }
+        struct status_lost *lost = &status->lost[status->lost_count++];
+        *lost = (struct status_lost){.generation = member->generation, .epoch = cursor.epoch};
+        memcpy(lost->name, member->name, sizeof(lost->name));
+    }
+}
+
 static void fill_slots(const struct node *node, struct node_status *status)
 {
     struct primary_counts counts;
@@ -101,6 +120,7 @@ void node_run_status(const struct node *node, struct reply *out)
     snprintf(status.on_loss, sizeof(status.on_loss), "%s",
              node->options.views.on_loss == VIEWS_ON_LOSS_WAIT ? "wait" : "recover");
     fill_view(node, &status);
+    fill_lost(node, &status);
     fill_slots(node, &status);
     fill_progress(node, &status);
     node_status_format(&status, &json);

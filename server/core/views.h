@@ -171,8 +171,17 @@ void views_forget(struct views *views, struct span name, uint64_t *number, struc
 /* The seats that answer within a second decide: view 1, or the next view of the cluster, has only
  * the members that answered. */
 void views_form(struct views *views, uint64_t *number, struct moment now);
+/* A place among the members of the views that are kept; zeroed: before the first. */
+struct views_cursor {
+    uint32_t view, member;
+    uint32_t epoch; /* of the last view that has the member given last */
+};
+/* Who can be given up by accept-loss: the next member of a view that is kept which gossip does not
+ * hold ALIVE, each once; borrowed, until the next view. NULL: there are no more. */
+const struct member *views_next_lost(const struct views *views, struct views_cursor *cursor);
 /* Gives up members (of which quorums are missing); names: separated by spaces; empty: all that are
- * not up. Refused if gossip holds one ALIVE. */
+ * lost. Of a name all are meant that are lost, though another process of it lives. Refused if there
+ * is nobody of one of the names, or gossip holds it ALIVE. */
 void views_accept_loss(struct views *views, struct span names, uint64_t *number, struct moment now);
 /* How the request of that number stands; it is forgotten once it is over and was asked about.
  * why: out: what was done, or why not, for people. */

@@ -243,22 +243,58 @@ static bool is_in_next(const struct state *state, uint32_t view, const struct me
                VIEW_NOBODY;
 }
 
-/* Appends a line for each member of the views that are kept that is given up. Returns the name of
- * one that is alive, or NULL. */
-static const char *given_up(const struct views *views, struct span names, struct buf *out)
+const struct member *views_next_lost(const struct views *views, struct views_cursor *cursor)
 {
     const struct state *state = &views->state;
-    for (uint32_t v = 0; v < state->view_count; v++)
-        for (uint32_t i = 0; i < state->views[v].member_count; i++) {
-            const struct member *member = &state->views[v].members[i];
-            if (is_in_next(state, v, member) ||
-                (names.len > 0 ? !is_named(names, member->name) : is_alive(views, member)))
+    for (; cursor->view < state->view_count; cursor->view++, cursor->member = 0) {
+        const struct view *view = &state->views[cursor->view];
+        while (cursor->member < view->member_count) {
+            const struct member *member = &view->members[cursor->member++];
+            if (is_in_next(state, cursor->view, member) || is_alive(views, member))
                 continue;
-            if (is_alive(views, member))
-                return member->name;
-            buf_printf(out, "%s %016" PRIx64 "\n", member->name, member->generation);
+            cursor->epoch = view->epoch;
+            return member;
         }
+    }
     return NULL;
+}
+
+static bool is_lost(const struct views *views, struct span name)
+{
+    struct views_cursor cursor = {0};
+    const struct member *member;
+    do
+        member = views_next_lost(views, &cursor);
+    while (member && !span_equal(name, span_of_string(member->name)));
+    return member != NULL;
+}
+
+/* Appends a line for each member that is given up. names: as of views_accept_loss. */
+static void given_up(const struct views *views, struct span names, struct buf *out)
+{
+    struct views_cursor cursor = {0};
+    const struct member *member;
+    while ((member = views_next_lost(views, &cursor)) != NULL)
+        if (names.len == 0 || is_named(names, member->name))
+            buf_printf(out, "%s %016" PRIx64 "\n", member->name, member->generation);
+}
+
+/* Whether each of the names is of somebody who is lost; why: out: else. */
+static bool are_lost(const struct views *views, struct span names, char why[VIEWS_WHY_BYTES_MAX])
+{
+    while (names.len > 0) {
+        struct span name = span_take_word(&names);
+        if (name.len == 0 || is_lost(views, name))
+            continue;
+        if (view_find_full(keep_current(views), name) != VIEW_NOBODY)
+            snprintf(why, VIEWS_WHY_BYTES_MAX, "%.*s is alive: it must be off to be given up",
+                     (int)(name.len < 200 ? name.len : 200), name.data);
+        else
+            snprintf(why, VIEWS_WHY_BYTES_MAX, "no member that is down has the name %.*s",
+                     (int)(name.len < 200 ? name.len : 200), name.data);
+        return false;
+    }
+    return true;
 }
 
 /* Takes as many whole lines off the front of text as fit one frame. */
@@ -296,18 +332,19 @@ void views_accept_loss(struct views *views, struct span names, uint64_t *number,
     const struct view *view = keep_current(views);
     struct buf text = {0};
     *number = ask->number;
-    const char *alive = view ? given_up(views, names, &text) : NULL;
+    char why[VIEWS_WHY_BYTES_MAX];
     if (!view) {
         ask_end(ask, VIEWS_REFUSED, "this node has no view yet");
-    } else if (alive) {
-        char why[VIEWS_WHY_BYTES_MAX];
-        snprintf(why, sizeof(why), "%.200s is alive: it must be off to be given up", alive);
+    } else if (!are_lost(views, names, why)) {
         ask_end(ask, VIEWS_REFUSED, why);
-    } else if (buf_len(&text) == 0) {
-        ask_end(ask, VIEWS_REFUSED, "no such member is down");
     } else {
-        give_up(views, ask->number, buf_span(&text), now);
-        ask_end(ask, VIEWS_DONE, "given up: they must stay off");
+        given_up(views, names, &text);
+        if (buf_len(&text) == 0) {
+            ask_end(ask, VIEWS_REFUSED, "no member is down");
+        } else {
+            give_up(views, ask->number, buf_span(&text), now);
+            ask_end(ask, VIEWS_DONE, "given up: they must stay off");
+        }
     }
     buf_close(&text);
 }

@@ -25,6 +25,11 @@ static struct status_member members[] = {
      .is_leaving = true},
 };
 
+static struct status_lost lost[] = {
+    {.name = "b:1", .generation = 1, .epoch = 6},
+    {.name = "b:1", .generation = 2, .epoch = 7},
+};
+
 static const struct node_status status_example = {.cluster = "dht",
                                                   .name = "a:1",
                                                   .version = "0.1.0",
@@ -54,7 +59,9 @@ static const struct node_status status_example = {.cluster = "dht",
                                                   .bytes_left = 5000,
                                                   .eta_ms = REPORT_UNKNOWN,
                                                   .member_count = 2,
-                                                  .members = members};
+                                                  .members = members,
+                                                  .lost_count = 2,
+                                                  .lost = lost};
 
 #define STATUS_TEXT                                                                                \
     "{\"cluster\":\"dht\",\"name\":\"a:1\",\"version\":\"0.1.0\",\"awaits\":\"\","                 \
@@ -68,7 +75,9 @@ static const struct node_status status_example = {.cluster = "dht",
     "\"boot\":5,\"weight\":1,\"role\":\"full\",\"standing\":\"up\",\"state\":\"ALIVE\","           \
     "\"leaving\":false,\"voter\":true},{\"name\":\"b:1\",\"generation\":\"0000000000000002\","     \
     "\"boot\":0,\"weight\":100,\"role\":\"joiner\",\"standing\":\"down\",\"state\":\"\","          \
-    "\"leaving\":true,\"voter\":false}]}"
+    "\"leaving\":true,\"voter\":false}],"                                                          \
+    "\"lost\":[{\"name\":\"b:1\",\"generation\":\"0000000000000001\",\"epoch\":6},"                \
+    "{\"name\":\"b:1\",\"generation\":\"0000000000000002\",\"epoch\":7}]}"
 
 static void assert_text(struct buf *text, const char *expected)
 {
