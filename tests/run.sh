@@ -56,6 +56,8 @@ try() {
             [ "$code" -ne 124 ] || echo "    stopped after $limit s"
             grep -v '^ok' "$file" | sed 's/^/    /' | tail -n 100
             echo "    all of it: $file"
+        else
+            grep '^# seeds: ' "$file" | cut -c3- | fold -s -w 120 | sed 's/^/    /'
         fi
     } >"$file.said"
     flock "$output" cat "$file.said"
@@ -177,8 +179,9 @@ stage_sim-long() {
 
 # Each planted bug is noticed, and what ships has none.
 stage_mutants() {
-    build build/mutants dht-server
+    build build/mutants build/sim-few dht-server
     run mutants 3600 build/mutants --mutants
+    run sim-failures 120 tests/sim/failures.sh
     run mutants-none 60 tests/sim/none_planted.sh
 }
 

@@ -2,12 +2,15 @@
 #include "server/core/sync_parts.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 /* A batch is over when nothing has been under way for so long, or when it has taken so long: one
  * line tells of many sessions, and there is at most one in so long a time for each peer and way. */
 #define BATCH_IDLE_MS 1000u
 #define BATCH_MAX_MS  10000u
 #define BATCH_PACE_MS 5000u
+
+#define LEFT_BYTES_MAX 128u
 
 uint32_t sync_next_peer(const struct sync *sync, uint32_t peer)
 {
@@ -109,19 +112,38 @@ void sync_progress_sum(const struct sync *sync, struct sync_progress *progress)
 
 /* --- the log ---------------------------------------------------------------------------------- */
 
+/* What is still to be sent to a peer, for the log; "" if nothing is. */
+static void left_of(const struct sync *sync, const struct sync_peer *peer,
+                    char text[LEFT_BYTES_MAX])
+{
+    struct sync_progress progress;
+    sync_progress(sync, peer->index, &progress);
+    text[0] = '\0';
+    if (progress.queued + progress.sending == 0)
+        return;
+    int length = snprintf(text, LEFT_BYTES_MAX, " items_left=%" PRIu64 " bytes_left=%" PRIu64,
+                          progress.items_left, progress.bytes_left);
+    if (progress.eta_ms != UINT64_MAX)
+        snprintf(text + length, LEFT_BYTES_MAX - (size_t)length, " eta_ms=%" PRIu64,
+                 progress.eta_ms);
+}
+
 /* Tells of a batch that is over; not of one that only found copies to be the same, as after each
  * view they are. */
 static void log_batch(struct sync *sync, const struct sync_peer *peer, struct sync_batch *batch)
 {
     uint64_t now_ms = sync->now.mono_ms, until_ms = batch->idle_ms > 0 ? batch->idle_ms : now_ms;
     bool is_worth_it = batch->items > 0 || batch->failed > 0;
+    char left[LEFT_BYTES_MAX] = "";
+    if (is_worth_it && batch == &peer->sent)
+        left_of(sync, peer, left);
     if (is_worth_it)
         log_line(sync->setup.log, sync->now, LOG_INFO,
                  batch == &peer->sent ? "sync-sent" : "sync-received",
                  "member=%s synced=%u failed=%u items=%" PRIu64 " bytes=%" PRIu64 " ms=%" PRIu64
-                 " epoch=%u",
+                 " epoch=%u%s",
                  links_name(sync->links, peer->index), batch->done, batch->failed, batch->items,
-                 batch->bytes, until_ms - batch->began_ms, sync->epoch);
+                 batch->bytes, until_ms - batch->began_ms, sync->epoch, left);
     *batch = (struct sync_batch){.logged_ms = is_worth_it ? now_ms : 0};
 }
 
@@ -144,10 +166,12 @@ static void look(struct sync *sync, const struct sync_peer *peer, struct sync_ba
     if (batch->began_ms == 0 && (is_busy || batch->done + batch->failed > 0))
         batch->began_ms = now_ms;
     if (batch == &peer->sent && batch->items > 0 && !batch->is_told) {
+        char left[LEFT_BYTES_MAX];
+        left_of(sync, peer, left);
         batch->is_told = true;
-        log_line(sync->setup.log, sync->now, LOG_INFO, "sync-begins", "member=%s slots=%u epoch=%u",
-                 links_name(sync->links, peer->index), peer->session_count - peer->synced_count,
-                 sync->epoch);
+        log_line(sync->setup.log, sync->now, LOG_INFO, "sync-begins",
+                 "member=%s slots=%u epoch=%u%s", links_name(sync->links, peer->index),
+                 peer->session_count - peer->synced_count, sync->epoch, left);
     }
     if (batch->began_ms == 0 || is_busy)
         batch->idle_ms = 0;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2034,SC2154 # ports, pids: of helpers.bash
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154 # tests run apart; ports, pids: of helpers.bash
 # What kvcli makes of a cluster: status, where, transfers, the ways out, bench by the ring.
 
 load helpers
@@ -43,6 +43,33 @@ is_well() { kvcli status >/dev/null; }
     run kvcli transfers
     [ "$status" -eq 0 ]
     [ -z "$output" ]
+}
+
+# Six megabytes at 300 kB a second: it takes long enough to be looked at.
+@test "a copy on its way is shown by transfers, status and the log: items, bytes, and for how long yet" {
+    end_all
+    pids=()
+    start_cluster --sync-rate 300k
+    kvcli bench --clients 4 --keys 6000 --value-size 1000 --fill --requests 1 --get-ratio 1 >"$BATS_TEST_TMPDIR/bench"
+    wait_until 10 is_well
+    kill -KILL "${members[2]}"
+    wait "${members[2]}" || true
+    start_member 2 --sync-rate 300k
+    is_moving() {
+        kvcli --json transfers >"$BATS_TEST_TMPDIR/transfers" || return 1
+        jq -es --arg to "127.0.0.1:${ports[2]}" '[.[] | select(.to == $to) |
+            select(.items_sent > 0 and .bytes_sent > 0 and .items_left > 0 and .bytes_left > 0 and .eta_ms > 0)] |
+            length > 0' "$BATS_TEST_TMPDIR/transfers"
+    }
+    wait_until 20 is_moving
+    kvcli transfers | grep -Eq "^127.0.0.1:[0-9]+ +127.0.0.1:${ports[2]} .* [0-9.]+(ms|s|m)$"
+    is_told() { kvcli status | grep -Eq '^[0-9]+ items, [0-9.]+ ?[kM]?i?B?, are being brought to where they belong: ready in '; }
+    wait_until 10 is_told
+    is_logged() {
+        grep -Eq ' sync-sent member=127.0.0.1:'"${ports[2]}"' .* items=[1-9][0-9]* bytes=[1-9][0-9]* .* items_left=[1-9][0-9]* bytes_left=[1-9][0-9]* eta_ms=[1-9]' \
+            "$BATS_TEST_TMPDIR"/member[01].log
+    }
+    wait_until 20 is_logged
 }
 
 @test "transfers names the nodes that do not answer" {

@@ -1,13 +1,12 @@
 /* The simulator's program: runs checks over seeds, or one seed of one check, or stories.
  *
- *   sim [--check NAME] [--seed N] [--nodes N] [--seconds N] [--seeds N] [--long] [--trace]
- *   sim --stories FILE… [--rewrite] [--trace]
- *   sim --mutants [--mutant NAME] [--seeds N] [--check NAME]     a build with -DMUTATIONS only
- *   sim --list
+ *   sim [--check NAME] [--seed N] [--nodes N] [--seconds N] [--seeds N] [--fresh N] [--long]
+ * [--trace] sim --stories FILE… [--rewrite] [--trace] sim --mutants [--mutant NAME] [--seeds N]
+ * [--check NAME]     a build with -DMUTATIONS only sim --list
  *
  * Prints TAP, one test a check or story. Each check runs in a process of its own, so that a failed
  * assertion in a node ends that check alone. The last line of a failure is the command that repeats
- * it. */
+ * it; where several checks run, those of all failures are the last lines of all. */
 #include "common/check.h"
 #include "tests/sim/checks.h"
 #include "tests/sim/mutants.h"
@@ -18,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +27,8 @@ enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 /* Seeds tried to catch a planted bug, unless told otherwise. */
 #define MUTANT_SEEDS 500u
 
+#define REPEAT_BYTES_MAX 256u
+
 struct settings {
     const char *check; /* NULL: all */
     uint64_t seed;
@@ -34,6 +36,7 @@ struct settings {
     uint32_t nodes;   /* 0: the check's own */
     uint32_t seconds; /* 0: the check's own */
     uint32_t seeds;   /* 0: the check's own */
+    uint64_t fresh;   /* what the seeds that are not the same every time are drawn from */
     bool is_long;
     bool is_traced;
     bool is_debugged;
@@ -49,12 +52,22 @@ struct settings {
 static const struct check *running;
 static struct trial *trial_running;
 
+/* The command that repeats a failure, which the process that ran it leaves for the one that tells
+ * of it: this is said last. */
+struct repeat {
+    char line[REPEAT_BYTES_MAX]; /* "": it has not failed, or could not say how */
+};
+static struct repeat *repeat_running; /* of what this process runs; NULL: nobody wants to know */
+
 /* With this build's number of slots: with another a seed is another run. */
-static void print_repeat(const struct check *check, const struct trial *trial)
+static void keep_repeat(const struct check *check, const struct trial *trial)
 {
-    printf("# repeat: make %s CHECK=%s SEED=0x%" PRIx64 " NODES=%" PRIu32 " SECONDS=%" PRIu32 "\n",
-           SLOT_BITS < 14 ? "sim-few" : "sim", check->name, trial->seed, trial->node_count,
-           trial->seconds);
+    if (repeat_running)
+        snprintf(repeat_running->line, sizeof(repeat_running->line),
+                 "# repeat: make %s CHECK=%s SEED=0x%" PRIx64 " NODES=%" PRIu32 " SECONDS=%" PRIu32
+                 "\n",
+                 SLOT_BITS < 14 ? "sim-few" : "sim", check->name, trial->seed, trial->node_count,
+                 trial->seconds);
 }
 
 static void print_failure(const struct check *check, const struct trial *trial)
@@ -66,7 +79,7 @@ static void print_failure(const struct check *check, const struct trial *trial)
                trial->world->has_failed ? trial->world->failure : "a node's check failed",
                (double)trial->world->clock.now_us / US_PER_S, trial->seed);
     }
-    print_repeat(check, trial);
+    keep_repeat(check, trial);
     fflush(stdout);
 }
 
@@ -123,6 +136,25 @@ static uint32_t own_seeds(const struct check *check, const struct settings *sett
     return SLOT_BITS < 14 ? check->seeds_long : (check->seeds_long + 9) / 10;
 }
 
+/* A seed that is drawn: short enough to be told. */
+static uint64_t draw_seed(struct prng *drawn)
+{
+    return prng_next(drawn) & UINT32_MAX;
+}
+
+/* Tells which seeds a check has: so many fixed ones, the others drawn from fresh. */
+static void print_seeds(uint32_t fixed, uint32_t seeds, uint64_t fresh)
+{
+    struct prng drawn;
+    prng_init(&drawn, fresh);
+    printf("# seeds: 1 to %" PRIu32, fixed);
+    if (fixed < seeds)
+        printf("; %" PRIu32 " drawn (--fresh 0x%" PRIx64 "):", seeds - fixed, fresh);
+    for (uint32_t i = fixed; i < seeds; i++)
+        printf(" 0x%" PRIx64, draw_seed(&drawn));
+    printf("\n");
+}
+
 /* The seeds of a check: the first half are the same every time, the others are drawn anew; or those
  * from the one that is given on. */
 static int run_check(const struct check *check, const struct settings *settings, uint64_t fresh)
@@ -136,11 +168,16 @@ static int run_check(const struct check *check, const struct settings *settings,
         .is_debugged = settings->is_debugged,
         .echo = settings->is_traced ? stdout : NULL};
     struct prng drawn;
+    uint32_t fixed = (seeds + 1) / 2;
     prng_init(&drawn, fresh);
+    if (settings->has_seed)
+        printf("# seeds: %" PRIu64 " to %" PRIu64 "\n", settings->seed, settings->seed + seeds - 1);
+    else
+        print_seeds(fixed, seeds, fresh);
     for (uint32_t i = 0; i < seeds; i++) {
-        trial.seed = settings->has_seed    ? settings->seed + i
-                     : i < (seeds + 1) / 2 ? i + 1
-                                           : prng_next(&drawn);
+        trial.seed = settings->has_seed ? settings->seed + i
+                     : i < fixed        ? i + 1
+                                        : draw_seed(&drawn);
         if (!run_seed(check, &trial))
             return EXIT_FAILED;
     }
@@ -313,7 +350,8 @@ struct chosen {
     size_t *places; /* in the table */
     size_t count;
     size_t whole_from; /* from here on nothing is planted */
-    uint64_t fresh;
+    struct repeat
+        *repeats; /* of each, shared with the processes that run them; NULL: nobody asks */
 };
 
 static int run_planted(const struct chosen *chosen, size_t i)
@@ -416,7 +454,8 @@ static int run_chosen(void *arg, size_t i)
     const struct chosen *chosen = arg;
     signal(SIGABRT, on_signal);
     signal(SIGSEGV, on_signal);
-    return run_check(&checks[chosen->places[i]], chosen->settings, chosen->fresh);
+    repeat_running = &chosen->repeats[i];
+    return run_check(&checks[chosen->places[i]], chosen->settings, chosen->settings->fresh);
 }
 
 static void chosen_told(void *arg, size_t i, bool is_good)
@@ -424,14 +463,17 @@ static void chosen_told(void *arg, size_t i, bool is_good)
     const struct chosen *chosen = arg;
     const struct check *check = &checks[chosen->places[i]];
     printf("%s %zu - %s: %s\n", is_good ? "ok" : "not ok", i + 1, check->name, check->sentence);
+    fputs(chosen->repeats[i].line, stdout);
 }
 
 static int run_all(const struct settings *settings)
 {
     struct chosen chosen = {.settings = settings,
                             .places = calloc(check_count, sizeof(*chosen.places)),
-                            .fresh = (uint64_t)time(NULL) * 1000003u ^ (uint64_t)getpid()};
-    CHECK(chosen.places != NULL);
+                            .repeats =
+                                mmap(NULL, check_count * sizeof(*chosen.repeats),
+                                     PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)};
+    CHECK(chosen.places != NULL && chosen.repeats != MAP_FAILED);
     for (size_t i = 0; i < check_count; i++)
         if (!settings->check || strcmp(settings->check, checks[i].name) == 0)
             chosen.places[chosen.count++] = i;
@@ -442,7 +484,10 @@ static int run_all(const struct settings *settings)
     printf("1..%zu\n", chosen.count);
     const struct jobs jobs = {chosen.count, run_chosen, chosen_told, &chosen};
     bool is_good = jobs_run(&jobs);
+    for (size_t i = 0; i < chosen.count && chosen.count > 1; i++)
+        fputs(chosen.repeats[i].line, stdout);
     free(chosen.places);
+    CHECK(munmap(chosen.repeats, check_count * sizeof(*chosen.repeats)) == 0);
     return is_good ? 0 : EXIT_FAILED;
 }
 
@@ -462,6 +507,9 @@ static int tell_stories(const struct settings *settings)
         const char *slash = strrchr(path, '/');
         bool is_told = story_tell(path, settings->is_rewriting, settings->is_traced);
         printf("%s %d - %s\n", is_told ? "ok" : "not ok", i + 1, slash ? slash + 1 : path);
+        if (!is_told)
+            printf("# repeat: make sim STORY=%s; rewrite: make sim STORY=%s REWRITE=1\n", path,
+                   path);
         is_good &= is_told;
     }
     return is_good ? 0 : EXIT_FAILED;
@@ -503,6 +551,8 @@ static bool parse(struct settings *settings, int argc, char **argv)
             settings->nodes = (uint32_t)strtoul(argv[i], NULL, 0);
         } else if (strcmp(option, "--seconds") == 0) {
             settings->seconds = (uint32_t)strtoul(argv[i], NULL, 0);
+        } else if (strcmp(option, "--fresh") == 0) {
+            settings->fresh = strtoull(argv[i], NULL, 0);
         } else if (strcmp(option, "--seeds") == 0) {
             settings->seeds = (uint32_t)strtoul(argv[i], NULL, 0);
         } else {
@@ -514,11 +564,12 @@ static bool parse(struct settings *settings, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct settings settings = {0};
+    struct settings settings = {.fresh = ((uint64_t)time(NULL) * 1000003u ^ (uint64_t)getpid()) &
+                                         UINT32_MAX};
     if (!parse(&settings, argc, argv)) {
-        fprintf(stderr,
-                "usage: sim [--list] [--check NAME] [--seed N] [--nodes N] [--seconds N] "
-                "[--seeds N] [--long] [--trace | --debug] [--stories FILE... [--rewrite]]\n");
+        fprintf(stderr, "usage: sim [--list] [--check NAME] [--seed N] [--nodes N] [--seconds N] "
+                        "[--seeds N] [--fresh N] [--long] [--trace | --debug] [--stories FILE... "
+                        "[--rewrite]]\n");
         return EXIT_USAGE;
     }
     if (settings.is_mutating)

@@ -324,8 +324,6 @@ bool story_tell(const char *path, bool rewrite, bool is_traced)
             is_same = write_file(path, span_of(all.data, head), told);
         } else if (!is_same) {
             show_difference(wanted, told);
-            printf("# repeat: make sim STORY=%s; rewrite: make sim STORY=%s REWRITE=1\n", path,
-                   path);
         }
         is_good = is_same;
     }
