@@ -65,6 +65,7 @@
     X(never_relays, "direct-quiet", 0, "an answer that could not go out directly is dropped") \
     X(dials_on, "direct", 0, "a client is dialled whenever an answer waits") \
     X(cut_is_clean, "replicas", 1, "a copy whose lineage was cut is still called clean") \
+    X(damped_stays, "requests-faults", 0x553dcfdbdb192f2d, "who is damped stays down though it is missed") \
     X(act_kept, "replicas", 1, "an emptied copy keeps its act") \
     X(touch_changes_cas, "replicas", 1, "touch changes cas unique") \
     X(floor_falls, "test_copy", 0, "a floor falls to that of the source") \

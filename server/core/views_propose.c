@@ -86,15 +86,40 @@ static uint64_t again_ms(const struct views *views, uint32_t index)
     return *down_ms + (pace_ms(view) > wait_ms ? pace_ms(view) : wait_ms);
 }
 
-/* One that runs: up again when it has been ALIVE for long enough, a damped one when that is over.
- */
+/* Whether anything but this joiner waits for the next placement. */
+static bool do_others_wait(const struct view *view, uint32_t joiner)
+{
+    for (uint32_t i = 0; i < view->member_count; i++) {
+        const struct member *member = &view->members[i];
+        if (i != joiner && strcmp(member->name, view->members[joiner].name) != 0 &&
+            ((member->role == ROLE_JOINER && member_is_up(member)) ||
+             (member_is_full(member) &&
+              (member->is_leaving || member->standing == STANDING_REPLACED))))
+            return true;
+    }
+    return false;
+}
+
+/* Whether a member that is not up is missed: slots have no quorum, or joiners that wait for a
+ * placement, while it waits itself. */
+static bool is_missed(struct views *views, uint32_t index)
+{
+    const struct view *view = keep_current(views);
+    if (view->members[index].role == ROLE_JOINER)
+        return do_others_wait(view, index);
+    return !change_has_quorums(view, views_ring(views, view->epoch));
+}
+
+/* One that runs: up again when it has been ALIVE for long enough, a damped one when that is over,
+ * or it is missed. */
 static void hold_alive(struct views *views, uint32_t index, const struct account *account,
                        struct opinion *opinion, struct moment now)
 {
     const struct member *member = &keep_current(views)->members[index];
     opinion->boot = account->boot;
     uint64_t up_ms = account->state_ms + views->options.up_after_ms;
-    if (account->damped_until_ms > up_ms)
+    bool is_damped = member_is_up(member) || !is_missed(views, index) || MUTANT(damped_stays);
+    if (is_damped && account->damped_until_ms > up_ms)
         up_ms = account->damped_until_ms;
     /* Who stops is alive, and ends soon; only its next process comes up. */
     if (member->standing == STANDING_STOPPING && account->boot <= member->boot)
@@ -139,20 +164,6 @@ static void hold(struct views *views, uint32_t index, struct opinion *opinion, s
     opinion->is_overdue = now.mono_ms >= overdue_ms;
     if (!opinion->is_overdue)
         look_again_at(views, overdue_ms);
-}
-
-/* Whether anything but this joiner waits for the next placement. */
-static bool do_others_wait(const struct view *view, uint32_t joiner)
-{
-    for (uint32_t i = 0; i < view->member_count; i++) {
-        const struct member *member = &view->members[i];
-        if (i != joiner && strcmp(member->name, view->members[joiner].name) != 0 &&
-            ((member->role == ROLE_JOINER && member_is_up(member)) ||
-             (member_is_full(member) &&
-              (member->is_leaving || member->standing == STANDING_REPLACED))))
-            return true;
-    }
-    return false;
 }
 
 /* a joiner … not done 30 s after all others out again: here, one that makes no progress while
