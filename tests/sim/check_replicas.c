@@ -28,8 +28,9 @@
 #define STEP_MS        250u
 #define OPERATOR_MS    60000u /* between an operator's acts where something is stuck */
 #define QUIET_MS       60000u /* until all is well again after the last fault */
-#define LAST_S         3u     /* callers go on for so long then */
-#define KINDS_OF       4u     /* of so many seeds in a row one has nodes that evict, */
+#define LAST_S         3u     /* callers go on for so long then, */
+#define ANSWERED_S     15u /* and until a key of each slot has had an answer, at most for so long */
+#define KINDS_OF       4u  /* of so many seeds in a row one has nodes that evict, */
 #define EVICTING_AT    2u
 #define DELAYING_AT    3u    /* and one has flushes that wait */
 #define SQUEEZED_OF    11u   /* of so many steps of such a run in one */
@@ -50,9 +51,15 @@ enum {
     COUNT_RETRIES,
     COUNT_REPEATS,
     COUNT_VIEWS,
+    COUNT_OVERLAPS,
+    COUNT_JOINS,
     COUNT_RUNS,
     COUNT_ACTIVATIONS,
     COUNT_SYNCS,
+    COUNT_FULL_SYNCS,
+    COUNT_DELTAS,
+    COUNT_ADVANCES,
+    COUNT_PULLS,
     COUNT_CUTS,
     COUNT_FLOORS,
     COUNT_EQUALS,
@@ -65,6 +72,7 @@ _Static_assert(COUNT_ENDED <= CHECK_COUNTS_MAX, "all counts have a place");
 
 /* One run. */
 struct run_of {
+    bool recovers; /* on-quorum-loss=recover: no operator gives anything up */
     struct trial *trial;
     struct world *world;
     struct callers *callers;
@@ -214,7 +222,7 @@ static void squeeze(struct run_of *run)
 /* Now and then an operator gives up what is gone for good, as soon as nobody else is away. */
 static void operate(struct run_of *run, uint64_t passed_ms)
 {
-    if (passed_ms < run->operator_ms || !quiet_is_stuck(run->world) ||
+    if (run->recovers || passed_ms < run->operator_ms || !quiet_is_stuck(run->world) ||
         !operator_accept_loss(run->world))
         return;
     run->operator_ms = passed_ms + OPERATOR_MS;
@@ -248,7 +256,7 @@ static bool help(struct run_of *run, const char *why)
 {
     if (start_outdone(run))
         return true;
-    if (!quiet_is_stuck(run->world))
+    if (run->recovers || !quiet_is_stuck(run->world))
         return false;
     trace_say(&run->world->trace, "accept-loss", "because=\"%s\"", why);
     return operator_accept_loss(run->world);
@@ -269,6 +277,48 @@ static void await_quiet(struct run_of *run)
     run->trial->counts[COUNT_SECONDS] += took_ms / 1000 + 1;
 }
 
+/* Whether a key of each slot has had a result since then. */
+static bool is_answered(const struct run_of *run, uint64_t since_us)
+{
+    const struct history *history = &run->callers->history;
+    for (uint32_t i = 0; i < history->key_count; i++) {
+        bool is_any = false;
+        for (uint32_t k = 0; k < history->key_count && !is_any; k++) {
+            const struct history_key *key = &history->keys[k];
+            size_t at = key->slot == history->keys[i].slot ? key->count : 0;
+            while (at > 0 && !is_any) {
+                const struct linear_op *op = &key->ops[--at];
+                is_any = op->begun_us >= since_us && op->outcome != LINEAR_UNKNOWN &&
+                         op->outcome != LINEAR_NOT_DONE;
+            }
+        }
+        if (!is_any)
+            return false;
+    }
+    return true;
+}
+
+/* Callers that had nothing left to do ask for more. */
+static void ask_more(struct run_of *run, uint32_t ops, uint32_t seconds)
+{
+    run->callers->options.ops += ops;
+    callers_resume(run->callers);
+    world_run_s(run->world, seconds);
+}
+
+/* 9: "answers": each slot gives a result again. */
+static void await_answers(struct run_of *run)
+{
+    struct world *world = run->world;
+    uint64_t since_us = world->clock.now_us;
+    ask_more(run, KEYS * 10, LAST_S);
+    for (uint32_t s = LAST_S; !is_answered(run, since_us) && !world->has_failed; s++) {
+        if (s == ANSWERED_S)
+            world_fail(world, "invariant 9: a slot has no answer %u s after all was well", s);
+        ask_more(run, KEYS, 1);
+    }
+}
+
 static void count(struct run_of *run)
 {
     uint64_t *counts = run->trial->counts;
@@ -284,9 +334,15 @@ static void count(struct run_of *run)
     counts[COUNT_RETRIES] += run->callers->retries_ended;
     counts[COUNT_REPEATS] += run->callers->repeats;
     counts[COUNT_VIEWS] += seen->views;
+    counts[COUNT_OVERLAPS] += seen->overlaps;
+    counts[COUNT_JOINS] += run->unstarted - run->trial->seed_count;
     counts[COUNT_RUNS] += seen->runs;
     counts[COUNT_ACTIVATIONS] += seen->activations;
     counts[COUNT_SYNCS] += seen->syncs;
+    counts[COUNT_FULL_SYNCS] += seen->sent.full;
+    counts[COUNT_DELTAS] += seen->sent.delta;
+    counts[COUNT_ADVANCES] += seen->sent.advances;
+    counts[COUNT_PULLS] += seen->sent.pulls;
     counts[COUNT_CUTS] += seen->cuts;
     counts[COUNT_FLOORS] += seen->floors;
     counts[COUNT_EQUALS] += seen->equals;
@@ -295,7 +351,7 @@ static void count(struct run_of *run)
 
 static void run_replicas(struct trial *trial, bool recovers)
 {
-    struct run_of run = {.trial = trial};
+    struct run_of run = {.recovers = recovers, .trial = trial};
     prng_init(&run.prng, trial->seed ^ 0x5ca1ab1e);
     begin_world(&run, recovers);
     struct world *world = run.world;
@@ -324,8 +380,7 @@ static void run_replicas(struct trial *trial, bool recovers)
     callers_resume(run.callers);
     stop_faults(&run);
     await_quiet(&run);
-    run.callers->options.ops += KEYS * 10;
-    world_run_s(world, LAST_S);
+    await_answers(&run);
     callers_give_up(run.callers);
     struct linear_options judged = patient;
     judged.may_vanish = world->host_options.evicts;

@@ -11,8 +11,9 @@
 #define REPLICAS_COUNTED                                                                           \
     FAULT_LIST(FAULT_NAME)                                                                         \
     "done", "absent", "present", "not done", "unknown", "out of memory", "retries with an answer", \
-        "repeats answered alike", "views", "runs", "activations", "syncs", "cuts", "floors",       \
-        "copies compared", "recoveries", "seconds they took"
+        "repeats answered alike", "views", "views while one was behind", "joins", "runs",          \
+        "activations", "syncs", "syncs of all", "syncs of what changed", "advances", "pulls",      \
+        "cuts", "floors", "copies compared", "recoveries", "seconds they took"
 
 const struct check checks[] = {
     {.name = "same-trace",

@@ -856,7 +856,7 @@ static void look_at_frames(void *arg, struct host *host, struct span frames)
     const struct node_ghost *node = &ghost->nodes[host->number];
     struct sent sent;
     while (frames.len > 0) {
-        if (!sent_take(&frames, &sent)) {
+        if (!sent_take(&frames, &sent, &ghost->counts.sent)) {
             world_fail(ghost->world, "n%" PRIu32 " sends what is no message", host->number + 1);
             return;
         }
@@ -922,6 +922,16 @@ static void look_at_leaver(struct ghost *ghost, uint32_t node)
                    node + 1, voters, view->epoch, told);
 }
 
+/* Whether a node that runs has not come to the view before this one: changes overlap. */
+static bool is_anybody_behind(const struct ghost *ghost, uint32_t epoch)
+{
+    for (uint32_t i = 0; i < ghost->world->host_count; i++)
+        if (ghost->world->hosts[i].state == HOST_UP && ghost->nodes[i].epoch > 0 &&
+            ghost->nodes[i].epoch + 1 < epoch)
+            return true;
+    return false;
+}
+
 /* 1: one view per number; a member's never falls. */
 static void look_at_view(struct ghost *ghost, uint32_t node)
 {
@@ -957,6 +967,7 @@ static void look_at_view(struct ghost *ghost, uint32_t node)
     ghost->views[place] = (struct seen_view){epoch, hash};
     ghost->view_count++;
     ghost->counts.views++;
+    ghost->counts.overlaps += is_anybody_behind(ghost, epoch);
     uint32_t base = views_current(views)->base;
     if (base > ghost->base && epoch > 1)
         check_base(ghost, node, base);

@@ -15,6 +15,8 @@
 #define LIMBO_MS_MAX  120000
 #define FLIP_MS_MIN   30 /* FLAP */
 #define FLIP_MS_MAX   1500
+#define LINK_US_MIN   20000 /* LINK: so much longer each way */
+#define LINK_US_MAX   500000
 #define FULL_BYTES    2000u /* FULL: so much more fits, at most */
 
 static const uint32_t weights[FAULT_KINDS] = {
@@ -90,6 +92,18 @@ static void lose_all(struct schedule *schedule, uint32_t node, uint32_t loss_ppm
     struct world *world = schedule->world;
     for (uint32_t i = 0; i < world->host_count; i++)
         net_path(&world->net, node, i)->loss_ppm = loss_ppm;
+}
+
+/* What two nodes send to each other takes longer by more_us, or as long as before. */
+static void slow_link(struct world *world, const struct fault *fault, bool is_slow)
+{
+    uint32_t ends[] = {fault->node, fault->other};
+    for (int i = 0; i < 2; i++) {
+        struct net_path *path = net_path(&world->net, ends[i], ends[1 - i]);
+        CHECK(is_slow || path->delay_us >= fault->more_us);
+        path->delay_us =
+            is_slow ? path->delay_us + fault->more_us : path->delay_us - fault->more_us;
+    }
 }
 
 static void split(struct schedule *schedule, bool is_cut)
@@ -197,6 +211,10 @@ static void begin(struct schedule *schedule, struct fault *fault, uint64_t until
     case FAULT_SPLIT:
         split(schedule, true);
         break;
+    case FAULT_LINK:
+        fault->more_us = (uint32_t)draw_between(schedule, LINK_US_MIN, LINK_US_MAX);
+        slow_link(world, fault, true);
+        break;
     case FAULT_KINDS:
         CHECK(!"a fault has a kind");
     }
@@ -269,6 +287,9 @@ static void undo(struct schedule *schedule, struct fault *fault)
         break;
     case FAULT_SPLIT:
         split(schedule, false);
+        break;
+    case FAULT_LINK:
+        slow_link(world, fault, false);
         break;
     case FAULT_BREAK:
     case FAULT_HOLD:
@@ -380,7 +401,7 @@ static void begin_one(struct schedule *schedule)
     uint32_t node = (uint32_t)prng_below(&schedule->prng, world->host_count);
     uint32_t other = (uint32_t)prng_below(&schedule->prng, world->host_count);
     if (has_fault(schedule, node) || world->hosts[node].state != HOST_UP ||
-        (kind == FAULT_ONE_WAY && node == other) ||
+        ((kind == FAULT_ONE_WAY || kind == FAULT_LINK) && node == other) ||
         (kind == FAULT_SPLIT && has_kind(schedule, kind)) ||
         (kind == FAULT_FORGET && !may_forget(schedule)))
         return;

@@ -31,7 +31,8 @@
     FAULT(SLEEP, 1)   /* as ISOLATE, for so long that it is removed meanwhile */                   \
     FAULT(LIMBO, 2)   /* as HOLD, for a minute or two, whatever becomes of the connection */       \
     FAULT(FULL, 2)    /* it has no memory for more items */                                        \
-    FAULT(DISK, 1)    /* its state file cannot be written; afterwards it is started again */
+    FAULT(DISK, 1)    /* its state file cannot be written; afterwards it is started again */       \
+    FAULT(LINK, 3)    /* what it and one other send to each other takes up to half a second more */
 
 enum fault_kind {
 #define FAULT_ENUM(id, weight) FAULT_##id,
@@ -52,7 +53,8 @@ struct fault {
     enum fault_kind kind;
     bool is_on;
     uint32_t node;
-    uint32_t other; /* ONE_WAY */
+    uint32_t other;   /* ONE_WAY, LINK */
+    uint32_t more_us; /* LINK */
     struct vtimer end;
     struct vtimer flip; /* FLAP: on or off */
     bool is_flipped;
