@@ -16,6 +16,7 @@
     X(no_deadline, "requests-faults", 0, "a forwarded request has no deadline") \
     X(miss_for_failure, "requests-once", 0, "a key whose leader can't be reached is said to be absent") \
     X(never_condemned, "complete", 0, "a suspect is never dead") \
+    X(never_removed, "complete-half", 0, "who is dead stays on the list") \
     X(refusal_is_nothing, "complete", 2, "a refused dial says nothing") \
     X(no_helpers, "accurate-loss10", 0, "a failed probe suspects, whatever others find") \
     X(stopped_is_silent, "accurate-stops", 0, "a process that is mute is taken for a machine that is off") \

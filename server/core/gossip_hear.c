@@ -553,7 +553,7 @@ void hear_expire(struct gossip *gossip, struct moment now)
     struct members *members = &gossip->members;
     struct account *record;
     while ((record = first_of(&members->fading)) &&
-           now.mono_ms >= record->state_ms + gossip->options.remove_ms) {
+           now.mono_ms >= record->state_ms + gossip->options.remove_ms && !MUTANT(never_removed)) {
         bool was_dead = record->state == MEMBER_DEAD;
         members_remove(members, record, now.mono_ms);
         gossip->stats->members_removed++;

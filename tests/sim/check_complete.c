@@ -1,5 +1,6 @@
 /* Completeness: whoever crashes is held for dead by every survivor, in time.
  */
+#include "common/check.h"
 #include "tests/sim/checks.h"
 #include "tests/sim/watch.h"
 
@@ -31,6 +32,19 @@ static bool all_see_gone(struct world *world, const void *arg)
         for (uint32_t j = 0; j < world->host_count; j++)
             if (!is_victim[i] && is_victim[j] && !watch_sees_gone(world, i, j))
                 return false;
+    return true;
+}
+
+static bool all_have_removed(struct world *world, const void *arg)
+{
+    const bool *is_victim = arg;
+    for (uint32_t i = 0; i < world->host_count; i++)
+        for (uint32_t j = 0; j < world->host_count; j++) {
+            const struct account *account =
+                !is_victim[i] && is_victim[j] ? watch_record(world, i, j) : NULL;
+            if (account && account->state != MEMBER_REMOVED)
+                return false;
+        }
     return true;
 }
 
@@ -99,6 +113,38 @@ void check_complete(struct trial *trial)
     trial->counts[is_off] += count;
     trial->counts[2] += watch_until(world, all_see_gone, is_victim, 10, limit_ms,
                                     "not all survivors hold the crashed for dead in time");
+    watch_until(world, all_have_removed, is_victim, 10, world->host_options.timers.remove_ms + 2000,
+                "not all survivors have removed the crashed in time");
+    free(is_victim);
+    watch_close(watch);
+}
+
+/* Half of them crash at once, the introducer too, at 10 % loss: the others hold them for dead, and
+ * then remove them. */
+void check_complete_half(struct trial *trial)
+{
+    struct world *world = trial_begin(trial, 0);
+    const struct gossip_options *timers = &world->host_options.timers;
+    world_lose(world, NET_PPM / 10);
+    watch_form(world, WATCH_FORM_MS);
+    struct watch *watch = watch_open(world);
+    watch->forbids_deaths = true;
+    bool *is_victim = calloc(world->host_count, sizeof(*is_victim));
+    CHECK(is_victim != NULL);
+    bool is_off = trial->seed % 2 == 0; /* few seeds are to have both */
+    is_victim[0] = true;
+    for (uint32_t count = 1; count < world->host_count / 2;) {
+        uint32_t node = (uint32_t)prng_below(&world->prng, world->host_count);
+        count += !is_victim[node];
+        is_victim[node] = true;
+    }
+    crash_all(world, is_victim, is_off);
+    trial->counts[is_off]++;
+    trial->counts[2] +=
+        watch_until(world, all_see_gone, is_victim, 10, bound_ms(world, 10, true, true),
+                    "not all survivors hold half of them for dead in time");
+    watch_until(world, all_have_removed, is_victim, 10, timers->remove_ms + 2000,
+                "not all survivors have removed half of them in time");
     free(is_victim);
     watch_close(watch);
 }

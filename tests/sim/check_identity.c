@@ -1,4 +1,5 @@
 /* A process is known by name, boot and generation. */
+#include "common/check.h"
 #include "tests/sim/checks.h"
 #include "tests/sim/names.h"
 #include "tests/sim/watch.h"
@@ -135,6 +136,9 @@ void check_identity_clone(struct trial *trial)
         world_start(world, i);
     world_run_s(world, 5);
     world_rename(world, clone, original);
+    struct span file = buf_span(&world->hosts[original].state_text);
+    CHECK(file.len > 0);
+    buf_append(&world->hosts[clone].state_text, file.data, file.len);
     world->hosts[clone].boot = world->hosts[original].boot;
     world_start(world, clone);
     world_run_s(world, trial->seconds);

@@ -311,6 +311,7 @@ static void await_answers(struct run_of *run)
 {
     struct world *world = run->world;
     uint64_t since_us = world->clock.now_us;
+    run->callers->options.has_cold_keys = false;
     ask_more(run, KEYS * 10, LAST_S);
     for (uint32_t s = LAST_S; !is_answered(run, since_us) && !world->has_failed; s++) {
         if (s == ANSWERED_S)

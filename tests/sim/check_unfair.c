@@ -145,8 +145,9 @@ void check_overload(struct trial *trial)
     (void)quiet_await(world, FORMED_MS, "forming");
     struct watch *watch = watch_open(world);
     watch->forbids_deaths = true;
-    for (uint32_t i = 0; i < world->host_count * 3 / 10; i++) {
+    for (uint32_t slow = 0; slow < world->host_count * 3 / 10;) {
         uint32_t node = (uint32_t)prng_below(&world->prng, world->host_count);
+        slow += !watch->is_excused[node];
         watch->is_excused[node] = true;
         world->hosts[node].slow = SLOW_TIMES;
     }

@@ -52,6 +52,7 @@ void check_requests_moved(struct trial *trial);
 void check_direct_quiet(struct trial *trial);
 void check_direct(struct trial *trial);
 void check_complete(struct trial *trial);
+void check_complete_half(struct trial *trial);
 void check_complete_watchers(struct trial *trial);
 void check_complete_backstop(struct trial *trial);
 void check_accurate_quiet(struct trial *trial);
