@@ -1,6 +1,7 @@
 /* A cluster that grows from one node to many and shrinks to one again, and one of which many nodes
  * are stopped: what each size promises holds. tests/scenes does the same with real processes. */
 #include "common/check.h"
+#include "server/core/gossip.h"
 #include "server/core/primary.h"
 #include "server/core/views.h"
 #include "tests/sim/quiet.h"
@@ -14,7 +15,7 @@
 #define KEY_BYTES    24u
 #define TWO_KEYS     50u
 #define TWO_WAIT_S   15u /* at two nodes the other is away for so long, well past recover-after */
-#define MANY_KEYS    2000u
+#define MANY_KEYS    40000u
 #define MANY_BYTES   500u
 #define MANY_STOPPED 4u
 #define MANY_WAIT_S  30u
@@ -147,6 +148,7 @@ void check_scene_growth(struct trial *trial)
     if (ghost_counts(watched.ghost)->losses > 0)
         world_fail(world, "a loss was declared with three nodes or more");
     watched_close(&watched);
+    crash_of_one(world, &console);
     console_close(&console);
 }
 
@@ -199,7 +201,8 @@ static bool is_stopped(const struct world *world, uint32_t node)
 static void many_stop(struct many *many)
 {
     struct world *world = many->world;
-    uint32_t groups[MANY_KEYS][RING_COPIES_MAX], nodes[MANY_STOPPED];
+    static uint32_t groups[MANY_KEYS][RING_COPIES_MAX];
+    uint32_t nodes[MANY_STOPPED];
     char key[KEY_BYTES], value[MANY_BYTES + 1];
     for (uint32_t i = 0; i < MANY_KEYS; i++) {
         many_text(i, false, key, value);
@@ -219,6 +222,17 @@ static void many_stop(struct many *many)
     world_run_s(world, MANY_WAIT_S);
     if (!world->has_failed && !quiet_holds(world, why))
         world_fail(world, "%u s after four nodes were stopped: %s", MANY_WAIT_S, why);
+    uint32_t running = 0;
+    for (uint32_t i = 0; i < world->host_count; i++)
+        running += world->hosts[i].state == HOST_UP;
+    for (uint32_t i = 0; i < world->host_count; i++) {
+        if (world->hosts[i].state != HOST_UP)
+            continue;
+        uint32_t alive = node_gossip(world->hosts[i].node)->members.in_state[MEMBER_ALIVE];
+        if (alive != running)
+            world_fail(world, "n%" PRIu32 " counts %" PRIu32 " members of %" PRIu32, i + 1, alive,
+                       running);
+    }
 }
 
 /* Forty nodes, of which four stop every half minute, six times; then all go on. Nothing is lost but
