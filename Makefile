@@ -65,7 +65,7 @@ KVCLI_LIBS  := -Wl,--as-needed $(call pkg,libedit jansson libcrypto libisal libu
 TEST_LIBS   := -Wl,--as-needed $(call pkg,libevent_core jansson inih libcrypto libisal liburing) -lm
 
 .PHONY: all demo demo-stop demo-ten test test-long unit unit-programs e2e fuzz fuzz-replay replay-programs asan sim sim-few mutants oracle \
-        lint tidy bench scenes forty install clean help
+        lint tidy bench bench-ring scenes forty install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -279,6 +279,14 @@ build/tidy/$(TIDY_NODES)/%: build/obj/%.o .clang-tidy
 
 bench: all             ## against memcached, redis and etcd, side by side; takes minutes (./setup.sh bench before)
 	tests/bench/run.sh
+
+bench-ring: build/bench/ring_bench ## how long a placement takes, how even it is, what a join moves
+	$<
+
+build/bench/ring_bench: build/obj/tests/bench/ring_bench.o $(COMMON:%.c=build/obj/%.o)
+	mkdir -p $(@D)
+	echo "  LD    $@"
+	$(CC) $(CFLAGS) $(LTO) $(LDFLAGS) -o $@ $^ $(KVCLI_LIBS)
 
 scenes: all oracle     ## real nodes die, stop, hang, come and go under a checked load; half an hour, as root
 	tests/scenes/run.sh

@@ -1,4 +1,4 @@
-# A key whose leader dies is a miss at the next one: nothing is moved yet. Requests wait for the new ring.
+# A key whose leader dies is read at the next one: requests wait for the view in which it leads.
 nodes 3
 start all
 run 2
