@@ -340,10 +340,10 @@ static void count(struct run_of *run)
     counts[COUNT_RUNS] += seen->runs;
     counts[COUNT_ACTIVATIONS] += seen->activations;
     counts[COUNT_SYNCS] += seen->syncs;
-    counts[COUNT_FULL_SYNCS] += seen->sent.full;
-    counts[COUNT_DELTAS] += seen->sent.delta;
-    counts[COUNT_ADVANCES] += seen->sent.advances;
-    counts[COUNT_PULLS] += seen->sent.pulls;
+    counts[COUNT_FULL_SYNCS] += seen->full;
+    counts[COUNT_DELTAS] += seen->delta;
+    counts[COUNT_ADVANCES] += seen->advances;
+    counts[COUNT_PULLS] += seen->pulls;
     counts[COUNT_CUTS] += seen->cuts;
     counts[COUNT_FLOORS] += seen->floors;
     counts[COUNT_EQUALS] += seen->equals;

@@ -1,6 +1,7 @@
 #include "tests/sim/ghost.h"
 
 #include "common/check.h"
+#include "common/record.h"
 #include "server/core/primary.h"
 #include "server/core/sync.h"
 #include "server/core/views.h"
@@ -14,6 +15,7 @@
 
 #define REMOVED_MS 10000u /* who is out waits at most so long */
 #define KEYS_MAX   64u    /* that a slot watched may have */
+#define PULLS_KEPT 1024u
 
 /* A write, as it was first seen in some store. */
 struct write {
@@ -115,6 +117,8 @@ struct ghost {
     uint32_t base;         /* the highest of any view */
     void (*lost)(void *arg, uint32_t slot);
     void *arg;
+    struct record_PULL pulls[PULLS_KEPT]; /* the last ones that were asked for */
+    uint64_t pull_count;
     struct ghost_counts counts;
 };
 
@@ -849,6 +853,59 @@ static void look_at_sessions(struct ghost *ghost, uint32_t node, uint32_t index)
     }
 }
 
+static void note_pull(struct ghost *ghost, const struct record_PULL *pull)
+{
+    ghost->pulls[ghost->pull_count++ % PULLS_KEPT] = *pull;
+}
+
+/* 5: a copy pulled from is the one that was chosen: of the same act and ver. */
+static void check_pulled(struct ghost *ghost, uint32_t node, const struct record_OFFER *offer)
+{
+    bool is_known = false, is_same = false;
+    for (uint32_t i = 0; i < PULLS_KEPT; i++) {
+        const struct record_PULL *pull = &ghost->pulls[i];
+        if (pull->slot != offer->slot || pull->sid != offer->sid)
+            continue;
+        is_known = true;
+        is_same |= pull->act == offer->act && pull->ver == offer->ver;
+    }
+    if (is_known && !is_same)
+        world_fail(ghost->world,
+                   "invariant 5: n%" PRIu32 " gives its copy of slot %" PRIu32 " of act %" PRIu32
+                   " and ver %" PRIx64 ", which nobody has chosen",
+                   node + 1, (uint32_t)offer->slot, offer->act, offer->ver);
+}
+
+/* How copies are brought in step: counted, and what may be pulled. */
+static void look_at_records(struct ghost *ghost, uint32_t node, struct span records)
+{
+    struct ghost_counts *counts = &ghost->counts;
+    struct record record;
+    size_t taken;
+    for (; record_parse(records, &record, &taken) == RECORD_DONE;
+         records = span_of(records.data + taken, records.len - taken)) {
+        switch (record.kind) {
+        case RECORD_START:
+            counts->full += record.START.is_full;
+            counts->delta += !record.START.is_full && record.START.is_last;
+            break;
+        case RECORD_ADVANCE:
+            counts->advances++;
+            break;
+        case RECORD_PULL:
+            note_pull(ghost, &record.PULL);
+            break;
+        case RECORD_OFFER:
+            counts->pulls += record.OFFER.is_pulled;
+            if (record.OFFER.is_pulled)
+                check_pulled(ghost, node, &record.OFFER);
+            break;
+        default:
+            break;
+        }
+    }
+}
+
 /* 1: nothing of an epoch below the view that the sender had before this turn. */
 static void look_at_frames(void *arg, struct host *host, struct span frames)
 {
@@ -856,11 +913,12 @@ static void look_at_frames(void *arg, struct host *host, struct span frames)
     const struct node_ghost *node = &ghost->nodes[host->number];
     struct sent sent;
     while (frames.len > 0) {
-        if (!sent_take(&frames, &sent, &ghost->counts.sent)) {
+        if (!sent_take(&frames, &sent)) {
             world_fail(ghost->world, "n%" PRIu32 " sends what is no message", host->number + 1);
             return;
         }
         ghost->counts.messages += sent.epoch > 0;
+        look_at_records(ghost, host->number, sent.records);
         if (sent.epoch > 0 && sent.epoch < node->epoch && !node->is_unkept)
             world_fail(ghost->world,
                        "invariant 1: n%" PRIu32 " of view %" PRIu32 " sends %s of epoch %" PRIu32,

@@ -17,7 +17,6 @@
 #ifndef DHT_TESTS_SIM_GHOST_H
 #define DHT_TESTS_SIM_GHOST_H
 
-#include "tests/sim/sent.h"
 #include "tests/sim/world.h"
 
 #define GHOST_SLOTS_MAX 8u
@@ -25,20 +24,24 @@
 struct ghost;
 
 struct ghost_counts {
-    uint64_t turns;         /* looked at */
-    uint64_t views;         /* numbers that some node has had */
-    uint64_t overlaps;      /* of them: while a node that ran had not come to the one before */
-    uint64_t writes;        /* versions seen */
-    uint64_t runs;          /* of slots watched that came to lead */
-    uint64_t activations;   /* and became active */
-    uint64_t equals;        /* pairs of clean copies that were compared */
-    uint64_t floors;        /* times a floor rose */
-    uint64_t cuts;          /* times a lineage became shorter */
-    uint64_t syncs;         /* times a copy came to a higher act */
-    uint64_t sessions;      /* past START, whose floors were looked at */
-    uint64_t messages;      /* with an epoch, that were sent */
-    uint64_t losses;        /* slots gone on with without their quorum */
-    struct sent_syncs sent; /* of all slots */
+    uint64_t turns;       /* looked at */
+    uint64_t views;       /* numbers that some node has had */
+    uint64_t overlaps;    /* of them: while a node that ran had not come to the one before */
+    uint64_t writes;      /* versions seen */
+    uint64_t runs;        /* of slots watched that came to lead */
+    uint64_t activations; /* and became active */
+    uint64_t equals;      /* pairs of clean copies that were compared */
+    uint64_t floors;      /* times a floor rose */
+    uint64_t cuts;        /* times a lineage became shorter */
+    uint64_t syncs;       /* times a copy came to a higher act */
+    uint64_t sessions;    /* past START, whose floors were looked at */
+    uint64_t messages;    /* with an epoch, that were sent */
+    uint64_t losses;      /* slots gone on with without their quorum */
+    /* Sessions of all slots that begin: */
+    uint64_t full;     /* the receiver has emptied its copy */
+    uint64_t delta;    /* it has kept what it has in common with the source */
+    uint64_t advances; /* copies told to be current, many at once */
+    uint64_t pulls;    /* the copy that a primary had chosen is fetched */
 };
 
 /* Begins to watch slots, each once. gives: ghost_close. */

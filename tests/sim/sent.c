@@ -1,7 +1,6 @@
 #include "tests/sim/sent.h"
 
 #include "common/message.h"
-#include "common/record.h"
 
 /* The messages with an epoch, which is always the sender's. */
 #define WITH_EPOCH(X)                                                                              \
@@ -35,31 +34,7 @@
     X(ALIVE)                                                                                       \
     X(ACCEPTLOSS)
 
-/* records: the body of a STREAM, or of what answers it. */
-static void count_syncs(struct span records, struct sent_syncs *syncs)
-{
-    struct record record;
-    size_t taken;
-    for (; record_parse(records, &record, &taken) == RECORD_DONE;
-         records = span_of(records.data + taken, records.len - taken)) {
-        switch (record.kind) {
-        case RECORD_START:
-            syncs->full += record.START.is_full;
-            syncs->delta += !record.START.is_full && record.START.is_last;
-            break;
-        case RECORD_ADVANCE:
-            syncs->advances++;
-            break;
-        case RECORD_OFFER:
-            syncs->pulls += record.OFFER.is_pulled;
-            break;
-        default:
-            break;
-        }
-    }
-}
-
-bool sent_take(struct span *bytes, struct sent *sent, struct sent_syncs *syncs)
+bool sent_take(struct span *bytes, struct sent *sent)
 {
     struct frame frame;
     struct message message;
@@ -69,17 +44,17 @@ bool sent_take(struct span *bytes, struct sent *sent, struct sent_syncs *syncs)
         return false;
     *bytes = span_of(bytes->data + consumed, bytes->len - consumed);
     *sent = (struct sent){.kind = "another"};
-    if (message.kind == MESSAGE_STREAM || message.kind == MESSAGE_STREAMED)
-        count_syncs(message.body, syncs);
     switch (message.kind) {
 #define CASE(word)                                                                                 \
     case MESSAGE_##word:                                                                           \
-        *sent = (struct sent){#word, message.word.epoch};                                          \
+        *sent = (struct sent){.kind = #word, .epoch = message.word.epoch};                         \
         break;
         WITH_EPOCH(CASE)
 #undef CASE
     default:
         break;
     }
+    if (message.kind == MESSAGE_STREAM || message.kind == MESSAGE_STREAMED)
+        sent->records = message.body;
     return true;
 }

@@ -2,6 +2,8 @@
  * from that view on, also where it adopts the next one in the same turn. */
 #include "tests/sim/ghost.h"
 
+#include "common/message.h"
+#include "common/record.h"
 #include "server/core/primary.h"
 #include "server/core/views.h"
 #include "server/store/copy.h"
@@ -162,9 +164,44 @@ static void what_was_told_is_missed_where_no_loss_was_declared(void **state)
     end(&play);
 }
 
+/* A node is seen to send one record. */
+static void send_record(struct play *play, const struct host *from, const struct record *record)
+{
+    struct buf records = {0};
+    struct reply out = {0};
+    record_append(&records, record);
+    const struct message message = {
+        .kind = MESSAGE_STREAM, .STREAM = {.epoch = epoch_of(play)}, .body = buf_span(&records)};
+    message_append(&out, &message);
+    play->world->frames_sent(play->world->watcher, (struct host *)from, buf_span(&out.bytes));
+    buf_close(&out.bytes);
+    buf_close(&records);
+}
+
+/* Invariant 5: of the act and ver that the primary has named. */
+static void only_the_copy_that_was_chosen_may_be_pulled(void **state)
+{
+    (void)state;
+    struct play play;
+    begin(&play);
+    const struct host *primary = &play.world->hosts[0], *chosen = &play.world->hosts[1];
+    struct record pull = {.kind = RECORD_PULL, .PULL = {.slot = 1, .sid = 5, .act = 3, .ver = 9}};
+    struct record offer = {.kind = RECORD_OFFER,
+                           .OFFER = {.slot = 1, .sid = 5, .is_pulled = true, .act = 3, .ver = 9}};
+    send_record(&play, primary, &pull);
+    send_record(&play, chosen, &offer);
+    assert_string_equal(play.world->failure, "");
+    assert_int_equal(ghost_counts(play.ghost)->pulls, 1);
+    offer.OFFER.ver = 8;
+    send_record(&play, chosen, &offer);
+    assert_true(play.world->has_failed);
+    end(&play);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_the_copy_that_was_chosen_may_be_pulled),
         cmocka_unit_test(what_is_dropped_before_the_next_view_may_be_active_in_the_old_one_alone),
         cmocka_unit_test(what_is_dropped_after_it_must_be_active_in_that),
         cmocka_unit_test(a_loss_declared_before_the_next_view_counts),
