@@ -534,6 +534,33 @@ static void absent_seeds_are_tried_until_they_come(void **state)
     world_close_all(world);
 }
 
+/* One who is nowhere is tried again after pauses that double, up to rejoin_ms; of each some is
+ * drawn. */
+static void absent_seeds_are_tried_after_growing_pauses(void **state)
+{
+    (void)state;
+    struct world *world = world_open(1);
+    place_start(world, 0, "10.0.0.7:11211\n");
+    const struct gossip *gossip = &world->places[0].gossip;
+    uint64_t due_ms = 0, last_ms = 0, pause_ms = 1000;
+    uint32_t tries = 0;
+    for (uint32_t ms = 0; ms < 8 * world->options.rejoin_ms; ms += 5) {
+        pass_ms(world, 5);
+        if (!gossip_has_joined(gossip) || gossip->rejoin_ms == due_ms)
+            continue;
+        due_ms = gossip->rejoin_ms;
+        if (++tries > 2) { /* the first is none: it is set as the node joins alone */
+            assert_in_range(world->now.mono_ms - last_ms, pause_ms / 4, pause_ms + 10);
+            pause_ms =
+                pause_ms * 2 < world->options.rejoin_ms ? pause_ms * 2 : world->options.rejoin_ms;
+        }
+        last_ms = world->now.mono_ms;
+    }
+    assert_int_equal(pause_ms, world->options.rejoin_ms);
+    assert_in_range(tries, 10, 30);
+    world_close_all(world);
+}
+
 /* --- failures --------------------------------------------------------------------------------- */
 
 static void a_killed_process_is_dead_for_all_in_a_quarter_second(void **state)
@@ -1447,6 +1474,7 @@ int main(void)
         cmocka_unit_test(nodes_started_together_through_one_seed_know_each_other),
         cmocka_unit_test(a_node_in_nobodys_list_joins_through_any_seed),
         cmocka_unit_test(absent_seeds_are_tried_until_they_come),
+        cmocka_unit_test(absent_seeds_are_tried_after_growing_pauses),
         cmocka_unit_test(a_killed_process_is_dead_for_all_in_a_quarter_second),
         cmocka_unit_test(a_killed_process_is_known_dead_though_two_of_three_dials_are_lost),
         cmocka_unit_test(a_probe_that_cannot_ask_anew_is_over),
