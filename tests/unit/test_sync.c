@@ -1452,6 +1452,31 @@ static void the_keys_of_a_session_are_listed_when_its_turn_to_send_has_come(void
     scene_close(scene);
 }
 
+/* The connection breaks when half of the slots are through: they are not sent again, and of the one
+ * that was under way no more than it has. */
+static void a_broken_connection_costs_what_was_under_way_at_most(void **state)
+{
+    (void)state;
+    enum { SLOTS = 16, ITEMS = 500 };
+    struct scene *scene = scene_open(37);
+    struct side *source = led_scene(scene);
+    offer_filled(source, SLOTS, ITEMS);
+    do {
+        pass_one_frame(scene);
+    } while (state_of(source, SLOTS / 2, 1) != SYNC_SENDING);
+    for (int i = 0; i < WIRES; i++)
+        break_wire(scene, &scene->wires[i]);
+    assert_int_not_equal(state_of(source, 0, 1), SYNC_SYNCED);
+    scene->now.mono_ms += 1000; /* the links rest */
+    for (uint32_t slot = 0; slot < SLOTS; slot++)
+        offer_to(source, slot, 1);
+    settle_synced(source, SLOTS - 1);
+    for (uint32_t slot = 0; slot < SLOTS; slot++)
+        check_equal(source, &scene->sides[1], slot);
+    assert_in_range(source->stats.sync_items_sent, SLOTS * ITEMS, (SLOTS + 1) * ITEMS);
+    scene_close(scene);
+}
+
 static void count_line(void *arg, const char *line, size_t len)
 {
     (void)len;
@@ -1910,6 +1935,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_tables_of_many_slots_are_made_at_once),
         cmocka_unit_test(a_source_whose_rate_is_used_up_rests_while_clients_are_served),
         cmocka_unit_test(the_keys_of_a_session_are_listed_when_its_turn_to_send_has_come),
+        cmocka_unit_test(a_broken_connection_costs_what_was_under_way_at_most),
         cmocka_unit_test(who_only_learns_waits_until_the_copies_that_are_there_are_current),
         cmocka_unit_test(copies_that_are_the_same_are_no_news),
         cmocka_unit_test(of_sessions_with_a_peer_there_is_a_line_in_some_seconds),
