@@ -180,9 +180,15 @@ static bool has_down_full(const struct roll *roll)
     return false;
 }
 
+/* Whether nothing goes on without lost members but by an operator's word. */
+static bool do_losses_wait(const struct roll *roll)
+{
+    return roll->first.lost_count > 0 && is_word(roll->first.on_loss, "wait");
+}
+
 const char *roll_note(const struct roll *roll, uint32_t *number, char text[CLI_WHY_BYTES_MAX])
 {
-    enum { NOTE_ONE, NOTE_TWO, NOTE_LOSSES, NOTE_TOMBSTONES, NOTE_EPOCH, NOTE_COUNT };
+    enum { NOTE_ONE, NOTE_TWO, NOTE_WAITS, NOTE_LOSSES, NOTE_TOMBSTONES, NOTE_EPOCH, NOTE_COUNT };
     text[0] = '\0';
     while (!text[0] && *number < NOTE_COUNT && roll->first.epoch > 0) {
         uint32_t note = (*number)++;
@@ -192,6 +198,11 @@ const char *roll_note(const struct roll *roll, uint32_t *number, char text[CLI_W
         if (note == NOTE_TWO && roll->full_count == 2 && roll->first.copies == COPIES_WANTED)
             snprintf(text, CLI_WHY_BYTES_MAX,
                      "two nodes: when one ends nothing is served until it is back and synced");
+        if (note == NOTE_WAITS && roll->unavailable > 0 && do_losses_wait(roll))
+            snprintf(
+                text, CLI_WHY_BYTES_MAX,
+                "slots wait for members that are down (--on-quorum-loss wait): until these are "
+                "back, or kvcli accept-loss gives them up");
         if (note == NOTE_LOSSES && roll->losses > 0)
             snprintf(text, CLI_WHY_BYTES_MAX,
                      "%" PRIu64 " times a slot has gone on without a quorum of its copies: "

@@ -50,6 +50,8 @@ all_slots_unavailable() {
     kill_members 0 1 2
     start_again 0 1 2
     wait_until 20 all_slots_unavailable
+    run kvcli status
+    [[ ${lines[-1]} == *'until these are back, or kvcli accept-loss gives them up' ]]
     serves_nothing
     local p
     names_given_up accept-loss

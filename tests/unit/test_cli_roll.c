@@ -197,6 +197,21 @@ static void what_a_person_should_know_is_noted(void **state)
         3);
 }
 
+static void slots_that_wait_for_the_lost_are_noted(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_init(&scene);
+    scene.rows[0].status.slots_whole = 0;
+    scene.roll.first.lost_count = 1;
+    snprintf(scene.roll.first.on_loss, sizeof(scene.roll.first.on_loss), "recover");
+    roll_judge(&scene.roll);
+    assert_true(scene.roll.unavailable > 0);
+    assert_notes(&scene, NULL, 0);
+    snprintf(scene.roll.first.on_loss, sizeof(scene.roll.first.on_loss), "wait");
+    assert_notes(&scene, (const char *const[]){"slots wait for members that are down"}, 1);
+}
+
 static void sizes_versions_and_shares_are_short(void **state)
 {
     (void)state;
@@ -239,6 +254,7 @@ int main(void)
         cmocka_unit_test(without_a_view_nothing_is_well),
         cmocka_unit_test(two_letters_say_how_a_member_is),
         cmocka_unit_test(what_a_person_should_know_is_noted),
+        cmocka_unit_test(slots_that_wait_for_the_lost_are_noted),
         cmocka_unit_test(sizes_versions_and_shares_are_short),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
