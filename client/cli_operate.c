@@ -12,11 +12,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define WORDS_BYTES_MAX    1900u  /* of names, so that the line is no longer than a server takes */
 #define OPERATE_TIMEOUT_MS 15000u /* a view has to be agreed; unless --timeout says otherwise */
 
 /* What giving members up costs, in slots. */
 struct cost {
     struct buf names; /* owned: whom, with role and standing */
+    struct buf words; /* owned: the names alone, each once */
     uint32_t held;    /* slots of which they hold a copy */
     uint32_t without; /* of them: no majority of the copies is on others that are up */
     uint32_t earlier; /* those given up of earlier views */
@@ -45,10 +47,12 @@ static bool is_named(const struct choice *choice, const char *name)
     return choice->name_count == 0;
 }
 
+/* Of its present view. */
 static bool is_lost(const struct node_status *status, const struct status_member *member)
 {
     for (uint32_t i = 0; i < status->lost_count; i++)
-        if (strcmp(status->lost[i].name, member->name) == 0 &&
+        if (status->lost[i].epoch == status->epoch &&
+            strcmp(status->lost[i].name, member->name) == 0 &&
             status->lost[i].generation == member->generation)
             return true;
     return false;
@@ -87,9 +91,19 @@ static void count_slots(const struct view *view, const bool *given, struct cost 
     free(ring);
 }
 
+static bool has_word(struct span words, const char *name)
+{
+    while (words.len > 0)
+        if (span_equal(span_take_word(&words), span_of_string(name)))
+            return true;
+    return false;
+}
+
 static void add_name(struct cost *cost, const char *name)
 {
     buf_printf(&cost->names, "%s%s", cost->given_count ? ", " : "", name);
+    if (!has_word(buf_span(&cost->words), name))
+        buf_printf(&cost->words, "%s%s", cost->given_count ? " " : "", name);
     cost->given_count++;
 }
 
@@ -102,7 +116,7 @@ static void count_earlier(const struct node_status *status, const struct choice 
         if (lost->epoch == status->epoch || !is_named(choice, lost->name))
             continue;
         add_name(cost, lost->name);
-        buf_printf(&cost->names, " (of view %" PRIu32 ", its data are gone)", lost->epoch);
+        buf_printf(&cost->names, " (of view %" PRIu32 ")", lost->epoch);
         cost->earlier++;
     }
 }
@@ -139,11 +153,23 @@ static int look(struct cli *cli, const struct cli_options *options, const struct
     int exit_code = cli_ask_status(cli, options, &status);
     if (exit_code == CLI_DONE && node_status_view(&status, &view) == ERR_OK)
         count_cost(&status, &view, choice, cost);
-    if (exit_code == CLI_DONE)
+    if (exit_code == CLI_DONE) {
         buf_append(&cost->names, "", 1);
+        buf_append(&cost->words, "", 1);
+    }
     node_status_close(&status);
     view_close(&view);
     return exit_code;
+}
+
+/* The first of the names of which nobody is given up; NULL: there is none. */
+static const char *missing_name(const struct choice *choice, const struct cost *cost)
+{
+    struct span words = span_of_string(cost->words.data);
+    for (int i = 0; i < choice->name_count; i++)
+        if (!has_word(words, choice->names[i]))
+            return choice->names[i];
+    return NULL;
 }
 
 static void tell_cost(const struct cost *cost)
@@ -151,7 +177,8 @@ static void tell_cost(const struct cost *cost)
     if (cost->given_count > 0)
         fprintf(stderr, "Given up: %s.\n", cost->names.data);
     if (cost->earlier > 0)
-        fputs("Slots that still wait for what members of earlier views had go on without it.\n",
+        fputs("Slots that still wait for what members of earlier views had, if any, go on without "
+              "it.\n",
               stderr);
     if (cost->held > 0)
         fprintf(stderr, "Copies of %" PRIu32 " of %u slots go with them; ", cost->held, SLOT_COUNT);
@@ -199,6 +226,12 @@ static int operate(struct cli *cli, const struct cli_options *options, enum dht_
     return (int)cli_exit_of(answer.result);
 }
 
+static void cost_close(struct cost *cost)
+{
+    buf_close(&cost->names);
+    buf_close(&cost->words);
+}
+
 int cli_forget(struct cli *cli, const struct cli_options *options, int argc, char **argv)
 {
     (void)argc;
@@ -218,32 +251,53 @@ int cli_forget(struct cli *cli, const struct cli_options *options, int argc, cha
         else
             exit_code = CLI_NEGATIVE;
     }
-    buf_close(&cost.names);
+    cost_close(&cost);
     return exit_code;
+}
+
+/* Whether each of them is a name, and not several or none, as words of one line have to be. */
+static bool are_names(const struct cli *cli, int count, char **names)
+{
+    for (int i = 0; i < count; i++) {
+        if (names[i][0] != '\0' && !strpbrk(names[i], " \t\r\n"))
+            continue;
+        cli_complain(cli, "accept-loss", "each argument is the name of one member");
+        return false;
+    }
+    return true;
+}
+
+/* What is agreed to is what is done: the names that were shown are sent, if they fit a line. */
+static int give_up(struct cli *cli, const struct cli_options *options, const struct cost *cost)
+{
+    bool fits = buf_len(&cost->words) <= WORDS_BYTES_MAX;
+    if (!is_agreed(cli, options, "accept-loss"))
+        return CLI_NEGATIVE;
+    return operate(cli, options, DHT_OP_ACCEPT_LOSS, fits ? cost->words.data : NULL, "accept-loss");
 }
 
 int cli_accept_loss(struct cli *cli, const struct cli_options *options, int argc, char **argv)
 {
     struct cost cost;
-    struct buf words = {0};
     const struct choice choice = {GIVEN_LOST, argv + 1, argc - 1};
+    if (!are_names(cli, argc - 1, argv + 1))
+        return CLI_USAGE;
     int exit_code = look(cli, options, &choice, &cost);
     if (exit_code != CLI_DONE)
         return exit_code;
-    for (int i = 1; i < argc; i++)
-        buf_printf(&words, "%s%s", i > 1 ? " " : "", argv[i]);
-    buf_append(&words, "", 1);
+    const char *missing = missing_name(&choice, &cost);
     exit_code = CLI_NEGATIVE;
     tell_cost(&cost);
-    if (cost.given_count > 0)
-        fputs("They must be off, and stay off until a view without them says so.\n", stderr);
-    if (cost.given_count == 0 && argc == 1)
+    if (missing) {
+        cli_complain(cli, missing, "no member of this name is down: nothing was changed");
+    } else if (cost.given_count == 0) {
         cli_complain(cli, NULL, "no member is down");
-    else if (cost.given_count == 0 || is_agreed(cli, options, "accept-loss")) /* it says why not */
-        exit_code =
-            operate(cli, options, DHT_OP_ACCEPT_LOSS, argc > 1 ? words.data : NULL, "accept-loss");
-    buf_close(&words);
-    buf_close(&cost.names);
+    } else {
+        fputs("Those processes must be off, and stay off until a view without them says so.\n",
+              stderr);
+        exit_code = give_up(cli, options, &cost);
+    }
+    cost_close(&cost);
     return exit_code;
 }
 
@@ -271,6 +325,6 @@ int cli_form(struct cli *cli, const struct cli_options *options, int argc, char 
         exit_code = operate(cli, options, DHT_OP_FORM, NULL, "form");
     else
         exit_code = CLI_NEGATIVE;
-    buf_close(&cost.names);
+    cost_close(&cost);
     return exit_code;
 }

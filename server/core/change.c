@@ -61,6 +61,15 @@ bool change_has_quorums(const struct view *view, const struct ring *ring)
     return true;
 }
 
+bool change_is_stuck(const struct view *view, const struct ring *ring, uint32_t index)
+{
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        for (uint32_t g = 0; g < ring->group_size; g++)
+            if (ring->group[slot][g] == index && !has_quorum(view, ring, slot))
+                return true;
+    return false;
+}
+
 /* The same for a view that has no ring yet. */
 static bool would_have_quorums(const struct view *view)
 {
@@ -448,12 +457,7 @@ static void take_out_stuck(const struct change *change, struct view *out)
         if (member->standing != STANDING_REPLACED || !member_is_full(member) || at == VIEW_NOBODY ||
             out->members[at].standing != STANDING_REPLACED)
             continue;
-        bool is_stuck = false;
-        for (uint32_t slot = 0; slot < SLOT_COUNT && !is_stuck; slot++)
-            for (uint32_t g = 0; g < change->ring->group_size && !is_stuck; g++)
-                is_stuck = change->ring->group[slot][g] == i &&
-                           !has_quorum(change->view, change->ring, slot);
-        if (is_stuck)
+        if (change_is_stuck(change->view, change->ring, i))
             view_take_out(out, at);
     }
 }

@@ -69,6 +69,8 @@ bool change_make(struct change *change, struct view *out);
 
 /* Whether every slot of ring has a majority of its group up in view. */
 bool change_has_quorums(const struct view *view, const struct ring *ring);
+/* Whether a slot in whose group the member stands has none. index: of view. */
+bool change_is_stuck(const struct view *view, const struct ring *ring, uint32_t index);
 /* Full members that are up and do not leave: whether one is such, and how many there are. */
 bool change_is_live(const struct member *member);
 uint32_t change_live_count(const struct view *view);

@@ -235,12 +235,16 @@ static bool is_alive(const struct views *views, const struct member *member)
     return account && account->state == MEMBER_ALIVE && account->generation == member->generation;
 }
 
-/* Whether the next one of the views that are kept has the member too. */
-static bool is_in_next(const struct state *state, uint32_t view, const struct member *member)
+/* Whether the member is full in a later one of the views that are kept, too. */
+static bool is_full_later(const struct state *state, uint32_t view, const struct member *member)
 {
-    return view + 1 < state->view_count &&
-           view_find(&state->views[view + 1], span_of_string(member->name), member->generation) !=
-               VIEW_NOBODY;
+    while (++view < state->view_count) {
+        uint32_t at =
+            view_find(&state->views[view], span_of_string(member->name), member->generation);
+        if (at != VIEW_NOBODY && member_is_full(&state->views[view].members[at]))
+            return true;
+    }
+    return false;
 }
 
 const struct member *views_next_lost(const struct views *views, struct views_cursor *cursor)
@@ -250,7 +254,8 @@ const struct member *views_next_lost(const struct views *views, struct views_cur
         const struct view *view = &state->views[cursor->view];
         while (cursor->member < view->member_count) {
             const struct member *member = &view->members[cursor->member++];
-            if (is_in_next(state, cursor->view, member) || is_alive(views, member))
+            if (!member_is_full(member) || is_alive(views, member) ||
+                is_full_later(state, cursor->view, member))
                 continue;
             cursor->epoch = view->epoch;
             return member;

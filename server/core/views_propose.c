@@ -100,14 +100,15 @@ static bool do_others_wait(const struct view *view, uint32_t joiner)
     return false;
 }
 
-/* Whether a member that is not up is missed: slots have no quorum, or joiners that wait for a
- * placement, while it waits itself. */
+/* Whether a member that is not up is missed: a slot of its group has no quorum without it; or, of a
+ * joiner, it has all its copies, and others wait for the next placement, which comes with it alone.
+ */
 static bool is_missed(struct views *views, uint32_t index)
 {
     const struct view *view = keep_current(views);
     if (view->members[index].role == ROLE_JOINER)
-        return do_others_wait(view, index);
-    return !change_has_quorums(view, views_ring(views, view->epoch));
+        return views->done[index] && do_others_wait(view, index);
+    return change_is_stuck(view, views_ring(views, view->epoch), index);
 }
 
 /* One that runs: up again when it has been ALIVE for long enough, a damped one when that is over,
@@ -118,8 +119,8 @@ static void hold_alive(struct views *views, uint32_t index, const struct account
     const struct member *member = &keep_current(views)->members[index];
     opinion->boot = account->boot;
     uint64_t up_ms = account->state_ms + views->options.up_after_ms;
-    bool is_damped = member_is_up(member) || !is_missed(views, index) || MUTANT(damped_stays);
-    if (is_damped && account->damped_until_ms > up_ms)
+    if (account->damped_until_ms > up_ms &&
+        (member_is_up(member) || !is_missed(views, index) || MUTANT(damped_stays)))
         up_ms = account->damped_until_ms;
     /* Who stops is alive, and ends soon; only its next process comes up. */
     if (member->standing == STANDING_STOPPING && account->boot <= member->boot)

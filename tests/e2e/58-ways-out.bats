@@ -41,6 +41,13 @@ serves_nothing() {
     done
 }
 
+# Of each name there is a process that is up, and no other is held for up any more.
+has_new_only() {
+    kvcli --json status >"$BATS_TEST_TMPDIR/status" || true
+    jq -e '[.nodes[] | select(.standing == "up")] | length == 3' "$BATS_TEST_TMPDIR/status" &&
+        jq -e '[.nodes[] | select(.standing == "up")] | all(.state == "ALIVE")' "$BATS_TEST_TMPDIR/status"
+}
+
 all_slots_unavailable() {
     kvcli --json status | jq -e '.unavailable == 16384'
 }
@@ -49,14 +56,15 @@ all_slots_unavailable() {
     kvcli put k lost
     kill_members 0 1 2
     start_again 0 1 2
-    wait_until 20 all_slots_unavailable
+    wait_until 20 has_new_only
+    all_slots_unavailable
     run kvcli status
     [[ ${lines[-1]} == *'until these are back, or kvcli accept-loss gives them up' ]]
     serves_nothing
     local p
     names_given_up accept-loss
     for p in "${ports[@]}"; do # the first is of an earlier view if the one now is without it already
-        [[ ${lines[0]} =~ ^'Given up: '.*"127.0.0.1:$p "\((full, superseded|of view [0-9]+, its data are gone)\) ]]
+        [[ ${lines[0]} =~ ^'Given up: '.*"127.0.0.1:$p "\((full, superseded|of view [0-9]+)\) ]]
     done
     [[ $output == *'is on no other node, is lost.'* ]]
     serves_nothing
@@ -74,15 +82,25 @@ all_slots_unavailable() {
     kvcli put k kept
     kill_members 1 2
     start_again 1 2
-    wait_until 10 all_slots_unavailable
+    wait_until 20 has_new_only
+    all_slots_unavailable
     names_given_up accept-loss "127.0.0.1:${ports[1]}"
     [[ ${lines[0]} == "Given up: 127.0.0.1:${ports[1]} ("* ]]
     run kvcli accept-loss --yes "127.0.0.1:${ports[0]}"
-    [ "$status" -eq 4 ]
-    [[ $output == *"127.0.0.1:${ports[0]} is alive"* ]]
+    [ "$status" -eq 1 ]
+    [[ $output == *"127.0.0.1:${ports[0]}: no member of this name is down"* ]]
+    answers "${ports[1]}" "accept_loss 127.0.0.1:${ports[0]}\r\n" \
+        "CLIENT_ERROR not done: 127.0.0.1:${ports[0]} is alive: it must be off to be given up\r\n"
     run kvcli accept-loss --yes "127.0.0.1:${ports[1]}" nobody:1
-    [ "$status" -eq 4 ]
-    [[ $output == *"nobody:1"* ]]
+    [ "$status" -eq 1 ]
+    [[ $output == *"nobody:1: no member of this name is down"* ]]
+    answers "${ports[0]}" "accept_loss 127.0.0.1:${ports[1]} nobody:1\r\n" \
+        'CLIENT_ERROR not done: no member that is down has the name nobody:1\r\n'
+    for none in '' "127.0.0.1:${ports[1]} 127.0.0.1:${ports[2]}"; do
+        run kvcli accept-loss --yes "$none"
+        [ "$status" -eq 2 ]
+        [[ $output == *'each argument is the name of one member' ]]
+    done
     serves_nothing
     run kvcli accept-loss --yes "127.0.0.1:${ports[1]}" "127.0.0.1:${ports[2]}"
     [ "$status" -eq 0 ]

@@ -45,12 +45,13 @@ is_well() { kvcli status >/dev/null; }
     [ -z "$output" ]
 }
 
-# Six megabytes at 300 kB a second: it takes long enough to be looked at.
+# Ten megabytes at 300 kB a second: it takes long enough to be looked at.
 @test "a copy on its way is shown by transfers, status and the log: items, bytes, and for how long yet" {
     end_all
     pids=()
+    rm -rf "$BATS_TEST_TMPDIR"/member*.state
     start_cluster --sync-rate 300k
-    kvcli bench --clients 4 --keys 6000 --value-size 1000 --fill --requests 1 --get-ratio 1 >"$BATS_TEST_TMPDIR/bench"
+    kvcli bench --clients 4 --keys 10000 --value-size 1000 --fill --requests 1 --get-ratio 1 >"$BATS_TEST_TMPDIR/bench"
     wait_until 10 is_well
     kill -KILL "${members[2]}"
     wait "${members[2]}" || true

@@ -858,7 +858,8 @@ static void note_pull(struct ghost *ghost, const struct record_PULL *pull)
     ghost->pulls[ghost->pull_count++ % PULLS_KEPT] = *pull;
 }
 
-/* 5: a copy pulled from is the one that was chosen: of the same act and ver. */
+/* 5: a copy pulled from is the one that was chosen: of the same act and ver. What was asked for as
+ * the connection began is not seen (frames_sent). */
 static void check_pulled(struct ghost *ghost, uint32_t node, const struct record_OFFER *offer)
 {
     bool is_known = false, is_same = false;
@@ -872,11 +873,12 @@ static void check_pulled(struct ghost *ghost, uint32_t node, const struct record
     if (is_known && !is_same)
         world_fail(ghost->world,
                    "invariant 5: n%" PRIu32 " gives its copy of slot %" PRIu32 " of act %" PRIu32
-                   " and ver %" PRIx64 ", which nobody has chosen",
+                   " and ver %" PRIx64 ", which was not chosen",
                    node + 1, (uint32_t)offer->slot, offer->act, offer->ver);
 }
 
-/* How copies are brought in step: counted, and what may be pulled. */
+/* How copies are brought in step: counted, and what may be pulled. records: all of a turn and
+ * connection: frames end anywhere, what a turn says ends with a record. */
 static void look_at_records(struct ghost *ghost, uint32_t node, struct span records)
 {
     struct ghost_counts *counts = &ghost->counts;
@@ -912,18 +914,24 @@ static void look_at_frames(void *arg, struct host *host, struct span frames)
     struct ghost *ghost = arg;
     const struct node_ghost *node = &ghost->nodes[host->number];
     struct sent sent;
+    struct buf records = {0};
     while (frames.len > 0) {
         if (!sent_take(&frames, &sent)) {
             world_fail(ghost->world, "n%" PRIu32 " sends what is no message", host->number + 1);
-            return;
+            break;
         }
         ghost->counts.messages += sent.epoch > 0;
-        look_at_records(ghost, host->number, sent.records);
+        if (sent.is_stream)
+            buf_append(&records, sent.records.data, sent.records.len);
+        else
+            look_at_records(ghost, host->number, sent.records);
         if (sent.epoch > 0 && sent.epoch < node->epoch && !node->is_unkept)
             world_fail(ghost->world,
                        "invariant 1: n%" PRIu32 " of view %" PRIu32 " sends %s of epoch %" PRIu32,
                        host->number + 1, node->epoch, sent.kind, sent.epoch);
     }
+    look_at_records(ghost, host->number, buf_span(&records));
+    buf_close(&records);
 }
 
 /* "base rises to e if every slot has a primary in e and that has reported it active" */

@@ -1,8 +1,10 @@
 /* The simulator's program: runs checks over seeds, or one seed of one check, or stories.
  *
- *   sim [--check NAME] [--seed N] [--nodes N] [--seconds N] [--seeds N] [--fresh N] [--long]
- * [--trace] sim --stories FILE… [--rewrite] [--trace] sim --mutants [--mutant NAME] [--seeds N]
- * [--check NAME]     a build with -DMUTATIONS only sim --list
+ *   sim [--check NAME] [--seed N] [--nodes N] [--seconds N] [--seeds N] [--fresh N]
+ *       [--long] [--trace]
+ *   sim --stories FILE… [--rewrite] [--trace]
+ *   sim --mutants [--mutant NAME] [--seeds N] [--check NAME]     a build with -DMUTATIONS only
+ *   sim --list
  *
  * Prints TAP, one test a check or story. Each check runs in a process of its own, so that a failed
  * assertion in a node ends that check alone. The last line of a failure is the command that repeats
@@ -143,11 +145,11 @@ static uint64_t draw_seed(struct prng *drawn)
 }
 
 /* Tells which seeds a check has: so many fixed ones, the others drawn from fresh. */
-static void print_seeds(uint32_t fixed, uint32_t seeds, uint64_t fresh)
+static void print_seeds(const struct check *check, uint32_t fixed, uint32_t seeds, uint64_t fresh)
 {
     struct prng drawn;
     prng_init(&drawn, fresh);
-    printf("# seeds: 1 to %" PRIu32, fixed);
+    printf("# seeds: %s 1 to %" PRIu32, check->name, fixed);
     if (fixed < seeds)
         printf("; %" PRIu32 " drawn (--fresh 0x%" PRIx64 "):", seeds - fixed, fresh);
     for (uint32_t i = fixed; i < seeds; i++)
@@ -171,9 +173,10 @@ static int run_check(const struct check *check, const struct settings *settings,
     uint32_t fixed = (seeds + 1) / 2;
     prng_init(&drawn, fresh);
     if (settings->has_seed)
-        printf("# seeds: %" PRIu64 " to %" PRIu64 "\n", settings->seed, settings->seed + seeds - 1);
+        printf("# seeds: %s %" PRIu64 " to %" PRIu64 "\n", check->name, settings->seed,
+               settings->seed + seeds - 1);
     else
-        print_seeds(fixed, seeds, fresh);
+        print_seeds(check, fixed, seeds, fresh);
     for (uint32_t i = 0; i < seeds; i++) {
         trial.seed = settings->has_seed ? settings->seed + i
                      : i < fixed        ? i + 1

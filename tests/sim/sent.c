@@ -56,5 +56,6 @@ bool sent_take(struct span *bytes, struct sent *sent)
     }
     if (message.kind == MESSAGE_STREAM || message.kind == MESSAGE_STREAMED)
         sent->records = message.body;
+    sent->is_stream = message.kind == MESSAGE_STREAM;
     return true;
 }

@@ -12,6 +12,7 @@
 struct sent {
     const char *kind; /* its word, static */
     uint32_t epoch;   /* of the sender's view; 0: the message names none, or the sender has none */
+    bool is_stream;   /* records may begin or end with a part of one */
     struct span records; /* of a stream, or of what answers it; borrows from the bytes */
 };
 

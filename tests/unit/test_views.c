@@ -1299,6 +1299,51 @@ static void what_waits_goes_on_when_an_operator_gives_the_lost_up(void **state)
     cluster_close(cluster);
 }
 
+static uint32_t count_lost(const struct cluster *cluster, int node, int subject)
+{
+    struct views_cursor cursor = {0};
+    const struct member *member;
+    uint32_t count = 0;
+    while ((member = views_next_lost(node_views(cluster->places[node].node), &cursor)) != NULL) {
+        assert_string_equal(member->name, cluster->names[subject]);
+        assert_in_range(cursor.epoch, 1, epoch_at(cluster, node));
+        count++;
+    }
+    return count;
+}
+
+/* Of a name the process that is down is given up, once, also when the next one is there; never the
+ * one that lives. */
+static void the_lost_are_named_once_though_their_successors_live(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_open_quick(3);
+    struct views *views = node_views(cluster->places[0].node);
+    char why[VIEWS_WHY_BYTES_MAX];
+    uint64_t number;
+    assert_int_equal(count_lost(cluster, 0, 2), 0);
+    place_stop(&cluster->places[2]);
+    pass(cluster, 3000);
+    assert_int_equal(stands(cluster, 0, 2)->standing, STANDING_DOWN);
+    assert_int_equal(count_lost(cluster, 0, 2), 1);
+    uint64_t generation = stands(cluster, 0, 2)->generation;
+    place_start_listed(&cluster->places[2]);
+    cluster_await_ring(cluster, 3);
+    assert_true(stands(cluster, 0, 2)->generation != generation);
+    assert_int_equal(count_lost(cluster, 0, 2), 1); /* of a view that is kept */
+    views_accept_loss(views, span_of_string(cluster->names[2]), &number, cluster->now);
+    assert_int_equal(views_asked(views, number, why), VIEWS_DONE);
+    assert_true(member_is_up(stands(cluster, 0, 2)));
+    assert_false(views_is_gone(views, stands(cluster, 0, 2), cluster->now));
+    views_accept_loss(views, span_of_string(cluster->names[1]), &number, cluster->now);
+    assert_int_equal(views_asked(views, number, why), VIEWS_REFUSED);
+    assert_non_null(strstr(why, "is alive"));
+    views_accept_loss(views, SPAN_LITERAL("nobody:1"), &number, cluster->now);
+    assert_int_equal(views_asked(views, number, why), VIEWS_REFUSED);
+    assert_non_null(strstr(why, "nobody:1"));
+    cluster_close(cluster);
+}
+
 /* ---- many views ---- */
 
 /* A node holds another DEAD, whatever it has heard of it. */
@@ -1503,6 +1548,7 @@ int main(void)
         cmocka_unit_test(however_many_are_dead_at_once_all_are_gone),
         cmocka_unit_test(what_is_held_is_told_as_far_as_a_frame_goes),
         cmocka_unit_test(what_waits_goes_on_when_an_operator_gives_the_lost_up),
+        cmocka_unit_test(the_lost_are_named_once_though_their_successors_live),
         cmocka_unit_test(who_is_put_down_as_soon_as_it_is_up_comes_up_again_later),
         cmocka_unit_test(however_many_views_are_kept_the_next_one_can_be_made),
         cmocka_unit_test(where_all_have_started_again_the_next_view_does_not_wait),
