@@ -422,7 +422,7 @@ static void ask_end(struct caller *caller, struct ask *ask, enum linear_outcome 
         if (op->outcome == LINEAR_DONE && op->version > 0) {
             note_version(callers, ask->key, op->version);
             if (callers->told)
-                callers->told(callers->arg, callers->history.keys[ask->key].slot, op->version);
+                callers->told(callers->arg, &callers->history.keys[ask->key], op->version);
         }
     }
     trace_mix(&callers->world->trace, (uint64_t)op->kind << 8 | outcome);

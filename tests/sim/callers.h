@@ -47,8 +47,8 @@ struct callers {
     uint64_t retries_ended; /* of them, those that had a definite answer then */
     uint64_t repeats;       /* repeated although the answer was known, and answered the same */
     uint64_t full;          /* refused for want of memory */
-    /* Told of every version that an answer showed or made; NULL: nobody. */
-    void (*told)(void *arg, uint32_t slot, uint64_t version);
+    /* Told of every version that an answer showed or made, and of which key; NULL: nobody. */
+    void (*told)(void *arg, const struct history_key *key, uint64_t version);
     void *arg;
 };
 

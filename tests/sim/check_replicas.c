@@ -89,10 +89,10 @@ static uint64_t draw(struct run_of *run, uint64_t low, uint64_t high)
     return low + prng_below(&run->prng, high - low + 1);
 }
 
-static void on_told(void *arg, uint32_t slot, uint64_t version)
+static void on_told(void *arg, const struct history_key *key, uint64_t version)
 {
     struct run_of *run = arg;
-    ghost_told(run->ghost, slot, version);
+    ghost_told(run->ghost, key->slot, span_of_string(key->name), version);
 }
 
 static void on_lost(void *arg, uint32_t slot)

@@ -29,6 +29,7 @@ struct write {
  * written and never acknowledged may be left above a lineage and be shown again. */
 struct told {
     uint64_t version;
+    uint64_t key;   /* hash of its bytes */
     uint32_t epoch; /* or a lower one: the slot was active in it when the caller heard */
 };
 
@@ -216,13 +217,14 @@ static int compare_told(const struct told *a, const struct told *b)
     return a->epoch < b->epoch ? -1 : a->epoch > b->epoch;
 }
 
-void ghost_told(struct ghost *ghost, uint32_t number, uint64_t version)
+void ghost_told(struct ghost *ghost, uint32_t number, struct span key, uint64_t version)
 {
     struct slot_ghost *slot = find_slot(ghost, number);
     uint32_t epoch = store_version_epoch(version);
     if (!slot || epoch < slot->lost_epoch)
         return;
-    const struct told now = {version, slot->active_epoch > epoch ? slot->active_epoch : epoch};
+    const struct told now = {version, bytes_hash(key),
+                             slot->active_epoch > epoch ? slot->active_epoch : epoch};
     size_t place = slot->told_count;
     while (place > 0 && compare_told(&slot->told[place - 1], &now) >= 0)
         place--;
@@ -434,11 +436,14 @@ static void check_covered(const struct look *look)
     }
 }
 
-static bool has_version(const struct look *look, uint64_t version)
+/* The same of a write that may never have been seen: the next one of its key came within the turn.
+ */
+static bool has_told(const struct look *look, const struct told *told)
 {
-    size_t place = write_place(look->slot, version);
-    return place < look->slot->write_count && look->slot->writes[place].version == version &&
-           has(look, &look->slot->writes[place]);
+    size_t place = write_place(look->slot, told->version);
+    if (place < look->slot->write_count && look->slot->writes[place].version == told->version)
+        return has(look, &look->slot->writes[place]);
+    return has(look, &(struct write){.version = told->version, .key = told->key});
 }
 
 /* 4, 6: a copy of act k has all that was told in epochs below k. That is: its lineage covers it; or
@@ -448,13 +453,13 @@ static bool has_version(const struct look *look, uint64_t version)
 static void check_told(const struct look *look)
 {
     for (size_t i = 0; i < look->slot->told_count; i++) {
-        uint64_t told = look->slot->told[i].version;
-        if (look->slot->told[i].epoch < look->copy->act && !covers(look->slot, look->copy, told) &&
-            !has_version(look, told))
+        const struct told *told = &look->slot->told[i];
+        if (told->epoch < look->copy->act && !covers(look->slot, look->copy, told->version) &&
+            !has_told(look, told))
             world_fail(look->ghost->world,
                        "invariant 4: the copy of slot %" PRIu32 " at n%" PRIu32 " has act %" PRIu32
                        ", but not version %" PRIx64 ", which was told",
-                       look->slot->slot, look->node + 1, look->copy->act, told);
+                       look->slot->slot, look->node + 1, look->copy->act, told->version);
     }
 }
 

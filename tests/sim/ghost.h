@@ -50,7 +50,7 @@ void ghost_close(struct ghost *ghost);
 /* What was active in epochs up to this was not seen: the nodes are moved there, or were before. */
 void ghost_skip(struct ghost *ghost, uint32_t epoch);
 /* A caller was told that a key of a slot is, or was made, of this version. */
-void ghost_told(struct ghost *ghost, uint32_t slot, uint64_t version);
+void ghost_told(struct ghost *ghost, uint32_t slot, struct span key, uint64_t version);
 /* Whom to tell that a primary has gone on with a slot without its quorum (recover, accept-loss):
  * what callers were told before counts no more. */
 void ghost_listen(struct ghost *ghost, void (*lost)(void *arg, uint32_t slot), void *arg);

@@ -1,8 +1,8 @@
 #include "tests/sim/watched.h"
 
-static void on_told(void *arg, uint32_t slot, uint64_t version)
+static void on_told(void *arg, const struct history_key *key, uint64_t version)
 {
-    ghost_told(arg, slot, version);
+    ghost_told(arg, key->slot, span_of_string(key->name), version);
 }
 
 static bool has_slot(const struct watched *watched, uint32_t slot)

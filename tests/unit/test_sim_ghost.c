@@ -137,7 +137,7 @@ static uint64_t go_on(struct play *play, bool is_loss)
     struct views *views = node_views(play->holder->node);
     const struct view *view = views_current(views);
     play->holder = host_at(play, view, views_ring(views, view->epoch)->primary[play->slot]);
-    ghost_told(play->ghost, play->slot, version);
+    ghost_told(play->ghost, play->slot, SPAN_LITERAL("key"), version);
     const struct primary *primary = node_primary(play->holder->node);
     /* As if it had not needed a quorum: the ghost asks for no more. */
     ((struct run *)(uintptr_t)primary_run(primary, play->slot))->is_loss = is_loss;
