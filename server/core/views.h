@@ -176,9 +176,9 @@ struct views_cursor {
     uint32_t view, member;
     uint32_t epoch; /* of the last view in which the member given last is full */
 };
-/* Who can be given up by accept-loss: the next member that is full in a view that is kept, so that a
- * slot may wait for its copy, and that gossip does not hold ALIVE. Each once, those of older views
- * first; borrowed, until the next view. NULL: there are no more. */
+/* Who can be given up by accept-loss: the next member that is full in a view that is kept, so that
+ * a slot may wait for its copy, and that gossip does not hold ALIVE. Each once, those of older
+ * views first; borrowed, until the next view. NULL: there are no more. */
 const struct member *views_next_lost(const struct views *views, struct views_cursor *cursor);
 /* Gives up members (of which quorums are missing); names: separated by spaces; empty: all that are
  * lost. Of a name all are meant that are lost, though another process of it lives. Refused if there
