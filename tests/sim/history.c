@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define UNLED_US                                                                                   \
-    (300ull * US_PER_S) /* what a slot is without a primary, at most: until an operator comes */
+/* What a slot is without a primary, at most: until an operator comes. */
+#define UNLED_US        (300ull * US_PER_S)
 #define NAMES_TRIED_MAX 1000000u /* some hundred are enough, unless few slots have many keys */
 
 static uint32_t slot_of(const char *name)
