@@ -91,18 +91,10 @@ static void count_slots(const struct view *view, const bool *given, struct cost 
     free(ring);
 }
 
-static bool has_word(struct span words, const char *name)
-{
-    while (words.len > 0)
-        if (span_equal(span_take_word(&words), span_of_string(name)))
-            return true;
-    return false;
-}
-
 static void add_name(struct cost *cost, const char *name)
 {
     buf_printf(&cost->names, "%s%s", cost->given_count ? ", " : "", name);
-    if (!has_word(buf_span(&cost->words), name))
+    if (!span_has_word(buf_span(&cost->words), span_of_string(name)))
         buf_printf(&cost->words, "%s%s", cost->given_count ? " " : "", name);
     cost->given_count++;
 }
@@ -167,7 +159,7 @@ static const char *missing_name(const struct choice *choice, const struct cost *
 {
     struct span words = span_of_string(cost->words.data);
     for (int i = 0; i < choice->name_count; i++)
-        if (!has_word(words, choice->names[i]))
+        if (!span_has_word(words, span_of_string(choice->names[i])))
             return choice->names[i];
     return NULL;
 }

@@ -252,12 +252,11 @@ static const struct cli_command commands[] = {
      .group = "Cluster",
      .arguments = "[NODE…]",
      .summary = "Slots without a quorum go on with the best copy there is",
-     .detail = "Gives up the members named, without a name all that are down, and the data of "
-               "those that\n"
-               "came back without: what was acknowledged and only they had is lost. They must be "
-               "off. Says\n"
-               "what is given up, and asks; --yes where nobody can be asked. Refused for a node "
-               "that is alive.",
+     .detail =
+         "Gives up the members named, without a name all that are down, and the data of those\n"
+         "that came back without: what was acknowledged and only they had is lost. They must be\n"
+         "off. Says what is given up, and asks; --yes where nobody can be asked. Refused for a\n"
+         "node that is alive.",
      .examples = "kvcli accept-loss\n"
                  "kvcli accept-loss --yes 10.0.0.2:11211 10.0.0.3:11211",
      .options = CLI_BIT(YES),

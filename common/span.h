@@ -42,4 +42,13 @@ static inline struct span span_take_word(struct span *words)
     return word;
 }
 
+/* Whether one of the words is that. words as above. */
+static inline bool span_has_word(struct span words, struct span word)
+{
+    while (words.len > 0)
+        if (span_equal(span_take_word(&words), word))
+            return true;
+    return false;
+}
+
 #endif

@@ -218,15 +218,9 @@ void views_forget(struct views *views, struct span name, uint64_t *number, struc
         ask_end(ask, VIEWS_REFUSED, "no member that is down has this name");
 }
 
-/* --- accept-loss ------------------------------------------------------------------------------ */
+#define NAME_TOLD_MAX 200 /* bytes of a name in a reason */
 
-static bool is_named(struct span names, const char *name)
-{
-    while (names.len > 0)
-        if (span_equal(span_take_word(&names), span_of_string(name)))
-            return true;
-    return false;
-}
+/* --- accept-loss ------------------------------------------------------------------------------ */
 
 /* Whether gossip holds a member of that name and generation for ALIVE. */
 static bool is_alive(const struct views *views, const struct member *member)
@@ -280,7 +274,7 @@ static void given_up(const struct views *views, struct span names, struct buf *o
     struct views_cursor cursor = {0};
     const struct member *member;
     while ((member = views_next_lost(views, &cursor)) != NULL)
-        if (names.len == 0 || is_named(names, member->name))
+        if (names.len == 0 || span_has_word(names, span_of_string(member->name)))
             buf_printf(out, "%s %016" PRIx64 "\n", member->name, member->generation);
 }
 
@@ -291,12 +285,13 @@ static bool are_lost(const struct views *views, struct span names, char why[VIEW
         struct span name = span_take_word(&names);
         if (name.len == 0 || is_lost(views, name))
             continue;
+        int len = name.len < NAME_TOLD_MAX ? (int)name.len : NAME_TOLD_MAX;
         if (view_find_full(keep_current(views), name) != VIEW_NOBODY)
-            snprintf(why, VIEWS_WHY_BYTES_MAX, "%.*s is alive: it must be off to be given up",
-                     (int)(name.len < 200 ? name.len : 200), name.data);
+            snprintf(why, VIEWS_WHY_BYTES_MAX, "%.*s is alive: it must be off to be given up", len,
+                     name.data);
         else
-            snprintf(why, VIEWS_WHY_BYTES_MAX, "no member that is down has the name %.*s",
-                     (int)(name.len < 200 ? name.len : 200), name.data);
+            snprintf(why, VIEWS_WHY_BYTES_MAX, "no member that is down has the name %.*s", len,
+                     name.data);
         return false;
     }
     return true;
@@ -336,20 +331,18 @@ void views_accept_loss(struct views *views, struct span names, uint64_t *number,
     struct ask *ask = ask_new(views, WISH_NEXT, now);
     const struct view *view = keep_current(views);
     struct buf text = {0};
-    *number = ask->number;
     char why[VIEWS_WHY_BYTES_MAX];
+    *number = ask->number;
+    given_up(views, names, &text); /* nobody, where there is no view */
     if (!view) {
         ask_end(ask, VIEWS_REFUSED, "this node has no view yet");
     } else if (!are_lost(views, names, why)) {
         ask_end(ask, VIEWS_REFUSED, why);
+    } else if (buf_len(&text) == 0) {
+        ask_end(ask, VIEWS_REFUSED, "no member is down");
     } else {
-        given_up(views, names, &text);
-        if (buf_len(&text) == 0) {
-            ask_end(ask, VIEWS_REFUSED, "no member is down");
-        } else {
-            give_up(views, ask->number, buf_span(&text), now);
-            ask_end(ask, VIEWS_DONE, "given up: they must stay off");
-        }
+        give_up(views, ask->number, buf_span(&text), now);
+        ask_end(ask, VIEWS_DONE, "given up: they must stay off");
     }
     buf_close(&text);
 }

@@ -56,6 +56,16 @@ static void crash(struct world *world, uint32_t node, bool is_off)
         world_kill(world, node);
 }
 
+/* More victims, until there are as many as wanted. count: how many there are. */
+static void draw_more(struct world *world, bool *is_victim, uint32_t count, uint32_t wanted)
+{
+    while (count < wanted) {
+        uint32_t node = (uint32_t)prng_below(&world->prng, world->host_count);
+        count += !is_victim[node];
+        is_victim[node] = true;
+    }
+}
+
 /* Draws victims: any set, or node 0 (the introducer) and the targets binary gossip has for it. */
 static uint32_t draw_victims(struct world *world, bool *is_victim)
 {
@@ -73,12 +83,8 @@ static uint32_t draw_victims(struct world *world, bool *is_victim)
         is_victim[0] = true;
         count++;
     }
-    while (count < wanted) {
-        uint32_t node = (uint32_t)prng_below(&world->prng, world->host_count);
-        count += !is_victim[node];
-        is_victim[node] = true;
-    }
-    return count;
+    draw_more(world, is_victim, count, wanted);
+    return wanted;
 }
 
 /* A cluster that forms while some of all that is sent is lost, loss per cent, and is watched. */
@@ -99,6 +105,17 @@ static void crash_all(struct world *world, const bool *is_victim, bool is_off)
             crash(world, i, is_off);
 }
 
+/* All survivors hold the crashed for dead within limit_ms, and then remove them. Returns how long
+ * the first took, in ms. */
+static uint64_t await_removed(struct world *world, const bool *is_victim, uint64_t limit_ms)
+{
+    uint64_t took_ms = watch_until(world, all_see_gone, is_victim, 10, limit_ms,
+                                   "not all survivors hold the crashed for dead in time");
+    watch_until(world, all_have_removed, is_victim, 10, world->host_options.timers.remove_ms + 2000,
+                "not all survivors have removed the crashed in time");
+    return took_ms;
+}
+
 void check_complete(struct trial *trial)
 {
     uint32_t loss;
@@ -111,10 +128,7 @@ void check_complete(struct trial *trial)
     bool are_many = is_off && count * 4 >= world->host_count;
     uint64_t limit_ms = bound_ms(world, loss, is_off || loss > 0, are_many);
     trial->counts[is_off] += count;
-    trial->counts[2] += watch_until(world, all_see_gone, is_victim, 10, limit_ms,
-                                    "not all survivors hold the crashed for dead in time");
-    watch_until(world, all_have_removed, is_victim, 10, world->host_options.timers.remove_ms + 2000,
-                "not all survivors have removed the crashed in time");
+    trial->counts[2] += await_removed(world, is_victim, limit_ms);
     free(is_victim);
     watch_close(watch);
 }
@@ -124,7 +138,6 @@ void check_complete(struct trial *trial)
 void check_complete_half(struct trial *trial)
 {
     struct world *world = trial_begin(trial, 0);
-    const struct gossip_options *timers = &world->host_options.timers;
     world_lose(world, NET_PPM / 10);
     watch_form(world, WATCH_FORM_MS);
     struct watch *watch = watch_open(world);
@@ -133,18 +146,10 @@ void check_complete_half(struct trial *trial)
     CHECK(is_victim != NULL);
     bool is_off = trial->seed % 2 == 0; /* few seeds are to have both */
     is_victim[0] = true;
-    for (uint32_t count = 1; count < world->host_count / 2;) {
-        uint32_t node = (uint32_t)prng_below(&world->prng, world->host_count);
-        count += !is_victim[node];
-        is_victim[node] = true;
-    }
+    draw_more(world, is_victim, 1, world->host_count / 2);
     crash_all(world, is_victim, is_off);
     trial->counts[is_off]++;
-    trial->counts[2] +=
-        watch_until(world, all_see_gone, is_victim, 10, bound_ms(world, 10, true, true),
-                    "not all survivors hold half of them for dead in time");
-    watch_until(world, all_have_removed, is_victim, 10, timers->remove_ms + 2000,
-                "not all survivors have removed half of them in time");
+    trial->counts[2] += await_removed(world, is_victim, bound_ms(world, 10, true, true));
     free(is_victim);
     watch_close(watch);
 }

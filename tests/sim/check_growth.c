@@ -197,6 +197,22 @@ static bool is_stopped(const struct world *world, uint32_t node)
     return world->hosts[node].state == HOST_STOPPED;
 }
 
+/* Every node that runs holds exactly those for alive. */
+static void check_counts(struct world *world)
+{
+    uint32_t running = 0;
+    for (uint32_t i = 0; i < world->host_count; i++)
+        running += world->hosts[i].state == HOST_UP;
+    for (uint32_t i = 0; i < world->host_count; i++) {
+        if (world->hosts[i].state != HOST_UP)
+            continue;
+        uint32_t alive = node_gossip(world->hosts[i].node)->members.in_state[MEMBER_ALIVE];
+        if (alive != running)
+            world_fail(world, "n%" PRIu32 " counts %" PRIu32 " members of %" PRIu32, i + 1, alive,
+                       running);
+    }
+}
+
 /* Four nodes stop at once. Half a minute later every other one knows, and has what it must. */
 static void many_stop(struct many *many)
 {
@@ -222,17 +238,7 @@ static void many_stop(struct many *many)
     world_run_s(world, MANY_WAIT_S);
     if (!world->has_failed && !quiet_holds(world, why))
         world_fail(world, "%u s after four nodes were stopped: %s", MANY_WAIT_S, why);
-    uint32_t running = 0;
-    for (uint32_t i = 0; i < world->host_count; i++)
-        running += world->hosts[i].state == HOST_UP;
-    for (uint32_t i = 0; i < world->host_count; i++) {
-        if (world->hosts[i].state != HOST_UP)
-            continue;
-        uint32_t alive = node_gossip(world->hosts[i].node)->members.in_state[MEMBER_ALIVE];
-        if (alive != running)
-            world_fail(world, "n%" PRIu32 " counts %" PRIu32 " members of %" PRIu32, i + 1, alive,
-                       running);
-    }
+    check_counts(world);
 }
 
 /* Forty nodes, of which four stop every half minute, six times; then all go on. Nothing is lost but

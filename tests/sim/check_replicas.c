@@ -277,21 +277,27 @@ static void await_quiet(struct run_of *run)
     run->trial->counts[COUNT_SECONDS] += took_ms / 1000 + 1;
 }
 
-/* Whether a key of each slot has had a result since then. */
+/* Whether what was asked of a key since then has had a result. */
+static bool has_result(const struct history_key *key, uint64_t since_us)
+{
+    for (size_t at = key->count; at-- > 0;) {
+        const struct linear_op *op = &key->ops[at];
+        if (op->begun_us >= since_us && op->outcome != LINEAR_UNKNOWN &&
+            op->outcome != LINEAR_NOT_DONE)
+            return true;
+    }
+    return false;
+}
+
+/* Whether a key of each slot has. */
 static bool is_answered(const struct run_of *run, uint64_t since_us)
 {
     const struct history *history = &run->callers->history;
     for (uint32_t i = 0; i < history->key_count; i++) {
         bool is_any = false;
-        for (uint32_t k = 0; k < history->key_count && !is_any; k++) {
-            const struct history_key *key = &history->keys[k];
-            size_t at = key->slot == history->keys[i].slot ? key->count : 0;
-            while (at > 0 && !is_any) {
-                const struct linear_op *op = &key->ops[--at];
-                is_any = op->begun_us >= since_us && op->outcome != LINEAR_UNKNOWN &&
-                         op->outcome != LINEAR_NOT_DONE;
-            }
-        }
+        for (uint32_t k = 0; k < history->key_count && !is_any; k++)
+            is_any = history->keys[k].slot == history->keys[i].slot &&
+                     has_result(&history->keys[k], since_us);
         if (!is_any)
             return false;
     }

@@ -58,16 +58,23 @@ void check_scene_creates(struct trial *trial)
     console_close(&console);
 }
 
+/* A node that runs and has no copy. nodes: the group. */
+static uint32_t draw_stranger(struct world *world, const uint32_t nodes[RING_COPIES_MAX])
+{
+    uint32_t node;
+    do
+        node = scene_draw(world);
+    while (node == nodes[0] || node == nodes[1] || node == nodes[2]);
+    return node;
+}
+
 /* One node is dead: a copy's primary, one of its backups, or one that has no copy. All is read and
  * written on: at once, or, where the primary is dead, once another leads. */
 static void lose_one(struct world *world, struct console *console, uint32_t place)
 {
     uint32_t nodes[RING_COPIES_MAX];
     scene_group(world, "dead", nodes);
-    uint32_t victim = place < RING_COPIES_MAX ? nodes[place] : scene_draw(world);
-    while (place == RING_COPIES_MAX &&
-           (victim == nodes[0] || victim == nodes[1] || victim == nodes[2]))
-        victim = scene_draw(world);
+    uint32_t victim = place < RING_COPIES_MAX ? nodes[place] : draw_stranger(world, nodes);
     bool is_primary = place == 0;
     struct heard heard = console_set(console, scene_draw(world), "dead", "before");
     scene_expect(world, "write", "dead", &heard, HEARD_STORED);

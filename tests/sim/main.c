@@ -352,9 +352,8 @@ struct chosen {
     const struct settings *settings;
     size_t *places; /* in the table */
     size_t count;
-    size_t whole_from; /* from here on nothing is planted */
-    struct repeat
-        *repeats; /* of each, shared with the processes that run them; NULL: nobody asks */
+    size_t whole_from;      /* from here on nothing is planted */
+    struct repeat *repeats; /* of each check, shared with the processes that run them */
 };
 
 static int run_planted(const struct chosen *chosen, size_t i)
