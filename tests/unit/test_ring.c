@@ -4,6 +4,7 @@
 #include "common/buf.h"
 #include "common/peers.h"
 #include "common/prng.h"
+#include "tests/ring_measure.h"
 
 #include <inttypes.h>
 #include <setjmp.h>
@@ -232,17 +233,6 @@ PRINTF_LIKE(2, 3) static void view_of(struct view *view, const char *format, ...
     assert_int_equal(peers_parse(span_of_string(text), view, &error), ERR_OK);
 }
 
-/* count members at node1.example:11211, node2.example:11211, … */
-static void view_of_nodes(struct view *view, uint32_t count)
-{
-    struct buf text = {0};
-    for (uint32_t i = 1; i <= count; i++)
-        buf_printf(&text, "node%u.example:11211\n", i);
-    struct peers_error error;
-    assert_int_equal(peers_parse(buf_span(&text), view, &error), ERR_OK);
-    buf_close(&text);
-}
-
 static void view_of_chance(struct view *view, struct prng *prng)
 {
     uint32_t count = 1 + (uint32_t)prng_below(prng, 40);
@@ -392,51 +382,6 @@ static void places_as_it_always_did(void **state)
 }
 
 /* Busiest over mean, of the primaries; every slot has one, of its own group. */
-static double balance(const struct view *view, const struct ring *ring)
-{
-    uint32_t *led = calloc(view->member_count, sizeof(*led));
-    uint32_t busiest = 0;
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
-        uint16_t primary = ring->primary[slot];
-        const uint16_t *group = ring->group[slot];
-        if (primary != group[0] && primary != group[1] && primary != group[2])
-            fail_msg("slot %u is led from outside its group", (unsigned)slot);
-        if (++led[primary] > busiest)
-            busiest = led[primary];
-    }
-    free(led);
-    return (double)busiest * view->member_count / SLOT_COUNT;
-}
-
-struct movement {
-    double copies, primaries; /* relative to the newcomer's part of all: 1 is ideal */
-};
-
-/* What moves when a member of after that is not in before joins. */
-static struct movement movement(const struct view *before_view, const struct ring *before,
-                                const struct view *after_view, const struct ring *after)
-{
-    double copies = 0, primaries = 0;
-    uint32_t *old_of = calloc(after_view->member_count, sizeof(*old_of));
-    for (uint32_t i = 0; i < after_view->member_count; i++)
-        old_of[i] = peers_find(before_view, after_view->members[i].name);
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
-        for (uint32_t i = 0; i < after->group_size; i++) {
-            uint32_t old = old_of[after->group[slot][i]];
-            bool is_new = true;
-            for (uint32_t j = 0; j < before->group_size; j++)
-                is_new &= before->group[slot][j] != old;
-            if (is_new)
-                assert_int_equal(old, UINT32_MAX); /* the newcomer only */
-            copies += is_new;
-        }
-        primaries += old_of[after->primary[slot]] != before->primary[slot];
-    }
-    free(old_of);
-    double part = (double)SLOT_COUNT / after_view->member_count;
-    return (struct movement){copies / (part * after->group_size), primaries / part};
-}
-
 /* Families of names: addresses, ports, hosts of numbered names, and names by chance. The names of
  * more members are those of fewer, and one. */
 static void view_of_family(struct view *view, uint32_t family, uint32_t count)
