@@ -63,7 +63,7 @@ is_well() { kvcli status >/dev/null; }
             length > 0' "$BATS_TEST_TMPDIR/transfers"
     }
     wait_until 20 is_moving
-    kvcli transfers | grep -Eq "^127.0.0.1:[0-9]+ +127.0.0.1:${ports[2]} .* [0-9.]+(ms|s|m)$"
+    kvcli transfers | grep -Eq "^127.0.0.1:[0-9]+ +127.0.0.1:${ports[2]} .* ([0-9.]+s|[0-9]+m[0-9]{2}s)$"
     is_told() { kvcli status | grep -Eq '^[0-9]+ items, [0-9.]+ ?[kM]?i?B?, are being brought to where they belong: ready in '; }
     wait_until 10 is_told
     is_logged() {
