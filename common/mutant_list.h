@@ -35,10 +35,12 @@
     X(removed_untold, "heal", 0, "who comes back is not told that it was removed") \
     X(suspected_for_good, "unfair-paths", 0, "nothing a suspect says or does is believed") \
     X(out_for_good, "test_views", 0, "who is out again, having been in, does not wait again until that is known") \
-    X(out_wakes, "test_views", 0, "who has ended is woken for ever to ask whether it is out") \
+    X(out_wakes, "births", 31, "who has ended is woken for ever to ask whether it is out") \
     X(stop_wakes, "requests-faults", 6, "a stop that has taken its time wakes the loop for ever") \
+    X(asked_is_idle, "linear-far", 36, "a data link over which an answer is awaited counts as idle") \
+    X(postponed_wakes, "births", 264, "whoever has accepted another's view in mid-attempt is woken") \
     X(asks_unpaused, "replicas", 4, "a restarted node asks for reports in every turn") \
-    X(leave_undoes, "test_change", 0, "a leave is promised though then who is replaced would be so no longer") \
+    X(leave_undoes, "births", 12, "a leave is promised though then who is replaced would be so no longer") \
     X(wishes_outlive, "test_change", 0, "a process is put out by what the one before it asked") \
     X(reports_once, "test_views", 0, "a report that was lost is not asked for") \
     X(never_rejoins, "heal-one-seed", 2, "those that are gone are not tried again") \
@@ -69,74 +71,76 @@
     X(damped_stays, "requests-faults", 0x553dcfdbdb192f2d, "who is damped stays down though it is missed") \
     X(act_kept, "replicas", 1, "an emptied copy keeps its act") \
     X(touch_changes_cas, "replicas", 1, "touch changes cas unique") \
-    X(floor_falls, "test_copy", 0, "a floor falls to that of the source") \
-    X(flush_stays, "test_sync", 0, "a flush that the source lacks is not rolled back") \
-    X(flush_drops, "test_copy", 0, "what a flush has hidden is gone before the floor has passed it") \
+    X(floor_falls, "replicas", 26, "a floor falls to that of the source") \
+    X(flush_stays, "replicas", 21, "a flush that the source lacks is not rolled back") \
+    X(flush_drops, "replicas", 1, "what a flush has hidden is gone before the floor has passed it") \
     X(flush_undelayed, "replicas", 3, "a flush that is to wait is carried out at once") \
-    X(flush_twice, "test_serve", 0, "a flush whose id is known is carried out again") \
+    X(flush_twice, "replicas", 1, "a flush whose id is known is carried out again") \
     X(tombstone_takes_ids, "replicas", 2, "request ids go when the floor passes their tombstone") \
     X(ids_cut, "test_ids", 0, "request ids are cut with the tail") \
-    X(ids_stay, "test_sync", 0, "what an id was answered stays though the source has not got it") \
-    X(sync_never_cuts, "test_sync", 0, "a copy keeps the tail of its lineage that the source lacks") \
+    X(ids_stay, "replicas", 7, "what an id was answered stays though the source has not got it") \
+    X(sync_never_cuts, "replicas", 33, "a copy keeps the tail of its lineage that the source lacks") \
     X(sync_drops_tail, "replicas", 1, "the cut tail is gone before the source has replaced it") \
     X(sync_no_names, "replicas", 4, "what only the receiver has is not looked at by the source") \
     X(sync_newer_wins, "replicas", 4, "a receiver keeps what has a higher version") \
-    X(sync_common_by_ver, "test_sync", 0, "common is the lower ver, whatever the lineages") \
+    X(sync_common_by_ver, "replicas", 33, "common is the lower ver, whatever the lineages") \
     X(sync_never_full, "replicas", 2, "a copy below the floor is not emptied") \
     X(sync_own_floor, "test_sync", 0, "the receiver's floor is forgotten") \
     X(sync_takes_gaps, "test_sync", 0, "a synced copy takes a write that is not the next one") \
-    X(sync_ends_early, "test_sync", 0, "a sync ends before all has been sent") \
+    X(sync_ends_early, "replicas", 6, "a sync ends before all has been sent") \
     X(end_unheard, "replicas", 1, "a copy counts as synced before it has acknowledged END") \
     X(sync_forgets_touch, "replicas", 1, "a sync passes over what has been touched") \
     X(sync_one_id, "test_sync", 0, "who is not synced gets a write's own request id alone") \
     X(advance_soiled, "test_sync", 0, "a copy that is not clean is advanced") \
     X(advance_any_ver, "replicas", 4, "a copy of another ver is advanced") \
     X(advance_any_act, "test_sync", 0, "a copy of another act is advanced") \
-    X(forgets_promise, "test_paxos", 0, "an acceptor forgets what it has promised") \
-    X(forgets_acceptance, "test_paxos", 0, "an acceptor forgets what it has accepted") \
-    X(next_quorum, "test_paxos", 0, "the voters of the next view decide upon it") \
-    X(voters_up_only, "test_rules", 0, "members that are down have no vote") \
-    X(voters_alive_only, "test_rules", 0, "whom gossip holds dead has no vote") \
-    X(half_is_enough, "test_paxos", 0, "half of those who vote decide") \
-    X(own_value, "test_paxos", 0, "a proposer offers its own view though another was accepted") \
-    X(ballot_reused, "test_views", 0, "a ballot is used again") \
-    X(promise_late, "test_rules", 0, "a proposer sends before its own promise is recorded") \
-    X(vote_unrecorded, "test_views", 0, "a vote that could not be recorded is answered") \
-    X(votes_again, "test_rules", 0, "who has lost its state file votes with the seat of its name") \
+    X(forgets_promise, "births", 0, "an acceptor forgets what it has promised") \
+    X(forgets_acceptance, "births", 0, "an acceptor forgets what it has accepted") \
+    X(next_quorum, "births", 4, "the voters of the next view decide upon it") \
+    X(voters_up_only, "births", 0, "members that are down have no vote") \
+    X(voters_alive_only, "births", 0, "whom gossip holds dead has no vote") \
+    X(half_is_enough, "births", 2, "half of those who vote decide") \
+    X(own_value, "births", 4, "a proposer offers its own view though another was accepted") \
+    X(ballot_reused, "births", 4, "a ballot is used again") \
+    X(promise_late, "births", 0, "a proposer sends before its own promise is recorded") \
+    X(vote_unrecorded, "births", 6, "a vote that could not be recorded is answered") \
+    X(votes_again, "replicas", 4, "who has lost its state file votes with the seat of its name") \
     X(adoption_unrecorded, "replicas", 2, "an adopted view is not recorded") \
     X(no_seal, "replicas", 1, "adopting a view seals nothing") \
-    X(votes_for_old, "test_rules", 0, "an acceptor whose view is a later one votes for an older") \
-    X(any_list, "test_rules", 0, "an accepted vote of a birth is not bound to its list") \
-    X(founds_without_file, "test_views", 0, "a cluster is founded without a state file") \
-    X(founds_anew, "test_views", 0, "a state file that names a cluster is not looked at") \
-    X(founds_by_majority, "test_views", 0, "those who have lost their data found anew, if they are a majority") \
-    X(mark_late, "test_views", 0, "the state file names the cluster after all have been told") \
+    X(votes_for_old, "births", 0, "an acceptor whose view is a later one votes for an older") \
+    X(any_list, "births", 12, "an accepted vote of a birth is not bound to its list") \
+    X(founds_without_file, "births", 9, "a cluster is founded without a state file") \
+    X(founds_anew, "births", 0, "a state file that names a cluster is not looked at") \
+    X(founds_by_majority, "births", 0, "those who have lost their data found anew, if they are a majority") \
+    X(mark_late, "births", 3, "the state file names the cluster after all have been told") \
     X(form_early, "test_views", 0, "form decides without the promise of a voter that lives") \
     X(generation_reused, "replicas-recover", 3, "a member without its data has the generation of those") \
-    X(superseded_out, "test_change", 0, "a superseded member is out at once") \
-    X(shrinks, "test_change", 0, "a dead member is taken out though nobody can take its place") \
-    X(leave_unchecked, "test_change", 0, "a leave is not looked at again") \
+    X(superseded_out, "births", 0, "a superseded member is out at once") \
+    X(shrinks, "births", 2, "a dead member is taken out though nobody can take its place") \
+    X(leave_unchecked, "births", 12, "a leave is not looked at again") \
     X(dead_joiner_stays, "test_change", 0, "a dead newcomer holds up the placement") \
     X(base_early, "replicas", 1, "base rises before every slot is active") \
-    X(base_past_nobody, "test_rules", 0, "base rises past a slot without a primary") \
+    X(base_past_nobody, "births", 0, "base rises past a slot without a primary") \
     X(any_active, "replicas", 2, "whoever reports a slot active is believed") \
     X(leads_old_view, "replicas", 2, "a restarted primary leads a view from before its restart") \
-    X(stop_early, "test_rules", 0, "who stops ends before others have everything") \
-    X(stop_takes_sessions, "test_rules", 0, "who stops still takes sessions") \
+    X(stop_early, "births", 14, "who stops ends before others have everything") \
+    X(stop_takes_sessions, "births", 14, "who stops still takes sessions") \
     X(up_at_once, "test_views", 0, "who is put down as soon as it is up comes up again at once") \
     X(views_unpaced, "test_views", 0, "however many views are kept, what is asked for makes another") \
-    X(ends_untold, "test_views", 0, "a leaver ends untold") \
+    X(ends_untold, "births", 800, "a leaver ends untold") \
     X(fence_past_accepted, "test_rules", 0, "who has accepted the next view answers for the present one") \
     X(fence_for_ever, "test_views", 0, "the fence never falls") \
+    X(attempts_alike, "linear-far", 0, "an attempt has no more time than the one that had too little") \
+    X(fence_anew, "linear-far", 0, "a fence that is asked for again counts no answer to what was asked before") \
     X(recovers_at_once, "test_rules", 0, "recover waits for no fence") \
     X(held_few, "test_views", 0, "of many that are dead at once no more than 64 are ever gone") \
     X(collect_too_few, "replicas", 6, "one answer is enough of three") \
-    X(collect_all, "test_collect", 0, "all of a group have to answer") \
+    X(collect_all, "scene-dead-copies", 0, "all of a group have to answer") \
     X(collect_up_only, "test_rules", 0, "members that were down do not count for what is needed") \
-    X(collect_last_only, "test_collect", 0, "only the last epoch has to be covered") \
-    X(collect_lowest_only, "test_collect", 0, "only the lowest epoch has to be covered") \
+    X(collect_last_only, "replicas", 9, "only the last epoch has to be covered") \
+    X(collect_lowest_only, "replicas", 7, "only the lowest epoch has to be covered") \
     X(collect_any, "replicas", 6, "any member of a group is taken for its primary") \
-    X(collect_first, "test_collect", 0, "the first of a group is taken for its primary, though it was down") \
+    X(collect_first, "replicas", 4, "the first of a group is taken for its primary, though it was down") \
     X(choose_by_ver, "test_collect", 0, "the copy of the greatest ver is chosen, whatever its act") \
     X(choose_by_act, "replicas", 7, "any copy of the greatest act is chosen") \
     X(choose_own, "replicas", 4, "a new primary goes on with its own copy") \
@@ -149,14 +153,14 @@
     X(down_leads, "replicas", 2, "a member that is down leads") \
     X(active_learners, "replicas-recover", 1, "learners count for a quorum") \
     X(floor_ignores_sessions, "test_collect", 0, "a floor does not wait for those being synced") \
-    X(floor_up_only, "test_collect", 0, "a floor does not wait for members that are away") \
-    X(floor_own, "test_collect", 0, "a floor is as high as the primary's own copy") \
+    X(floor_up_only, "replicas", 6, "a floor does not wait for members that are away") \
+    X(floor_own, "replicas", 6, "a floor is as high as the primary's own copy") \
     X(drops_early, "replicas", 20, "a leftover is dropped before the slot is active elsewhere") \
     X(write_aside, "replicas", 1, "a write is not put into the stream") \
     X(write_unacked, "replicas", 4, "a write is answered before a backup has it") \
     X(read_unmarked, "replicas", 6, "a read is answered without a marker") \
     X(marker_before, "replicas", 1, "an earlier record counts as a read's marker") \
-    X(refusal_unmarked, "test_rules", 0, "a refusal is answered without a marker") \
+    X(refusal_unmarked, "replicas", 20, "a refusal is answered without a marker") \
     X(acks_late, "test_node", 0, "what was acknowledged by a link that has ended releases a write") \
     X(unsynced_counts, "replicas", 2, "a backup that is not synced counts") \
     X(expiry_untold, "test_rules", 0, "an expired item is absent without a delete") \

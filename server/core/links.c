@@ -12,6 +12,7 @@
  * connects, short enough that a restarted one is served within a second of its return. */
 #define REST_MS_MIN 50u
 #define REST_MS_MAX 1000u
+#define IDLE_MS     5000u /* an idle data link is closed so long after it was asked for last */
 
 _Static_assert(PEERS_MAX < PEER_NONE, "an index is never taken for none");
 
@@ -252,6 +253,7 @@ struct link *links_to(struct links *links, uint32_t peer, enum lane lane, struct
 {
     CHECK((peer == PEER_SELF) == (lane == LANE_SELF));
     struct link *link = links_dialled(links, peer, lane);
+    link->wanted_ms = now.mono_ms;
     if (LIKELY(link->state != LINK_RESTING))
         return link;
     return now.mono_ms >= link->rest_until_ms && dial(links, link, now) ? link : NULL;
@@ -787,16 +789,19 @@ static bool is_unused(const struct peer *peer)
     return peer->holds == 0 && list_is_empty(&peer->forwards);
 }
 
-static bool is_idle(const struct peer *peer)
+/* Whoever asked for it lately may wait for the dial, or for an answer. */
+static bool is_idle(const struct peer *peer, struct moment now)
 {
-    return !peer->is_routed && !peer->is_streamed && list_is_empty(&peer->forwards) &&
-           peer->dialled[LANE_DATA].state != LINK_RESTING;
+    const struct link *link = &peer->dialled[LANE_DATA];
+    bool is_asked = now.mono_ms < link->wanted_ms + IDLE_MS && !MUTANT(asked_is_idle);
+    return !peer->is_routed && !peer->is_streamed && !is_asked && list_is_empty(&peer->forwards) &&
+           link->state != LINK_RESTING;
 }
 
 void links_sweep(struct links *links, struct moment now)
 {
     for (uint32_t i = PEER_SELF + 1; i < links->peers_end; i++)
-        if (links->peers[i] && is_idle(links->peers[i]))
+        if (links->peers[i] && is_idle(links->peers[i], now))
             links_drop(links, i, LANE_DATA, now);
     if (links->news_taken < links->news_count)
         return; /* they name peers */

@@ -63,6 +63,7 @@ struct link {
     struct list in_pending; /* DIALLING, GREETING */
     uint64_t deadline_ms;   /* then: when to give up */
     uint64_t heard_ms;      /* UP: when a frame came last; after the greeting the node's to note */
+    uint64_t wanted_ms;     /* dialled: when somebody last asked for it */
     uint64_t rest_until_ms; /* RESTING: no new dial before */
     uint32_t rest_ms;       /* the next rest; grows with each failure */
     const char *reason;     /* why it rests, for people; static; NULL after success */
@@ -161,9 +162,9 @@ void links_hold(struct links *links, uint32_t peer);
 void links_release(struct links *links, uint32_t peer);
 /* Whether sessions (sync) use a peer's dialled data link: it is kept then. */
 void links_set_streamed(struct links *links, uint32_t peer, bool is_streamed);
-/* Closes data links that nobody uses, to peers that are not on the ring: if one of them comes back,
- * what is left of its connection may take long to move again. Then forgets every peer that nobody
- * holds, has no link and no forward. Call between turns' events. */
+/* Closes data links that nobody uses or has asked for lately, to peers that are not on the ring: if
+ * one of them comes back, what is left of its connection may take long to move again. Then forgets
+ * every peer that nobody holds, has no link and no forward. Call between turns' events. */
 void links_sweep(struct links *links, struct moment now);
 
 /* --- links ------------------------------------------------------------------------------------ */

@@ -31,15 +31,21 @@ static void count_alive(struct views *views, uint32_t voter)
     views->fence_asked_ms = 0;
 }
 
+static void send_fence(struct views *views, struct moment now)
+{
+    views->fence_sent_ms = now.mono_ms;
+    struct message question = {
+        .kind = MESSAGE_GET_ALIVE,
+        .GET_ALIVE = {.epoch = views_epoch(views), .number = views->fence_number}};
+    tell_voters(views, &question, span_of(NULL, 0), now);
+}
+
 static void ask_fence(struct views *views, struct moment now)
 {
     views->fence_number = ++views->number;
     views->fence_asked_ms = now.mono_ms;
     quorum_init(&views->fence_quorum, views->voter_count);
-    struct message question = {
-        .kind = MESSAGE_GET_ALIVE,
-        .GET_ALIVE = {.epoch = views_epoch(views), .number = views->fence_number}};
-    tell_voters(views, &question, span_of(NULL, 0), now);
+    send_fence(views, now);
     if (may_say_alive(views))
         count_alive(views, views->own_voter);
 }
@@ -53,9 +59,15 @@ void views_want_fence(struct views *views, struct moment now)
         return;
     if (views->fence_ms != 0 && now.mono_ms < views->fence_ms + half_ms)
         return;
-    if (views->fence_asked_ms != 0 && now.mono_ms < views->fence_asked_ms + half_ms / 4)
-        return; /* its answers are on their way */
-    ask_fence(views, now);
+    /* Answers may be on their way, or lost with a connection: what is told again is the same
+     * question, and whoever has not accepted the next view now had not when it was asked. */
+    bool is_asked = views->fence_asked_ms != 0 && now.mono_ms < views->fence_asked_ms + half_ms;
+    if (is_asked && now.mono_ms < views->fence_sent_ms + half_ms / 4)
+        return;
+    if (is_asked && !MUTANT(fence_anew))
+        send_fence(views, now);
+    else
+        ask_fence(views, now);
 }
 
 bool views_has_fence(const struct views *views, struct moment now)

@@ -22,8 +22,10 @@
 
 /* proto.md "Views" 1: 200 ms × rank by name, ± half. */
 #define BACK_OFF_MS 200u
-/* A proposal that has not got its majority by then is given up. */
-#define ATTEMPT_MS 300u
+/* Half of an attempt (promises, acceptances) that has not got its majority by then is given up; so
+ * many times that doubles. */
+#define ATTEMPT_MS        300u
+#define ATTEMPT_DOUBLINGS 4u
 /* After the state file could not be written. */
 #define BROKEN_MS 1000u
 /* At a birth: so long for the rest, once a majority has promised. */
@@ -144,13 +146,14 @@ struct views {
 
     /* views_vote, views_propose */
     struct proposer proposer;
-    uint64_t attempt_ms;   /* when it is given up, or, PREPARED at a birth, waits no longer */
-    struct ballot highest; /* seen anywhere, for the next view */
-    uint64_t propose_ms;   /* not before; UINT64_MAX: no proposal is wanted */
-    uint64_t hold_ms;      /* since when writes wait for the next view, or last did; 0: never */
-    uint32_t hold_epoch;   /* the view that was current then */
-    uint64_t look_ms;      /* when an opinion may change by time alone */
-    uint64_t looked_at;    /* gossip's change number when the members were last looked at */
+    uint64_t attempt_ms;    /* when it is given up, or, PREPARED at a birth, waits no longer */
+    uint32_t late_attempts; /* in this view */
+    struct ballot highest;  /* seen anywhere, for the next view */
+    uint64_t propose_ms;    /* not before; UINT64_MAX: no proposal is wanted */
+    uint64_t hold_ms;       /* since when writes wait for the next view, or last did; 0: never */
+    uint32_t hold_epoch;    /* the view that was current then */
+    uint64_t look_ms;       /* when an opinion may change by time alone */
+    uint64_t looked_at;     /* gossip's change number when the members were last looked at */
     bool is_look_due;
     uint32_t wait_logged;  /* the view in which it was said that what is asked for waits */
     bool is_wanted;        /* something is to change, as last looked at */
@@ -207,8 +210,9 @@ struct views {
 
     /* views_loss */
     uint64_t fence_number;   /* of the question under way */
-    uint64_t fence_asked_ms; /* when it was sent; 0: none */
-    uint64_t fence_ms;       /* when the last one answered was sent; 0: none */
+    uint64_t fence_asked_ms; /* when it was first sent; 0: none */
+    uint64_t fence_sent_ms;  /* and last */
+    uint64_t fence_ms;       /* when the last one answered was first sent; 0: none */
     struct quorum fence_quorum;
     struct held *held; /* owned; given_up_count of them are given up */
     uint32_t held_count;

@@ -445,6 +445,14 @@ bool propose_may_begin(struct views *views, struct ballot highest, struct moment
     return false;
 }
 
+/* How long each half of an attempt may take: twice as long after each that took too long, in the
+ * same view, so that views are agreed on however far the nodes are apart. */
+static uint64_t attempt_wait(const struct views *views)
+{
+    uint32_t late = MUTANT(attempts_alike) ? 0 : views->late_attempts;
+    return (uint64_t)ATTEMPT_MS << (late < ATTEMPT_DOUBLINGS ? late : ATTEMPT_DOUBLINGS);
+}
+
 /* A proposer records its own promise before it sends anything. */
 void propose_begin(struct views *views, struct moment now)
 {
@@ -459,7 +467,7 @@ void propose_begin(struct views *views, struct moment now)
     if (!propose_may_begin(views, highest, now))
         return;
     proposer_begin(proposer, highest, views->state.seat, views->voter_count);
-    views->attempt_ms = now.mono_ms + ATTEMPT_MS;
+    views->attempt_ms = now.mono_ms + attempt_wait(views);
     acceptor_prepare(acceptor, proposer->ballot);
     if (views->voter_count > 1 && !MUTANT(promise_late) && !keep_state(views, now)) {
         proposer_end(proposer);
@@ -514,7 +522,7 @@ static void offer(struct views *views, struct moment now)
     }
     proposer_offer(proposer, found ? found : &next);
     view_close(&next);
-    views->attempt_ms = now.mono_ms + ATTEMPT_MS;
+    views->attempt_ms = now.mono_ms + attempt_wait(views);
     if (views->own_voter != VIEW_NOBODY)
         acceptor_accept(acceptor, proposer->ballot, &proposer->view);
     if (views->voter_count > 1 && !keep_state(views, now)) {
@@ -601,6 +609,7 @@ void propose_adopted(struct views *views, const struct view *before, struct watc
     const struct view *view = keep_current(views);
     views->is_form = false;
     views->propose_ms = UINT64_MAX;
+    views->late_attempts = 0;
     views->is_look_due = true;
     /* A view has come: who wanted one, whatever is in it, has it. */
     for (uint32_t i = views->wish_count; i-- > 0;)
@@ -631,6 +640,7 @@ static void give_up_late(struct views *views, struct moment now)
     if (views->proposer.stage == PROPOSER_IDLE || now.mono_ms < views->attempt_ms || views->is_form)
         return;
     proposer_end(&views->proposer);
+    views->late_attempts++;
     views->propose_ms = now.mono_ms + BACK_OFF_MS / 4 + prng_below(&views->prng, BACK_OFF_MS / 2) +
                         (uint64_t)BACK_OFF_MS * vote_rank(views);
 }
@@ -670,9 +680,11 @@ uint64_t propose_deadline(const struct views *views)
         return UINT64_MAX;
     if (views->is_look_due || views->looked_at != views->gossip->members.version)
         return 0;
-    if (views->propose_ms < deadline_ms)
+    /* Who accepts another's view in mid-attempt is to go on later, and then waits for its end. */
+    bool is_trying = views->proposer.stage != PROPOSER_IDLE;
+    if ((!is_trying || MUTANT(postponed_wakes)) && views->propose_ms < deadline_ms)
         deadline_ms = views->propose_ms;
-    if (views->proposer.stage != PROPOSER_IDLE && views->attempt_ms < deadline_ms)
+    if (is_trying && views->attempt_ms < deadline_ms)
         deadline_ms = views->attempt_ms;
     return deadline_ms;
 }

@@ -173,7 +173,8 @@ static void send_record(struct play *play, const struct host *from, const struct
     const struct message message = {
         .kind = MESSAGE_STREAM, .STREAM = {.epoch = epoch_of(play)}, .body = buf_span(&records)};
     message_append(&out, &message);
-    play->world->frames_sent(play->world->watcher, (struct host *)from, buf_span(&out.bytes));
+    play->world->frames_sent(play->world->watcher, (struct host *)from, buf_span(&out.bytes),
+                             false);
     buf_close(&out.bytes);
     buf_close(&records);
 }
