@@ -9,12 +9,15 @@
 #include "tests/sim/ancestry.h"
 #include "tests/sim/names.h"
 #include "tests/sim/sent.h"
+#include "tests/sim/succession.h"
+#include "tests/sim/votes.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define REMOVED_MS 10000u /* who is out waits at most so long */
-#define KEYS_MAX   64u    /* that a slot watched may have */
+#define REMOVED_MS 10000u             /* who is out waits at most so long */
+#define STOP_US    (3000 * US_PER_MS) /* and who stops */
+#define KEYS_MAX   64u                /* that a slot watched may have */
 #define PULLS_KEPT 1024u
 
 /* A write, as it was first seen in some store. */
@@ -112,6 +115,7 @@ struct ghost {
     uint32_t slot_count;
     struct slot_ghost slots[GHOST_SLOTS_MAX];
     struct node_ghost *nodes;
+    struct votes *votes;
     struct seen_view *views; /* ascending */
     size_t view_count, view_capacity;
     uint32_t unseen_epoch; /* what was active in epochs up to this was not seen */
@@ -863,8 +867,8 @@ static void note_pull(struct ghost *ghost, const struct record_PULL *pull)
     ghost->pulls[ghost->pull_count++ % PULLS_KEPT] = *pull;
 }
 
-/* 5: a copy pulled from is the one that was chosen: of the same act and ver. What was asked for as
- * the connection began is not seen (frames_sent). */
+/* 5: a copy pulled from is the one that was chosen: of the same act and ver; unless whoever pulled
+ * leads by now, with another's, and has made this one current before it came to be offered. */
 static void check_pulled(struct ghost *ghost, uint32_t node, const struct record_OFFER *offer)
 {
     bool is_known = false, is_same = false;
@@ -875,7 +879,8 @@ static void check_pulled(struct ghost *ghost, uint32_t node, const struct record
         is_known = true;
         is_same |= pull->act == offer->act && pull->ver == offer->ver;
     }
-    if (is_known && !is_same)
+    struct views *views = node_views(ghost->world->hosts[node].node);
+    if (is_known && !is_same && offer->act != views_epoch(views))
         world_fail(ghost->world,
                    "invariant 5: n%" PRIu32 " gives its copy of slot %" PRIu32 " of act %" PRIu32
                    " and ver %" PRIx64 ", which was not chosen",
@@ -913,8 +918,29 @@ static void look_at_records(struct ghost *ghost, uint32_t node, struct span reco
     }
 }
 
-/* 1: nothing of an epoch below the view that the sender had before this turn. */
-static void look_at_frames(void *arg, struct host *host, struct span frames)
+/* "From its adoption of that view on" - the one in which it stops - "it takes no session". */
+static void check_stopping(struct ghost *ghost, const struct host *host, const struct sent *sent)
+{
+    struct views *views = node_views(host->node);
+    const struct view *view = views_current(views);
+    struct span records = sent->records;
+    struct record record;
+    size_t taken;
+    if (!view || view->epoch != sent->epoch || views_self(views) == VIEW_NOBODY ||
+        view->members[views_self(views)].standing != STANDING_STOPPING)
+        return;
+    for (; record_parse(records, &record, &taken) == RECORD_DONE;
+         records = span_of(records.data + taken, records.len - taken))
+        if (record.kind == RECORD_START)
+            world_fail(ghost->world,
+                       "n%" PRIu32 " takes a session of slot %" PRIu32 " in view %" PRIu32
+                       ", in which it stops",
+                       host->number + 1, (uint32_t)record.START.slot, view->epoch);
+}
+
+/* 1: nothing of an epoch below the view that the sender had before this turn, unless it was said
+ * before and has waited. */
+static void look_at_frames(void *arg, struct host *host, struct span frames, bool have_waited)
 {
     struct ghost *ghost = arg;
     const struct node_ghost *node = &ghost->nodes[host->number];
@@ -925,12 +951,14 @@ static void look_at_frames(void *arg, struct host *host, struct span frames)
             world_fail(ghost->world, "n%" PRIu32 " sends what is no message", host->number + 1);
             break;
         }
+        votes_hear(ghost->votes, host, &sent.message);
         ghost->counts.messages += sent.epoch > 0;
         if (sent.is_stream)
             buf_append(&records, sent.records.data, sent.records.len);
         else
             look_at_records(ghost, host->number, sent.records);
-        if (sent.epoch > 0 && sent.epoch < node->epoch && !node->is_unkept)
+        check_stopping(ghost, host, &sent);
+        if (sent.epoch > 0 && sent.epoch < node->epoch && !node->is_unkept && !have_waited)
             world_fail(ghost->world,
                        "invariant 1: n%" PRIu32 " of view %" PRIu32 " sends %s of epoch %" PRIu32,
                        host->number + 1, node->epoch, sent.kind, sent.epoch);
@@ -993,6 +1021,32 @@ static void look_at_leaver(struct ghost *ghost, uint32_t node)
                    node + 1, voters, view->epoch, told);
 }
 
+/* "it may end once every slot in whose group it stands is reported active in it" - the view in
+ * which it stops - "else it ends after 3 s as if killed"; at once where no other is up. */
+static void look_at_stopper(struct ghost *ghost, uint32_t node)
+{
+    const struct host *host = &ghost->world->hosts[node];
+    struct views *views = node_views(host->node);
+    const struct view *view = views_current(views);
+    uint32_t self = view ? views_self(views) : VIEW_NOBODY;
+    if (!host->is_ending || host->end != NODE_END_LEFT || self == VIEW_NOBODY ||
+        view->members[self].standing != STANDING_STOPPING ||
+        ghost->world->clock.now_us >= host->leave_us + STOP_US)
+        return;
+    const struct ring *ring = views_ring(views, view->epoch);
+    uint32_t up = 0;
+    for (uint32_t i = 0; i < view->member_count; i++)
+        up += member_is_full(&view->members[i]) && member_is_up(&view->members[i]);
+    for (uint32_t i = 0; i < ghost->slot_count && up > 0; i++) {
+        const struct reign *reign = find_reign(&ghost->slots[i], view->epoch);
+        if (ring_has(ring, ghost->slots[i].slot, self) && !(reign && reign->is_active))
+            world_fail(ghost->world,
+                       "n%" PRIu32 " ends, and slot %" PRIu32 ", of which it has a copy, is not "
+                       "active in view %" PRIu32 ", in which it stops",
+                       node + 1, ghost->slots[i].slot, view->epoch);
+    }
+}
+
 /* Whether a node that runs has not come to the view before this one: changes overlap. */
 static bool is_anybody_behind(const struct ghost *ghost, uint32_t epoch)
 {
@@ -1001,6 +1055,16 @@ static bool is_anybody_behind(const struct ghost *ghost, uint32_t epoch)
             ghost->nodes[i].epoch + 1 < epoch)
             return true;
     return false;
+}
+
+/* What follows from two views, each of which the node has. */
+static void check_succession(struct ghost *ghost, struct views *views, uint32_t epoch)
+{
+    char why[SUCCESSION_WHY_BYTES];
+    const struct view *before = epoch > 1 ? views_at(views, epoch - 1) : NULL;
+    if (before && epoch > ghost->unseen_epoch &&
+        !succession_holds(before, views_at(views, epoch), why))
+        world_fail(ghost->world, "view %" PRIu32 " may not follow: %s", epoch, why);
 }
 
 /* 1: one view per number; a member's never falls. */
@@ -1039,6 +1103,7 @@ static void look_at_view(struct ghost *ghost, uint32_t node)
     ghost->view_count++;
     ghost->counts.views++;
     ghost->counts.overlaps += is_anybody_behind(ghost, epoch);
+    check_succession(ghost, views, epoch);
     uint32_t base = views_current(views)->base;
     if (base > ghost->base && epoch > 1)
         check_base(ghost, node, base);
@@ -1064,6 +1129,12 @@ static void look_before_state(void *arg, struct host *host)
     }
 }
 
+static void look_after_state(void *arg, struct host *host)
+{
+    struct ghost *ghost = arg;
+    votes_look(ghost->votes, host);
+}
+
 static void look_at_host(void *arg, struct host *host)
 {
     struct ghost *ghost = arg;
@@ -1072,6 +1143,7 @@ static void look_at_host(void *arg, struct host *host)
     ghost->counts.turns++;
     look_at_view(ghost, host->number);
     look_at_leaver(ghost, host->number);
+    look_at_stopper(ghost, host->number);
     for (uint32_t i = 0; i < ghost->slot_count; i++) {
         look_at_loss(ghost, host->number, i);
         look_at_origin(ghost, host->number, i);
@@ -1105,6 +1177,7 @@ void ghost_skip(struct ghost *ghost, uint32_t epoch)
 {
     if (epoch > ghost->unseen_epoch)
         ghost->unseen_epoch = epoch;
+    votes_skip(ghost->votes, epoch);
 }
 
 struct ghost *ghost_open(struct world *world, const uint32_t *slots, uint32_t count)
@@ -1113,6 +1186,7 @@ struct ghost *ghost_open(struct world *world, const uint32_t *slots, uint32_t co
     CHECK(ghost != NULL);
     CHECK(count <= GHOST_SLOTS_MAX);
     ghost->world = world;
+    ghost->votes = votes_open(world);
     ghost->nodes = calloc(world->host_count, sizeof(*ghost->nodes));
     CHECK(ghost->nodes != NULL);
     ghost->slot_count = count;
@@ -1127,6 +1201,7 @@ struct ghost *ghost_open(struct world *world, const uint32_t *slots, uint32_t co
             ghost_skip(ghost, views_epoch(node_views(world->hosts[node].node)));
     world->after_turn = look_at_host;
     world->before_state = look_before_state;
+    world->after_state = look_after_state;
     world->frames_sent = look_at_frames;
     world->data_lost = forget_copies;
     world->state_lost = forget_view;
@@ -1138,6 +1213,8 @@ void ghost_close(struct ghost *ghost)
 {
     ghost->world->after_turn = NULL;
     ghost->world->before_state = NULL;
+    ghost->world->after_state = NULL;
+    votes_close(ghost->votes);
     ghost->world->frames_sent = NULL;
     ghost->world->data_lost = NULL;
     ghost->world->state_lost = NULL;

@@ -311,7 +311,7 @@ void host_start(struct host *host, const struct host_options *options)
                                               .direct_answers = options->direct_answers,
                                               .founders = &host->peers,
                                               .state = buf_span(&host->state_text),
-                                              .has_state_file = true,
+                                              .has_state_file = !host->has_no_file,
                                               .views = options->views};
     host->node = node_open(&node_options, host->store, &host->env, &host->log);
     net_listen(&world->net, &host->listener, host->number, NAMES_PORT, on_acceptable, host);
@@ -326,6 +326,7 @@ void host_leave(struct host *host)
 {
     CHECK(host->state != HOST_DOWN);
     host->is_to_leave = true;
+    host->leave_us = host->world->clock.now_us;
     host_wake(host);
 }
 
@@ -350,6 +351,11 @@ static void drop_process(struct host *host)
     host->state = HOST_DOWN;
     if (!host->is_durable)
         host_wipe(host);
+    if (host->has_no_file) {
+        host->boot = 0;
+        if (host->world->state_lost)
+            host->world->state_lost(host->world->watcher, host);
+    }
 }
 
 bool host_has_ended_outdone(const struct host *host)

@@ -58,6 +58,7 @@ struct host {
     uint64_t generation;   /* of the process that runs, or ran last: the birth of its data */
     bool is_durable;       /* its data outlive the process */
     bool is_disk_full;     /* its state file cannot be written */
+    bool has_no_file;      /* it is started without a state file */
     uint64_t memory_bytes; /* the budget of its next start */
 
     /* The process. */
@@ -80,6 +81,7 @@ struct host {
     struct vtimer timer; /* the node's deadline */
     bool is_due;         /* it has rung */
     bool is_to_leave;    /* a signal has come */
+    uint64_t leave_us;   /* when it came last */
     uint64_t busy_until_us;
     uint64_t disturbed_us; /* when it was last killed, stopped or continued */
     bool is_ending;        /* the node wants to end, or has ended by itself */

@@ -227,6 +227,8 @@ static bool env_keep_state(void *arg, struct span text)
     buf_consume(&host->state_text, buf_len(&host->state_text));
     buf_append(&host->state_text, text.data, text.len);
     host->boot = host->node ? node_boot(host->node) : host->boot;
+    if (host->world->after_state)
+        host->world->after_state(host->world->watcher, host);
     return true;
 }
 
@@ -483,8 +485,8 @@ static void send_all(struct host_conn *conn)
     struct world *world = conn->host->world;
     struct reply *out = &conn->session.out;
     struct buf frames = {0};
-    bool has_waited = conn->is_dialled && conn->batches < 2;
-    bool is_watched = conn->role == CONN_PEER && world->frames_sent && !has_waited;
+    bool have_waited = conn->is_dialled && conn->batches < 2;
+    bool is_watched = conn->role == CONN_PEER && world->frames_sent;
     conn->batches += reply_len(out) > 0;
     while (reply_len(out) > 0) {
         struct iovec pieces[PIECES_MAX];
@@ -500,7 +502,7 @@ static void send_all(struct host_conn *conn)
         reply_consume(out, len);
     }
     if (buf_len(&frames) > 0)
-        world->frames_sent(world->watcher, conn->host, buf_span(&frames));
+        world->frames_sent(world->watcher, conn->host, buf_span(&frames), have_waited);
     buf_close(&frames);
 }
 

@@ -1,7 +1,5 @@
 #include "tests/sim/sent.h"
 
-#include "common/message.h"
-
 /* The messages with an epoch, which is always the sender's. */
 #define WITH_EPOCH(X)                                                                              \
     X(HELLO)                                                                                       \
@@ -37,25 +35,26 @@
 bool sent_take(struct span *bytes, struct sent *sent)
 {
     struct frame frame;
-    struct message message;
     size_t consumed, need;
+    *sent = (struct sent){.kind = "another"};
+    struct message *message = &sent->message;
     if (frame_parse(bytes->data, bytes->len, &frame, &consumed, &need) != FRAME_DONE ||
-        message_parse(&frame, &message) != ERR_OK)
+        message_parse(&frame, message) != ERR_OK)
         return false;
     *bytes = span_of(bytes->data + consumed, bytes->len - consumed);
-    *sent = (struct sent){.kind = "another"};
-    switch (message.kind) {
+    switch (message->kind) {
 #define CASE(word)                                                                                 \
     case MESSAGE_##word:                                                                           \
-        *sent = (struct sent){.kind = #word, .epoch = message.word.epoch};                         \
+        sent->kind = #word;                                                                        \
+        sent->epoch = message->word.epoch;                                                         \
         break;
         WITH_EPOCH(CASE)
 #undef CASE
     default:
         break;
     }
-    if (message.kind == MESSAGE_STREAM || message.kind == MESSAGE_STREAMED)
-        sent->records = message.body;
-    sent->is_stream = message.kind == MESSAGE_STREAM;
+    if (message->kind == MESSAGE_STREAM || message->kind == MESSAGE_STREAMED)
+        sent->records = message->body;
+    sent->is_stream = message->kind == MESSAGE_STREAM;
     return true;
 }

@@ -3,16 +3,17 @@
 #ifndef DHT_TESTS_SIM_SENT_H
 #define DHT_TESTS_SIM_SENT_H
 
-#include "common/span.h"
+#include "common/message.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 /* One message of those that a node has handed to the network in a turn. */
 struct sent {
-    const char *kind; /* its word, static */
-    uint32_t epoch;   /* of the sender's view; 0: the message names none, or the sender has none */
-    bool is_stream;   /* records may begin or end with a part of one */
+    const char *kind;       /* its word, static */
+    struct message message; /* borrows from the bytes */
+    uint32_t epoch; /* of the sender's view; 0: the message names none, or the sender has none */
+    bool is_stream; /* records may begin or end with a part of one */
     struct span records; /* of a stream, or of what answers it; borrows from the bytes */
 };
 

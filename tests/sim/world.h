@@ -32,12 +32,13 @@ struct world {
     struct host_options host_options;
     uint32_t loss_ppm; /* of every path between nodes */
     /* Called at the end of every turn of a node; before that with what the turn sends to another,
-     * whole frames, save those that have waited for the connection; before it writes its state
-     * file, which is before it adopts a view; and when the data or the state file of one are lost;
-     * NULL: nobody. */
+     * whole frames, and whether they have waited for the connection; before it writes its state
+     * file, which is before it adopts a view, and after that; and when the data or the state file
+     * of one are lost; NULL: nobody. */
     void (*after_turn)(void *watcher, struct host *host);
     void (*before_state)(void *watcher, struct host *host);
-    void (*frames_sent)(void *watcher, struct host *host, struct span frames);
+    void (*after_state)(void *watcher, struct host *host);
+    void (*frames_sent)(void *watcher, struct host *host, struct span frames, bool have_waited);
     void (*data_lost)(void *watcher, struct host *host);
     void (*state_lost)(void *watcher, struct host *host);
     void *watcher;
