@@ -47,7 +47,7 @@
     X(seeds_once, "heal-forgotten", 0, "the lines of peers.txt are tried once only") \
     X(no_tombstones, "resurrect", 0, "the removed are forgotten at once") \
     X(age_ignored, "resurrect", 0, "an account counts whatever its age") \
-    X(silence_ignored, "resurrect", 340, "a connection is read however long it was silent") \
+    X(silence_ignored, "test_node", 0, "a connection is read however long it was silent") \
     X(milder_stays, "test_detector", 0, "the only reporter's refusal does not count against its own milder word") \
     X(hello_is_fresh, "test_gossip", 0, "a HELLO proves life however long it waited to be accepted") \
     X(inc_falls, "resurrect", 0, "an incarnation falls") \
@@ -55,7 +55,7 @@
     X(alive_same_inc, "test_members", 0, "whoever is said to be alive is, whatever the incarnation") \
     X(boot_ignored, "identity-restart", 5, "a higher boot of a living name says nothing") \
     X(stranger_is_nothing, "identity-reused", 0, "another name's answer at a member's address says nothing") \
-    X(stranger_unheard, "identity-reused", 0x73aeeb4ab671b29a, "what requests find at a member's address is not told to gossip") \
+    X(stranger_unheard, "identity-reused", 416, "what requests find at a member's address is not told to gossip") \
     X(any_cluster, "identity-foreign", 0, "another cluster's HELLO is welcome") \
     X(duplicate_stays, "identity-clone", 0, "who learns of a later process of his name stays") \
     X(never_damped, "unfair-flips", 0, "who flaps is not damped") \
@@ -68,7 +68,7 @@
     X(never_relays, "direct-quiet", 0, "an answer that could not go out directly is dropped") \
     X(dials_on, "direct", 0, "a client is dialled whenever an answer waits") \
     X(cut_is_clean, "replicas", 1, "a copy whose lineage was cut is still called clean") \
-    X(damped_stays, "requests-faults", 0x553dcfdbdb192f2d, "who is damped stays down though it is missed") \
+    X(damped_stays, "test_views", 0, "who is damped stays down though it is missed") \
     X(act_kept, "replicas", 1, "an emptied copy keeps its act") \
     X(touch_changes_cas, "replicas", 1, "touch changes cas unique") \
     X(floor_falls, "replicas", 26, "a floor falls to that of the source") \

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#define CLUSTER_NODES_MAX  7
+#define CLUSTER_NODES_MAX  11
 #define CLUSTER_CONNS_MAX  128
 #define CLUSTER_VALUE_MAX  (1024u * 1024)
 #define CLUSTER_TIMEOUT_MS 1000u

@@ -1379,6 +1379,37 @@ static void who_is_put_down_as_soon_as_it_is_up_comes_up_again_later(void **stat
     cluster_close(cluster);
 }
 
+/* All others hold a member for one that flaps, for long. */
+static void damp_everywhere(struct cluster *cluster, int subject, uint64_t ms)
+{
+    for (int i = 0; i < cluster->count; i++) {
+        struct gossip *gossip = (struct gossip *)node_gossip(cluster->places[i].node);
+        struct account *account =
+            members_find(&gossip->members, span_of_string(cluster->names[subject]));
+        if (account && i != subject)
+            account->damped_until_ms = cluster->now.mono_ms + ms;
+    }
+}
+
+/* Of eleven two are gone, so that slots have no quorum; where one is, nothing is amiss and it
+ * waits. Neither votes any more, so that neither can propose itself. */
+static void who_is_damped_comes_up_early_only_where_it_is_missed(void **state)
+{
+    (void)state;
+    for (int gone = 1; gone <= 2; gone++) {
+        struct cluster *cluster = cluster_open_waiting(11, 3600000);
+        for (int i = 1; i <= gone; i++)
+            cluster->places[i].is_mute = true;
+        cluster_await_ring(cluster, 11 - (uint32_t)gone);
+        damp_everywhere(cluster, 1, 60000);
+        cluster->places[1].is_mute = false;
+        pass(cluster, 6000);
+        assert_int_equal(member_is_up(stands(cluster, 0, 1)), gone == 2);
+        check_all(cluster);
+        cluster_close(cluster);
+    }
+}
+
 /* Two of seven are cut off: some slots have no quorum, so base stays. Of the rest one asks for
  * views without end, and one dies; then those two are back. */
 static void however_many_views_are_kept_the_next_one_can_be_made(void **state)
@@ -1550,6 +1581,7 @@ int main(void)
         cmocka_unit_test(what_waits_goes_on_when_an_operator_gives_the_lost_up),
         cmocka_unit_test(the_lost_are_named_once_though_their_successors_live),
         cmocka_unit_test(who_is_put_down_as_soon_as_it_is_up_comes_up_again_later),
+        cmocka_unit_test(who_is_damped_comes_up_early_only_where_it_is_missed),
         cmocka_unit_test(however_many_views_are_kept_the_next_one_can_be_made),
         cmocka_unit_test(where_all_have_started_again_the_next_view_does_not_wait),
         cmocka_unit_test(what_waits_because_many_views_are_kept_is_told_so_once),
