@@ -42,19 +42,19 @@ run 5
     14.517 n5   member-alive member=n2 inc=0 reason=heard
     14.517 n5   refuted inc=1 state=DEAD class=silent by=n3
     14.517 n5   ring-changed members=4 ring=23cc5352c23033c2 changes=2 epoch=4
-    14.518 n3   member-alive member=n5 inc=1 reason=refuted
+    14.519 n3   member-alive member=n5 inc=1 reason=refuted
     14.520 n4   member-alive member=n5 inc=1 reason=refuted
     14.520 n2   member-alive member=n5 inc=1 reason=refuted
     14.520 n1   member-alive member=n5 inc=1 reason=refuted
     14.522 n4   refuted inc=1 state=SUSPECT class=stalled by=-
     14.522 n1   refuted inc=1 state=SUSPECT class=stalled by=-
-    14.527 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-    14.528 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-    14.528 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-    14.528 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-    14.528 n5   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=5
-    14.559 n1   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
-    14.560 n2   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
-    14.560 n3   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
-    14.560 n4   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
-    14.560 n5   ring-changed members=5 ring=963e52e3b3bd98a0 changes=4 epoch=6
+    14.526 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+    14.527 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+    14.527 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+    14.527 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+    14.527 n5   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=5
+    14.557 n1   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
+    14.558 n2   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
+    14.558 n3   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
+    14.558 n4   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
+    14.558 n5   ring-changed members=5 ring=963e52e3b3bd98a0 changes=4 epoch=6
