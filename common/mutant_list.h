@@ -141,7 +141,7 @@
     X(collect_lowest_only, "replicas", 7, "only the lowest epoch has to be covered") \
     X(collect_any, "replicas", 6, "any member of a group is taken for its primary") \
     X(collect_first, "replicas", 4, "the first of a group is taken for its primary, though it was down") \
-    X(choose_by_ver, "test_collect", 0, "the copy of the greatest ver is chosen, whatever its act") \
+    X(choose_by_ver, "replicas", 5, "the copy of the greatest ver is chosen, whatever its act") \
     X(choose_by_act, "replicas", 7, "any copy of the greatest act is chosen") \
     X(choose_own, "replicas", 4, "a new primary goes on with its own copy") \
     X(act_before_sync, "replicas", 7, "act is recorded before the chosen copy is here") \

@@ -759,6 +759,23 @@ static void check_origin(struct ghost *ghost, uint32_t node, const struct run *r
                    node + 1, run->slot, before->act, before->ver);
 }
 
+/* Collect: of any group that became active a majority has recorded it, and one of them, or of what
+ * they gave their copies to, was heard; so the chosen copy is of that epoch or of a later one. */
+static void check_chosen(struct ghost *ghost, uint32_t node, const struct slot_ghost *slot,
+                         const struct run *run, uint32_t epoch)
+{
+    uint32_t active = 0;
+    for (size_t i = 0; i < slot->reign_count; i++)
+        if (slot->reigns[i].is_active && slot->reigns[i].epoch < epoch)
+            active = slot->reigns[i].epoch;
+    if (run->is_loss || active < slot->lost_epoch || run->origin_act >= active)
+        return;
+    world_fail(ghost->world,
+               "n%" PRIu32 " leads slot %" PRIu32 " in epoch %" PRIu32
+               " from a copy of act %" PRIu32 ", and it was active in epoch %" PRIu32,
+               node + 1, slot->slot, epoch, run->origin_act, active);
+}
+
 /* A run has become active: whose copies now have to cover its floor. */
 static void note_active_group(struct ghost *ghost, uint32_t node, struct slot_ghost *slot)
 {
@@ -814,6 +831,7 @@ static void look_at_run(struct ghost *ghost, uint32_t node, uint32_t index,
         slot->reign_count++;
         ghost->counts.runs++;
         check_origin(ghost, node, run, before);
+        check_chosen(ghost, node, slot, run, primary->epoch);
     }
     struct reign *reign = &slot->reigns[place];
     if (reign->node != node || reign->starts != host->starts)

@@ -8,7 +8,8 @@
  *  4. Of every write that a lineage covers the copy has that or a newer one of the key; a copy of
  *     act k has all that was told in epochs below k; clean copies of equal (act, ver) hold the
  * same.
- *  6. A slot that becomes active has all that was told in lower epochs.
+ *  6. A slot that becomes active has all that was told in lower epochs; who leads it begins from a
+ *     copy of the last epoch in which it was active, or of a later one.
  *  7. What a floor has dropped, every copy of the group of the highest active epoch that was synced
  *     in it has, and every session past START does not need.
  * (5 is CHECKed by the store, 8 is the history's, 9 is looked at when all is quiet: quiet.h.)
