@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TRIES_MAX       4000000u
+#define TRIES_MAX       24000000u
 #define PATIENCE        10000u     /* states looked at with one unknown one in a row at most */
 #define IDLE_MAX_CUT    5u         /* so many in a row are tried before any number */
 #define TEXT_ANY        UINT32_MAX /* a value that is not known: it may be any */
