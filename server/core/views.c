@@ -152,6 +152,8 @@ void views_link(struct views *views, const struct link_news *news, struct moment
     views_see_epoch(views, news->peer, news->epoch, now);
     if (news->epoch == 0)
         birth_link(views, news->peer, now);
+    else if (news->is_dialled)
+        propose_link(views, news->peer, now);
 }
 
 void views_found_by(struct views *views, const struct view *founders, struct moment now)

@@ -23,9 +23,9 @@
 /* proto.md "Views" 1: 200 ms × rank by name, ± half. */
 #define BACK_OFF_MS 200u
 /* Half of an attempt (promises, acceptances) that has not got its majority by then is given up; so
- * many times that doubles. */
+ * many times that doubles, and the back-off with it. */
 #define ATTEMPT_MS        300u
-#define ATTEMPT_DOUBLINGS 4u
+#define ATTEMPT_DOUBLINGS 3u
 /* After the state file could not be written. */
 #define BROKEN_MS 1000u
 /* At a birth: so long for the rest, once a majority has promised. */
@@ -147,7 +147,7 @@ struct views {
     /* views_vote, views_propose */
     struct proposer proposer;
     uint64_t attempt_ms;    /* when it is given up, or, PREPARED at a birth, waits no longer */
-    uint32_t late_attempts; /* in this view */
+    uint32_t vain_attempts; /* in this view: late, or beaten by a higher ballot */
     struct ballot highest;  /* seen anywhere, for the next view */
     uint64_t propose_ms;    /* not before; UINT64_MAX: no proposal is wanted */
     uint64_t hold_ms;       /* since when writes wait for the next view, or last did; 0: never */
@@ -318,6 +318,9 @@ bool vote_is_own_list(struct views *views, uint32_t peer, uint64_t list, struct 
 void vote_postpone(struct views *views, struct moment now);
 /* So long, ms, who has that rank waits for those before it. */
 uint64_t vote_back_off(struct views *views, uint32_t rank);
+/* ms, doubled with each attempt of this node's that came to nothing in this view, so that views are
+ * agreed on however far nodes are apart. */
+uint64_t vote_doubled(const struct views *views, uint64_t ms);
 /* This voter's rank among those alive, by name. */
 uint32_t vote_rank(const struct views *views);
 #define LIST_OF_FORM UINT64_MAX /* in the place of a list: an operator's word */
@@ -334,6 +337,8 @@ void propose_wish(struct views *views, uint32_t peer, uint64_t number, const str
 bool propose_may_begin(struct views *views, struct ballot highest, struct moment now);
 /* Begins an attempt with the voters of the current view. */
 void propose_begin(struct views *views, struct moment now);
+/* A dialled control link has come up: a voter that was asked meanwhile is told once more. */
+void propose_link(struct views *views, uint32_t peer, struct moment now);
 /* Goes on as far as what has come allows. */
 void propose_step(struct views *views, struct moment now);
 enum err propose_take_promise(struct views *views, uint32_t peer, const struct message *message,

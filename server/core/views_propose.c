@@ -426,12 +426,28 @@ static void look(struct views *views, struct moment now)
 
 /* --- attempts --------------------------------------------------------------------------------- */
 
+static struct message prepare_of(const struct views *views)
+{
+    return (struct message){.kind = MESSAGE_PREPARE,
+                            .PREPARE = {.epoch = views_epoch(views),
+                                        .round = views->proposer.ballot.round,
+                                        .seat = views->proposer.ballot.seat}};
+}
+
+/* text: gives its body. */
+static struct message accept_of(const struct views *views, struct buf *text)
+{
+    const struct proposer *proposer = &views->proposer;
+    view_format(&proposer->view, keep_current(views), text);
+    return (struct message){.kind = MESSAGE_ACCEPT,
+                            .ACCEPT = {.epoch = views_epoch(views),
+                                       .round = proposer->ballot.round,
+                                       .seat = proposer->ballot.seat}};
+}
+
 static void send_prepare(struct views *views, struct moment now)
 {
-    struct message message = {.kind = MESSAGE_PREPARE,
-                              .PREPARE = {.epoch = views_epoch(views),
-                                          .round = views->proposer.ballot.round,
-                                          .seat = views->proposer.ballot.seat}};
+    struct message message = prepare_of(views);
     tell_voters(views, &message, span_of(NULL, 0), now);
 }
 
@@ -445,12 +461,10 @@ bool propose_may_begin(struct views *views, struct ballot highest, struct moment
     return false;
 }
 
-/* How long each half of an attempt may take: twice as long after each that took too long, in the
- * same view, so that views are agreed on however far the nodes are apart. */
+/* How long each half of an attempt may take. */
 static uint64_t attempt_wait(const struct views *views)
 {
-    uint32_t late = MUTANT(attempts_alike) ? 0 : views->late_attempts;
-    return (uint64_t)ATTEMPT_MS << (late < ATTEMPT_DOUBLINGS ? late : ATTEMPT_DOUBLINGS);
+    return vote_doubled(views, ATTEMPT_MS);
 }
 
 /* A proposer records its own promise before it sends anything. */
@@ -483,14 +497,27 @@ void propose_begin(struct views *views, struct moment now)
 
 static void send_accept(struct views *views, struct moment now)
 {
-    const struct proposer *proposer = &views->proposer;
     struct buf text = {0};
-    view_format(&proposer->view, keep_current(views), &text);
-    struct message message = {.kind = MESSAGE_ACCEPT,
-                              .ACCEPT = {.epoch = views_epoch(views),
-                                         .round = proposer->ballot.round,
-                                         .seat = proposer->ballot.seat}};
+    struct message message = accept_of(views, &text);
     tell_voters(views, &message, buf_span(&text), now);
+    buf_close(&text);
+}
+
+/* What was told to a voter that could not be reached went with the dial. */
+void propose_link(struct views *views, uint32_t peer, struct moment now)
+{
+    const struct proposer *proposer = &views->proposer;
+    bool is_offering = proposer->stage == PROPOSER_OFFERING;
+    uint32_t voter = keep_current(views) ? keep_voter_of(views, peer) : VIEW_NOBODY;
+    if (voter == VIEW_NOBODY || views->is_form ||
+        (proposer->stage != PROPOSER_PREPARING && !is_offering) ||
+        quorum_has_said(&proposer->quorum, voter))
+        return;
+    struct buf text = {0};
+    struct message message = is_offering ? accept_of(views, &text) : prepare_of(views);
+    struct reply *out = tell_out(views, peer, now);
+    if (out)
+        tell_send(out, &message, buf_span(&text));
     buf_close(&text);
 }
 
@@ -598,8 +625,10 @@ void propose_take_accepted(struct views *views, uint32_t peer,
     else
         propose_step(views, now);
     if (was_trying && views->proposer.stage == PROPOSER_IDLE &&
-        message->epoch == views_epoch(views))
+        message->epoch == views_epoch(views)) {
+        views->vain_attempts++;
         vote_postpone(views, now);
+    }
 }
 
 /* --- time ------------------------------------------------------------------------------------- */
@@ -609,7 +638,7 @@ void propose_adopted(struct views *views, const struct view *before, struct watc
     const struct view *view = keep_current(views);
     views->is_form = false;
     views->propose_ms = UINT64_MAX;
-    views->late_attempts = 0;
+    views->vain_attempts = 0;
     views->is_look_due = true;
     /* A view has come: who wanted one, whatever is in it, has it. */
     for (uint32_t i = views->wish_count; i-- > 0;)
@@ -640,9 +669,10 @@ static void give_up_late(struct views *views, struct moment now)
     if (views->proposer.stage == PROPOSER_IDLE || now.mono_ms < views->attempt_ms || views->is_form)
         return;
     proposer_end(&views->proposer);
-    views->late_attempts++;
-    views->propose_ms = now.mono_ms + BACK_OFF_MS / 4 + prng_below(&views->prng, BACK_OFF_MS / 2) +
-                        (uint64_t)BACK_OFF_MS * vote_rank(views);
+    views->vain_attempts++;
+    uint64_t wait_ms = BACK_OFF_MS / 4 + prng_below(&views->prng, BACK_OFF_MS / 2) +
+                       (uint64_t)BACK_OFF_MS * vote_rank(views);
+    views->propose_ms = now.mono_ms + wait_ms;
 }
 
 void propose_tick(struct views *views, struct moment now)

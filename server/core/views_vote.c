@@ -34,10 +34,16 @@ uint64_t vote_back_off(struct views *views, uint32_t rank)
     return wait_ms / 2 + (wait_ms ? prng_below(&views->prng, wait_ms + 1) : 0);
 }
 
+uint64_t vote_doubled(const struct views *views, uint64_t ms)
+{
+    uint32_t vain = MUTANT(attempts_alike) ? 0 : views->vain_attempts;
+    return ms << (vain < ATTEMPT_DOUBLINGS ? vain : ATTEMPT_DOUBLINGS);
+}
+
 void vote_postpone(struct views *views, struct moment now)
 {
     uint32_t rank = views_epoch(views) == 0 ? birth_rank(views) : vote_rank(views);
-    uint64_t wait_ms = vote_back_off(views, rank + 1);
+    uint64_t wait_ms = vote_doubled(views, vote_back_off(views, rank + 1));
     if (views_epoch(views) == 0)
         wait_ms += BIRTH_WAIT_MS;
     views->propose_ms = now.mono_ms + wait_ms;
@@ -180,8 +186,10 @@ void vote_take_prepare(struct views *views, uint32_t peer, const struct message_
             views->state.list = message->list;
         if (!keep_state(views, now))
             return;
-        if (views->proposer.stage != PROPOSER_IDLE)
+        if (views->proposer.stage != PROPOSER_IDLE) {
+            views->vain_attempts++;
             proposer_end(&views->proposer);
+        }
         vote_postpone(views, now);
         vote_hold_writes(views, now);
     }

@@ -9,8 +9,8 @@
 #define SETTLE_S 3u
 
 #define FAR_US_MIN     50000u
-#define FAR_US_MAX     250000u
-#define FAR_TIMEOUT_MS 3000u
+#define FAR_US_MAX     350000u
+#define FAR_TIMEOUT_MS 6000u
 #define FAR_FORM_MS    60000u
 
 static const struct callers_options many = {.count = 8,
