@@ -2,8 +2,8 @@
  *
  * name      stands in MUTANT(name) where the rule is broken.
  * check     the simulator's check that must notice; or a unit test's program (test_…), where the
- *           rule is one module's own, or broken too seldom in a simulated cluster: of replicas less
- *           than one seed in ten, as those move with every change of what nodes send.
+ *           rule is one module's own, or broken too seldom in a simulated cluster: the seeds that
+ *           notice move with every change of what nodes send, and have to be found again.
  * seed      of that check, tried before 1, 2, 3 …; 0: none. One that noticed when this was written.
  *           MUTANT_OPEN: none of those tried has noticed; the check is still to be sharpened.
  * sentence  what is broken. */
@@ -23,7 +23,7 @@
     X(short_clock, "accurate-day", 0, "time is counted in 24 bits of milliseconds: 4.7 hours") \
     X(wall_clock, "accurate-quiet", 0, "timers go by the wall clock") \
     X(isolated_condemns, "accurate-return", 0, "who is cut off condemns the others at once") \
-    X(removal_is_nothing, "complete-watchers", 0xc551984e77a513b7, "that others have removed a suspect says nothing") \
+    X(removal_is_nothing, "complete-watchers", 771, "that others have removed a suspect says nothing") \
     X(dead_watch, "complete-watchers", 0, "the dead go on watching, and nobody does it in their place") \
     X(never_stale, "complete-backstop", 1, "who is not heard of for T_fail is not suspected") \
     X(never_refutes, "complete", 3, "who is suspected does not refute it") \

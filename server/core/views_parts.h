@@ -147,7 +147,7 @@ struct views {
     /* views_vote, views_propose */
     struct proposer proposer;
     uint64_t attempt_ms;    /* when it is given up, or, PREPARED at a birth, waits no longer */
-    uint32_t vain_attempts; /* in this view: late, or beaten by a higher ballot */
+    uint32_t vain_attempts; /* in this view, that came to nothing */
     struct ballot highest;  /* seen anywhere, for the next view */
     uint64_t propose_ms;    /* not before; UINT64_MAX: no proposal is wanted */
     uint64_t hold_ms;       /* since when writes wait for the next view, or last did; 0: never */

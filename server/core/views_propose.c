@@ -461,12 +461,6 @@ bool propose_may_begin(struct views *views, struct ballot highest, struct moment
     return false;
 }
 
-/* How long each half of an attempt may take. */
-static uint64_t attempt_wait(const struct views *views)
-{
-    return vote_doubled(views, ATTEMPT_MS);
-}
-
 /* A proposer records its own promise before it sends anything. */
 void propose_begin(struct views *views, struct moment now)
 {
@@ -481,7 +475,7 @@ void propose_begin(struct views *views, struct moment now)
     if (!propose_may_begin(views, highest, now))
         return;
     proposer_begin(proposer, highest, views->state.seat, views->voter_count);
-    views->attempt_ms = now.mono_ms + attempt_wait(views);
+    views->attempt_ms = now.mono_ms + vote_doubled(views, ATTEMPT_MS);
     acceptor_prepare(acceptor, proposer->ballot);
     if (views->voter_count > 1 && !MUTANT(promise_late) && !keep_state(views, now)) {
         proposer_end(proposer);
@@ -549,7 +543,7 @@ static void offer(struct views *views, struct moment now)
     }
     proposer_offer(proposer, found ? found : &next);
     view_close(&next);
-    views->attempt_ms = now.mono_ms + attempt_wait(views);
+    views->attempt_ms = now.mono_ms + vote_doubled(views, ATTEMPT_MS);
     if (views->own_voter != VIEW_NOBODY)
         acceptor_accept(acceptor, proposer->ballot, &proposer->view);
     if (views->voter_count > 1 && !keep_state(views, now)) {
@@ -569,6 +563,15 @@ void propose_step(struct views *views, struct moment now)
         offer(views, now);
     if (proposer->stage == PROPOSER_CHOSEN)
         propose_chosen(views, "proposal", now);
+}
+
+/* An attempt in view epoch that an answer has ended, and no view has come of it. */
+static void postpone_vain(struct views *views, bool was_trying, uint32_t epoch, struct moment now)
+{
+    if (!was_trying || views->proposer.stage != PROPOSER_IDLE || epoch != views_epoch(views))
+        return;
+    views->vain_attempts++;
+    vote_postpone(views, now);
 }
 
 enum err propose_take_promise(struct views *views, uint32_t peer, const struct message *message,
@@ -600,9 +603,7 @@ enum err propose_take_promise(struct views *views, uint32_t peer, const struct m
         propose_step(views, now);
     }
     view_close(&view);
-    if (was_trying && views->proposer.stage == PROPOSER_IDLE &&
-        promise->epoch == views_epoch(views))
-        vote_postpone(views, now);
+    postpone_vain(views, was_trying, promise->epoch, now);
     return ERR_OK;
 }
 
@@ -624,11 +625,7 @@ void propose_take_accepted(struct views *views, uint32_t peer,
         birth_step(views, now);
     else
         propose_step(views, now);
-    if (was_trying && views->proposer.stage == PROPOSER_IDLE &&
-        message->epoch == views_epoch(views)) {
-        views->vain_attempts++;
-        vote_postpone(views, now);
-    }
+    postpone_vain(views, was_trying, message->epoch, now);
 }
 
 /* --- time ------------------------------------------------------------------------------------- */
@@ -670,9 +667,8 @@ static void give_up_late(struct views *views, struct moment now)
         return;
     proposer_end(&views->proposer);
     views->vain_attempts++;
-    uint64_t wait_ms = BACK_OFF_MS / 4 + prng_below(&views->prng, BACK_OFF_MS / 2) +
-                       (uint64_t)BACK_OFF_MS * vote_rank(views);
-    views->propose_ms = now.mono_ms + wait_ms;
+    views->propose_ms = now.mono_ms + BACK_OFF_MS / 4 + prng_below(&views->prng, BACK_OFF_MS / 2) +
+                        (uint64_t)BACK_OFF_MS * vote_rank(views);
 }
 
 void propose_tick(struct views *views, struct moment now)
