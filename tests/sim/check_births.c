@@ -5,13 +5,10 @@
  * A line of peers.txt may be added meanwhile: nodes that are restarted have the longer list, one
  * old line at most before all the others. One node may have no state file. */
 #include "common/check.h"
-#include "common/peers.h"
 #include "server/core/state.h"
 #include "server/core/views.h"
 #include "tests/sim/checks.h"
 #include "tests/sim/ghost.h"
-#include "tests/sim/names.h"
-#include "tests/sim/operator.h"
 #include "tests/sim/quiet.h"
 #include "tests/sim/schedule.h"
 
@@ -39,7 +36,6 @@ enum { COUNT_FAULTS, COUNT_FOUNDED, COUNT_LISTS, COUNT_RESTARTS, COUNT_SECONDS }
 struct birth {
     struct trial *trial;
     struct world *world;
-    struct schedule *schedule;
     struct prng prng;
     bool has_new_line;   /* the last node stands in the longer list only */
     uint32_t forerunner; /* has the longer list before the others */
@@ -157,21 +153,14 @@ static void storm(struct birth *birth, uint32_t kinds, uint32_t seconds, uint32_
                                              .down_max =
                                                  (uint32_t)draw(birth, 1, birth->world->host_count),
                                              .count_max = (uint32_t)draw(birth, 0, FAULTS)};
-    birth->schedule = schedule_open(birth->world, &options);
+    struct schedule *schedule = schedule_open(birth->world, &options);
     for (uint32_t ms = 0; ms < seconds * 1000 && !birth->world->has_failed; ms += STEP_MS)
         step(birth);
-    schedule_heal(birth->schedule);
-    while (!schedule_is_over(birth->schedule) && !birth->world->has_failed)
+    schedule_heal(schedule);
+    while (!schedule_is_over(schedule) && !birth->world->has_failed)
         step(birth);
-    birth->trial->counts[COUNT_FAULTS] += schedule_begun(birth->schedule);
-    schedule_close(birth->schedule);
-}
-
-static void start_all(struct birth *birth)
-{
-    for (uint32_t i = 0; i < birth->world->host_count; i++)
-        if (birth->world->hosts[i].state == HOST_DOWN)
-            world_start(birth->world, i);
+    birth->trial->counts[COUNT_FAULTS] += schedule_begun(schedule);
+    schedule_close(schedule);
 }
 
 /* The operator sees that lists differ, and makes them one, the old one; and that a node has no
@@ -190,7 +179,7 @@ static void set_right(struct birth *birth)
                           view_find(&host->peers,
                                     span_of_string(world->hosts[world->host_count - 1].name), 0));
     }
-    start_all(birth);
+    world_start_down(world);
 }
 
 /* --- restarts --------------------------------------------------------------------------------- */
@@ -259,7 +248,7 @@ void check_births(struct trial *trial)
     set_right(&birth);
     await_quiet(&birth, "a birth");
     storm(&birth, KINDS | 1u << FAULT_LEAVE, LATER_S, 12000);
-    start_all(&birth);
+    world_start_down(birth.world);
     await_quiet(&birth, "changes");
     restart_all(&birth);
     await_quiet(&birth, "all were restarted");

@@ -233,9 +233,7 @@ static void stop_faults(struct run_of *run)
     schedule_heal(run->schedule);
     while (!schedule_is_over(run->schedule) && !run->world->has_failed)
         world_run_ms(run->world, STEP_MS);
-    for (uint32_t i = 0; i < run->world->host_count; i++)
-        if (run->world->hosts[i].state == HOST_DOWN)
-            world_start(run->world, i);
+    world_start_down(run->world);
 }
 
 /* Exit status 3 asks for an operator. Nobody else starts such a node again. */

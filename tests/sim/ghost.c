@@ -605,14 +605,6 @@ static struct reign *find_reign(struct slot_ghost *slot, uint32_t epoch)
     return NULL;
 }
 
-static bool is_in_group(const struct ring *ring, uint32_t slot, uint32_t member)
-{
-    for (uint32_t i = 0; ring && i < ring->group_size; i++)
-        if (ring->group[slot][i] == member)
-            return true;
-    return false;
-}
-
 /* "told ACTIVE in its own view e', it drops the copy": who has no place in the group, now or next,
  * is sent no sync either that could empty it. */
 static void check_dropped(const struct look *look)
@@ -620,10 +612,11 @@ static void check_dropped(const struct look *look)
     const struct host *host = &look->ghost->world->hosts[look->node];
     struct views *views = node_views(host->node);
     uint32_t epoch = views_epoch(views), self = views_self(views), number = look->slot->slot;
+    const struct ring *ring = views_ring(views, epoch), *next = views_next_ring(views);
     const struct reign *reign = find_reign(look->slot, epoch);
     if (epoch == 0 || sync_is_received(node_sync(host->node), number) ||
-        (self != VIEW_NOBODY && (is_in_group(views_ring(views, epoch), number, self) ||
-                                 is_in_group(views_next_ring(views), number, self))))
+        (self != VIEW_NOBODY &&
+         ((ring && ring_has(ring, number, self)) || (next && ring_has(next, number, self)))))
         return;
     if (!reign || !reign->is_active)
         world_fail(look->ghost->world,
@@ -905,9 +898,23 @@ static void check_pulled(struct ghost *ghost, uint32_t node, const struct record
                    node + 1, (uint32_t)offer->slot, offer->act, offer->ver);
 }
 
-/* How copies are brought in step: counted, and what may be pulled. records: all of a turn and
- * connection: frames end anywhere, what a turn says ends with a record. */
-static void look_at_records(struct ghost *ghost, uint32_t node, struct span records)
+/* "From its adoption of that view on" - the one in which it stops - "it takes no session". */
+static void check_start(struct ghost *ghost, uint32_t node, uint32_t epoch,
+                        const struct record_START *start)
+{
+    struct views *views = node_views(ghost->world->hosts[node].node);
+    const struct view *view = views_current(views);
+    if (view && view->epoch == epoch && views_self(views) != VIEW_NOBODY &&
+        view->members[views_self(views)].standing == STANDING_STOPPING)
+        world_fail(ghost->world,
+                   "n%" PRIu32 " takes a session of slot %" PRIu32 " in view %" PRIu32
+                   ", in which it stops",
+                   node + 1, (uint32_t)start->slot, epoch);
+}
+
+/* How copies are brought in step, in a view: counted, and what may be taken and pulled. records:
+ * all of a turn and connection: frames end anywhere, what a turn says ends with a record. */
+static void look_at_records(struct ghost *ghost, uint32_t node, uint32_t epoch, struct span records)
 {
     struct ghost_counts *counts = &ghost->counts;
     struct record record;
@@ -918,6 +925,7 @@ static void look_at_records(struct ghost *ghost, uint32_t node, struct span reco
         case RECORD_START:
             counts->full += record.START.is_full;
             counts->delta += !record.START.is_full && record.START.is_last;
+            check_start(ghost, node, epoch, &record.START);
             break;
         case RECORD_ADVANCE:
             counts->advances++;
@@ -934,26 +942,6 @@ static void look_at_records(struct ghost *ghost, uint32_t node, struct span reco
             break;
         }
     }
-}
-
-/* "From its adoption of that view on" - the one in which it stops - "it takes no session". */
-static void check_stopping(struct ghost *ghost, const struct host *host, const struct sent *sent)
-{
-    struct views *views = node_views(host->node);
-    const struct view *view = views_current(views);
-    struct span records = sent->records;
-    struct record record;
-    size_t taken;
-    if (!view || view->epoch != sent->epoch || views_self(views) == VIEW_NOBODY ||
-        view->members[views_self(views)].standing != STANDING_STOPPING)
-        return;
-    for (; record_parse(records, &record, &taken) == RECORD_DONE;
-         records = span_of(records.data + taken, records.len - taken))
-        if (record.kind == RECORD_START)
-            world_fail(ghost->world,
-                       "n%" PRIu32 " takes a session of slot %" PRIu32 " in view %" PRIu32
-                       ", in which it stops",
-                       host->number + 1, (uint32_t)record.START.slot, view->epoch);
 }
 
 /* 1: nothing of an epoch below the view that the sender had before this turn, unless it was said
@@ -974,14 +962,13 @@ static void look_at_frames(void *arg, struct host *host, struct span frames, boo
         if (sent.is_stream)
             buf_append(&records, sent.records.data, sent.records.len);
         else
-            look_at_records(ghost, host->number, sent.records);
-        check_stopping(ghost, host, &sent);
+            look_at_records(ghost, host->number, sent.epoch, sent.records);
         if (sent.epoch > 0 && sent.epoch < node->epoch && !node->is_unkept && !have_waited)
             world_fail(ghost->world,
                        "invariant 1: n%" PRIu32 " of view %" PRIu32 " sends %s of epoch %" PRIu32,
                        host->number + 1, node->epoch, sent.kind, sent.epoch);
     }
-    look_at_records(ghost, host->number, buf_span(&records));
+    look_at_records(ghost, host->number, 0, buf_span(&records)); /* a stream begins no session */
     buf_close(&records);
 }
 
@@ -1100,10 +1087,7 @@ static void look_at_view(struct ghost *ghost, uint32_t node)
     ghost->nodes[node].is_unkept = ghost->world->hosts[node].is_disk_full;
     if (epoch == 0)
         return;
-    struct buf text = {0};
-    view_format(views_current(views), NULL, &text);
-    uint64_t hash = bytes_hash(buf_span(&text)) | 1;
-    buf_close(&text);
+    uint64_t hash = votes_view_hash(views_current(views));
     size_t place = ghost->view_count;
     while (place > 0 && ghost->views[place - 1].epoch >= epoch)
         place--;

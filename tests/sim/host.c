@@ -330,6 +330,14 @@ void host_leave(struct host *host)
     host_wake(host);
 }
 
+void host_forget(struct host *host)
+{
+    host->boot = 0;
+    if (host->world->state_lost)
+        host->world->state_lost(host->world->watcher, host);
+    buf_close(&host->state_text);
+}
+
 /* The process is gone, and its connections with it. */
 static void drop_process(struct host *host)
 {
@@ -351,11 +359,8 @@ static void drop_process(struct host *host)
     host->state = HOST_DOWN;
     if (!host->is_durable)
         host_wipe(host);
-    if (host->has_no_file) {
-        host->boot = 0;
-        if (host->world->state_lost)
-            host->world->state_lost(host->world->watcher, host);
-    }
+    if (host->has_no_file)
+        host_forget(host);
 }
 
 bool host_has_ended_outdone(const struct host *host)

@@ -111,6 +111,8 @@ void host_leave(struct host *host);
 void host_kill(struct host *host);
 /* The data of a host that is down are lost. */
 void host_wipe(struct host *host);
+/* Its state file is lost. */
+void host_forget(struct host *host);
 /* The machine loses power: nobody is told anything. Its state file stays. */
 void host_power_off(struct host *host);
 /* The machine comes up, without the node. */

@@ -9,7 +9,6 @@
 /* A promise, or an acceptance, of a seat for the view after epoch. */
 struct vote {
     uint32_t epoch;
-    uint32_t node; /* whose seat it is: at a birth lines vote */
     uint64_t seat;
     struct ballot ballot;
     struct ballot had; /* a promise: what was accepted then; round 0: nothing */
@@ -28,7 +27,6 @@ struct attempt {
 /* A view that a state file has named. */
 struct known {
     uint32_t epoch;
-    uint64_t view; /* its hash */
     uint32_t voter_count;
     uint64_t voters[VIEW_VOTERS_MAX]; /* their seats */
 };
@@ -58,7 +56,7 @@ static void *append(struct list_of *list, size_t size)
     return (char *)list->items + size * list->count++;
 }
 
-static uint64_t hash_of(const struct view *view)
+uint64_t votes_view_hash(const struct view *view)
 {
     struct buf text = {0};
     uint64_t hash = 0xcbf29ce484222325ull;
@@ -224,12 +222,11 @@ static void look_at_acceptor(struct votes *votes, const struct host *host, uint3
     check_risen(votes, host, promised, acceptor->promised, "promised");
     check_risen(votes, host, accepted, acceptor->accepted, "accepted");
     struct vote vote = {.epoch = epoch,
-                        .node = host->number,
                         .seat = state->seat,
                         .ballot = acceptor->promised,
                         .had = acceptor->accepted};
     if (acceptor->accepted.round > 0)
-        vote.view = hash_of(&acceptor->view);
+        vote.view = votes_view_hash(&acceptor->view);
     bool is_new = !promised || !is_same(promised->ballot, acceptor->promised);
     if (acceptor->promised.round > 0 && is_new) {
         vote.is_untold = is_same(acceptor->promised, acceptor->accepted);
@@ -280,9 +277,9 @@ static void look_at_view(struct votes *votes, const struct host *host, const str
 {
     if (find_view(votes, view->epoch))
         return;
-    struct known known = {.epoch = view->epoch, .view = hash_of(view)};
+    struct known known = {.epoch = view->epoch};
     if (is_judged)
-        check_chosen(votes, host, view->epoch - 1, known.view);
+        check_chosen(votes, host, view->epoch - 1, votes_view_hash(view));
     for (uint32_t i = 0; i < view->member_count; i++)
         if (view->members[i].is_voter)
             known.voters[known.voter_count++] = view->members[i].seat;

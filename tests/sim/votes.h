@@ -23,6 +23,8 @@ struct votes *votes_open(struct world *world);
 void votes_close(struct votes *votes);
 /* What was voted for views up to the one after epoch is not judged. */
 void votes_skip(struct votes *votes, uint32_t epoch);
+/* What tells a view from another of its number. */
+uint64_t votes_view_hash(const struct view *view);
 /* A host has written its state file. */
 void votes_look(struct votes *votes, const struct host *host);
 /* A host sends a message. */

@@ -152,6 +152,13 @@ void world_start_all(struct world *world)
         world_start(world, i);
 }
 
+void world_start_down(struct world *world)
+{
+    for (uint32_t i = 0; i < world->host_count; i++)
+        if (world->hosts[i].state == HOST_DOWN)
+            world_start(world, i);
+}
+
 void world_kill(struct world *world, uint32_t node)
 {
     say(world, "kill", node);
@@ -161,10 +168,7 @@ void world_kill(struct world *world, uint32_t node)
 void world_forget(struct world *world, uint32_t node)
 {
     say(world, "forget", node);
-    host_of(world, node)->boot = 0;
-    if (world->state_lost)
-        world->state_lost(world->watcher, host_of(world, node));
-    buf_close(&host_of(world, node)->state_text);
+    host_forget(host_of(world, node));
 }
 
 void world_leave(struct world *world, uint32_t node)

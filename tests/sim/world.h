@@ -79,6 +79,8 @@ bool world_find_address(const struct world *world, struct span text, uint32_t *m
 /* Acts, each told in the trace. */
 void world_start(struct world *world, uint32_t node);
 void world_start_all(struct world *world);
+/* Those that do not run. */
+void world_start_down(struct world *world);
 void world_kill(struct world *world, uint32_t node);
 /* The state file of a node that is down is lost, and its data if they were in memory. */
 void world_forget(struct world *world, uint32_t node);

@@ -381,7 +381,6 @@ static void places_as_it_always_did(void **state)
     free(ring);
 }
 
-/* Busiest over mean, of the primaries; every slot has one, of its own group. */
 /* Families of names: addresses, ports, hosts of numbered names, and names by chance. The names of
  * more members are those of fewer, and one. */
 static void view_of_family(struct view *view, uint32_t family, uint32_t count)
