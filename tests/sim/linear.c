@@ -194,6 +194,15 @@ struct need {
     size_t entry;
 };
 
+/* Flags that somebody was shown: an item has those that it was put with for as long as it is there,
+ * and callers give each put flags of its own. */
+struct shown_flags {
+    uint32_t flags;
+    uint64_t until_us; /* whoever puts an item with them begins before this */
+    size_t shown;      /* entries that show them and have no place yet */
+    size_t putting;    /* entries that may put them, likewise */
+};
+
 struct judge {
     const struct linear_options *options;
     struct texts texts;
@@ -202,6 +211,8 @@ struct judge {
     size_t count;
     struct need *needs; /* ascending */
     size_t need_count;
+    struct shown_flags *shown_flags; /* ascending */
+    size_t shown_flags_count;
     struct tried *tried; /* open addressing */
     size_t tried_count;
     size_t tried_capacity;
@@ -653,6 +664,61 @@ static void use(struct judge *judge, size_t i)
     judge->used[bit / 64] ^= 1ull << bit % 64;
 }
 
+static bool shows_flags(const struct entry *entry)
+{
+    return entry->must && entry->op->has_flags && entry->op->outcome == LINEAR_DONE;
+}
+
+static bool puts_flags(const struct linear_op *op)
+{
+    return (op->kind == LINEAR_SET || op->kind == LINEAR_ADD || op->kind == LINEAR_REPLACE) &&
+           (op->outcome == LINEAR_DONE || op->outcome == LINEAR_UNKNOWN);
+}
+
+/* The place of flags in the list, or where they would be. */
+static size_t flags_place(const struct judge *judge, uint32_t flags)
+{
+    size_t low = 0, high = judge->shown_flags_count;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (judge->shown_flags[mid].flags < flags)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+static struct shown_flags *find_flags(const struct judge *judge, uint32_t flags)
+{
+    size_t place = flags_place(judge, flags);
+    bool is_there = place < judge->shown_flags_count && judge->shown_flags[place].flags == flags;
+    return is_there ? &judge->shown_flags[place] : NULL;
+}
+
+/* An entry is placed (by -1), or has no place any more, or not yet (1). */
+static void count_flags(struct judge *judge, const struct entry *entry, int by)
+{
+    struct shown_flags *found = NULL;
+    if (shows_flags(entry) && (found = find_flags(judge, entry->op->shown_flags)))
+        found->shown += (size_t)by;
+    if (puts_flags(entry->op) && (found = find_flags(judge, entry->op->flags)) &&
+        entry->op->begun_us <= found->until_us)
+        found->putting += (size_t)by;
+}
+
+/* Whether the item that was there is gone, though it is still to be shown: nothing that may follow
+ * puts one with its flags. */
+static bool has_lost_flags(const struct judge *judge, const struct state *before,
+                           const struct state *after)
+{
+    if (!before->has_flags || before->presence == PRESENCE_NO ||
+        (after->presence != PRESENCE_NO && after->has_flags && after->flags == before->flags))
+        return false;
+    const struct shown_flags *lost = find_flags(judge, before->flags);
+    return lost && lost->shown > 0 && lost->putting == 0;
+}
+
 static void place(struct judge *judge, size_t i)
 {
     struct entry *entry = &judge->entries[i];
@@ -663,6 +729,7 @@ static void place(struct judge *judge, size_t i)
         use(judge, i);
     judge->order[judge->placed++] = i;
     judge->must_placed += entry->must;
+    count_flags(judge, entry, -1);
 }
 
 static void unplace(struct judge *judge)
@@ -675,6 +742,7 @@ static void unplace(struct judge *judge)
     if (!entry->must)
         use(judge, i);
     judge->must_placed -= entry->must;
+    count_flags(judge, entry, 1);
 }
 
 static void note_best(struct judge *judge, const struct state *state)
@@ -773,7 +841,8 @@ static bool try_next(struct judge *judge, const struct state *state, size_t firs
         next.idle = entry->must ? 0 : state->idle + 1;
         next.is_timed = !entry->must && is_timing(entry->op);
         place(judge, i);
-        if (search(judge, &next, first, entry->must ? &none : &own))
+        if (!has_lost_flags(judge, state, &next) &&
+            search(judge, &next, first, entry->must ? &none : &own))
             return true;
         unplace(judge);
         if (judge->tries >= judge->tries_max)
@@ -895,14 +964,19 @@ static int compare_begun(const void *a, const void *b)
     return one->op < other->op ? -1 : 1;
 }
 
-/* Whether two of unknown outcome would do the same, whichever of them it was. */
+/* Whether two of unknown outcome would do the same, whichever of them it was. When one with a time
+ * to live or a delay was begun says when that ends. */
 static bool is_same(struct judge *judge, const struct entry *a, const struct entry *b)
 {
     const struct linear_op *one = a->op, *other = b->op;
     bool is_unseen = !is_seen(judge, a->text) && !is_seen(judge, b->text);
+    bool is_timed =
+        one->ttl_us > 0 || other->ttl_us > 0 || one->delay_us > 0 || other->delay_us > 0;
+    if (is_timed && (one->ttl_us != other->ttl_us || one->delay_us != other->delay_us ||
+                     one->begun_us != other->begun_us || one->ended_us != other->ended_us))
+        return false;
     return one->kind == other->kind && one->delta == other->delta &&
            one->compare == other->compare && one->is_expired == other->is_expired &&
-           one->ttl_us == 0 && other->ttl_us == 0 && one->delay_us == 0 && other->delay_us == 0 &&
            (is_unseen || (a->text == b->text && one->flags == other->flags));
 }
 
@@ -1014,6 +1088,28 @@ static void sort_needs(struct judge *judge)
     }
 }
 
+static void find_shown_flags(struct judge *judge)
+{
+    judge->shown_flags = calloc(judge->must_count + 1, sizeof(*judge->shown_flags));
+    CHECK(judge->shown_flags != NULL);
+    for (size_t i = 0; i < judge->must_count; i++) {
+        const struct linear_op *op = judge->entries[i].op;
+        if (!shows_flags(&judge->entries[i]))
+            continue;
+        struct shown_flags *found = find_flags(judge, op->shown_flags);
+        if (!found) {
+            size_t place = flags_place(judge, op->shown_flags);
+            found = &judge->shown_flags[place];
+            memmove(found + 1, found, (judge->shown_flags_count - place) * sizeof(*found));
+            *found = (struct shown_flags){.flags = op->shown_flags};
+            judge->shown_flags_count++;
+        }
+        found->until_us = op->ended_us > found->until_us ? op->ended_us : found->until_us;
+    }
+    for (size_t i = 0; i < judge->count; i++)
+        count_flags(judge, &judge->entries[i], 1);
+}
+
 static void judge_init(struct judge *judge, const struct linear_op *ops, size_t count)
 {
     uint64_t seed = 1;
@@ -1048,6 +1144,7 @@ static void judge_init(struct judge *judge, const struct linear_op *ops, size_t 
     find_versions(judge);
     sort_needs(judge);
     find_same(judge);
+    find_shown_flags(judge);
 }
 
 static void judge_close(struct judge *judge)
@@ -1057,6 +1154,7 @@ static void judge_close(struct judge *judge)
     free(judge->order);
     free(judge->best_order);
     free(judge->needs);
+    free(judge->shown_flags);
     free(judge->tried);
     free(judge->sets);
     free(judge->used);

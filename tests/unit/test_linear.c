@@ -728,6 +728,31 @@ static void where_items_are_evicted_they_go_at_any_time_and_do_not_come_back(voi
     assert_int_equal(linear_judge(ops, ARRAY_COUNT(ops), &evicting).result, LINEAR_BAD);
 }
 
+/* An order in which the wrong item is there fails only where its flags are shown: it is given up as
+ * soon as none with these flags can come any more, not tried with all that is unknown. */
+static void flags_shown_later_tell_which_item_was_there(void **state)
+{
+    (void)state;
+    struct linear_op ops[40];
+    size_t count = 0;
+    for (uint32_t i = 0; i < 8; i++) {
+        ops[count++] = (struct linear_op){LINEAR_ADD, NEVER(1), V("0"), .flags = 7 + i};
+        ops[count++] = (struct linear_op){LINEAR_FLUSH, NEVER(1), .delay_us = 5};
+        ops[count++] = (struct linear_op){LINEAR_INCR, NEVER(1), .delta = 1};
+    }
+    ops[count++] = (struct linear_op){LINEAR_ADD, LINEAR_PRESENT, AT(2, 3), V("x")};
+    ops[count++] = (struct linear_op){LINEAR_ADD, AT(10, 20), V("0"), .flags = 5};
+    ops[count++] = (struct linear_op){LINEAR_DELETE, LINEAR_ABSENT, AT(11, 20)};
+    static const char *const numbers[] = {"1", "2", "3", "5", "6", "8"};
+    for (uint32_t i = 0; i < ARRAY_COUNT(numbers); i++)
+        ops[count++] = (struct linear_op){LINEAR_INCR, AT(30 + 2 * i, 31 + 2 * i), .delta = 1,
+                                          .shown = {numbers[i], 1}};
+    ops[count++] =
+        (struct linear_op){LINEAR_GET, AT(60, 61), SHOWN("8"), .has_flags = true, .shown_flags = 5};
+    const struct linear_options options = {.tries_max = 1000, .late_us = 100 * S};
+    assert_int_equal(linear_judge(ops, count, &options).result, LINEAR_GOOD);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -738,6 +763,7 @@ int main(void)
         cmocka_unit_test(a_version_shown_later_tells_where_its_write_belongs),
         cmocka_unit_test(what_compared_and_found_a_version_comes_before_higher_ones),
         cmocka_unit_test(too_few_tries_leave_it_undecided),
+        cmocka_unit_test(flags_shown_later_tell_which_item_was_there),
         cmocka_unit_test(where_items_are_evicted_they_go_at_any_time_and_do_not_come_back),
     };
     return cmocka_run_group_tests_name("linear", tests, NULL, NULL);
