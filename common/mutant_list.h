@@ -77,7 +77,7 @@
     X(flush_undelayed, "replicas", 3, "a flush that is to wait is carried out at once") \
     X(flush_twice, "replicas", 1, "a flush whose id is known is carried out again") \
     X(tombstone_takes_ids, "replicas", 2, "request ids go when the floor passes their tombstone") \
-    X(ids_cut, "test_ids", 0, "request ids are cut with the tail") \
+    X(ids_cut, "replicas", 2, "request ids are cut with the tail") \
     X(ids_stay, "replicas", 7, "what an id was answered stays though the source has not got it") \
     X(sync_never_cuts, "replicas", 33, "a copy keeps the tail of its lineage that the source lacks") \
     X(sync_drops_tail, "replicas", 1, "the cut tail is gone before the source has replaced it") \
@@ -85,15 +85,15 @@
     X(sync_newer_wins, "replicas", 4, "a receiver keeps what has a higher version") \
     X(sync_common_by_ver, "replicas", 33, "common is the lower ver, whatever the lineages") \
     X(sync_never_full, "replicas", 2, "a copy below the floor is not emptied") \
-    X(sync_own_floor, "test_sync", 0, "the receiver's floor is forgotten") \
-    X(sync_takes_gaps, "test_sync", 0, "a synced copy takes a write that is not the next one") \
+    X(sync_own_floor, "scene-stale", 0, "the receiver's floor is forgotten") \
+    X(sync_takes_gaps, "replicas", 1, "a synced copy takes a write though one before it has not come") \
     X(sync_ends_early, "replicas", 6, "a sync ends before all has been sent") \
     X(end_unheard, "replicas", 1, "a copy counts as synced before it has acknowledged END") \
     X(sync_forgets_touch, "replicas", 1, "a sync passes over what has been touched") \
-    X(sync_one_id, "test_sync", 0, "who is not synced gets a write's own request id alone") \
-    X(advance_soiled, "test_sync", 0, "a copy that is not clean is advanced") \
+    X(sync_one_id, "replicas", 3, "who is not synced gets a write's own request id alone") \
+    X(advance_soiled, "scene-soiled", 0, "a copy that is not clean is advanced") \
     X(advance_any_ver, "replicas", 4, "a copy of another ver is advanced") \
-    X(advance_any_act, "test_sync", 0, "a copy of another act is advanced") \
+    X(advance_any_act, "replicas", 5, "a copy of another act is advanced") \
     X(forgets_promise, "births", 0, "an acceptor forgets what it has promised") \
     X(forgets_acceptance, "births", 0, "an acceptor forgets what it has accepted") \
     X(next_quorum, "births", 4, "the voters of the next view decide upon it") \
@@ -118,7 +118,7 @@
     X(superseded_out, "births", 0, "a superseded member is out at once") \
     X(shrinks, "births", 2, "a dead member is taken out though nobody can take its place") \
     X(leave_unchecked, "births", 12, "a leave is not looked at again") \
-    X(dead_joiner_stays, "test_change", 0, "a dead newcomer holds up the placement") \
+    X(dead_joiner_stays, "births", 2, "a dead newcomer holds up the placement") \
     X(base_early, "replicas", 1, "base rises before every slot is active") \
     X(base_past_nobody, "births", 0, "base rises past a slot without a primary") \
     X(any_active, "replicas", 2, "whoever reports a slot active is believed") \
@@ -127,7 +127,7 @@
     X(stop_takes_sessions, "births", 14, "who stops still takes sessions") \
     X(up_at_once, "test_views", 0, "who is put down as soon as it is up comes up again at once") \
     X(views_unpaced, "test_views", 0, "however many views are kept, what is asked for makes another") \
-    X(ends_untold, "births", 800, "a leaver ends untold") \
+    X(ends_untold, "births", 206, "a leaver ends untold") \
     X(fence_past_accepted, "test_rules", 0, "who has accepted the next view answers for the present one") \
     X(fence_for_ever, "test_views", 0, "the fence never falls") \
     X(attempts_alike, "linear-far", 0, "an attempt has no more time than the one that had too little") \
@@ -136,7 +136,7 @@
     X(held_few, "test_views", 0, "of many that are dead at once no more than 64 are ever gone") \
     X(collect_too_few, "replicas", 6, "one answer is enough of three") \
     X(collect_all, "scene-dead-copies", 0, "all of a group have to answer") \
-    X(collect_up_only, "test_rules", 0, "members that were down do not count for what is needed") \
+    X(collect_up_only, "replicas", 9, "members that were down do not count for what is needed") \
     X(collect_last_only, "replicas", 9, "only the last epoch has to be covered") \
     X(collect_lowest_only, "replicas", 7, "only the lowest epoch has to be covered") \
     X(collect_any, "replicas", 6, "any member of a group is taken for its primary") \
@@ -152,7 +152,7 @@
     X(lead_unrecorded, "replicas", 1, "a primary counts itself before it has recorded that it leads") \
     X(down_leads, "replicas", 2, "a member that is down leads") \
     X(active_learners, "replicas-recover", 1, "learners count for a quorum") \
-    X(floor_ignores_sessions, "test_collect", 0, "a floor does not wait for those being synced") \
+    X(floor_ignores_sessions, "scene-newcomer", 0, "a floor does not wait for those being synced") \
     X(floor_up_only, "replicas", 6, "a floor does not wait for members that are away") \
     X(floor_own, "replicas", 6, "a floor is as high as the primary's own copy") \
     X(drops_early, "replicas", 20, "a leftover is dropped before the slot is active elsewhere") \

@@ -2,9 +2,9 @@
  * virtual time. tests/scenes does the same with real processes. */
 #include "common/base.h"
 #include "server/core/views.h"
-#include "tests/sim/callers.h"
 #include "tests/sim/quiet.h"
 #include "tests/sim/scene.h"
+#include "tests/sim/watched.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -286,14 +286,14 @@ static void write_once_or_twice(struct world *world, struct console *console)
 void check_scene_rolling(struct trial *trial)
 {
     const struct callers_options options = {.count = 6,
-                                            .key_count = 8,
-                                            .slot_count = 8,
+                                            .key_count = GHOST_SLOTS_MAX,
+                                            .slot_count = GHOST_SLOTS_MAX,
                                             .think_ms = 50,
                                             .ids_of_10 = 5,
                                             .is_simple = true};
-    const struct linear_options calm = {.early_us = US_PER_S, .late_us = 5 * US_PER_S};
     struct world *world = scene_form(trial);
-    struct callers *callers = callers_open(world, &options);
+    struct watched watched = watched_open_with(world, &options);
+    const struct callers *callers = watched.callers;
     struct console console;
     console_init(&console, world, 0);
     world_run_s(world, 2);
@@ -309,8 +309,6 @@ void check_scene_rolling(struct trial *trial)
         trial->counts[0]++;
     }
     console_close(&console);
-    callers_give_up(callers);
-    history_judge(&callers->history, world, &calm);
     uint64_t done = callers_total(callers, LINEAR_DONE) + callers_total(callers, LINEAR_ABSENT) +
                     callers_total(callers, LINEAR_PRESENT);
     uint64_t refused =
@@ -318,7 +316,7 @@ void check_scene_rolling(struct trial *trial)
     if (refused * 1000 > done)
         world_fail(world, "%" PRIu64 " of %" PRIu64 " requests were refused", refused, done);
     trial->counts[1] += done;
-    callers_close(callers);
+    watched_close(&watched);
 }
 
 /* Counters incremented through random nodes while nodes come and go: none is ever below what was

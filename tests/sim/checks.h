@@ -93,5 +93,8 @@ void check_scene_versions(struct trial *trial);
 void check_scene_views(struct trial *trial);
 void check_scene_many(struct trial *trial);
 void check_scene_stop(struct trial *trial);
+void check_scene_soiled(struct trial *trial);
+void check_scene_stale(struct trial *trial);
+void check_scene_newcomer(struct trial *trial);
 
 #endif

@@ -9,6 +9,7 @@
 #include "tests/sim/ancestry.h"
 #include "tests/sim/names.h"
 #include "tests/sim/sent.h"
+#include "tests/sim/steps.h"
 #include "tests/sim/succession.h"
 #include "tests/sim/votes.h"
 
@@ -96,7 +97,9 @@ struct node_ghost {
         is_unkept; /* its disk was full when it came to that: it votes no more, and may forget it */
     bool is_lost[GHOST_SLOTS_MAX]; /* the run goes on without a quorum, and that was told */
     bool is_forgotten;             /* its state file was lost once */
+    uint32_t said_epoch;           /* the highest in which it has said that it is */
     uint32_t stood;                /* the start whose process has stood in a view; 0: none */
+    uint32_t ended;                /* the start whose process was to end while in a view */
     uint64_t out_ms;               /* since when it is in none any more; 0: not so */
     bool is_out_adopted;           /* a view it is out of was had by a majority of who vote in it */
     uint32_t acted[GHOST_SLOTS_MAX]; /* the highest act that any copy here has had */
@@ -116,7 +119,9 @@ struct ghost {
     struct slot_ghost slots[GHOST_SLOTS_MAX];
     struct node_ghost *nodes;
     struct votes *votes;
-    struct seen_view *views; /* ascending */
+    struct steps *steps;
+    uint32_t numbers[GHOST_SLOTS_MAX]; /* of the slots */
+    struct seen_view *views;           /* ascending */
     size_t view_count, view_capacity;
     uint32_t unseen_epoch; /* what was active in epochs up to this was not seen */
     uint32_t base;         /* the highest of any view */
@@ -825,6 +830,8 @@ static void look_at_run(struct ghost *ghost, uint32_t node, uint32_t index,
         ghost->counts.runs++;
         check_origin(ghost, node, run, before);
         check_chosen(ghost, node, slot, run, primary->epoch);
+        if (primary->epoch > ghost->unseen_epoch)
+            steps_check_lead(ghost->steps, host, run);
     }
     struct reign *reign = &slot->reigns[place];
     if (reign->node != node || reign->starts != host->starts)
@@ -929,6 +936,7 @@ static void look_at_records(struct ghost *ghost, uint32_t node, uint32_t epoch, 
             break;
         case RECORD_ADVANCE:
             counts->advances++;
+            steps_hear_advance(ghost->steps, &ghost->world->hosts[node], epoch, &record.ADVANCE);
             break;
         case RECORD_PULL:
             note_pull(ghost, &record.PULL);
@@ -949,16 +957,22 @@ static void look_at_records(struct ghost *ghost, uint32_t node, uint32_t epoch, 
 static void look_at_frames(void *arg, struct host *host, struct span frames, bool have_waited)
 {
     struct ghost *ghost = arg;
-    const struct node_ghost *node = &ghost->nodes[host->number];
+    struct node_ghost *node = &ghost->nodes[host->number];
     struct sent sent;
     struct buf records = {0};
+    uint32_t stream_epoch = 0;
     while (frames.len > 0) {
         if (!sent_take(&frames, &sent)) {
             world_fail(ghost->world, "n%" PRIu32 " sends what is no message", host->number + 1);
             break;
         }
         votes_hear(ghost->votes, host, &sent.message);
+        steps_hear(ghost->steps, host, &sent.message);
         ghost->counts.messages += sent.epoch > 0;
+        if (sent.message.kind == MESSAGE_ALIVE && sent.epoch > node->said_epoch)
+            node->said_epoch = sent.epoch;
+        if (sent.is_stream)
+            stream_epoch = sent.epoch;
         if (sent.is_stream)
             buf_append(&records, sent.records.data, sent.records.len);
         else
@@ -968,7 +982,7 @@ static void look_at_frames(void *arg, struct host *host, struct span frames, boo
                        "invariant 1: n%" PRIu32 " of view %" PRIu32 " sends %s of epoch %" PRIu32,
                        host->number + 1, node->epoch, sent.kind, sent.epoch);
     }
-    look_at_records(ghost, host->number, 0, buf_span(&records)); /* a stream begins no session */
+    look_at_records(ghost, host->number, stream_epoch, buf_span(&records));
     buf_close(&records);
 }
 
@@ -1004,8 +1018,11 @@ static void look_at_leaver(struct ghost *ghost, uint32_t node)
         own->stood = host->starts;
         own->out_ms = 0;
         own->is_out_adopted = false;
+        if (host->is_ending)
+            own->ended = host->starts;
     }
-    if (!view || views_self(views) != VIEW_NOBODY || own->stood != host->starts)
+    if (!view || views_self(views) != VIEW_NOBODY || own->stood != host->starts ||
+        own->ended == host->starts)
         return;
     if (own->out_ms == 0)
         own->out_ms = now_ms;
@@ -1014,7 +1031,7 @@ static void look_at_leaver(struct ghost *ghost, uint32_t node)
             continue;
         const struct node_ghost *voter = &ghost->nodes[node_of(ghost->world, &view->members[i])];
         voters++;
-        told += voter->epoch >= view->epoch || voter->is_forgotten;
+        told += voter->said_epoch >= view->epoch || voter->is_forgotten;
     }
     own->is_out_adopted |= told >= voters / 2 + 1;
     if (!host->is_ending || host->end != NODE_END_LEFT)
@@ -1120,6 +1137,7 @@ static void look_at_view(struct ghost *ghost, uint32_t node)
 static void look_before_state(void *arg, struct host *host)
 {
     struct ghost *ghost = arg;
+    steps_look(ghost->steps, host);
     for (uint32_t i = 0; i < ghost->slot_count && !ghost->world->has_failed; i++) {
         struct slot_ghost *slot = &ghost->slots[i];
         struct copy_ghost *before = &ghost->nodes[host->number].copies[i];
@@ -1146,6 +1164,7 @@ static void look_at_host(void *arg, struct host *host)
     look_at_view(ghost, host->number);
     look_at_leaver(ghost, host->number);
     look_at_stopper(ghost, host->number);
+    steps_look(ghost->steps, host);
     for (uint32_t i = 0; i < ghost->slot_count; i++) {
         look_at_loss(ghost, host->number, i);
         look_at_origin(ghost, host->number, i);
@@ -1165,6 +1184,7 @@ static void forget_copies(void *arg, struct host *host)
 {
     struct ghost *ghost = arg;
     memset(ghost->nodes[host->number].copies, 0, sizeof(ghost->nodes[host->number].copies));
+    steps_forget(ghost->steps, host);
 }
 
 /* A new seat, which has had no view yet. */
@@ -1193,7 +1213,8 @@ struct ghost *ghost_open(struct world *world, const uint32_t *slots, uint32_t co
     CHECK(ghost->nodes != NULL);
     ghost->slot_count = count;
     for (uint32_t i = 0; i < count; i++)
-        ghost->slots[i].slot = slots[i];
+        ghost->slots[i].slot = ghost->numbers[i] = slots[i];
+    ghost->steps = steps_open(world, ghost->numbers, count);
     /* Who is not the first to look sees what they have recorded until now. */
     for (uint32_t node = 0; node < world->host_count; node++)
         for (uint32_t i = 0; world->hosts[node].store && i < count; i++)
@@ -1217,6 +1238,7 @@ void ghost_close(struct ghost *ghost)
     ghost->world->before_state = NULL;
     ghost->world->after_state = NULL;
     votes_close(ghost->votes);
+    steps_close(ghost->steps);
     ghost->world->frames_sent = NULL;
     ghost->world->data_lost = NULL;
     ghost->world->state_lost = NULL;

@@ -308,6 +308,7 @@ void host_start(struct host *host, const struct host_options *options)
                                               .timers = options->timers,
                                               .value_bytes_max = HOST_VALUE_BYTES_MAX,
                                               .op_timeout_ms = options->op_timeout_ms,
+                                              .sync_rate_bytes_s = options->sync_rate_bytes_s,
                                               .direct_answers = options->direct_answers,
                                               .founders = &host->peers,
                                               .state = buf_span(&host->state_text),

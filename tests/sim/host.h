@@ -32,6 +32,7 @@ struct host_options {
     const char *gossip; /* the strategy */
     uint32_t weight;
     uint32_t op_timeout_ms;
+    uint32_t sync_rate_bytes_s; /* 0: no bound */
     bool direct_answers;
     bool evicts; /* --evictions on */
     struct gossip_options timers;

@@ -1,5 +1,5 @@
-/* What the scenarios have in common (check_scenes, check_growth, check_limits): a cluster that has
- * formed, nodes drawn, the group of a key, and answers that are expected. */
+/* What the scenarios have in common (check_scenes, check_growth, check_copies, check_limits): a
+ * cluster that has formed, nodes drawn, the group of a key, and answers that are expected. */
 #ifndef DHT_TESTS_SIM_SCENE_H
 #define DHT_TESTS_SIM_SCENE_H
 
@@ -15,6 +15,7 @@
 struct world *scene_form(struct trial *trial);
 /* A node that runs. */
 uint32_t scene_draw(struct world *world);
+uint32_t scene_slot(const char *key);
 /* The nodes of a key's group, its primary first, by the view of a node that runs. Returns how many.
  */
 uint32_t scene_group(struct world *world, const char *key, uint32_t nodes[RING_COPIES_MAX]);

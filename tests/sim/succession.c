@@ -97,14 +97,20 @@ static bool has_later(const struct view *view, uint32_t at)
 }
 
 /* The next placement, in which those that are replaced keep their places where the others are too
- * few for these. */
-static bool has_quorums_next(const struct view *view)
+ * few for these. Who was replaced, and is not because one that was leaving counted for nothing, is
+ * again as soon as that one stays, which may be by this view. */
+static bool has_quorums_next(const struct view *before, const struct view *view)
 {
     struct view kept, next;
     uint32_t live = 0;
     view_copy(view, &kept);
     for (uint32_t i = 0; i < kept.member_count; i++)
         live += is_live(&kept.members[i]);
+    for (uint32_t i = 0; i < kept.member_count && live >= kept.copies; i++) {
+        const struct member *was = find(before, &kept.members[i]);
+        if (was && was->standing == STANDING_REPLACED && !member_is_up(&kept.members[i]))
+            kept.members[i].standing = STANDING_REPLACED;
+    }
     for (uint32_t i = 0; i < kept.member_count && live < kept.copies; i++)
         if (kept.members[i].standing == STANDING_REPLACED)
             kept.members[i].standing = has_later(&kept, i) ? STANDING_SUPERSEDED : STANDING_DOWN;
@@ -128,7 +134,7 @@ static bool lets_go(const struct view *before, const struct view *after,
         if (member_is_full(is) && is->standing == STANDING_STOPPING && !was_stopping)
             stopping = is;
     }
-    if (leaving && !has_quorums_next(after))
+    if (leaving && !has_quorums_next(before, after))
         return broken(why, "%s is leaving, and without it a group has no majority up",
                       leaving->name);
     if (stopping && !has_quorums(after))
@@ -137,10 +143,24 @@ static bool lets_go(const struct view *before, const struct view *after,
     return true;
 }
 
+/* "superseded … out again": a newcomer whose name runs with other data is out in the view that says
+ * so, and gets no place. */
+static bool lets_in(const struct view *before, const struct view *after,
+                    char why[SUCCESSION_WHY_BYTES])
+{
+    for (uint32_t i = 0; i < after->member_count; i++) {
+        const struct member *is = &after->members[i], *was = find(before, is);
+        bool is_new = is->role == ROLE_JOINER || !was || was->role == ROLE_JOINER;
+        if (is_new && is->standing == STANDING_SUPERSEDED)
+            return broken(why, "%s is superseded, and stays as one that joins", is->name);
+    }
+    return true;
+}
+
 bool succession_holds(const struct view *before, const struct view *after,
                       char why[SUCCESSION_WHY_BYTES])
 {
     CHECK(after->epoch == before->epoch + 1);
     return keeps_places(before, after, why) && replaces_by_others(before, after, why) &&
-           lets_go(before, after, why);
+           lets_go(before, after, why) && lets_in(before, after, why);
 }

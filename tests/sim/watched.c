@@ -13,6 +13,18 @@ static bool has_slot(const struct watched *watched, uint32_t slot)
     return false;
 }
 
+struct watched watched_open_with(struct world *world, const struct callers_options *options)
+{
+    struct watched watched = {.callers = callers_open(world, options)};
+    for (uint32_t i = 0; i < options->key_count; i++)
+        if (!has_slot(&watched, watched.callers->history.keys[i].slot))
+            watched.slots[watched.slot_count++] = watched.callers->history.keys[i].slot;
+    watched.ghost = ghost_open(world, watched.slots, watched.slot_count);
+    watched.callers->told = on_told;
+    watched.callers->arg = watched.ghost;
+    return watched;
+}
+
 struct watched watched_open(struct world *world)
 {
     const struct callers_options options = {.count = 4,
@@ -21,14 +33,7 @@ struct watched watched_open(struct world *world)
                                             .think_ms = 100,
                                             .ids_of_10 = 5,
                                             .is_simple = true};
-    struct watched watched = {.callers = callers_open(world, &options)};
-    for (uint32_t i = 0; i < options.key_count; i++)
-        if (!has_slot(&watched, watched.callers->history.keys[i].slot))
-            watched.slots[watched.slot_count++] = watched.callers->history.keys[i].slot;
-    watched.ghost = ghost_open(world, watched.slots, watched.slot_count);
-    watched.callers->told = on_told;
-    watched.callers->arg = watched.ghost;
-    return watched;
+    return watched_open_with(world, &options);
 }
 
 void watched_close(struct watched *watched)

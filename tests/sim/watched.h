@@ -14,6 +14,8 @@ struct watched {
 };
 
 struct watched watched_open(struct world *world);
+/* The same with other callers, whose keys are of GHOST_SLOTS_MAX slots at most. */
+struct watched watched_open_with(struct world *world, const struct callers_options *options);
 /* Gives up what is under way, and judges all that was answered. */
 void watched_close(struct watched *watched);
 
