@@ -99,7 +99,7 @@ struct node_ghost {
     bool is_forgotten;             /* its state file was lost once */
     uint32_t said_epoch;           /* the highest in which it has said that it is */
     uint32_t stood;                /* the start whose process has stood in a view; 0: none */
-    uint32_t ended;                /* the start whose process was to end while in a view */
+    uint32_t ended;                /* the start whose process ends, and was judged for that */
     uint64_t out_ms;               /* since when it is in none any more; 0: not so */
     bool is_out_adopted;           /* a view it is out of was had by a majority of who vote in it */
     uint32_t acted[GHOST_SLOTS_MAX]; /* the highest act that any copy here has had */
@@ -1018,11 +1018,8 @@ static void look_at_leaver(struct ghost *ghost, uint32_t node)
         own->stood = host->starts;
         own->out_ms = 0;
         own->is_out_adopted = false;
-        if (host->is_ending)
-            own->ended = host->starts;
     }
-    if (!view || views_self(views) != VIEW_NOBODY || own->stood != host->starts ||
-        own->ended == host->starts)
+    if (!view || views_self(views) != VIEW_NOBODY || own->stood != host->starts)
         return;
     if (own->out_ms == 0)
         own->out_ms = now_ms;
@@ -1067,6 +1064,18 @@ static void look_at_stopper(struct ghost *ghost, uint32_t node)
                        "active in view %" PRIu32 ", in which it stops",
                        node + 1, ghost->slots[i].slot, view->epoch);
     }
+}
+
+/* Who ends sends its last words first; what view it comes to meanwhile is no reason any more. */
+static void look_at_end(struct ghost *ghost, const struct host *host)
+{
+    struct node_ghost *own = &ghost->nodes[host->number];
+    if (own->ended == host->starts)
+        return;
+    look_at_leaver(ghost, host->number);
+    look_at_stopper(ghost, host->number);
+    if (host->is_ending)
+        own->ended = host->starts;
 }
 
 /* Whether a node that runs has not come to the view before this one: changes overlap. */
@@ -1162,8 +1171,7 @@ static void look_at_host(void *arg, struct host *host)
         return;
     ghost->counts.turns++;
     look_at_view(ghost, host->number);
-    look_at_leaver(ghost, host->number);
-    look_at_stopper(ghost, host->number);
+    look_at_end(ghost, host);
     steps_look(ghost->steps, host);
     for (uint32_t i = 0; i < ghost->slot_count; i++) {
         look_at_loss(ghost, host->number, i);
