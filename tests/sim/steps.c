@@ -11,8 +11,8 @@
 
 #define ADVANCES_KEPT 1024u
 #define IDS_KEPT      128u
-#define AGE_S         2u  /* an id that has so long to live yet is there in the next turn */
-#define YOUNG_S       30u /* and one that has so long is wherever it belongs, however often copied */
+#define AGE_S         2u /* an id that has so long to live yet is there in the next turn */
+#define YOUNG_US      (30 * US_PER_S) /* and one of a write so young is wherever it belongs */
 
 /* What somebody has answered to a COLLECT of an epoch: the last such word. */
 struct copy_answer {
@@ -23,6 +23,17 @@ struct copy_answer {
 
 struct slot_answers {
     struct copy_answer *list;
+    size_t count, capacity;
+};
+
+/* How far a slot's versions had come, once a second. */
+struct reached {
+    uint64_t us;
+    uint64_t version;
+};
+
+struct slot_times {
+    struct reached *list; /* ascending */
     size_t count, capacity;
 };
 
@@ -55,6 +66,7 @@ struct steps {
     const uint32_t *slots;
     uint32_t slot_count;
     struct slot_answers *answers;            /* by slot */
+    struct slot_times *times;                /* by slot */
     struct step_copy *copies;                /* by host, then slot */
     struct advanced advances[ADVANCES_KEPT]; /* the last ones that were sent */
     uint64_t advance_count;
@@ -67,7 +79,9 @@ struct steps *steps_open(struct world *world, const uint32_t *slots, uint32_t co
     *steps = (struct steps){.world = world, .slots = slots, .slot_count = count};
     steps->answers = calloc(count, sizeof(*steps->answers));
     steps->copies = calloc((size_t)world->host_count * count, sizeof(*steps->copies));
+    steps->times = calloc(count, sizeof(*steps->times));
     CHECK(steps->answers != NULL);
+    CHECK(steps->times != NULL);
     CHECK(steps->copies != NULL);
     for (uint32_t i = 0; i < world->host_count; i++)
         if (world->hosts[i].store)
@@ -79,9 +93,12 @@ void steps_close(struct steps *steps)
 {
     for (uint32_t i = 0; i < steps->slot_count; i++)
         free(steps->answers[i].list);
+    for (uint32_t i = 0; i < steps->slot_count; i++)
+        free(steps->times[i].list);
     for (uint32_t i = 0; i < steps->slot_count * steps->world->host_count; i++)
         free(steps->copies[i].ids);
     free(steps->answers);
+    free(steps->times);
     free(steps->copies);
     free(steps);
 }
@@ -276,32 +293,60 @@ static void check_cut(struct steps *steps, const struct host *host, uint32_t slo
     }
 }
 
+/* How far the slot has come by now. */
+static void note_time(struct slot_times *times, uint64_t version, uint64_t now_us)
+{
+    const struct reached *last = times->count > 0 ? &times->list[times->count - 1] : NULL;
+    if (version == 0 || (last && (version <= last->version || now_us < last->us + US_PER_S)))
+        return;
+    if (times->count == times->capacity) {
+        times->capacity = times->capacity ? times->capacity * 2 : 64;
+        times->list = realloc(times->list, times->capacity * sizeof(*times->list));
+        CHECK(times->list != NULL);
+    }
+    times->list[times->count++] = (struct reached){now_us, version};
+}
+
+/* Whether a version was given less than YOUNG_US ago. What is left of an id's time does not tell:
+ * a process that was stopped, and does not know it yet, hands it on as if it were younger. */
+static bool is_young(const struct slot_times *times, uint64_t version, uint64_t now_us)
+{
+    size_t at = times->count;
+    while (at > 0 && times->list[at - 1].version >= version)
+        at--;
+    return at == times->count || now_us < times->list[at].us + YOUNG_US;
+}
+
 struct id_check {
     struct steps *steps;
     const struct host *source, *receiver;
-    uint32_t slot;
+    uint32_t index; /* of the slot */
     uint64_t ver;
 };
 
 static bool check_id(void *arg, const struct store_key *key, const struct store_id *entry)
 {
     const struct id_check *check = arg;
+    struct world *world = check->steps->world;
+    uint32_t slot = check->steps->slots[check->index];
     struct store_id own;
     (void)key;
-    if (entry->version > check->ver || entry->left_s < YOUNG_S ||
-        store_id_find(check->receiver->store, check->slot, entry->id, NULL, &own))
+    if (entry->version > check->ver ||
+        !is_young(&check->steps->times[check->index], entry->version, world->clock.now_us) ||
+        store_id_find(check->receiver->store, slot, entry->id, NULL, &own))
         return true;
-    world_fail(check->steps->world,
+    world_fail(world,
                "n%" PRIu32 " is synced by n%" PRIu32 " and has of slot %" PRIu32
                " not the request id of %" PRIx64,
-               check->receiver->number + 1, check->source->number + 1, check->slot, entry->version);
+               check->receiver->number + 1, check->source->number + 1, slot, entry->version);
     return false;
 }
 
 /* "every copy of the slot keeps (id, …)": who has just been synced has those of its source. */
-static void check_ids(struct steps *steps, const struct host *host, uint32_t slot, uint64_t ver)
+static void check_ids(struct steps *steps, const struct host *host, uint32_t index, uint64_t ver)
 {
     const struct sync *sync = node_sync(host->node);
+    uint32_t slot = steps->slots[index];
     if (sync->receiving[slot].state != RECEIVING_SYNCED)
         return;
     uint64_t generation = sync->view->members[sync->ring->primary[slot]].generation;
@@ -309,26 +354,28 @@ static void check_ids(struct steps *steps, const struct host *host, uint32_t slo
         const struct host *source = &steps->world->hosts[i];
         if (source->node && source->generation == generation)
             store_ids_iterate(source->store, slot, 0, check_id,
-                              &(struct id_check){steps, source, host, slot, ver});
+                              &(struct id_check){steps, source, host, index, ver});
     }
 }
 
 /* --- a turn ----------------------------------------------------------------------------------- */
 
-static void look(struct steps *steps, const struct host *host, uint32_t slot,
-                 struct step_copy *before)
+static void look(struct steps *steps, const struct host *host, uint32_t index)
 {
+    uint32_t slot = steps->slots[index];
+    struct step_copy *before = &copies_of(steps, host)[index];
     const struct copy *copy = store_copy(host->store, slot);
     struct step_copy now = {.act = copy->act,
                             .is_clean = copy->is_clean,
                             .ver = store_ver(host->store, slot),
                             .ids = before->ids,
                             .id_count = before->id_count};
+    note_time(&steps->times[index], now.ver, steps->world->clock.now_us);
     bool is_same =
         now.act == before->act && now.is_clean == before->is_clean && now.ver == before->ver;
     if (host->node && now.act > before->act) {
         check_advanced(steps, host, slot, before);
-        check_ids(steps, host, slot, now.ver);
+        check_ids(steps, host, index, now.ver);
     }
     if (before->has_ids && now.ver < before->ver && now.act == before->act && now.act > 0)
         check_cut(steps, host, slot, before, now.ver);
@@ -343,7 +390,6 @@ static void look(struct steps *steps, const struct host *host, uint32_t slot,
 
 void steps_look(struct steps *steps, const struct host *host)
 {
-    struct step_copy *copies = copies_of(steps, host);
     for (uint32_t i = 0; i < steps->slot_count && !steps->world->has_failed; i++)
-        look(steps, host, steps->slots[i], &copies[i]);
+        look(steps, host, i);
 }
