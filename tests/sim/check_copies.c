@@ -58,25 +58,39 @@ static void make_key(struct stage *stage, uint32_t slot, char key[KEY_BYTES])
     while (scene_slot(key) != slot);
 }
 
-static void open_stage(struct stage *stage, struct trial *trial, enum views_on_loss on_loss,
-                       bool is_durable, uint32_t slot_count, uint32_t sync_rate_bytes_s,
-                       uint32_t later)
+struct stage_options {
+    uint32_t least; /* nodes that it takes */
+    uint32_t later; /* of them are not started */
+    bool is_durable;
+    enum views_on_loss on_loss;
+    uint32_t slot_count;        /* that are watched */
+    uint32_t sync_rate_bytes_s; /* 0: no bound */
+};
+
+/* Returns false where there are too few nodes. */
+static bool open_stage(struct stage *stage, struct trial *trial,
+                       const struct stage_options *options)
 {
-    *stage = (struct stage){.world = trial_begin(trial, 4), .slot_count = slot_count};
-    stage->world->host_options.views.on_loss = on_loss;
-    stage->world->host_options.sync_rate_bytes_s = sync_rate_bytes_s;
+    *stage = (struct stage){.world = trial_begin(trial, 4), .slot_count = options->slot_count};
+    stage->world->host_options.views.on_loss = options->on_loss;
+    stage->world->host_options.sync_rate_bytes_s = options->sync_rate_bytes_s;
     for (uint32_t i = 0; i < stage->world->host_count; i++)
-        stage->world->hosts[i].is_durable = is_durable;
-    for (uint32_t i = 0; i < stage->world->host_count - later; i++)
+        stage->world->hosts[i].is_durable = options->is_durable;
+    if (stage->world->host_count < options->least) {
+        world_fail(stage->world, "it takes %" PRIu32 " nodes", options->least);
+        return false;
+    }
+    for (uint32_t i = 0; i < stage->world->host_count - options->later; i++)
         world_start(stage->world, i);
     quiet_await(stage->world, SCENE_FORM_MS, "the cluster forms");
     console_init(&stage->console, stage->world, 0);
-    for (uint32_t i = 0; i < slot_count; i++)
+    for (uint32_t i = 0; i < options->slot_count; i++)
         stage->slots[i] = (uint32_t)(trial->seed * 31 + i * 37) % SLOT_COUNT;
-    for (uint32_t i = 0; i < slot_count; i++)
+    for (uint32_t i = 0; i < options->slot_count; i++)
         for (uint32_t k = 0; k < BURIED; k++)
             make_key(stage, stage->slots[i], stage->keys[i][k]);
-    stage->ghost = ghost_open(stage->world, stage->slots, slot_count);
+    stage->ghost = ghost_open(stage->world, stage->slots, options->slot_count);
+    return true;
 }
 
 static char *make_value(size_t len)
@@ -182,7 +196,10 @@ static void break_sync_off(struct stage *stage)
 void check_scene_soiled(struct trial *trial)
 {
     struct stage stage;
-    open_stage(&stage, trial, VIEWS_ON_LOSS_WAIT, true, 1, 0, 0);
+    const struct stage_options options = {
+        .least = 6, .is_durable = true, .on_loss = VIEWS_ON_LOSS_WAIT, .slot_count = 1};
+    if (!open_stage(&stage, trial, &options))
+        return;
     for (uint32_t round = 0; round < ROUNDS && !stage.world->has_failed; round++) {
         break_sync_off(&stage);
         trial->counts[0]++;
@@ -228,7 +245,10 @@ void check_scene_stale(struct trial *trial)
     struct stage stage;
     uint32_t nodes[RING_COPIES_MAX], later[RING_COPIES_MAX];
     char key[KEY_BYTES];
-    open_stage(&stage, trial, VIEWS_ON_LOSS_RECOVER, true, 1, 0, 0);
+    const struct stage_options options = {
+        .least = 8, .is_durable = true, .on_loss = VIEWS_ON_LOSS_RECOVER, .slot_count = 1};
+    if (!open_stage(&stage, trial, &options))
+        return;
     struct world *world = stage.world;
     make_key(&stage, stage.slots[0], key);
     write_key(&stage, key, "old");
@@ -294,8 +314,15 @@ static void come_slowly(struct stage *stage, struct trial *trial, uint32_t node)
 void check_scene_newcomer(struct trial *trial)
 {
     struct stage stage;
-    char key[KEY_BYTES], *value = make_value(VALUE_BYTES);
-    open_stage(&stage, trial, VIEWS_ON_LOSS_WAIT, false, NEWCOMER_SLOTS, SLOW_BYTES_S, ROUNDS);
+    char key[KEY_BYTES];
+    const struct stage_options options = {.least = ROUNDS + RING_COPIES_MAX,
+                                          .later = ROUNDS,
+                                          .on_loss = VIEWS_ON_LOSS_WAIT,
+                                          .slot_count = NEWCOMER_SLOTS,
+                                          .sync_rate_bytes_s = SLOW_BYTES_S};
+    if (!open_stage(&stage, trial, &options))
+        return;
+    char *value = make_value(VALUE_BYTES);
     for (uint32_t i = 0; i < NEWCOMER_SLOTS; i++) {
         make_key(&stage, stage.slots[i], key);
         write_key(&stage, key, value);
