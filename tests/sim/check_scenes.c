@@ -293,7 +293,7 @@ void check_scene_rolling(struct trial *trial)
                                             .is_simple = true};
     struct world *world = scene_form(trial);
     struct watched watched = watched_open_with(world, &options);
-    const struct callers *callers = watched.callers;
+    struct callers *callers = watched.callers;
     struct console console;
     console_init(&console, world, 0);
     world_run_s(world, 2);
@@ -309,6 +309,7 @@ void check_scene_rolling(struct trial *trial)
         trial->counts[0]++;
     }
     console_close(&console);
+    callers_give_up(callers);
     uint64_t done = callers_total(callers, LINEAR_DONE) + callers_total(callers, LINEAR_ABSENT) +
                     callers_total(callers, LINEAR_PRESENT);
     uint64_t refused =
