@@ -2,6 +2,7 @@
 
 #include "common/check.h"
 #include "server/store/store.h"
+#include "tests/sim/grown.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,12 +34,8 @@ bool ancestry_note(struct ancestry *ancestry, uint32_t epoch, uint64_t from)
     size_t place = place_of(ancestry, epoch);
     if (place < ancestry->count && ancestry->descents[place].epoch == epoch)
         return ancestry->descents[place].from == from;
-    if (ancestry->count == ancestry->capacity) {
-        ancestry->capacity = ancestry->capacity ? ancestry->capacity * 2 : 16;
-        ancestry->descents =
-            realloc(ancestry->descents, ancestry->capacity * sizeof(*ancestry->descents));
-        CHECK(ancestry->descents != NULL);
-    }
+    ancestry->descents = grown(ancestry->descents, ancestry->count, &ancestry->capacity,
+                               sizeof(*ancestry->descents));
     memmove(ancestry->descents + place + 1, ancestry->descents + place,
             (ancestry->count - place) * sizeof(*ancestry->descents));
     ancestry->descents[place] = (struct descent){epoch, from};

@@ -6,6 +6,7 @@
 #include "server/core/views.h"
 #include "server/store/copy.h"
 #include "tests/sim/ghost.h"
+#include "tests/sim/history.h"
 #include "tests/sim/quiet.h"
 #include "tests/sim/scene.h"
 
@@ -31,8 +32,7 @@
 #define NEWCOMER_SLOTS 3u
 #define SLOW_MS        120000u
 
-/* A cluster of nodes that keep their data, or do not, but for some that come later; the slot of a
- * key, and a ghost that looks at it. */
+/* A cluster, the slots of it that are watched, and keys of these. */
 struct stage {
     struct world *world;
     struct ghost *ghost;
@@ -55,7 +55,7 @@ static void make_key(struct stage *stage, uint32_t slot, char key[KEY_BYTES])
 {
     do
         snprintf(key, KEY_BYTES, "copy-%" PRIu32, stage->number++);
-    while (scene_slot(key) != slot);
+    while (history_slot(key) != slot);
 }
 
 struct stage_options {
@@ -124,8 +124,7 @@ static void switch_on(struct stage *stage, uint32_t node)
     world_start(stage->world, node);
 }
 
-/* --- one that is not clean ---------------------------------------------------------------------
- */
+/* --- one that is not clean -------------------------------------------------------------------- */
 
 /* A primary carries out writes of which its backups hear nothing. */
 static void write_alone(struct stage *stage, const uint32_t nodes[RING_COPIES_MAX],
@@ -154,19 +153,12 @@ static bool is_written(struct stage *stage, const char *key, const char *when)
     return false;
 }
 
-/* The last copy of a group was being brought in step by a restarted primary, which ended in the
- * midst; another leads, of the same act and ver, and clean: this one has no use for that. */
-static void break_sync_off(struct stage *stage)
+/* Two writes that only their primary has; it is switched off, and on again. Its sync to the last of
+ * the group begins, the other does not hear of it; in the midst of that it is switched off. */
+static void break_sync_off(struct stage *stage, const uint32_t nodes[RING_COPIES_MAX],
+                           char keys[2][KEY_BYTES])
 {
     struct world *world = stage->world;
-    uint32_t nodes[RING_COPIES_MAX];
-    char keys[2][KEY_BYTES];
-    for (uint32_t i = 0; i < 2; i++) {
-        make_key(stage, stage->slots[0], keys[i]);
-        write_key(stage, keys[i], "before");
-    }
-    quiet_await(world, SCENE_STABLE_MS, "all is well");
-    scene_group(world, keys[0], nodes);
     write_alone(stage, nodes, keys);
     world_power_off(world, nodes[0]);
     world_cut(world, nodes[0], nodes[2], false);
@@ -182,8 +174,24 @@ static void break_sync_off(struct stage *stage)
     world_power_off(world, nodes[0]);
     world_cut(world, nodes[0], nodes[1], false);
     world_cut(world, nodes[1], nodes[0], false);
-    quiet_await(world, GONE_MS, "a sync was broken off");
+}
+
+/* The second of the group leads, of the same act and ver as the last, and clean: the last has no
+ * use for that. */
+static void lead_after_break(struct stage *stage)
+{
+    struct world *world = stage->world;
+    uint32_t nodes[RING_COPIES_MAX];
+    char keys[2][KEY_BYTES];
     bool is_shown[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        make_key(stage, stage->slots[0], keys[i]);
+        write_key(stage, keys[i], "before");
+    }
+    quiet_await(world, SCENE_STABLE_MS, "all is well");
+    scene_group(world, keys[0], nodes);
+    break_sync_off(stage, nodes, keys);
+    quiet_await(world, GONE_MS, "a sync was broken off");
     for (uint32_t i = 0; i < 2; i++)
         is_shown[i] = is_written(stage, keys[i], "read of what was to be synced");
     switch_on(stage, nodes[0]);
@@ -201,14 +209,13 @@ void check_scene_soiled(struct trial *trial)
     if (!open_stage(&stage, trial, &options))
         return;
     for (uint32_t round = 0; round < ROUNDS && !stage.world->has_failed; round++) {
-        break_sync_off(&stage);
+        lead_after_break(&stage);
         trial->counts[0]++;
     }
     close_stage(&stage);
 }
 
-/* --- one whose floor is higher than what is shared ----------------------------------------------
- */
+/* --- one whose floor is above what is shared -------------------------------------------------- */
 
 static void make_tombstones(struct stage *stage)
 {
@@ -238,12 +245,30 @@ static void raise_floors(struct stage *stage, const uint32_t nodes[RING_COPIES_M
         world_fail(world, "no tombstones were dropped in %u s", FLOOR_MS / 1000);
 }
 
-/* A copy was away while the others' floors passed it. They go, it comes, and what it has is all
- * there is: the loss is declared. Then they come back. */
+/* A copy is away while the others' floors pass all it has. nodes: out, the group without it.
+ * Returns who it is. */
+static uint32_t leave_behind(struct stage *stage, const char *key, uint64_t seed,
+                             uint32_t nodes[RING_COPIES_MAX])
+{
+    struct world *world = stage->world;
+    write_key(stage, key, "old");
+    quiet_await(world, SCENE_STABLE_MS, "all is well");
+    scene_group(world, key, nodes);
+    uint32_t stale = nodes[seed % RING_COPIES_MAX];
+    world_power_off(world, stale);
+    quiet_await(world, GONE_MS, "a copy is away");
+    scene_group(world, key, nodes);
+    write_key(stage, key, "new");
+    raise_floors(stage, nodes, store_ver(world->hosts[stale].store, stage->slots[0]));
+    return stale;
+}
+
+/* All newer copies go, the one left behind comes, and what it has is all there is: the loss is
+ * declared. Then they come back. */
 void check_scene_stale(struct trial *trial)
 {
     struct stage stage;
-    uint32_t nodes[RING_COPIES_MAX], later[RING_COPIES_MAX];
+    uint32_t nodes[RING_COPIES_MAX];
     char key[KEY_BYTES];
     const struct stage_options options = {
         .least = 8, .is_durable = true, .on_loss = VIEWS_ON_LOSS_RECOVER, .slot_count = 1};
@@ -251,33 +276,24 @@ void check_scene_stale(struct trial *trial)
         return;
     struct world *world = stage.world;
     make_key(&stage, stage.slots[0], key);
-    write_key(&stage, key, "old");
-    quiet_await(world, SCENE_STABLE_MS, "all is well");
-    scene_group(world, key, nodes);
-    uint32_t stale = nodes[trial->seed % RING_COPIES_MAX];
+    uint32_t stale = leave_behind(&stage, key, trial->seed, nodes);
     uint64_t shared = store_ver(world->hosts[stale].store, stage.slots[0]);
-    world_power_off(world, stale);
-    quiet_await(world, GONE_MS, "a copy is away");
-    scene_group(world, key, later);
-    write_key(&stage, key, "new");
-    raise_floors(&stage, later, shared);
     for (uint32_t i = 0; i < RING_COPIES_MAX; i++)
-        world_power_off(world, later[i]);
+        world_power_off(world, nodes[i]);
     switch_on(&stage, stale);
     quiet_await(world, GONE_MS, "all newer copies are off");
     expect_key(&stage, key, "old", "read of what is left");
     trial->counts[0] += ghost_counts(stage.ghost)->losses;
     for (uint32_t i = 0; i < RING_COPIES_MAX; i++) {
-        trial->counts[1] += copy_at(&stage, later[i])->floor > shared;
-        switch_on(&stage, later[i]);
+        trial->counts[1] += copy_at(&stage, nodes[i])->floor > shared;
+        switch_on(&stage, nodes[i]);
     }
     quiet_await(world, GONE_MS, "they are back");
     expect_key(&stage, key, "old", "read with all back");
     close_stage(&stage);
 }
 
-/* --- a newcomer's first sync
- * ---------------------------------------------------------------------- */
+/* --- a newcomer's first sync ------------------------------------------------------------------ */
 
 /* Whether it has begun to take a copy, and not ended. */
 static bool is_in_sync(const struct stage *stage, uint32_t node)

@@ -7,6 +7,7 @@
 #include "server/core/views.h"
 #include "server/store/copy.h"
 #include "tests/sim/ancestry.h"
+#include "tests/sim/grown.h"
 #include "tests/sim/names.h"
 #include "tests/sim/sent.h"
 #include "tests/sim/steps.h"
@@ -97,11 +98,11 @@ struct node_ghost {
         is_unkept; /* its disk was full when it came to that: it votes no more, and may forget it */
     bool is_lost[GHOST_SLOTS_MAX]; /* the run goes on without a quorum, and that was told */
     bool is_forgotten;             /* its state file was lost once */
-    uint32_t said_epoch;           /* the highest in which it has said that it is */
+    uint32_t said_epoch;           /* the highest in which it has told somebody that it is there */
     uint32_t stood;                /* the start whose process has stood in a view; 0: none */
     uint32_t ended;                /* the start whose process ends, and was judged for that */
     uint64_t out_ms;               /* since when it is in none any more; 0: not so */
-    bool is_out_adopted;           /* a view it is out of was had by a majority of who vote in it */
+    bool is_out_adopted; /* a majority of who vote in a view it is out of have told that */
     uint32_t acted[GHOST_SLOTS_MAX]; /* the highest act that any copy here has had */
     struct copy_ghost copies[GHOST_SLOTS_MAX];
     struct session_ghost sessions[GHOST_SLOTS_MAX][RUN_MEMBERS_MAX];
@@ -120,8 +121,7 @@ struct ghost {
     struct node_ghost *nodes;
     struct votes *votes;
     struct steps *steps;
-    uint32_t numbers[GHOST_SLOTS_MAX]; /* of the slots */
-    struct seen_view *views;           /* ascending */
+    struct seen_view *views; /* ascending */
     size_t view_count, view_capacity;
     uint32_t unseen_epoch; /* what was active in epochs up to this was not seen */
     uint32_t base;         /* the highest of any view */
@@ -157,17 +157,6 @@ static uint64_t bytes_hash(struct span bytes)
     for (; at < bytes.len; at += 8)
         hash = mix(hash, word_at(bytes.data + at, bytes.len - at < 8 ? bytes.len - at : 8));
     return mix(hash, bytes.len);
-}
-
-/* Room for one more element of size bytes. */
-static void *grown(void *list, size_t count, size_t *capacity, size_t size)
-{
-    if (count < *capacity)
-        return list;
-    *capacity = *capacity ? *capacity * 2 : 16;
-    list = realloc(list, *capacity * size);
-    CHECK(list != NULL);
-    return list;
 }
 
 /* --- what is known ---------------------------------------------------------------------------- */
@@ -831,7 +820,7 @@ static void look_at_run(struct ghost *ghost, uint32_t node, uint32_t index,
         check_origin(ghost, node, run, before);
         check_chosen(ghost, node, slot, run, primary->epoch);
         if (primary->epoch > ghost->unseen_epoch)
-            steps_check_lead(ghost->steps, host, run);
+            steps_check_lead(ghost->steps, host, index);
     }
     struct reign *reign = &slot->reigns[place];
     if (reign->node != node || reign->starts != host->starts)
@@ -971,12 +960,12 @@ static void look_at_frames(void *arg, struct host *host, struct span frames, boo
         ghost->counts.messages += sent.epoch > 0;
         if (sent.message.kind == MESSAGE_ALIVE && sent.epoch > node->said_epoch)
             node->said_epoch = sent.epoch;
-        if (sent.is_stream)
+        if (sent.is_stream) {
             stream_epoch = sent.epoch;
-        if (sent.is_stream)
             buf_append(&records, sent.records.data, sent.records.len);
-        else
+        } else {
             look_at_records(ghost, host->number, sent.epoch, sent.records);
+        }
         if (sent.epoch > 0 && sent.epoch < node->epoch && !node->is_unkept && !have_waited)
             world_fail(ghost->world,
                        "invariant 1: n%" PRIu32 " of view %" PRIu32 " sends %s of epoch %" PRIu32,
@@ -1036,7 +1025,7 @@ static void look_at_leaver(struct ghost *ghost, uint32_t node)
     if (!own->is_out_adopted && now_ms < own->out_ms + REMOVED_MS)
         world_fail(ghost->world,
                    "n%" PRIu32 " ends, and of the %" PRIu32 " that vote in view %" PRIu32
-                   " without it %" PRIu32 " have adopted that",
+                   " without it %" PRIu32 " have told that they are in it",
                    node + 1, voters, view->epoch, told);
 }
 
@@ -1221,8 +1210,8 @@ struct ghost *ghost_open(struct world *world, const uint32_t *slots, uint32_t co
     CHECK(ghost->nodes != NULL);
     ghost->slot_count = count;
     for (uint32_t i = 0; i < count; i++)
-        ghost->slots[i].slot = ghost->numbers[i] = slots[i];
-    ghost->steps = steps_open(world, ghost->numbers, count);
+        ghost->slots[i].slot = slots[i];
+    ghost->steps = steps_open(world, slots, count);
     /* Who is not the first to look sees what they have recorded until now. */
     for (uint32_t node = 0; node < world->host_count; node++)
         for (uint32_t i = 0; world->hosts[node].store && i < count; i++)

@@ -2,6 +2,7 @@
 
 #include "common/check.h"
 #include "common/digest.h"
+#include "tests/sim/grown.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,7 +12,7 @@
 #define UNLED_US        (300ull * US_PER_S)
 #define NAMES_TRIED_MAX 1000000u /* some hundred are enough, unless few slots have many keys */
 
-static uint32_t slot_of(const char *name)
+uint32_t history_slot(const char *name)
 {
     struct digest digest;
     digest_of(span_of_string(name), &digest);
@@ -58,7 +59,7 @@ void history_init(struct history *history, uint32_t key_count, uint32_t slot_cou
     for (uint32_t number = 0; history->key_count < key_count; number++) {
         char name[HISTORY_NAME_BYTES];
         snprintf(name, sizeof(name), "k%" PRIx64 "-%" PRIu32, seed & 0xffff, number);
-        uint32_t slot = slot_of(name), other = by_slot[slot];
+        uint32_t slot = history_slot(name), other = by_slot[slot];
         by_slot[slot] = number + 1;
         if (other == 0)
             continue;
@@ -106,11 +107,7 @@ void history_add(struct history *history, uint32_t number, const struct linear_o
 {
     CHECK(number < history->key_count);
     struct history_key *key = &history->keys[number];
-    if (key->count == key->capacity) {
-        key->capacity = key->capacity ? key->capacity * 2 : 64;
-        key->ops = realloc(key->ops, key->capacity * sizeof(*key->ops));
-        CHECK(key->ops != NULL);
-    }
+    key->ops = grown(key->ops, key->count, &key->capacity, sizeof(*key->ops));
     struct linear_op *own = &key->ops[key->count++];
     *own = *op;
     own->value = copy_span(op->value);

@@ -36,6 +36,8 @@ struct history {
     uint64_t tries;
 };
 
+/* The slot that a key of this name falls into. */
+uint32_t history_slot(const char *name);
 /* Chooses key_count names that fall into at most slot_count slots, by seed. */
 void history_init(struct history *history, uint32_t key_count, uint32_t slot_count, uint64_t seed);
 void history_close(struct history *history);

@@ -675,25 +675,16 @@ static bool puts_flags(const struct linear_op *op)
            (op->outcome == LINEAR_DONE || op->outcome == LINEAR_UNKNOWN);
 }
 
-/* The place of flags in the list, or where they would be. */
-static size_t flags_place(const struct judge *judge, uint32_t flags)
+static int compare_flags(const void *a, const void *b)
 {
-    size_t low = 0, high = judge->shown_flags_count;
-    while (low < high) {
-        size_t mid = (low + high) / 2;
-        if (judge->shown_flags[mid].flags < flags)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low;
+    const struct shown_flags *one = a, *other = b;
+    return one->flags < other->flags ? -1 : one->flags > other->flags;
 }
 
 static struct shown_flags *find_flags(const struct judge *judge, uint32_t flags)
 {
-    size_t place = flags_place(judge, flags);
-    bool is_there = place < judge->shown_flags_count && judge->shown_flags[place].flags == flags;
-    return is_there ? &judge->shown_flags[place] : NULL;
+    const struct shown_flags key = {.flags = flags};
+    return bsearch(&key, judge->shown_flags, judge->shown_flags_count, sizeof(key), compare_flags);
 }
 
 /* An entry is placed (by -1), or has no place any more, or not yet (1). */
@@ -1092,20 +1083,20 @@ static void find_shown_flags(struct judge *judge)
 {
     judge->shown_flags = calloc(judge->must_count + 1, sizeof(*judge->shown_flags));
     CHECK(judge->shown_flags != NULL);
-    for (size_t i = 0; i < judge->must_count; i++) {
-        const struct linear_op *op = judge->entries[i].op;
-        if (!shows_flags(&judge->entries[i]))
-            continue;
-        struct shown_flags *found = find_flags(judge, op->shown_flags);
-        if (!found) {
-            size_t place = flags_place(judge, op->shown_flags);
-            found = &judge->shown_flags[place];
-            memmove(found + 1, found, (judge->shown_flags_count - place) * sizeof(*found));
-            *found = (struct shown_flags){.flags = op->shown_flags};
-            judge->shown_flags_count++;
-        }
-        found->until_us = op->ended_us > found->until_us ? op->ended_us : found->until_us;
+    struct shown_flags *list = judge->shown_flags;
+    size_t shown = 0, count = 0;
+    for (size_t i = 0; i < judge->must_count; i++)
+        if (shows_flags(&judge->entries[i]))
+            list[shown++] = (struct shown_flags){.flags = judge->entries[i].op->shown_flags,
+                                                 .until_us = judge->entries[i].op->ended_us};
+    qsort(list, shown, sizeof(*list), compare_flags);
+    for (size_t i = 0; i < shown; i++) {
+        if (count == 0 || list[count - 1].flags != list[i].flags)
+            list[count++] = list[i];
+        else if (list[count - 1].until_us < list[i].until_us)
+            list[count - 1].until_us = list[i].until_us;
     }
+    judge->shown_flags_count = count;
     for (size_t i = 0; i < judge->count; i++)
         count_flags(judge, &judge->entries[i], 1);
 }

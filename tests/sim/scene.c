@@ -1,8 +1,8 @@
 #include "tests/sim/scene.h"
 
 #include "common/check.h"
-#include "common/digest.h"
 #include "server/core/views.h"
+#include "tests/sim/history.h"
 #include "tests/sim/names.h"
 #include "tests/sim/quiet.h"
 
@@ -28,19 +28,12 @@ uint32_t scene_draw(struct world *world)
     return node;
 }
 
-uint32_t scene_slot(const char *key)
-{
-    struct digest digest;
-    digest_of(span_of_string(key), &digest);
-    return position_slot(digest_position(&digest));
-}
-
 uint32_t scene_group(struct world *world, const char *key, uint32_t nodes[RING_COPIES_MAX])
 {
     struct views *views = node_views(world->hosts[scene_draw(world)].node);
     const struct view *view = views_current(views);
     const struct ring *ring = views_ring(views, view->epoch);
-    uint32_t slot = scene_slot(key), count = 1;
+    uint32_t slot = history_slot(key), count = 1;
     for (uint32_t i = 0; i < ring->group_size; i++) {
         uint16_t member = ring->group[slot][i];
         uint32_t place = member == ring->primary[slot] ? 0 : count++;

@@ -15,7 +15,6 @@
 struct world *scene_form(struct trial *trial);
 /* A node that runs. */
 uint32_t scene_draw(struct world *world);
-uint32_t scene_slot(const char *key);
 /* The nodes of a key's group, its primary first, by the view of a node that runs. Returns how many.
  */
 uint32_t scene_group(struct world *world, const char *key, uint32_t nodes[RING_COPIES_MAX]);

@@ -4,6 +4,7 @@
 #include "server/core/sync_parts.h"
 #include "server/core/views.h"
 #include "server/store/slots.h"
+#include "tests/sim/grown.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -63,7 +64,7 @@ struct advanced {
 
 struct steps {
     struct world *world;
-    const uint32_t *slots;
+    uint32_t *slots;
     uint32_t slot_count;
     struct slot_answers *answers;            /* by slot */
     struct slot_times *times;                /* by slot */
@@ -76,13 +77,16 @@ struct steps *steps_open(struct world *world, const uint32_t *slots, uint32_t co
 {
     struct steps *steps = calloc(1, sizeof(*steps));
     CHECK(steps != NULL);
-    *steps = (struct steps){.world = world, .slots = slots, .slot_count = count};
+    *steps = (struct steps){.world = world, .slot_count = count};
+    steps->slots = calloc(count, sizeof(*steps->slots));
     steps->answers = calloc(count, sizeof(*steps->answers));
     steps->copies = calloc((size_t)world->host_count * count, sizeof(*steps->copies));
     steps->times = calloc(count, sizeof(*steps->times));
+    CHECK(steps->slots != NULL);
     CHECK(steps->answers != NULL);
     CHECK(steps->times != NULL);
     CHECK(steps->copies != NULL);
+    memcpy(steps->slots, slots, count * sizeof(*slots));
     for (uint32_t i = 0; i < world->host_count; i++)
         if (world->hosts[i].store)
             steps_look(steps, &world->hosts[i]);
@@ -91,12 +95,13 @@ struct steps *steps_open(struct world *world, const uint32_t *slots, uint32_t co
 
 void steps_close(struct steps *steps)
 {
-    for (uint32_t i = 0; i < steps->slot_count; i++)
+    for (uint32_t i = 0; i < steps->slot_count; i++) {
         free(steps->answers[i].list);
-    for (uint32_t i = 0; i < steps->slot_count; i++)
         free(steps->times[i].list);
+    }
     for (uint32_t i = 0; i < steps->slot_count * steps->world->host_count; i++)
         free(steps->copies[i].ids);
+    free(steps->slots);
     free(steps->answers);
     free(steps->times);
     free(steps->copies);
@@ -127,11 +132,8 @@ static void note_answer(struct slot_answers *answers, const struct copy_answer *
         known->act = now->act;
         return;
     }
-    if (answers->count == answers->capacity) {
-        answers->capacity = answers->capacity ? answers->capacity * 2 : 64;
-        answers->list = realloc(answers->list, answers->capacity * sizeof(*answers->list));
-        CHECK(answers->list != NULL);
-    }
+    answers->list =
+        grown(answers->list, answers->count, &answers->capacity, sizeof(*answers->list));
     answers->list[answers->count++] = *now;
 }
 
@@ -181,14 +183,12 @@ static bool is_covered(const struct slot_answers *answers, struct views *views, 
     return answered >= ring->group_size - majority + 1;
 }
 
-void steps_check_lead(struct steps *steps, const struct host *host, const struct run *run)
+void steps_check_lead(struct steps *steps, const struct host *host, uint32_t index)
 {
     struct views *views = node_views(host->node);
     const struct primary *primary = node_primary(host->node);
-    uint32_t index = 0;
-    while (index < steps->slot_count && steps->slots[index] != run->slot)
-        index++;
-    CHECK(index < steps->slot_count);
+    const struct run *run = primary_run(primary, steps->slots[index]);
+    CHECK(run != NULL);
     const struct slot_answers *answers = &steps->answers[index];
     uint32_t low = primary->view->base > run->origin_act ? primary->view->base : run->origin_act;
     for (size_t i = 0; i < answers->count; i++)
@@ -211,9 +211,10 @@ void steps_hear_advance(struct steps *steps, const struct host *host, uint32_t e
         (struct advanced){host->generation, epoch, advance->sid, advance->act};
 }
 
-static const struct receiving *receiving_of(const struct host *host, uint32_t slot)
+/* The generation of a slot's primary, in the view of a node's sessions. */
+static uint64_t source_of(const struct sync *sync, uint32_t slot)
 {
-    return &node_sync(host->node)->receiving[slot];
+    return sync->view->members[sync->ring->primary[slot]].generation;
 }
 
 /* The ADVANCE that a slot's session to here began with; NULL: it began with an OFFER. */
@@ -224,11 +225,10 @@ static const struct advanced *advance_of(const struct steps *steps, const struct
     const struct receiving *receiving = &sync->receiving[slot];
     if (receiving->state != RECEIVING_SYNCED)
         return NULL;
-    uint64_t generation = sync->view->members[sync->ring->primary[slot]].generation;
     for (uint32_t i = 0; i < ADVANCES_KEPT; i++) {
         const struct advanced *advance = &steps->advances[i];
-        if (advance->sid == receiving->sid && advance->generation == generation &&
-            advance->epoch == sync->epoch)
+        if (advance->sid == receiving->sid && advance->epoch == sync->epoch &&
+            advance->generation == source_of(sync, slot))
             return advance;
     }
     return NULL;
@@ -299,11 +299,7 @@ static void note_time(struct slot_times *times, uint64_t version, uint64_t now_u
     const struct reached *last = times->count > 0 ? &times->list[times->count - 1] : NULL;
     if (version == 0 || (last && (version <= last->version || now_us < last->us + US_PER_S)))
         return;
-    if (times->count == times->capacity) {
-        times->capacity = times->capacity ? times->capacity * 2 : 64;
-        times->list = realloc(times->list, times->capacity * sizeof(*times->list));
-        CHECK(times->list != NULL);
-    }
+    times->list = grown(times->list, times->count, &times->capacity, sizeof(*times->list));
     times->list[times->count++] = (struct reached){now_us, version};
 }
 
@@ -347,12 +343,11 @@ static void check_ids(struct steps *steps, const struct host *host, uint32_t ind
 {
     const struct sync *sync = node_sync(host->node);
     uint32_t slot = steps->slots[index];
-    if (sync->receiving[slot].state != RECEIVING_SYNCED)
+    if (!sync_is_received_synced(sync, slot))
         return;
-    uint64_t generation = sync->view->members[sync->ring->primary[slot]].generation;
     for (uint32_t i = 0; i < steps->world->host_count; i++) {
         const struct host *source = &steps->world->hosts[i];
-        if (source->node && source->generation == generation)
+        if (source->node && source->generation == source_of(sync, slot))
             store_ids_iterate(source->store, slot, 0, check_id,
                               &(struct id_check){steps, source, host, index, ver});
     }
@@ -381,7 +376,8 @@ static void look(struct steps *steps, const struct host *host, uint32_t index)
         check_cut(steps, host, slot, before, now.ver);
     now.has_ids = before->has_ids && is_same;
     /* Only a copy at rest is cut. */
-    if (!now.has_ids && host->node && receiving_of(host, slot)->state == RECEIVING_NONE) {
+    if (!now.has_ids && host->node &&
+        node_sync(host->node)->receiving[slot].state == RECEIVING_NONE) {
         keep_ids(host, slot, &now);
         now.has_ids = true;
     }

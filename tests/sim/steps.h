@@ -15,7 +15,7 @@
 
 struct steps;
 
-/* slots: borrowed. gives: steps_close. */
+/* slots: each once. gives: steps_close. */
 struct steps *steps_open(struct world *world, const uint32_t *slots, uint32_t count);
 void steps_close(struct steps *steps);
 /* A host sends a message; an ADVANCE in its stream. */
@@ -27,7 +27,7 @@ void steps_hear_advance(struct steps *steps, const struct host *host, uint32_t e
 void steps_look(struct steps *steps, const struct host *host);
 /* The host's data are gone. */
 void steps_forget(struct steps *steps, const struct host *host);
-/* A run has come to lead at a host. */
-void steps_check_lead(struct steps *steps, const struct host *host, const struct run *run);
+/* The run of a slot, by its place in slots, has come to lead at a host. */
+void steps_check_lead(struct steps *steps, const struct host *host, uint32_t index);
 
 #endif

@@ -96,9 +96,23 @@ static bool has_later(const struct view *view, uint32_t at)
            strcmp(view->members[at].name, view->members[at + 1].name) == 0;
 }
 
-/* The next placement, in which those that are replaced keep their places where the others are too
- * few for these. Who was replaced, and is not because one that was leaving counted for nothing, is
- * again as soon as that one stays, which may be by this view. */
+/* Those that are replaced keep their places where the others are too few for these. Who was
+ * replaced, and is not because one that was leaving counted for nothing, is again as soon as that
+ * one stays, which may be by this view. */
+static void settle_replaced(const struct view *before, struct view *kept, uint32_t live)
+{
+    for (uint32_t i = 0; i < kept->member_count; i++) {
+        struct member *is = &kept->members[i];
+        const struct member *was = find(before, is);
+        bool was_replaced = was && was->standing == STANDING_REPLACED;
+        if (live >= kept->copies && was_replaced && !member_is_up(is))
+            is->standing = STANDING_REPLACED;
+        else if (live < kept->copies && is->standing == STANDING_REPLACED)
+            is->standing = has_later(kept, i) ? STANDING_SUPERSEDED : STANDING_DOWN;
+    }
+}
+
+/* Of the next placement. */
 static bool has_quorums_next(const struct view *before, const struct view *view)
 {
     struct view kept, next;
@@ -106,14 +120,7 @@ static bool has_quorums_next(const struct view *before, const struct view *view)
     view_copy(view, &kept);
     for (uint32_t i = 0; i < kept.member_count; i++)
         live += is_live(&kept.members[i]);
-    for (uint32_t i = 0; i < kept.member_count && live >= kept.copies; i++) {
-        const struct member *was = find(before, &kept.members[i]);
-        if (was && was->standing == STANDING_REPLACED && !member_is_up(&kept.members[i]))
-            kept.members[i].standing = STANDING_REPLACED;
-    }
-    for (uint32_t i = 0; i < kept.member_count && live < kept.copies; i++)
-        if (kept.members[i].standing == STANDING_REPLACED)
-            kept.members[i].standing = has_later(&kept, i) ? STANDING_SUPERSEDED : STANDING_DOWN;
+    settle_replaced(before, &kept, live);
     bool has_next = view_next(&kept, &next);
     bool holds = live > 0 && (!has_next || has_quorums(&next));
     if (has_next)

@@ -2,6 +2,7 @@
 
 #include "common/check.h"
 #include "server/core/state.h"
+#include "tests/sim/grown.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -48,11 +49,7 @@ struct votes {
 
 static void *append(struct list_of *list, size_t size)
 {
-    if (list->count == list->capacity) {
-        list->capacity = list->capacity ? list->capacity * 2 : 64;
-        list->items = realloc(list->items, list->capacity * size);
-        CHECK(list->items != NULL);
-    }
+    list->items = grown(list->items, list->count, &list->capacity, size);
     return (char *)list->items + size * list->count++;
 }
 
