@@ -7,8 +7,8 @@
 
 /* Between two looks for expired items: when there was nothing more to do, and when there was. */
 #define STORE_TICK_IDLE_MS 500u
-#define STORE_TICK_BUSY_MS 10u
-#define STORE_TICK_ITEMS   2000u
+#define STORE_TICK_BUSY_MS 2u
+#define STORE_TICK_ITEMS   400u
 #define SWEEP_MS           1000u
 
 /* At the end of a turn what one round makes ready the next carries out, so often. */

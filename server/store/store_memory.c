@@ -178,7 +178,7 @@ const struct store_counters *store_counters(const struct store *store)
     return &store->counters;
 }
 
-#define VISIT_PREFETCH 8u /* entries ahead */
+#define VISIT_PREFETCH 24u /* entries ahead: a visit is short, and memory far */
 
 /* Shows an entry's item to the visitor if it is above above; what is gone is not there. Returns
  * what the visitor says. */
@@ -199,6 +199,8 @@ void store_iterate(struct store *store, uint32_t slot_number, uint64_t above, st
 {
     CHECK(slot_number < SLOT_COUNT);
     const struct slot *slot = &store->slots[slot_number];
+    for (uint32_t index = 0; index < slot->capacity && index < VISIT_PREFETCH; index++)
+        __builtin_prefetch(entry_item(slot->table->entries[index]));
     for (uint32_t index = 0; index < slot->capacity; index++) {
         uint64_t entry = slot->table->entries[index];
         if (index + VISIT_PREFETCH < slot->capacity)
