@@ -187,8 +187,10 @@ void keep_init(struct views *views, struct span text)
 
 static void close_watches(struct watch *watches, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         free(watches[i].synced);
+        free(watches[i].comes);
+    }
     free(watches);
 }
 

@@ -67,6 +67,7 @@ struct watch {
     uint64_t down_ms;     /* since when it is not up; 0: it is, or was not when this node started */
     uint64_t reported_ms; /* when it last reported anything, or the view was adopted */
     struct slots *synced; /* owned; what it has reported in this view; NULL: nothing */
+    struct slots *comes;  /* owned; what it comes into by the next placement; NULL: nothing */
 };
 
 /* A wish of some node, as a voter remembers it. */
@@ -206,7 +207,8 @@ struct views {
     bool is_active_known, is_placed_known; /* the next three are as what was reported says */
     bool is_all_active;
     bool is_placed;
-    bool *done; /* by member: it lacks no slot of the next placement; owned */
+    bool *done;            /* by member: it lacks no slot of the next placement; owned */
+    bool are_comers_known; /* watches say who comes into which slots by it */
 
     /* views_loss */
     uint64_t fence_number;   /* of the question under way */

@@ -59,7 +59,7 @@ void report_adopted(struct views *views, struct moment now)
     views->lack_ms = now.mono_ms + LACK_MS;
     for (uint32_t i = 0; i < keep_current(views)->member_count; i++)
         views->watches[i].reported_ms = now.mono_ms;
-    views->is_active_known = views->is_placed_known = false;
+    views->is_active_known = views->is_placed_known = views->are_comers_known = false;
     free(views->done);
     views->done = calloc((size_t)keep_current(views)->member_count + 1, sizeof(*views->done));
     CHECK(views->done != NULL);
@@ -71,13 +71,24 @@ void report_adopted(struct views *views, struct moment now)
  * a list of ranges would be ten times as long. */
 #define SLOTS_BYTES (SLOT_COUNT / 8)
 
+/* Eight bytes with the bits of each in the other order. */
+static uint64_t turn_bytes(uint64_t word)
+{
+    const uint64_t ones = 0x5555555555555555u, twos = 0x3333333333333333u,
+                   fours = 0x0F0F0F0F0F0F0F0Fu;
+    word = (word >> 1 & ones) | (word & ones) << 1;
+    word = (word >> 2 & twos) | (word & twos) << 2;
+    return (word >> 4 & fours) | (word & fours) << 4;
+}
+
 static void format_slots(const struct slots *slots, struct buf *out)
 {
     char *bytes = buf_reserve(out, SLOTS_BYTES);
-    memset(bytes, 0, SLOTS_BYTES);
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-        if (slots_has(slots, slot))
-            bytes[slot / 8] = (char)(bytes[slot / 8] | 0x80 >> slot % 8);
+    for (uint32_t i = 0; i < SLOT_WORDS; i++) {
+        uint64_t word = turn_bytes(slots->words[i]);
+        for (uint32_t k = 0; k < 8; k++)
+            bytes[8 * i + k] = (char)(word >> 8 * k);
+    }
     buf_advance(out, SLOTS_BYTES);
 }
 
@@ -85,10 +96,12 @@ static bool parse_slots(struct span bytes, struct slots *slots)
 {
     if (bytes.len != SLOTS_BYTES)
         return false;
-    memset(slots, 0, sizeof(*slots));
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-        slots->words[slot / 64] |= (uint64_t)((uint8_t)bytes.data[slot / 8] >> (7 - slot % 8) & 1)
-                                   << slot % 64;
+    for (uint32_t i = 0; i < SLOT_WORDS; i++) {
+        uint64_t word = 0;
+        for (uint32_t k = 0; k < 8; k++)
+            word |= (uint64_t)(uint8_t)bytes.data[8 * i + k] << 8 * k;
+        slots->words[i] = turn_bytes(word);
+    }
     return true;
 }
 
@@ -200,27 +213,46 @@ static void send(struct views *views, bool is_active, struct moment now)
              now);
 }
 
-/* Whether a member whose copies are these lacks a slot that the next placement gives it. A slot
- * without an up member holds up nothing. */
-static bool lacks(const struct views *views, const struct ring *ring, uint32_t slot,
-                  uint32_t member, const struct slots *synced)
+/* By member: what it comes into by the next placement, and is to have a copy of before that. A slot
+ * without an up member holds up nothing. Both placements are the current view's: it is found once.
+ */
+static void find_comers(struct views *views)
 {
-    return member_is_up(&keep_current(views)->members[member]) &&
-           ring->primary[slot] != RING_NOBODY && !ring_has(ring, slot, member) &&
-           !(synced && slots_has(synced, slot));
+    const struct ring *next = views_next_ring(views), *ring = views_ring(views, views_epoch(views));
+    if (!next || views->are_comers_known)
+        return;
+    views->are_comers_known = true;
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        bool is_same = memcmp(next->group[slot], ring->group[slot], sizeof(next->group[slot])) == 0;
+        for (uint32_t i = 0; !is_same && i < next->group_size; i++) {
+            uint32_t member = next->group[slot][i];
+            if (ring->primary[slot] == RING_NOBODY || ring_has(ring, slot, member))
+                continue;
+            struct watch *watch = &views->watches[member];
+            watch->comes = watch->comes ? watch->comes : calloc(1, sizeof(*watch->comes));
+            CHECK(watch->comes != NULL);
+            (void)put(watch->comes, slot, true);
+        }
+    }
+}
+
+/* Whether a member that is up and has these copies lacks one that the next placement gives it. */
+static bool lacks(struct views *views, uint32_t member, const struct slots *synced)
+{
+    find_comers(views);
+    const struct slots *comes = views->watches[member].comes;
+    if (!comes || !member_is_up(&keep_current(views)->members[member]))
+        return false;
+    for (uint32_t i = 0; i < SLOT_WORDS; i++)
+        if (comes->words[i] & ~(synced ? synced->words[i] : 0))
+            return true;
+    return false;
 }
 
 /* Whether this node comes into the group of a slot by the next placement, and has no copy yet. */
 static bool is_filling(struct views *views)
 {
-    const struct ring *next = views_next_ring(views), *ring = views_ring(views, views_epoch(views));
-    if (!next || views->self == VIEW_NOBODY)
-        return false;
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-        if (ring_has(next, slot, views->self) &&
-            lacks(views, ring, slot, views->self, &views->own_synced))
-            return true;
-    return false;
+    return views->self != VIEW_NOBODY && lacks(views, views->self, &views->own_synced);
 }
 
 /* Whether all that is due is that more of a copy has come. */
@@ -361,37 +393,15 @@ bool report_own_active(struct views *views)
     return true;
 }
 
-/* Looks at every slot. */
-static bool look_at_placement(struct views *views, const struct ring *next)
-{
-    const struct view *view = keep_current(views);
-    const struct ring *ring = views_ring(views, view->epoch);
-    bool is_placed = true;
-    size_t bytes = next->group_size * sizeof(next->group[0][0]);
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
-        if (next->group_size == ring->group_size &&
-            memcmp(next->group[slot], ring->group[slot], bytes) == 0)
-            continue; /* nobody comes */
-        for (uint32_t i = 0; i < next->group_size; i++) {
-            uint32_t member = next->group[slot][i];
-            if (!views->done[member] ||
-                !lacks(views, ring, slot, member, views->watches[member].synced))
-                continue;
-            is_placed = false;
-            views->done[member] = false;
-        }
-    }
-    return is_placed;
-}
-
 bool report_is_placed(struct views *views)
 {
-    const struct ring *next = views_next_ring(views);
     if (views->is_placed_known)
         return views->is_placed;
     views->is_placed_known = true;
-    for (uint32_t i = 0; i < keep_current(views)->member_count; i++)
-        views->done[i] = true;
-    views->is_placed = next && look_at_placement(views, next);
+    views->is_placed = views_next_ring(views) != NULL;
+    for (uint32_t i = 0; i < keep_current(views)->member_count; i++) {
+        views->done[i] = !lacks(views, i, views->watches[i].synced);
+        views->is_placed &= views->done[i];
+    }
     return views->is_placed;
 }
