@@ -94,11 +94,13 @@ void sync_close(struct sync *sync)
 void sync_tell_time(struct sync *sync, struct moment now)
 {
     sync->now = now;
+    sync->has_served = false;
 }
 
 void sync_tell_served(struct sync *sync)
 {
     sync->served_ms = sync->now.mono_ms;
+    sync->has_served = true;
 }
 
 /* "Adopting a view seals all lower epochs at that node: sessions of theirs end, and nothing of

@@ -97,6 +97,7 @@ struct sync_peer {
     uint64_t pulled_ms;  /* when anything of a pull last came from it, or was asked for */
     uint64_t sent_ms;    /* when a batch was last sent to it */
     uint64_t piece_ms;   /* when items of sessions were last sent to it */
+    uint64_t piece_end;  /* where in the stream they end */
     struct stream_in in;
     uint32_t member; /* the view's index of who in comes from; VIEW_NOBODY */
     struct buf held; /* bytes of a stream of a higher epoch, from its beginning */
@@ -148,6 +149,7 @@ struct sync {
     uint64_t tokens_ms;
     bool is_starved;          /* something waits for tokens */
     bool is_more;             /* something waits for the next turn */
+    bool has_served;          /* a request has been, in this turn */
     uint32_t congested_count; /* of the peers */
     uint32_t advancing_count; /* sessions that are ADVANCING */
     struct moment now;

@@ -5,13 +5,12 @@
 
 /* Of sessions' items, in one turn to one peer: some 0.1 ms. */
 #define ITEMS_A_TURN 256u
-/* "Never starves clients": while they are served, a piece of what they do not wait for is this part
- * of the window, so that neither end is long busy with it. Two are under way, so that one is there
- * when the other has been taken; the next goes once one has been received, and where the way is
- * long after so much time. */
-#define CALM_PARTS  8u
-#define CALM_PIECES 2u
-#define CALM_MS     2u
+/* "Never starves clients": while they are served, what they do not wait for goes in pieces of so
+ * much, with which neither end is busy for more than some 0.06 ms. The next goes once the last has
+ * been received, so that both ends have time between, or, where the way is long, after so long. */
+#define CALM_BYTES (14u * 1024)
+#define CALM_ITEMS 96u
+#define CALM_MS    2u
 /* So long after the last request. */
 #define SERVED_MS   100u
 #define NAMES_AHEAD 32u
@@ -162,6 +161,7 @@ static bool open_stream(struct sync *sync, struct sync_peer *peer)
         sync_source_lost(sync, peer);
     stream_begin(&peer->out, link->conn, sync->epoch);
     peer->generation = link->generation;
+    peer->piece_end = 0;
     if (peer->is_wanted)
         sync_event_add(sync, &(struct sync_event){.change = SYNC_UP, .peer = peer->index});
     peer->is_wanted = false;
@@ -397,6 +397,12 @@ static bool is_calm(const struct sync *sync, const struct sync_peer *peer)
            list_is_empty(&peer->sending[SYNC_FOR_QUORUM]);
 }
 
+/* Whether the last piece has not been received, as far as is known. */
+static bool is_under_way(const struct sync_peer *peer)
+{
+    return peer->out.received < peer->piece_end;
+}
+
 /* How many bytes of sessions' items a peer may be sent now: what is under way to it fits the
  * window; and where nothing is, a window, however much clients write. Where it is to be calm, no
  * more than a piece. */
@@ -409,17 +415,22 @@ static uint64_t room_of(const struct sync *sync, const struct sync_peer *peer)
     uint64_t room = window - backlog;
     if (!is_calm(sync, peer))
         return room;
-    uint64_t piece = window / CALM_PARTS;
-    if (backlog >= CALM_PIECES * piece && sync->now.mono_ms < peer->piece_ms + CALM_MS)
+    if (is_under_way(peer) && sync->now.mono_ms < peer->piece_ms + CALM_MS)
         return 0;
-    return piece < room ? piece : room;
+    return room < CALM_BYTES ? room : CALM_BYTES;
+}
+
+/* Whether a piece waits for the next turn, so that what clients are told in this one leaves first.
+ */
+static bool is_after_clients(const struct sync *sync, const struct sync_peer *peer)
+{
+    return sync->has_served && is_calm(sync, peer) && sync->now.mono_ms < peer->piece_ms + CALM_MS;
 }
 
 uint64_t sync_source_piece_deadline(const struct sync *sync, const struct sync_peer *peer)
 {
     bool is_waiting = is_calm(sync, peer) && first_by_rank(peer->sending) && !sync->is_starved &&
-                      !stream_may_send(&peer->out) &&
-                      stream_backlog(&peer->out) < sync->setup.window_bytes;
+                      is_under_way(peer) && stream_backlog(&peer->out) < sync->setup.window_bytes;
     return is_waiting ? peer->piece_ms + CALM_MS : UINT64_MAX;
 }
 
@@ -428,10 +439,11 @@ uint64_t sync_source_piece_deadline(const struct sync *sync, const struct sync_p
  * it is to be calm. */
 static void send_items(struct sync *sync, struct sync_peer *peer, uint64_t room)
 {
+    bool is_piece = is_calm(sync, peer);
     struct share share = {.from = buf_len(&peer->out.queue),
                           .bytes = room,
-                          .items = ITEMS_A_TURN,
-                          .is_piece = is_calm(sync, peer),
+                          .items = is_piece ? CALM_ITEMS : ITEMS_A_TURN,
+                          .is_piece = is_piece,
                           .is_rated = sync->setup.rate_bytes_s > 0,
                           .at_rate = sync->tokens > 0 ? (uint64_t)sync->tokens : 0};
     struct sync_session *session;
@@ -448,8 +460,10 @@ static void send_items(struct sync *sync, struct sync_peer *peer, uint64_t room)
     sync->is_starved |= session && is_starved(peer, &share);
     bool is_at_once = !share.is_piece || spent(peer, &share) == 0;
     sync->is_more |= session && share.items == 0 && is_at_once;
-    if (spent(peer, &share) > 0)
-        peer->piece_ms = sync->now.mono_ms;
+    if (spent(peer, &share) == 0)
+        return;
+    peer->piece_ms = sync->now.mono_ms;
+    peer->piece_end = peer->out.sent + buf_len(&peer->out.queue);
 }
 
 /* Who takes so little that memory would run full loses its sessions, and with them what waits. */
@@ -489,6 +503,10 @@ void sync_source_flush(struct sync *sync, struct sync_peer *peer)
     offer_queued(sync, peer);
     ask_for_pulls(sync, peer);
     uint64_t room = room_of(sync, peer);
+    if (room > 0 && is_after_clients(sync, peer)) {
+        sync->is_more = true;
+        room = 0;
+    }
     if (!stream_may_send(&peer->out) && room == 0)
         return;
     send_items(sync, peer, room);

@@ -1299,37 +1299,67 @@ static void a_turn_sends_a_bounded_number_of_items_and_the_next_follows_at_once(
     scene_close(scene);
 }
 
-/* "Never starves clients": neither end is long busy with a piece, and both have time between. */
-static void while_clients_are_served_items_go_in_small_pieces_two_at_a_time(void **state)
+/* A turn in which clients are served, or are not; returns how many items it sends. */
+static uint64_t turn_of(struct side *source, bool is_serving)
 {
-    (void)state;
-    enum { PIECE_BYTES = 4096, ITEM_BYTES_MIN = 20 };
-    struct scene *scene = scene_open(41);
-    struct side *source = begin_sending(scene, 8 * PIECE_BYTES);
-    sync_tell_time(source->sync, scene->now);
-    sync_tell_served(source->sync);
+    uint64_t before = source->stats.sync_items_sent;
+    sync_tell_time(source->sync, source->scene->now);
+    if (is_serving)
+        sync_tell_served(source->sync);
     flush_side(source);
-    uint64_t first = source->stats.sync_items_sent;
-    assert_in_range(first, 1, PIECE_BYTES / ITEM_BYTES_MIN);
-    flush_side(source);
-    assert_in_range(source->stats.sync_items_sent, first + 1, 2 * PIECE_BYTES / ITEM_BYTES_MIN);
-    first = source->stats.sync_items_sent;
-    flush_side(source); /* neither has been received */
-    assert_true(source->stats.sync_items_sent == first);
-    assert_in_range(sync_deadline(source->sync), scene->now.mono_ms + 1, scene->now.mono_ms + 5);
-    scene->now.mono_ms = sync_deadline(source->sync); /* a long way */
-    flush_side(source);
-    uint64_t second = source->stats.sync_items_sent - first;
-    assert_in_range(second, 1, PIECE_BYTES / ITEM_BYTES_MIN);
-    for (int i = 0; i < WIRES; i++) /* both are received, and that is said */
+    return source->stats.sync_items_sent - before;
+}
+
+/* What the source has sent is received, and that is said. */
+static void receive_all(struct scene *scene)
+{
+    for (int i = 0; i < WIRES; i++)
         for (int end = 0; end < 2; end++)
             while (arrive(scene, &scene->wires[i], end))
                 flush_side(&scene->sides[1]);
-    flush_side(source);
-    assert_in_range(source->stats.sync_items_sent, first + second + 1, 3 * first + 20);
+}
+
+/* "Never starves clients": neither end is long busy with a piece, and both have time between. */
+static void while_clients_are_served_items_go_in_small_pieces_one_at_a_time(void **state)
+{
+    (void)state;
+    enum { PIECE_ITEMS = 96, WAY_MS = 2 };
+    struct scene *scene = scene_open(41);
+    struct side *source = begin_sending(scene, SYNC_WINDOW_BYTES);
+    assert_in_range(turn_of(source, true), 1, PIECE_ITEMS);
+    assert_int_equal(turn_of(source, false), 0); /* it has not been received */
+    assert_in_range(sync_deadline(source->sync), scene->now.mono_ms + 1,
+                    scene->now.mono_ms + WAY_MS);
+    scene->now.mono_ms = sync_deadline(source->sync); /* a long way */
+    assert_in_range(turn_of(source, false), 1, PIECE_ITEMS);
+    assert_int_equal(turn_of(source, false), 0);
+    receive_all(scene);
+    assert_in_range(turn_of(source, false), 1, PIECE_ITEMS);
     scene->now.mono_ms += 1000; /* clients have gone */
-    flush_side(source);
+    assert_in_range(turn_of(source, false), PIECE_ITEMS + 1, 256);
     assert_true(sync_deadline(source->sync) <= scene->now.mono_ms);
+    settle_synced(source, SLOT);
+    scene_close(scene);
+}
+
+/* So that an answer does not wait until a piece has been put together; but not for ever. */
+static void a_piece_goes_in_another_turn_than_answers_if_one_comes_soon(void **state)
+{
+    (void)state;
+    enum { WAY_MS = 2 };
+    struct scene *scene = scene_open(51);
+    struct side *source = begin_sending(scene, SYNC_WINDOW_BYTES);
+    assert_true(turn_of(source, true) > 0);
+    receive_all(scene);
+    assert_int_equal(turn_of(source, true), 0);
+    assert_true(sync_deadline(source->sync) <= scene->now.mono_ms);
+    assert_true(turn_of(source, false) > 0);
+    receive_all(scene);
+    assert_int_equal(turn_of(source, true), 0);
+    scene->now.mono_ms += WAY_MS; /* there has been no other turn */
+    assert_true(turn_of(source, true) > 0);
+    receive_all(scene);
+    assert_true(turn_of(source, false) > 0);
     settle_synced(source, SLOT);
     scene_close(scene);
 }
@@ -1929,7 +1959,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(many_sessions_take_turns),
         cmocka_unit_test(no_more_than_a_window_of_items_is_under_way),
         cmocka_unit_test(a_turn_sends_a_bounded_number_of_items_and_the_next_follows_at_once),
-        cmocka_unit_test(while_clients_are_served_items_go_in_small_pieces_two_at_a_time),
+        cmocka_unit_test(while_clients_are_served_items_go_in_small_pieces_one_at_a_time),
+        cmocka_unit_test(a_piece_goes_in_another_turn_than_answers_if_one_comes_soon),
         cmocka_unit_test(what_clients_wait_for_goes_as_fast_as_it_can_while_others_are_served),
         cmocka_unit_test(a_session_that_clients_wait_for_no_longer_goes_after_others),
         cmocka_unit_test(the_tables_of_many_slots_are_made_at_once),
