@@ -356,6 +356,41 @@ static void while_a_copy_is_filled_what_has_come_is_reported_seldom(void **state
     cluster_close(cluster);
 }
 
+/* "A bit a slot, the first of a byte the highest": other versions read it too. */
+static void a_report_has_a_bit_for_each_slot(void **state)
+{
+    (void)state;
+    enum { BYTES = SLOT_COUNT / 8 };
+    static const uint32_t has[] = {0, 9, 10, 23, 64 + 37, SLOT_COUNT - 1};
+    struct cluster *cluster = make_quick(1);
+    place_start_listed(&cluster->places[0]);
+    cluster_await_ring(cluster, 1);
+    struct views *views = node_views(cluster->places[0].node);
+    for (size_t i = 0; i < ARRAY_COUNT(has); i++)
+        views_report_synced(views, has[i], true);
+    struct message question = {.kind = MESSAGE_GET_REPORT,
+                               .GET_REPORT = {.epoch = views_epoch(views)}};
+    struct reply out = {0};
+    assert_int_equal(views_message(views, 0, &question, &out, cluster->now), ERR_OK);
+    char expected[BYTES] = {0};
+    expected[0] = (char)0x80;
+    expected[1] = 0x60;
+    expected[2] = 0x01;
+    expected[8 + 4] = 0x04;
+    expected[BYTES - 1] = 0x01;
+    struct span text = buf_span(&out.bytes);
+    struct frame frame;
+    struct message report;
+    size_t taken, need;
+    assert_int_equal(frame_parse(text.data, text.len, &frame, &taken, &need), FRAME_DONE);
+    assert_int_equal(message_parse(&frame, &report), ERR_OK);
+    assert_true(span_equal(report.REPORT.what, SPAN_LITERAL("synced")));
+    assert_int_equal(report.body.len, BYTES);
+    assert_memory_equal(report.body.data, expected, BYTES);
+    reply_close(&out);
+    cluster_close(cluster);
+}
+
 static void who_has_nothing_new_to_report_is_asked_ever_more_seldom(void **state)
 {
     (void)state;
@@ -1540,6 +1575,7 @@ int main(void)
         cmocka_unit_test(a_state_file_that_names_a_cluster_never_founds),
         cmocka_unit_test(a_report_that_was_lost_is_asked_for),
         cmocka_unit_test(while_a_copy_is_filled_what_has_come_is_reported_seldom),
+        cmocka_unit_test(a_report_has_a_bit_for_each_slot),
         cmocka_unit_test(who_has_nothing_new_to_report_is_asked_ever_more_seldom),
         cmocka_unit_test(a_killed_member_is_down_at_once),
         cmocka_unit_test(a_dead_member_is_replaced_where_others_can_take_its_place),
