@@ -77,7 +77,7 @@ void sync_close(struct sync *sync);
 /* A turn begins. */
 void sync_tell_time(struct sync *sync, struct moment now);
 /* In this turn a request is carried out or passed on: for a while copies, but those FOR_QUORUM, go
- * in small pieces, each when the one before the last has been received. */
+ * in small pieces, each when the last has been received and in a turn of its own where it can. */
 void sync_tell_served(struct sync *sync);
 
 /* A view has been adopted: every session of lower epochs ends, at both ends, without an event, and

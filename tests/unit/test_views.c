@@ -356,7 +356,7 @@ static void while_a_copy_is_filled_what_has_come_is_reported_seldom(void **state
     cluster_close(cluster);
 }
 
-/* "A bit a slot, the first of a byte the highest": other versions read it too. */
+/* "A bit for each slot, the first of a byte the highest": other versions read it too. */
 static void a_report_has_a_bit_for_each_slot(void **state)
 {
     (void)state;
