@@ -30,10 +30,10 @@ run 5
     11.742 n2   ring-changed members=5 ring=a32752c94716b087 changes=3 epoch=3
     11.742 n3   ring-changed members=5 ring=a32752c94716b087 changes=3 epoch=3
     11.742 n4   ring-changed members=5 ring=a32752c94716b087 changes=3 epoch=3
-    11.771 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=4
-    11.772 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=4
-    11.772 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=4
-    11.772 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=4
+    11.770 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=4
+    11.771 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=4
+    11.771 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=4
+    11.771 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=4
     14.000 -    rejoin node=n5
     14.515 n5   member-alive member=n3 inc=0 reason=answered
     14.516 n3   refuted inc=1 state=SUSPECT class=silent by=n5
@@ -44,15 +44,15 @@ run 5
     14.517 n5   ring-changed members=4 ring=23cc5352c23033c2 changes=2 epoch=4
     14.519 n3   member-alive member=n5 inc=1 reason=refuted
     14.520 n4   member-alive member=n5 inc=1 reason=refuted
-    14.520 n2   member-alive member=n5 inc=1 reason=refuted
     14.520 n1   member-alive member=n5 inc=1 reason=refuted
+    14.520 n2   member-alive member=n5 inc=1 reason=refuted
     14.522 n4   refuted inc=1 state=SUSPECT class=stalled by=-
     14.522 n1   refuted inc=1 state=SUSPECT class=stalled by=-
-    14.526 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-    14.527 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-    14.527 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-    14.527 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-    14.527 n5   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=5
+    14.527 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+    14.528 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+    14.528 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+    14.528 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+    14.528 n5   ring-changed members=4 ring=23cc5352c23033c2 changes=3 epoch=5
     14.557 n1   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
     14.558 n2   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6
     14.558 n3   ring-changed members=5 ring=963e52e3b3bd98a0 changes=6 epoch=6

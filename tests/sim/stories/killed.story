@@ -22,6 +22,6 @@ run 6
      4.241 n1   ring-changed members=3 ring=9742b38f23e94569 changes=4 epoch=4
      4.242 n2   ring-changed members=3 ring=9742b38f23e94569 changes=4 epoch=4
      4.242 n4   ring-changed members=3 ring=9742b38f23e94569 changes=4 epoch=4
-     7.207 n2   member-removed member=n3 boot=1767225600000 inc=0
      7.207 n1   member-removed member=n3 boot=1767225600000 inc=0
+     7.207 n2   member-removed member=n3 boot=1767225600000 inc=0
      7.208 n4   member-removed member=n3 boot=1767225600000 inc=0

@@ -23,12 +23,12 @@ run 2
     11.224 n1   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
     11.225 n3   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
     11.225 n4   ring-changed members=4 ring=93a5e2e84057663a changes=3 epoch=3
-    11.252 n1   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
-    11.253 n4   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
-    11.253 n3   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
-    14.219 n3   member-removed member=n2 boot=1767225600000 inc=0
+    11.254 n1   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
+    11.255 n3   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
+    11.255 n4   ring-changed members=3 ring=2c0b06b376306521 changes=4 epoch=4
     14.219 n4   member-removed member=n2 boot=1767225600000 inc=0
-    14.220 n1   member-removed member=n2 boot=1767225600000 inc=0
+    14.219 n3   member-removed member=n2 boot=1767225600000 inc=0
+    14.219 n1   member-removed member=n2 boot=1767225600000 inc=0
     17.000 -    power-on node=n2
     17.000 -    start node=n2
     17.000 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=1 epoch=1
@@ -40,11 +40,11 @@ run 2
     17.009 n4   member-joined member=n2 boot=1767225617000 inc=0
     17.010 n2   joined members=4 seeds=3
     17.010 n2   ring-changed members=3 ring=2c0b06b376306521 changes=2 epoch=4
-    17.142 n3   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
-    17.143 n1   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
-    17.143 n2   ring-changed members=3 ring=2c0b06b376306521 changes=3 epoch=5
-    17.143 n4   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
-    17.174 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
-    17.175 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
-    17.175 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
-    17.177 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=6
+    17.143 n3   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
+    17.144 n1   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
+    17.144 n2   ring-changed members=3 ring=2c0b06b376306521 changes=3 epoch=5
+    17.144 n4   ring-changed members=3 ring=2c0b06b376306521 changes=5 epoch=5
+    17.195 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+    17.196 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+    17.196 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=6 epoch=6
+    17.198 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=4 epoch=6

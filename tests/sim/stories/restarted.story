@@ -33,7 +33,7 @@ run 3
      2.266 n1   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
      2.266 n3   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
      2.266 n4   ring-changed members=4 ring=93a5e2e84057663a changes=4 epoch=4
-     2.297 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-     2.298 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-     2.298 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
-     2.298 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+     2.319 n1   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+     2.320 n2   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+     2.320 n3   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
+     2.320 n4   ring-changed members=4 ring=23cc5352c23033c2 changes=5 epoch=5
