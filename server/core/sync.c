@@ -120,6 +120,7 @@ void sync_seal(struct sync *sync, const struct view *view, const struct ring *ri
         peer->is_hurried = false;
     }
     sync->event_count = sync->event_taken = 0;
+    sync->unsettled_ms = now.mono_ms;
     sync->view = view;
     sync->ring = ring;
     sync->self = self;
@@ -296,6 +297,8 @@ void sync_flush(struct sync *sync, struct moment now)
     if (!sync->view)
         return;
     sync->now = now;
+    if (sync->advancing_count > 0)
+        sync->unsettled_ms = now.mono_ms;
     refill(sync);
     struct list *next;
     for (struct list *at = sync->peers.next; at != &sync->peers; at = next) {
@@ -358,6 +361,8 @@ static uint64_t peer_deadline(const struct sync *sync, const struct sync_peer *p
     deadline = held < deadline ? held : deadline;
     uint64_t piece = sync_source_piece_deadline(sync, peer);
     deadline = piece < deadline ? piece : deadline;
+    uint64_t queued = sync_source_queue_deadline(sync, peer);
+    deadline = queued < deadline ? queued : deadline;
     bool is_waiting = peer->queued_count > 0 || !list_is_empty(&peer->pulls) || peer->is_wanted;
     if (stream_is_open(&peer->out) || !is_waiting)
         return deadline;

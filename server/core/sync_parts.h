@@ -144,8 +144,9 @@ struct sync {
     uint32_t entries_capacity;
     uint64_t *lineage; /* scratch */
     uint32_t lineage_capacity;
-    uint64_t served_ms; /* when a request was last served; 0: none was */
-    int64_t tokens;     /* bytes that may be sent now, if there is a rate */
+    uint64_t served_ms;    /* when a request was last served; 0: none was */
+    uint64_t unsettled_ms; /* when there last was a new view, or a session ADVANCING */
+    int64_t tokens;        /* bytes that may be sent now, if there is a rate */
     uint64_t tokens_ms;
     bool is_starved;          /* something waits for tokens */
     bool is_more;             /* something waits for the next turn */
@@ -232,6 +233,8 @@ void sync_source_flush(struct sync *sync, struct sync_peer *peer);
 uint64_t sync_source_deadline(const struct sync_peer *peer);
 /* When more items may go to it although the last have not been received; UINT64_MAX: none wait. */
 uint64_t sync_source_piece_deadline(const struct sync *sync, const struct sync_peer *peer);
+/* When its sessions that wait until all has settled may begin; UINT64_MAX: none do. */
+uint64_t sync_source_queue_deadline(const struct sync *sync, const struct sync_peer *peer);
 /* The answer to a PULL: a session for it. */
 void sync_source_pulled(struct sync *sync, struct sync_peer *peer, uint64_t generation,
                         const struct record_PULL *pull);

@@ -14,7 +14,10 @@
 #define CALM_ITEMS 96u
 #define CALM_MS    2u
 /* So long after the last request. */
-#define SERVED_MS   100u
+#define SERVED_MS 100u
+/* And what they do not wait for begins so long after a view, or after other copies have been made
+ * current: there are the requests that came meanwhile, and other nodes have the view later. */
+#define SETTLE_MS   50u
 #define NAMES_AHEAD 32u
 #define ITEMS_AHEAD 8u
 
@@ -208,13 +211,34 @@ uint32_t sync_open_max(uint64_t items)
     return count < SYNC_OPEN_MAX ? (uint32_t)count : SYNC_OPEN_MAX;
 }
 
-/* The next session that may begin. While other copies are being made current, which takes a record
- * and its answer and which clients wait for, only those that clients wait for too. */
+static bool is_serving(const struct sync *sync)
+{
+    return sync->now.mono_ms < sync->served_ms + SERVED_MS;
+}
+
+/* Until when only sessions may begin that clients wait for: for ever while other copies are being
+ * made current, which takes a record and its answer and which clients wait for too. */
+static uint64_t settled_at(const struct sync *sync)
+{
+    if (sync->advancing_count > 0)
+        return UINT64_MAX;
+    return is_serving(sync) ? sync->unsettled_ms + SETTLE_MS : 0;
+}
+
+/* The next session that may begin. */
 static struct sync_session *next_queued(const struct sync *sync, const struct sync_peer *peer)
 {
     struct sync_session *session = first_by_rank(peer->queued);
     bool may_wait = session && session->rank != SYNC_FOR_QUORUM;
-    return may_wait && sync->advancing_count > 0 ? NULL : session;
+    return may_wait && sync->now.mono_ms < settled_at(sync) ? NULL : session;
+}
+
+uint64_t sync_source_queue_deadline(const struct sync *sync, const struct sync_peer *peer)
+{
+    uint64_t settled_ms = settled_at(sync);
+    bool is_waiting = peer->queued_count > 0 && stream_is_open(&peer->out) &&
+                      sync->now.mono_ms < settled_ms && !next_queued(sync, peer);
+    return is_waiting ? settled_ms : UINT64_MAX;
 }
 
 static void offer_queued(struct sync *sync, struct sync_peer *peer)
@@ -400,8 +424,7 @@ static void send_next(struct sync *sync, struct sync_session *session, struct sh
 /* Whether clients are served, and wait for nothing of what is to be sent. */
 static bool is_calm(const struct sync *sync, const struct sync_peer *peer)
 {
-    return sync->now.mono_ms < sync->served_ms + SERVED_MS &&
-           list_is_empty(&peer->sending[SYNC_FOR_QUORUM]);
+    return is_serving(sync) && list_is_empty(&peer->sending[SYNC_FOR_QUORUM]);
 }
 
 /* Whether the last piece has not been received, as far as is known. */

@@ -850,6 +850,41 @@ static void who_only_learns_waits_until_the_copies_that_are_there_are_current(vo
     scene_close(scene);
 }
 
+/* What came for clients while the view began is there then, at the other nodes too. */
+static void
+while_clients_are_served_what_they_do_not_wait_for_waits_until_a_view_has_settled(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 3, NOBODY = 4, SETTLE_MS = 50 };
+    struct scene *scene = scene_open(54);
+    struct side *source = led_scene(scene);
+    offer_to(source, SLOT, 1);
+    settle(scene); /* the link is up */
+    scene->now.mono_ms += 1000;
+    for (int i = 0; i < SIDES; i++) {
+        sync_tell_time(scene->sides[i].sync, scene->now);
+        sync_tell_served(scene->sides[i].sync);
+    }
+    scene_place(scene, 0);
+    scene_seal(scene);
+    copy_lead(source->store, CLIENTS, scene->epoch);
+    copy_lead(source->store, NOBODY, scene->epoch);
+    offer_to(source, CLIENTS, 1);
+    (void)sync_offer(source->sync, NOBODY, peer_to(source, 1), generation_of(1), SYNC_FOR_GROUP,
+                     scene->now);
+    settle(scene);
+    assert_int_equal(state_of(source, CLIENTS, 1), SYNC_SYNCED);
+    assert_int_equal(state_of(source, NOBODY, 1), SYNC_QUEUED);
+    assert_int_equal(sync_deadline(source->sync), scene->now.mono_ms + SETTLE_MS);
+    scene->now.mono_ms += SETTLE_MS - 1;
+    settle(scene);
+    assert_int_equal(state_of(source, NOBODY, 1), SYNC_QUEUED);
+    scene->now.mono_ms++;
+    settle(scene);
+    assert_int_equal(state_of(source, NOBODY, 1), SYNC_SYNCED);
+    scene_close(scene);
+}
+
 /* Of the same ver and clean, but of an epoch before: what a primary has led from since then may
  * have items above that ver. */
 static void a_copy_of_another_act_is_not_advanced(void **state)
@@ -1975,6 +2010,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_keys_of_a_session_are_listed_when_its_turn_to_send_has_come),
         cmocka_unit_test(a_broken_connection_costs_what_was_under_way_at_most),
         cmocka_unit_test(who_only_learns_waits_until_the_copies_that_are_there_are_current),
+        cmocka_unit_test(
+            while_clients_are_served_what_they_do_not_wait_for_waits_until_a_view_has_settled),
         cmocka_unit_test(copies_that_are_the_same_are_no_news),
         cmocka_unit_test(of_sessions_with_a_peer_there_is_a_line_in_some_seconds),
         cmocka_unit_test(a_rate_is_kept),
