@@ -315,9 +315,9 @@ void sync_flush(struct sync *sync, struct moment now)
 
 /* --- time ------------------------------------------------------------------------------------- */
 
-static bool has_late_pulls(const struct sync_peer *peer, uint64_t now_ms)
+static uint64_t pull_deadline(const struct sync_peer *peer)
 {
-    return !list_is_empty(&peer->pulls) && now_ms >= peer->pulled_ms + SYNC_PULL_TIMEOUT_MS;
+    return list_is_empty(&peer->pulls) ? UINT64_MAX : peer->pulled_ms + SYNC_PULL_TIMEOUT_MS;
 }
 
 /* When a receiver will have been silent for too long about what it was sent. */
@@ -342,7 +342,7 @@ void sync_tick(struct sync *sync, struct moment now)
     sync->now = now;
     for (struct list *at = sync->peers.next; at != &sync->peers; at = at->next) {
         struct sync_peer *peer = peer_of(at);
-        while (has_late_pulls(peer, now.mono_ms)) {
+        while (now.mono_ms >= pull_deadline(peer)) {
             struct pull *pull = CONTAINER_OF(list_first(&peer->pulls), struct pull, in_peer);
             sync_pull_failed(sync, pull->slot, SYNC_ENDED_TIMEOUT);
         }
@@ -350,25 +350,29 @@ void sync_tick(struct sync *sync, struct moment now)
     }
 }
 
-static uint64_t peer_deadline(const struct sync *sync, const struct sync_peer *peer)
+/* When a connection may be dialled anew that something waits for. */
+static uint64_t dial_deadline(const struct sync *sync, const struct sync_peer *peer)
 {
-    uint64_t deadline = sync_batches_deadline(peer);
-    if (!list_is_empty(&peer->pulls) && peer->pulled_ms + SYNC_PULL_TIMEOUT_MS < deadline)
-        deadline = peer->pulled_ms + SYNC_PULL_TIMEOUT_MS;
-    uint64_t silence = silence_deadline(peer);
-    deadline = silence < deadline ? silence : deadline;
-    uint64_t held = sync_source_deadline(peer);
-    deadline = held < deadline ? held : deadline;
-    uint64_t piece = sync_source_piece_deadline(sync, peer);
-    deadline = piece < deadline ? piece : deadline;
-    uint64_t queued = sync_source_queue_deadline(sync, peer);
-    deadline = queued < deadline ? queued : deadline;
     bool is_waiting = peer->queued_count > 0 || !list_is_empty(&peer->pulls) || peer->is_wanted;
     if (stream_is_open(&peer->out) || !is_waiting)
-        return deadline;
+        return UINT64_MAX;
     const struct link *link = links_dialled(sync->links, peer->index, LANE_DATA);
-    bool is_resting = link->state == LINK_RESTING;
-    return is_resting && link->rest_until_ms < deadline ? link->rest_until_ms : deadline;
+    return link->state == LINK_RESTING ? link->rest_until_ms : UINT64_MAX;
+}
+
+static uint64_t peer_deadline(const struct sync *sync, const struct sync_peer *peer)
+{
+    const uint64_t deadlines[] = {sync_batches_deadline(peer),
+                                  pull_deadline(peer),
+                                  silence_deadline(peer),
+                                  sync_source_deadline(peer),
+                                  sync_source_piece_deadline(sync, peer),
+                                  sync_source_queue_deadline(sync, peer),
+                                  dial_deadline(sync, peer)};
+    uint64_t earliest = UINT64_MAX;
+    for (size_t i = 0; i < ARRAY_COUNT(deadlines); i++)
+        earliest = deadlines[i] < earliest ? deadlines[i] : earliest;
+    return earliest;
 }
 
 uint64_t sync_deadline(const struct sync *sync)

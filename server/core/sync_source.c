@@ -235,10 +235,9 @@ static struct sync_session *next_queued(const struct sync *sync, const struct sy
 
 uint64_t sync_source_queue_deadline(const struct sync *sync, const struct sync_peer *peer)
 {
-    uint64_t settled_ms = settled_at(sync);
-    bool is_waiting = peer->queued_count > 0 && stream_is_open(&peer->out) &&
-                      sync->now.mono_ms < settled_ms && !next_queued(sync, peer);
-    return is_waiting ? settled_ms : UINT64_MAX;
+    bool is_waiting =
+        peer->queued_count > 0 && stream_is_open(&peer->out) && !next_queued(sync, peer);
+    return is_waiting ? settled_at(sync) : UINT64_MAX;
 }
 
 static void offer_queued(struct sync *sync, struct sync_peer *peer)
