@@ -35,7 +35,7 @@ bool copy_take_lineage(struct sync *sync, struct span list, uint32_t *count)
 
 /* --- what is above a version ------------------------------------------------------------------ */
 
-static void put_name(struct buf *out, const struct store_key *key)
+void copy_put_name(struct buf *out, const struct store_key *key)
 {
     record_append(out, &(struct record){.kind = RECORD_NAME,
                                         .NAME = {.position = key->position, .key = key->bytes}});
@@ -44,7 +44,7 @@ static void put_name(struct buf *out, const struct store_key *key)
 static bool name_item(void *arg, const struct store_key *key, const struct store_item *item)
 {
     (void)item;
-    put_name(arg, key);
+    copy_put_name(arg, key);
     return true;
 }
 
@@ -52,14 +52,19 @@ static bool name_item(void *arg, const struct store_key *key, const struct store
 static bool name_id(void *arg, const struct store_key *key, const struct store_id *entry)
 {
     (void)entry;
-    put_name(arg, key);
+    copy_put_name(arg, key);
     return true;
+}
+
+void copy_put_id_names(struct store *store, uint32_t slot, uint64_t above, struct buf *out)
+{
+    store_ids_iterate(store, slot, above, name_id, out);
 }
 
 void copy_put_names(struct store *store, uint32_t slot, uint64_t above, struct buf *out)
 {
     store_iterate(store, slot, above, name_item, out);
-    store_ids_iterate(store, slot, above, name_id, out);
+    copy_put_id_names(store, slot, above, out);
 }
 
 bool copy_has_flush_above(struct store *store, uint32_t slot, uint64_t above)
@@ -165,32 +170,37 @@ static uint32_t expires_s(struct store *store, uint32_t left)
     return left < UINT32_MAX - now_s ? now_s + left : UINT32_MAX;
 }
 
+void copy_describe_seen(struct store *store, const struct store_key *key,
+                        const struct store_item *item, struct record_CHANGE *change)
+{
+    change->position = key->position;
+    change->key = key->bytes;
+    change->version = item->version;
+    change->left_s = RECORD_FOREVER;
+    change->what = RECORD_TOMBSTONE;
+    if (item->is_tombstone)
+        return;
+    change->what = RECORD_ITEM;
+    change->cas = item->cas == item->version ? 0 : item->cas;
+    change->flags = item->flags;
+    change->left_s = left_s(store, item->expires_s);
+    change->marks = item->marks;
+    change->value = item->value;
+}
+
 void copy_describe(struct store *store, const struct store_key *key, struct record_CHANGE *change)
 {
     struct store_item item;
+    if (store_find(store, key, &item) != STORE_NONE) {
+        copy_describe_seen(store, key, &item, change);
+        return;
+    }
     change->position = key->position;
     change->key = key->bytes;
+    change->version = 0;
     change->left_s = RECORD_FOREVER;
-    switch (store_find(store, key, &item)) {
-    case STORE_NONE:
-        change->what = RECORD_ABSENT;
-        change->version = 0;
-        change->cas = store_copy(store, position_slot(key->position))->floor;
-        break;
-    case STORE_TOMBSTONE:
-        change->what = RECORD_TOMBSTONE;
-        change->version = item.version;
-        break;
-    case STORE_ITEM:
-        change->what = RECORD_ITEM;
-        change->version = item.version;
-        change->cas = item.cas == item.version ? 0 : item.cas;
-        change->flags = item.flags;
-        change->left_s = left_s(store, item.expires_s);
-        change->marks = item.marks;
-        change->value = item.value;
-        break;
-    }
+    change->what = RECORD_ABSENT;
+    change->cas = store_copy(store, position_slot(key->position))->floor;
 }
 
 static bool change_is_good(const struct record_CHANGE *change)

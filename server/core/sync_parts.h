@@ -29,7 +29,7 @@ struct sync_session {
     uint16_t slot;
     bool is_pulled;    /* the peer has asked for it */
     bool is_flush_due; /* SENDING: the flush has not been sent yet */
-    bool is_named;     /* SENDING: names are all there have been; before, the receiver's alone */
+    bool is_walked;    /* SENDING: what the copy has been through */
     uint64_t sid;      /* by which it is known to the receiver: id, unless it was offered anew */
     uint64_t
         last_number; /* of the last write put, or that of the END or ADVANCE, and its version */
@@ -43,9 +43,9 @@ struct sync_session {
     enum sync_rank rank;
     uint64_t generation; /* of the process it is for */
     uint64_t common;
-    uint64_t end_number;   /* ENDING, ADVANCING: the END's or ADVANCE's */
-    struct buf names;      /* START … SENDING: NAMEs of keys that are to be sent */
-    uint64_t names_in_all; /* their bytes, at first */
+    uint64_t end_number; /* ENDING, ADVANCING: the END's or ADVANCE's */
+    struct buf names;    /* START … SENDING: NAMEs of keys that are to be sent, besides those: */
+    uint32_t walk;       /* SENDING: how far the copy has been walked, see store_walk */
     uint64_t items_sent, bytes_sent;
 };
 
@@ -162,7 +162,11 @@ struct sync {
 void copy_put_lineage(struct store *store, uint32_t slot, struct buf *out);
 /* Reads one into sync's scratch; count: out. Returns false if it is none. */
 bool copy_take_lineage(struct sync *sync, struct span list, uint32_t *count);
-/* Appends a NAME for each key of a slot of which item, tombstone or request id is above above. */
+/* Appends a NAME of this key. */
+void copy_put_name(struct buf *out, const struct store_key *key);
+/* Appends a NAME for each key of a slot of which a request id is above above. */
+void copy_put_id_names(struct store *store, uint32_t slot, uint64_t above, struct buf *out);
+/* The same for each of which item, tombstone or request id is. */
 void copy_put_names(struct store *store, uint32_t slot, uint64_t above, struct buf *out);
 /* Whether the flush of a slot, or a delayed one, is above above. */
 bool copy_has_flush_above(struct store *store, uint32_t slot, uint64_t above);
@@ -173,6 +177,9 @@ void copy_put_id(struct store *store, uint32_t slot, struct span id, struct buf 
 /* Fills in what the key is now, borrowed from the store: what, version, position, cas, flags,
  * left_s, marks, key, value. */
 void copy_describe(struct store *store, const struct store_key *key, struct record_CHANGE *change);
+/* The same of a key and its item or tombstone, which a walk has come to. */
+void copy_describe_seen(struct store *store, const struct store_key *key,
+                        const struct store_item *item, struct record_CHANGE *change);
 /* The same of the flush: flush, due, left_s. */
 void copy_describe_flush(struct store *store, uint32_t slot, struct record_FLUSH *flush);
 /* Makes the key what change says; as one of a synced session, or unconditionally.

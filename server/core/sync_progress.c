@@ -27,19 +27,14 @@ struct average {
     uint64_t bytes_an_item;
 };
 
-/* What a session that is SENDING has yet to send: as much for each name as so far; and what the
- * store holds on the average for one that has sent nothing. */
+/* What a session that is SENDING has yet to send: as much for what has not been walked as for what
+ * has; and what the store holds on the average for one that has sent nothing. */
 static void add_left(const struct sync_session *session, struct average average,
                      struct sync_progress *progress)
 {
-    if (!session->is_named) {
-        progress->items_left += average.items_a_slot;
-        progress->bytes_left += average.items_a_slot * average.bytes_an_item;
-        return;
-    }
-    uint64_t left = buf_len(&session->names), in_all = session->names_in_all;
     uint64_t sent = session->items_sent;
-    uint64_t items = sent > 0 && in_all > left ? left * sent / (in_all - left) : left / 32;
+    uint64_t left = STORE_WALK_END - session->walk;
+    uint64_t items = session->walk == 0 ? average.items_a_slot : left * sent / session->walk;
     progress->items_left += items;
     progress->bytes_left += items * (sent > 0 ? session->bytes_sent / sent : average.bytes_an_item);
 }

@@ -20,6 +20,8 @@
 #define SETTLE_MS   50u
 #define NAMES_AHEAD 32u
 #define ITEMS_AHEAD 8u
+/* Of a copy that is walked, in one step: what of it may not go any more is sent by its name. */
+#define WALK_ENTRIES 16u
 
 /* Keys of all open sessions with a peer, while slots are small. */
 #define OPEN_ITEMS 16384u
@@ -77,7 +79,8 @@ uint64_t sync_offer(struct sync *sync, uint32_t slot, uint32_t peer, uint64_t ge
 void sync_lower(struct sync *sync, uint32_t slot, uint32_t peer, enum sync_rank rank)
 {
     struct sync_session *session = sync_session_find(sync, slot, peer);
-    if (!session || session->rank >= rank || session->is_pulled || session->is_named)
+    if (!session || session->rank >= rank || session->is_pulled || session->walk > 0 ||
+        session->is_walked)
         return;
     session->rank = rank;
     if (session->state == SYNC_QUEUED || session->state == SYNC_SENDING)
@@ -113,7 +116,8 @@ void sync_close_session(struct sync *sync, uint32_t slot, uint32_t peer)
 static void forget_sent(struct sync_session *session)
 {
     buf_close(&session->names);
-    session->is_flush_due = session->is_named = false;
+    session->is_flush_due = session->is_walked = false;
+    session->walk = 0;
     session->common = 0;
 }
 
@@ -281,16 +285,18 @@ static void ask_for_pulls(struct sync *sync, struct sync_peer *peer)
 
 /* --- items ------------------------------------------------------------------------------------ */
 
-/* What the session's next key is at this moment. */
-static void send_item(struct sync *sync, struct sync_session *session,
-                      const struct record_NAME *name)
+/* What the key is at this moment. seen: its item, or NULL: it is looked for. */
+static void send_item(struct sync *sync, struct sync_session *session, const struct store_key *key,
+                      const struct store_item *seen)
 {
-    const struct store_key key = {.bytes = name->key, .position = name->position};
     struct record record = {.kind = RECORD_CHANGE,
                             .CHANGE = {.slot = session->slot, .sid = session->sid}};
-    copy_describe(sync->store, &key, &record.CHANGE);
+    if (seen)
+        copy_describe_seen(sync->store, key, seen, &record.CHANGE);
+    else
+        copy_describe(sync->store, key, &record.CHANGE);
     buf_consume(&sync->ids, buf_len(&sync->ids));
-    copy_put_ids(sync->store, &key, &sync->ids);
+    copy_put_ids(sync->store, key, &sync->ids);
     record.CHANGE.ids = buf_span(&sync->ids);
     if (!MUTANT(sync_forgets_touch) || record.CHANGE.cas == 0)
         stream_put(&session->peer->out, &record);
@@ -364,23 +370,45 @@ static struct store_key key_of(const struct record *name)
     return (struct store_key){.bytes = name->NAME.key, .position = name->NAME.position};
 }
 
-/* Lists the keys of a session, when its turn to send has come: of those that wait for it nothing is
- * kept, and no turn is spent on the keys of many. What was written since START is in the stream
- * already, and is sent once more: that does no harm. */
-static void name_keys(struct sync *sync, struct sync_session *session)
+struct walk {
+    struct sync *sync;
+    struct sync_session *session;
+    struct share *share;
+};
+
+/* Sends what a walk has come to, or names it where no more may go in this turn. */
+static bool send_seen(void *arg, const struct store_key *key, const struct store_item *item)
 {
-    if (session->is_named)
-        return;
-    session->is_named = true;
-    copy_put_names(sync->store, session->slot, session->common, &session->names);
-    session->names_in_all = buf_len(&session->names);
+    const struct walk *walk = arg;
+    if (is_left(walk->session->peer, walk->share)) {
+        send_item(walk->sync, walk->session, key, item);
+        walk->share->items--;
+    } else {
+        copy_put_name(&walk->session->names, key);
+    }
+    return true;
 }
 
-/* The session's next keys, with the memory of each asked for ahead of its use, as of what comes
- * (sync_receive.c). Returns how many there were. */
+/* Walks on through the session's copy, as far as may be sent. What was written since START is in
+ * the stream already, and is sent once more: that does no harm. */
+static void send_walked(struct sync *sync, struct sync_session *session, struct share *share)
+{
+    struct walk walk = {.sync = sync, .session = session, .share = share};
+    while (!session->is_walked && is_left(session->peer, share)) {
+        uint32_t items_before = share->items;
+        session->is_walked = !store_walk(sync->store, session->slot, session->common,
+                                         &session->walk, WALK_ENTRIES, send_seen, &walk);
+        if (share->items == items_before)
+            share->items--; /* looking takes its time, too */
+    }
+    if (session->is_walked)
+        copy_put_id_names(sync->store, session->slot, session->common, &session->names);
+}
+
+/* The session's next keys of names, with the memory of each asked for ahead of its use, as of what
+ * comes (sync_receive.c). Returns how many there were. */
 static uint32_t send_named(struct sync *sync, struct sync_session *session, struct share *share)
 {
-    name_keys(sync, session);
     struct record names[NAMES_AHEAD];
     size_t ends[NAMES_AHEAD], in_all = buf_len(&session->names);
     struct span rest = buf_span(&session->names);
@@ -395,10 +423,11 @@ static uint32_t send_named(struct sync *sync, struct sync_session *session, stru
             const struct store_key key = key_of(&names[ahead]);
             store_prefetch_item(sync->store, &key);
         }
-        if (names[sent].NAME.key.len == 0) /* that of the flush's request ids */
+        const struct store_key key = key_of(&names[sent]);
+        if (key.bytes.len == 0) /* that of the flush's request ids */
             session->is_flush_due = true;
         else
-            send_item(sync, session, &names[sent].NAME);
+            send_item(sync, session, &key, NULL);
         share->items--;
     }
     if (sent > 0)
@@ -412,7 +441,9 @@ static void send_next(struct sync *sync, struct sync_session *session, struct sh
     bool is_short = MUTANT(sync_ends_early) && session->items_sent > 0;
     if (!is_short && send_named(sync, session, share) > 0)
         return;
-    if (session->is_flush_due) {
+    if (!is_short && !session->is_walked) {
+        send_walked(sync, session, share);
+    } else if (session->is_flush_due) {
         send_flush(sync, session, 0);
         session->is_flush_due = false;
     } else {

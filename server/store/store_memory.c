@@ -194,13 +194,21 @@ static bool visit_entry(struct store *store, const struct slot *slot, uint64_t e
     return visit(arg, &key, &seen);
 }
 
+/* Asks for the memory of the entries of a table that are looked at first. */
+static void prefetch_entries(const struct slot *slot, uint32_t index)
+{
+    for (uint32_t ahead = 0; ahead < slot->capacity && ahead < VISIT_PREFETCH; ahead++) {
+        __builtin_prefetch(entry_item(slot->table->entries[index]));
+        index = table_next(slot->capacity, index);
+    }
+}
+
 void store_iterate(struct store *store, uint32_t slot_number, uint64_t above, store_visit_fn *visit,
                    void *arg)
 {
     CHECK(slot_number < SLOT_COUNT);
     const struct slot *slot = &store->slots[slot_number];
-    for (uint32_t index = 0; index < slot->capacity && index < VISIT_PREFETCH; index++)
-        __builtin_prefetch(entry_item(slot->table->entries[index]));
+    prefetch_entries(slot, 0);
     for (uint32_t index = 0; index < slot->capacity; index++) {
         uint64_t entry = slot->table->entries[index];
         if (index + VISIT_PREFETCH < slot->capacity)
@@ -233,16 +241,22 @@ bool store_walk(struct store *store, uint32_t slot_number, uint64_t above, uint3
     uint32_t end = walk_end(slot, *cursor, work);
     uint32_t index = table_home(slot->capacity, *cursor);
     uint32_t sure = table_home(slot->capacity, end - 1) - index;
+    if (*cursor == 0)
+        prefetch_entries(slot, index);
+    uint32_t ahead = (index + VISIT_PREFETCH) % slot->capacity;
     for (uint32_t seen = 0; seen < slot->capacity; seen++) {
         uint64_t entry = slot->table->entries[index];
         if (entry == 0 && seen >= sure)
             break;
+        __builtin_prefetch(entry_item(slot->table->entries[ahead]));
+        ahead = table_next(slot->capacity, ahead);
         uint32_t tag = entry_tag(entry);
         if (entry != 0 && tag >= *cursor && tag < end)
             visit_entry(store, slot, entry, above, visit, arg);
         index = table_next(slot->capacity, index);
     }
     *cursor = end;
+    _Static_assert(STORE_WALK_END == TABLE_TAGS, "a walk is through then");
     return end < TABLE_TAGS;
 }
 
