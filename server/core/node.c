@@ -154,6 +154,7 @@ void node_finish(struct node *node, struct moment now)
             break;
     }
     node_answer_over(node);
+    sync_tell_awaited(node->sync, serve_awaits_copies(&node->serve));
     node_tell_news(node);
 }
 

@@ -65,6 +65,7 @@ static struct pending *take(struct serve *serve, uint32_t slot, uint64_t deadlin
         at = at->prev;
     list_append(at->next, &pending->by_deadline);
     serve->count++;
+    serve->waiting_count++;
     return pending;
 }
 
@@ -126,8 +127,10 @@ static void leave_queue(struct awaited *awaited)
     awaited->peer = PEER_NONE;
 }
 
-static void leave_queues(struct pending *pending)
+/* It waits for copies no more. */
+static void leave_queues(struct serve *serve, struct pending *pending)
 {
+    serve->waiting_count -= pending->state == PENDING_WAITING;
     for (uint32_t i = 0; i < RUN_BACKUPS_MAX; i++)
         leave_queue(&pending->awaited[i]);
 }
@@ -142,7 +145,7 @@ static struct awaited *find_awaited(struct pending *pending, uint32_t peer)
 
 static void become_over(struct serve *serve, struct pending *pending, enum pending_fate fate)
 {
-    leave_queues(pending);
+    leave_queues(serve, pending);
     list_remove(&pending->in_state);
     list_remove(&pending->by_deadline);
     pending->state = PENDING_OVER;
@@ -152,7 +155,7 @@ static void become_over(struct serve *serve, struct pending *pending, enum pendi
 
 static void become_safe(struct serve *serve, struct pending *pending)
 {
-    leave_queues(pending);
+    leave_queues(serve, pending);
     list_remove(&pending->in_state);
     pending->state = PENDING_SAFE;
     list_append(&serve->safe, &pending->in_state);
@@ -703,12 +706,12 @@ static void fit_queues(struct serve *serve)
  * leads the next active epoch, as in Lead)"; waiting reads may be repeated. */
 static void seal(struct serve *serve, struct pending *pending)
 {
-    leave_queues(pending);
     if (!pending->is_effective) {
         become_over(serve, pending, FATE_AGAIN);
     } else if (!primary_run(serve->setup.primary, pending->slot)) {
         become_over(serve, pending, FATE_UNKNOWN);
     } else {
+        leave_queues(serve, pending);
         list_remove(&pending->in_state);
         pending->state = PENDING_SEALED;
         list_append(slot_list(serve, pending->slot), &pending->in_state);
@@ -897,7 +900,7 @@ struct pending *serve_take_over(struct serve *serve, struct moment now)
 void serve_check(const struct serve *serve)
 {
     uint64_t deadline_ms = 0;
-    uint32_t count = 0;
+    uint32_t count = 0, waiting_count = 0;
     for (const struct list *at = serve->by_deadline.next; at != &serve->by_deadline;
          at = at->next) {
         const struct pending *pending = CONTAINER_OF(at, struct pending, by_deadline);
@@ -906,6 +909,7 @@ void serve_check(const struct serve *serve)
         CHECK(list_is_linked(&pending->in_state));
         deadline_ms = pending->deadline_ms;
         count++;
+        waiting_count += pending->state == PENDING_WAITING;
         for (uint32_t i = 0; i < RUN_BACKUPS_MAX; i++) {
             const struct awaited *awaited = &pending->awaited[i];
             CHECK(list_is_linked(&awaited->in_queue) == (awaited->peer != PEER_NONE));
@@ -913,6 +917,7 @@ void serve_check(const struct serve *serve)
         }
     }
     CHECK(count <= serve->count);
+    CHECK(waiting_count == serve->waiting_count);
     for (uint32_t peer = 0; peer < serve->queue_count; peer++) {
         const struct list *waiting = &serve->queues[peer].waiting;
         uint64_t number = 0;

@@ -143,7 +143,8 @@ struct serve {
     struct list safe, over;
     struct list free;
     struct list flushes;
-    uint32_t count; /* pendings that are not over and taken */
+    uint32_t count;         /* pendings that are not over and taken */
+    uint32_t waiting_count; /* those that are WAITING */
     uint32_t free_count;
     bool has_fence;    /* as serve_begin found it */
     bool holds_writes; /* the same: views_holds_writes */
@@ -205,6 +206,12 @@ uint64_t serve_deadline(const struct serve *serve);
 static inline bool serve_awaits_fence(const struct serve *serve)
 {
     return list_first(&serve->safe) != NULL;
+}
+
+/* Whether what has been executed waits for other copies. */
+static inline bool serve_awaits_copies(const struct serve *serve)
+{
+    return serve->waiting_count > 0;
 }
 
 /* Takes the next pending that is over, or NULL. now: read after all that has led to it. To be given

@@ -103,6 +103,12 @@ void sync_tell_served(struct sync *sync)
     sync->has_served = true;
 }
 
+void sync_tell_awaited(struct sync *sync, bool is_awaited)
+{
+    sync->is_awaited = is_awaited;
+    sync->is_more |= sync->is_piece_held && !is_awaited;
+}
+
 /* "Adopting a view seals all lower epochs at that node: sessions of theirs end, and nothing of
  * theirs is applied, acknowledged or answered again." */
 void sync_seal(struct sync *sync, const struct view *view, const struct ring *ring, uint16_t self,
@@ -256,7 +262,7 @@ static void refill(struct sync *sync)
     uint64_t rate = sync->setup.rate_bytes_s;
     uint64_t ms = sync->now.mono_ms - sync->tokens_ms;
     sync->tokens_ms = sync->now.mono_ms;
-    sync->is_starved = sync->is_more = false;
+    sync->is_starved = sync->is_more = sync->is_piece_held = false;
     if (rate == 0)
         return;
     int64_t most = (int64_t)(rate * TOKENS_MS / 1000);

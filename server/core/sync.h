@@ -79,6 +79,9 @@ void sync_tell_time(struct sync *sync, struct moment now);
 /* In this turn a request is carried out or passed on: for a while copies, but those FOR_QUORUM, go
  * in small pieces, each when the last has been received and in a turn of its own where it can. */
 void sync_tell_served(struct sync *sync);
+/* After sync_flush, and what it let be answered. is_awaited: requests wait here for other copies,
+ * and with them, for a moment, those small pieces. */
+void sync_tell_awaited(struct sync *sync, bool is_awaited);
 
 /* A view has been adopted: every session of lower epochs ends, at both ends, without an event, and
  * nothing of them is applied or acknowledged any more. What has come of this epoch before is taken

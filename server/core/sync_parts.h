@@ -29,7 +29,7 @@ struct sync_session {
     uint16_t slot;
     bool is_pulled;    /* the peer has asked for it */
     bool is_flush_due; /* SENDING: the flush has not been sent yet */
-    bool is_walked;    /* SENDING: what the copy has been through */
+    bool is_walked;    /* SENDING: the whole copy has been */
     uint64_t sid;      /* by which it is known to the receiver: id, unless it was offered anew */
     uint64_t
         last_number; /* of the last write put, or that of the END or ADVANCE, and its version */
@@ -43,9 +43,10 @@ struct sync_session {
     enum sync_rank rank;
     uint64_t generation; /* of the process it is for */
     uint64_t common;
-    uint64_t end_number; /* ENDING, ADVANCING: the END's or ADVANCE's */
-    struct buf names;    /* START … SENDING: NAMEs of keys that are to be sent, besides those: */
-    uint32_t walk;       /* SENDING: how far the copy has been walked, see store_walk */
+    uint64_t end_number;   /* ENDING, ADVANCING: the END's or ADVANCE's */
+    struct buf names;      /* START … SENDING: NAMEs of keys that are to be sent by name */
+    uint32_t cursor;       /* SENDING: how far the copy has been walked, see store_walk */
+    uint64_t items_walked; /* and what has been sent of it on the way */
     uint64_t items_sent, bytes_sent;
 };
 
@@ -151,6 +152,8 @@ struct sync {
     bool is_starved;          /* something waits for tokens */
     bool is_more;             /* something waits for the next turn */
     bool has_served;          /* a request has been, in this turn */
+    bool is_awaited;          /* requests wait for other copies, as sync_tell_awaited was told */
+    bool is_piece_held;       /* for clients, by the last sync_flush */
     uint32_t congested_count; /* of the peers */
     uint32_t advancing_count; /* sessions that are ADVANCING */
     struct moment now;

@@ -27,14 +27,20 @@ struct average {
     uint64_t bytes_an_item;
 };
 
+#define NAME_BYTES 32u /* of a NAME, about */
+
 /* What a session that is SENDING has yet to send: as much for what has not been walked as for what
  * has; and what the store holds on the average for one that has sent nothing. */
 static void add_left(const struct sync_session *session, struct average average,
                      struct sync_progress *progress)
 {
     uint64_t sent = session->items_sent;
-    uint64_t left = STORE_WALK_END - session->walk;
-    uint64_t items = session->walk == 0 ? average.items_a_slot : left * sent / session->walk;
+    uint64_t left = STORE_WALK_END - session->cursor;
+    uint64_t items = buf_len(&session->names) / NAME_BYTES;
+    if (session->cursor > 0)
+        items += left * session->items_walked / session->cursor;
+    else if (!session->is_walked)
+        items += average.items_a_slot;
     progress->items_left += items;
     progress->bytes_left += items * (sent > 0 ? session->bytes_sent / sent : average.bytes_an_item);
 }

@@ -10,8 +10,8 @@
 /* "Never starves clients": while they are served, what they do not wait for goes in pieces of so
  * much, with which neither end is busy for more than some 0.06 ms. The next goes once the last has
  * been received, so that both ends have time between, or, where the way is long, after so long. */
-#define CALM_BYTES (14u * 1024)
-#define CALM_ITEMS 96u
+#define CALM_BYTES (18u * 1024)
+#define CALM_ITEMS 124u
 #define CALM_MS    2u
 /* So long after the last request. */
 #define SERVED_MS 100u
@@ -79,8 +79,9 @@ uint64_t sync_offer(struct sync *sync, uint32_t slot, uint32_t peer, uint64_t ge
 void sync_lower(struct sync *sync, uint32_t slot, uint32_t peer, enum sync_rank rank)
 {
     struct sync_session *session = sync_session_find(sync, slot, peer);
-    if (!session || session->rank >= rank || session->is_pulled || session->walk > 0 ||
-        session->is_walked)
+    if (!session || session->rank >= rank || session->is_pulled)
+        return;
+    if (session->items_sent > 0 || session->cursor > 0)
         return;
     session->rank = rank;
     if (session->state == SYNC_QUEUED || session->state == SYNC_SENDING)
@@ -117,7 +118,8 @@ static void forget_sent(struct sync_session *session)
 {
     buf_close(&session->names);
     session->is_flush_due = session->is_walked = false;
-    session->walk = 0;
+    session->cursor = 0;
+    session->items_walked = 0;
     session->common = 0;
 }
 
@@ -382,6 +384,7 @@ static bool send_seen(void *arg, const struct store_key *key, const struct store
     const struct walk *walk = arg;
     if (is_left(walk->session->peer, walk->share)) {
         send_item(walk->sync, walk->session, key, item);
+        walk->session->items_walked++;
         walk->share->items--;
     } else {
         copy_put_name(&walk->session->names, key);
@@ -394,15 +397,15 @@ static bool send_seen(void *arg, const struct store_key *key, const struct store
 static void send_walked(struct sync *sync, struct sync_session *session, struct share *share)
 {
     struct walk walk = {.sync = sync, .session = session, .share = share};
+    if (session->cursor == 0)
+        copy_put_id_names(sync->store, session->slot, session->common, &session->names);
     while (!session->is_walked && is_left(session->peer, share)) {
-        uint32_t items_before = share->items;
+        uint32_t items_before = share->items, cursor_before = session->cursor;
         session->is_walked = !store_walk(sync->store, session->slot, session->common,
-                                         &session->walk, WALK_ENTRIES, send_seen, &walk);
-        if (share->items == items_before)
+                                         &session->cursor, WALK_ENTRIES, send_seen, &walk);
+        if (share->items == items_before && session->cursor != cursor_before)
             share->items--; /* looking takes its time, too */
     }
-    if (session->is_walked)
-        copy_put_id_names(sync->store, session->slot, session->common, &session->names);
 }
 
 /* The session's next keys of names, with the memory of each asked for ahead of its use, as of what
@@ -480,17 +483,20 @@ static uint64_t room_of(const struct sync *sync, const struct sync_peer *peer)
     return room < CALM_BYTES ? room : CALM_BYTES;
 }
 
-/* Whether a piece waits for the next turn, so that what clients are told in this one leaves first.
- */
+/* Whether a piece lets clients go first: what they are told in this turn leaves before it is made,
+ * and what they wait for from other copies is not kept waiting here. */
 static bool is_after_clients(const struct sync *sync, const struct sync_peer *peer)
 {
-    return sync->has_served && is_calm(sync, peer) && sync->now.mono_ms < peer->piece_ms + CALM_MS;
+    return (sync->has_served || sync->is_awaited) && is_calm(sync, peer) &&
+           sync->now.mono_ms < peer->piece_ms + CALM_MS;
 }
 
 uint64_t sync_source_piece_deadline(const struct sync *sync, const struct sync_peer *peer)
 {
     bool is_waiting = is_calm(sync, peer) && first_by_rank(peer->sending) && !sync->is_starved &&
-                      is_under_way(peer) && stream_backlog(&peer->out) < sync->setup.window_bytes;
+                      (is_under_way(peer) || sync->is_awaited) &&
+                      buf_len(&peer->out.queue) < STREAM_BATCH_BYTES_MAX &&
+                      stream_backlog(&peer->out) < sync->setup.window_bytes;
     return is_waiting ? peer->piece_ms + CALM_MS : UINT64_MAX;
 }
 
@@ -506,6 +512,7 @@ static void send_items(struct sync *sync, struct sync_peer *peer, uint64_t room)
                           .is_piece = is_piece,
                           .is_rated = sync->setup.rate_bytes_s > 0,
                           .at_rate = sync->tokens > 0 ? (uint64_t)sync->tokens : 0};
+    const uint32_t items_at_first = share.items;
     struct sync_session *session;
     while ((session = first_by_rank(peer->sending)) && is_left(peer, &share) &&
            share.is_piece == is_calm(sync, peer)) {
@@ -520,6 +527,8 @@ static void send_items(struct sync *sync, struct sync_peer *peer, uint64_t room)
     sync->is_starved |= session && is_starved(peer, &share);
     bool is_at_once = !share.is_piece || spent(peer, &share) == 0;
     sync->is_more |= session && share.items == 0 && is_at_once;
+    if (share.items < items_at_first) /* if it was only looked for them */
+        peer->piece_ms = sync->now.mono_ms;
     if (spent(peer, &share) == 0)
         return;
     peer->piece_ms = sync->now.mono_ms;
@@ -564,7 +573,7 @@ void sync_source_flush(struct sync *sync, struct sync_peer *peer)
     ask_for_pulls(sync, peer);
     uint64_t room = room_of(sync, peer);
     if (room > 0 && is_after_clients(sync, peer)) {
-        sync->is_more = true;
+        sync->is_piece_held = true;
         room = 0;
     }
     if (!stream_may_send(&peer->out) && room == 0)

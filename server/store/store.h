@@ -269,7 +269,7 @@ void store_iterate(struct store *store, uint32_t slot, uint64_t above, store_vis
  * cursor   0 at first; moved on, evenly, to STORE_WALK_END.
  * work     look at about this many, from 1; those of one cursor position are not divided.
  * returns  whether there is more. */
-#define STORE_WALK_END (1u << 20)
+#define STORE_WALK_END 1048576u
 bool store_walk(struct store *store, uint32_t slot, uint64_t above, uint32_t *cursor, uint32_t work,
                 store_visit_fn *visit, void *arg);
 

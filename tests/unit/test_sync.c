@@ -1282,22 +1282,46 @@ static void no_more_than_a_window_of_items_is_under_way(void **state)
 }
 
 /* So many small items, all of one slot. */
-static void fill_slot(struct side *side, uint32_t slot, uint32_t count)
+/* Keys of other names than those of key_of, spread over the slot. */
+static struct store_key number_key(uint32_t slot, uint32_t number, char text[16])
+{
+    const uint32_t spread = number * 0x9e3779b1u >> (32 + SLOT_BITS - STORE_POSITION_BITS);
+    snprintf(text, 16, "%u", number);
+    return (struct store_key){.bytes = span_of_string(text),
+                              .position = ((uint64_t)slot << (64 - SLOT_BITS)) |
+                                          (uint64_t)spread << (64 - STORE_POSITION_BITS)};
+}
+
+static void put_values(struct side *side, uint32_t slot, uint32_t count, struct span value)
 {
     char text[16];
     for (uint32_t i = 0; i < count; i++) {
-        snprintf(text, sizeof(text), "%u", i);
-        const struct store_key key = {.bytes = span_of_string(text),
-                                      .position = ((uint64_t)slot << (64 - SLOT_BITS)) |
-                                                  (uint64_t)i << (64 - STORE_POSITION_BITS)};
-        const struct store_put put = {.head = SPAN_LITERAL("x"), .expires_s = STORE_NEVER};
+        const struct store_key key = number_key(slot, i, text);
+        const struct store_put put = {.head = value, .expires_s = STORE_NEVER};
         assert_int_equal(store_put(side->store, &key, &put, NULL), ERR_OK);
     }
 }
 
-/* Side 0 leads a slot of 2,000 small items, and is about to send them to side 1. */
-static struct side *begin_sending_at(struct scene *scene, uint32_t window_bytes,
-                                     uint64_t rate_bytes_s, enum sync_rank rank)
+static void fill_slot(struct side *side, uint32_t slot, uint32_t count)
+{
+    put_values(side, slot, count, SPAN_LITERAL("x"));
+}
+
+/* What there is to pass is passed until the session to side 1 is about to send items. */
+static void run_until_sending(struct side *source, uint32_t slot)
+{
+    struct scene *scene = source->scene;
+    while (state_of(source, slot, 1) != SYNC_SENDING) {
+        for (int i = 0; i < SIDES; i++)
+            flush_side(&scene->sides[i]);
+        for (int i = 0; i < WIRES && state_of(source, slot, 1) != SYNC_SENDING; i++)
+            for (int end = 0; end < 2; end++)
+                (void)arrive(scene, &scene->wires[i], end);
+    }
+}
+
+/* Side 0 with such a window and rate. */
+static struct side *source_with(struct scene *scene, uint32_t window_bytes, uint64_t rate_bytes_s)
 {
     struct side *source = &scene->sides[0];
     sync_close(source->sync);
@@ -1307,16 +1331,17 @@ static struct side *begin_sending_at(struct scene *scene, uint32_t window_bytes,
                                                   .stats = &source->stats,
                                                   .window_bytes = window_bytes,
                                                   .rate_bytes_s = rate_bytes_s});
-    (void)led_scene(scene);
+    return led_scene(scene);
+}
+
+/* It leads a slot of 2,000 small items, and is about to send them to side 1. */
+static struct side *begin_sending_at(struct scene *scene, uint32_t window_bytes,
+                                     uint64_t rate_bytes_s, enum sync_rank rank)
+{
+    struct side *source = source_with(scene, window_bytes, rate_bytes_s);
     fill_slot(source, SLOT, 2000);
     (void)sync_offer(source->sync, SLOT, peer_to(source, 1), generation_of(1), rank, scene->now);
-    while (state_of(source, SLOT, 1) != SYNC_SENDING) {
-        for (int i = 0; i < SIDES; i++)
-            flush_side(&scene->sides[i]);
-        for (int i = 0; i < WIRES && state_of(source, SLOT, 1) != SYNC_SENDING; i++)
-            for (int end = 0; end < 2; end++)
-                (void)arrive(scene, &scene->wires[i], end);
-    }
+    run_until_sending(source, SLOT);
     return source;
 }
 
@@ -1341,15 +1366,22 @@ static void a_turn_sends_a_bounded_number_of_items_and_the_next_follows_at_once(
     scene_close(scene);
 }
 
-/* A turn in which clients are served, or are not; returns how many items it sends. */
-static uint64_t turn_of(struct side *source, bool is_serving)
+/* A turn in which clients are served, or are not, and at whose end requests wait for other copies,
+ * or do not; returns how many items it sends. */
+static uint64_t turn_until(struct side *source, bool is_serving, bool is_awaited)
 {
     uint64_t before = source->stats.sync_items_sent;
     sync_tell_time(source->sync, source->scene->now);
     if (is_serving)
         sync_tell_served(source->sync);
     flush_side(source);
+    sync_tell_awaited(source->sync, is_awaited);
     return source->stats.sync_items_sent - before;
+}
+
+static uint64_t turn_of(struct side *source, bool is_serving)
+{
+    return turn_until(source, is_serving, false);
 }
 
 /* What the source has sent is received, and that is said. */
@@ -1365,7 +1397,7 @@ static void receive_all(struct scene *scene)
 static void while_clients_are_served_items_go_in_small_pieces_one_at_a_time(void **state)
 {
     (void)state;
-    enum { PIECE_ITEMS = 96, WAY_MS = 2 };
+    enum { PIECE_ITEMS = 124, WAY_MS = 2 };
     struct scene *scene = scene_open(41);
     struct side *source = begin_sending(scene, SYNC_WINDOW_BYTES);
     assert_in_range(turn_of(source, true), 1, PIECE_ITEMS);
@@ -1403,6 +1435,151 @@ static void a_piece_goes_in_another_turn_than_answers_if_one_comes_soon(void **s
     receive_all(scene);
     assert_true(turn_of(source, false) > 0);
     settle_synced(source, SLOT);
+    scene_close(scene);
+}
+
+/* So that other copies' answers find the node idle; but not for ever, where requests always wait.
+ */
+static void a_piece_waits_while_requests_wait_for_other_copies(void **state)
+{
+    (void)state;
+    enum { WAY_MS = 2 };
+    struct scene *scene = scene_open(55);
+    struct side *source = begin_sending(scene, SYNC_WINDOW_BYTES);
+    assert_true(turn_of(source, true) > 0);
+    receive_all(scene);
+    assert_int_equal(turn_until(source, true, true), 0);
+    assert_int_equal(turn_until(source, false, true), 0);
+    assert_int_equal(sync_deadline(source->sync), scene->now.mono_ms + WAY_MS);
+    assert_int_equal(turn_of(source, false), 0); /* in which they are answered */
+    assert_true(sync_deadline(source->sync) <= scene->now.mono_ms);
+    assert_true(turn_until(source, false, true) > 0);
+    receive_all(scene);
+    assert_int_equal(turn_until(source, false, true), 0);
+    scene->now.mono_ms += WAY_MS;
+    assert_true(turn_until(source, false, true) > 0);
+    receive_all(scene);
+    assert_int_equal(turn_of(source, false), 0);
+    settle_synced(source, SLOT);
+    scene_close(scene);
+}
+
+/* Whatever the items are like. */
+static void a_piece_is_longer_than_its_bytes_by_one_item_at_most(void **state)
+{
+    (void)state;
+    enum { PIECE_BYTES = 18 << 10, ITEM_BYTES = 5000, ITEMS = 40 };
+    static char value[ITEM_BYTES];
+    struct scene *scene = scene_open(56);
+    struct side *source = source_with(scene, SYNC_WINDOW_BYTES, 0);
+    put_values(source, SLOT, ITEMS, span_of(value, sizeof(value)));
+    (void)sync_offer(source->sync, SLOT, peer_to(source, 1), generation_of(1), SYNC_FOR_GROUP,
+                     scene->now);
+    run_until_sending(source, SLOT);
+    uint32_t pieces = 0;
+    while (source->stats.sync_items_sent < ITEMS) {
+        assert_int_equal(turn_of(source, true), PIECE_BYTES / ITEM_BYTES + 1);
+        receive_all(scene);
+        scene->now.mono_ms += 2;
+        pieces++;
+    }
+    assert_int_equal(pieces, ITEMS / (PIECE_BYTES / ITEM_BYTES + 1));
+    settle_synced(source, SLOT);
+    assert_int_equal(source->stats.sync_items_sent, ITEMS);
+    scene_close(scene);
+}
+
+/* Items that fill_slot or put_values has put, and what has been written to them since. */
+static void check_equal_items(struct side *a, struct side *b, uint32_t slot, uint32_t count)
+{
+    check_equal(a, b, slot);
+    for (uint32_t i = 0; i < count; i++) {
+        char text[16];
+        const struct store_key key = number_key(slot, i, text);
+        struct store_item here, there;
+        enum store_found found = store_find(a->store, &key, &here);
+        assert_int_equal(store_find(b->store, &key, &there), found);
+        assert_true(found == STORE_NONE || here.version == there.version);
+    }
+}
+
+/* Puts the item, or deletes it if it is there, and tells the sessions of it. */
+static void write_number(struct side *leader, uint32_t slot, uint32_t number, bool is_put)
+{
+    char text[16];
+    const struct store_key key = number_key(slot, number, text);
+    if (is_put) {
+        const struct store_put put = {.head = SPAN_LITERAL("new"), .expires_s = STORE_NEVER};
+        assert_int_equal(store_put(leader->store, &key, &put, NULL), ERR_OK);
+    } else if (!store_delete(leader->store, &key)) {
+        return;
+    }
+    sync_write(leader->sync, &(struct sync_write){.what = SYNC_WRITE_KEY,
+                                                  .slot = slot,
+                                                  .version = store_ver(leader->store, slot),
+                                                  .key = &key});
+}
+
+/* Before and behind the place that it has come to, while the table grows and shrinks. */
+static void a_copy_is_sent_whole_whatever_is_written_meanwhile(void **state)
+{
+    (void)state;
+    enum { ITEMS = 2000, TURN_WRITES = 40 };
+    for (uint32_t number = 0; number < 6; number++) {
+        struct scene *scene = scene_open(57 + number);
+        struct side *source = begin_sending(scene, SYNC_WINDOW_BYTES);
+        bool grows = number % 2 == 0;
+        uint32_t next = ITEMS, turns = 0;
+        for (; state_of(source, SLOT, 1) == SYNC_SENDING; turns++) {
+            for (uint32_t i = 0; i < TURN_WRITES; i++) {
+                uint32_t of = grows && i % 2 == 0 ? next++ : (uint32_t)draw(scene, ITEMS);
+                write_number(source, SLOT, of, grows || i % 8 == 0);
+            }
+            if (turns == number)
+                write_one(source, SLOT, 0, WROTE_FLUSH, false);
+            (void)turn_of(source, true);
+            receive_all(scene);
+            scene->now.mono_ms += 2;
+        }
+        assert_true(turns > 5);
+        settle_synced(source, SLOT);
+        check_equal_items(source, &scene->sides[1], SLOT, next);
+        scene_close(scene);
+    }
+}
+
+/* Asks side 0 for its copy, as it is now. */
+static void pull_from_0(struct side *primary)
+{
+    const struct side *chosen = &primary->scene->sides[0];
+    (void)sync_pull(primary->sync, SLOT, peer_to(primary, 0), generation_of(0),
+                    store_copy(chosen->store, SLOT)->act, store_ver(chosen->store, SLOT),
+                    primary->scene->now);
+}
+
+/* What has come of it counts for nothing, once it is asked for anew. */
+static void a_pulled_copy_comes_whole_after_its_way_broke_in_the_middle(void **state)
+{
+    (void)state;
+    enum { ITEMS = 2000 };
+    struct scene *scene = scene_open(30);
+    struct side *chosen = source_with(scene, SYNC_WINDOW_BYTES, 0), *primary = &scene->sides[1];
+    fill_slot(chosen, SLOT, ITEMS);
+    scene_place(scene, 1);
+    scene_seal(scene);
+    pull_from_0(primary);
+    for (int turn = 0; turn < 100 && chosen->stats.sync_items_sent == 0; turn++)
+        pass_one_frame(scene);
+    assert_in_range(chosen->stats.sync_items_sent, 1, ITEMS / 2);
+    for (int i = 0; i < WIRES; i++)
+        if (scene->wires[i].is_open[0] && scene->wires[i].side[0] == chosen->number)
+            break_wire(scene, &scene->wires[i]); /* with what is on its way */
+    assert_int_equal(await(primary, SYNC_PULL_FAILED).why, SYNC_ENDED_LINK);
+    scene->now.mono_ms += 1000; /* the link rests */
+    pull_from_0(primary);
+    for (int turn = 0; turn < 20 && !has_event(primary, SYNC_PULLED); turn++)
+        settle(scene);
+    check_equal_items(chosen, primary, SLOT, ITEMS);
     scene_close(scene);
 }
 
@@ -1500,11 +1677,12 @@ static void a_source_whose_rate_is_used_up_rests_while_clients_are_served(void *
     scene_close(scene);
 }
 
-/* So a turn in which many sessions begin is as short as others, and little is kept for them. */
-static void the_keys_of_a_session_are_listed_when_its_turn_to_send_has_come(void **state)
+/* So a turn in which many sessions begin is as short as others, and nothing is kept for them but
+ * what of the last step may not go any more. */
+static void a_copy_is_walked_when_its_session_s_turn_to_send_has_come(void **state)
 {
     (void)state;
-    enum { SLOTS = 16, NAME_BYTES_MIN = 16 };
+    enum { SLOTS = 16, KEPT_BYTES_MAX = 2048 };
     struct scene *scene = scene_open(36);
     struct side *source = led_scene(scene);
     offer_filled(source, SLOTS, 500);
@@ -1514,7 +1692,7 @@ static void the_keys_of_a_session_are_listed_when_its_turn_to_send_has_come(void
         pass_one_frame(scene);
     } while (state_of(source, SLOTS - 1, 1) != SYNC_SENDING);
     assert_in_range(source->stats.sync_items_sent, 0, 500);
-    assert_in_range(source->budget.used_bytes - before, 0, SLOTS / 2 * 500 * NAME_BYTES_MIN);
+    assert_in_range(source->budget.used_bytes - before, 0, KEPT_BYTES_MAX);
     sync_progress_sum(source->sync, &progress);
     assert_in_range(progress.items_left, (SLOTS - 2) * 500, SLOTS * 500);
     settle_synced(source, SLOTS - 1);
@@ -1993,6 +2171,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_pull_of_which_nothing_comes_fails_in_time),
         cmocka_unit_test(a_pull_of_which_nothing_comes_fails_whatever_else_does),
         cmocka_unit_test(a_pulled_copy_comes_although_the_way_of_its_offer_broke),
+        cmocka_unit_test(a_pulled_copy_comes_whole_after_its_way_broke_in_the_middle),
         cmocka_unit_test(a_receiver_that_is_silent_loses_its_sessions),
         cmocka_unit_test(a_receiver_learns_that_it_is_synced_no_more),
         cmocka_unit_test(a_receiver_is_silent_if_only_its_own_stream_comes),
@@ -2003,11 +2182,14 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_turn_sends_a_bounded_number_of_items_and_the_next_follows_at_once),
         cmocka_unit_test(while_clients_are_served_items_go_in_small_pieces_one_at_a_time),
         cmocka_unit_test(a_piece_goes_in_another_turn_than_answers_if_one_comes_soon),
+        cmocka_unit_test(a_piece_waits_while_requests_wait_for_other_copies),
+        cmocka_unit_test(a_piece_is_longer_than_its_bytes_by_one_item_at_most),
+        cmocka_unit_test(a_copy_is_sent_whole_whatever_is_written_meanwhile),
         cmocka_unit_test(what_clients_wait_for_goes_as_fast_as_it_can_while_others_are_served),
         cmocka_unit_test(a_session_that_clients_wait_for_no_longer_goes_after_others),
         cmocka_unit_test(the_tables_of_many_slots_are_made_at_once),
         cmocka_unit_test(a_source_whose_rate_is_used_up_rests_while_clients_are_served),
-        cmocka_unit_test(the_keys_of_a_session_are_listed_when_its_turn_to_send_has_come),
+        cmocka_unit_test(a_copy_is_walked_when_its_session_s_turn_to_send_has_come),
         cmocka_unit_test(a_broken_connection_costs_what_was_under_way_at_most),
         cmocka_unit_test(who_only_learns_waits_until_the_copies_that_are_there_are_current),
         cmocka_unit_test(
