@@ -29,7 +29,6 @@ struct sync_session {
     uint16_t slot;
     bool is_pulled;    /* the peer has asked for it */
     bool is_flush_due; /* SENDING: the flush has not been sent yet */
-    bool is_walked;    /* SENDING: the whole copy has been */
     uint64_t sid;      /* by which it is known to the receiver: id, unless it was offered anew */
     uint64_t
         last_number; /* of the last write put, or that of the END or ADVANCE, and its version */

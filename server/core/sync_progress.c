@@ -39,7 +39,7 @@ static void add_left(const struct sync_session *session, struct average average,
     uint64_t items = buf_len(&session->names) / NAME_BYTES;
     if (session->cursor > 0)
         items += left * session->items_walked / session->cursor;
-    else if (!session->is_walked)
+    else
         items += average.items_a_slot;
     progress->items_left += items;
     progress->bytes_left += items * (sent > 0 ? session->bytes_sent / sent : average.bytes_an_item);

@@ -8,7 +8,7 @@
 /* And of offers that no client waits for: of 1,024, which may be due at once, some 0.6 ms. */
 #define OFFERS_A_TURN 64u
 /* "Never starves clients": while they are served, what they do not wait for goes in pieces of so
- * much, with which neither end is busy for more than some 0.06 ms. The next goes once the last has
+ * much, with which neither end is busy for so long as 0.1 ms. The next goes once the last has
  * been received, so that both ends have time between, or, where the way is long, after so long. */
 #define CALM_BYTES (18u * 1024)
 #define CALM_ITEMS 124u
@@ -117,7 +117,7 @@ void sync_close_session(struct sync *sync, uint32_t slot, uint32_t peer)
 static void forget_sent(struct sync_session *session)
 {
     buf_close(&session->names);
-    session->is_flush_due = session->is_walked = false;
+    session->is_flush_due = false;
     session->cursor = 0;
     session->items_walked = 0;
     session->common = 0;
@@ -392,6 +392,11 @@ static bool send_seen(void *arg, const struct store_key *key, const struct store
     return true;
 }
 
+static bool is_walked(const struct sync_session *session)
+{
+    return session->cursor >= STORE_WALK_END;
+}
+
 /* Walks on through the session's copy, as far as may be sent. What was written since START is in
  * the stream already, and is sent once more: that does no harm. */
 static void send_walked(struct sync *sync, struct sync_session *session, struct share *share)
@@ -399,17 +404,17 @@ static void send_walked(struct sync *sync, struct sync_session *session, struct 
     struct walk walk = {.sync = sync, .session = session, .share = share};
     if (session->cursor == 0)
         copy_put_id_names(sync->store, session->slot, session->common, &session->names);
-    while (!session->is_walked && is_left(session->peer, share)) {
-        uint32_t items_before = share->items, cursor_before = session->cursor;
-        session->is_walked = !store_walk(sync->store, session->slot, session->common,
-                                         &session->cursor, WALK_ENTRIES, send_seen, &walk);
-        if (share->items == items_before && session->cursor != cursor_before)
+    while (!is_walked(session) && is_left(session->peer, share)) {
+        uint32_t items_before = share->items;
+        bool is_more = store_walk(sync->store, session->slot, session->common, &session->cursor,
+                                  WALK_ENTRIES, send_seen, &walk);
+        if (is_more && share->items == items_before)
             share->items--; /* looking takes its time, too */
     }
 }
 
-/* The session's next keys of names, with the memory of each asked for ahead of its use, as of what
- * comes (sync_receive.c). Returns how many there were. */
+/* The next keys that the session sends by name, with the memory of each asked for ahead of its use,
+ * as of what comes (sync_receive.c). Returns how many there were. */
 static uint32_t send_named(struct sync *sync, struct sync_session *session, struct share *share)
 {
     struct record names[NAMES_AHEAD];
@@ -444,7 +449,7 @@ static void send_next(struct sync *sync, struct sync_session *session, struct sh
     bool is_short = MUTANT(sync_ends_early) && session->items_sent > 0;
     if (!is_short && send_named(sync, session, share) > 0)
         return;
-    if (!is_short && !session->is_walked) {
+    if (!is_short && !is_walked(session)) {
         send_walked(sync, session, share);
     } else if (session->is_flush_due) {
         send_flush(sync, session, 0);
@@ -466,6 +471,12 @@ static bool is_under_way(const struct sync_peer *peer)
     return peer->out.received < peer->piece_end;
 }
 
+/* Whether it has been sent items so lately that the next piece may wait. */
+static bool is_piece_recent(const struct sync *sync, const struct sync_peer *peer)
+{
+    return sync->now.mono_ms < peer->piece_ms + CALM_MS;
+}
+
 /* How many bytes of sessions' items a peer may be sent now: what is under way to it fits the
  * window; and where nothing is, a window, however much clients write. Where it is to be calm, no
  * more than a piece. */
@@ -478,7 +489,7 @@ static uint64_t room_of(const struct sync *sync, const struct sync_peer *peer)
     uint64_t room = window - backlog;
     if (!is_calm(sync, peer))
         return room;
-    if (is_under_way(peer) && sync->now.mono_ms < peer->piece_ms + CALM_MS)
+    if (is_under_way(peer) && is_piece_recent(sync, peer))
         return 0;
     return room < CALM_BYTES ? room : CALM_BYTES;
 }
@@ -488,7 +499,7 @@ static uint64_t room_of(const struct sync *sync, const struct sync_peer *peer)
 static bool is_after_clients(const struct sync *sync, const struct sync_peer *peer)
 {
     return (sync->has_served || sync->is_awaited) && is_calm(sync, peer) &&
-           sync->now.mono_ms < peer->piece_ms + CALM_MS;
+           is_piece_recent(sync, peer);
 }
 
 uint64_t sync_source_piece_deadline(const struct sync *sync, const struct sync_peer *peer)
@@ -525,14 +536,12 @@ static void send_items(struct sync *sync, struct sync_peer *peer, uint64_t room)
     }
     sync->tokens -= (int64_t)spent(peer, &share);
     sync->is_starved |= session && is_starved(peer, &share);
-    bool is_at_once = !share.is_piece || spent(peer, &share) == 0;
-    sync->is_more |= session && share.items == 0 && is_at_once;
-    if (share.items < items_at_first) /* if it was only looked for them */
+    bool has_sent = spent(peer, &share) > 0;
+    sync->is_more |= session && share.items == 0 && (!share.is_piece || !has_sent);
+    if (has_sent || share.items < items_at_first) /* or has looked for some */
         peer->piece_ms = sync->now.mono_ms;
-    if (spent(peer, &share) == 0)
-        return;
-    peer->piece_ms = sync->now.mono_ms;
-    peer->piece_end = peer->out.sent + buf_len(&peer->out.queue);
+    if (has_sent)
+        peer->piece_end = peer->out.sent + buf_len(&peer->out.queue);
 }
 
 /* Who takes so little that memory would run full loses its sessions, and with them what waits. */

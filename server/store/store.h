@@ -264,12 +264,12 @@ typedef bool store_visit_fn(void *arg, const struct store_key *key, const struct
  * no order, until it returns false. */
 void store_iterate(struct store *store, uint32_t slot, uint64_t above, store_visit_fn *visit,
                    void *arg);
+#define STORE_WALK_END 1048576u
 /* The same in pieces, between which the store may change. What is there all the while is visited
  * once, what comes or goes meanwhile at most once. The visitor cannot stop it.
- * cursor   0 at first; moved on, evenly, to STORE_WALK_END.
+ * cursor   0 at first; moved on, evenly, to STORE_WALK_END: then there is no more.
  * work     look at about this many, from 1; those of one cursor position are not divided.
  * returns  whether there is more. */
-#define STORE_WALK_END 1048576u
 bool store_walk(struct store *store, uint32_t slot, uint64_t above, uint32_t *cursor, uint32_t work,
                 store_visit_fn *visit, void *arg);
 

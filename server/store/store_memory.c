@@ -227,6 +227,8 @@ static uint32_t walk_end(const struct slot *slot, uint32_t cursor, uint32_t work
     return end < TABLE_TAGS ? (uint32_t)end : TABLE_TAGS;
 }
 
+_Static_assert(STORE_WALK_END == TABLE_TAGS, "a walk is through with the last tag");
+
 /* A tag is the key's for ever, whatever becomes of the table, so the cursor is one. The entries of
  * tags cursor … end-1 lie between the home of the first and the first empty entry from the home of
  * the last on (around the table's end), together with others. */
@@ -236,7 +238,9 @@ bool store_walk(struct store *store, uint32_t slot_number, uint64_t above, uint3
     CHECK(slot_number < SLOT_COUNT);
     CHECK(work > 0);
     const struct slot *slot = &store->slots[slot_number];
-    if (slot->table == NULL || *cursor >= TABLE_TAGS)
+    if (slot->table == NULL)
+        *cursor = TABLE_TAGS;
+    if (*cursor >= TABLE_TAGS)
         return false;
     uint32_t end = walk_end(slot, *cursor, work);
     uint32_t index = table_home(slot->capacity, *cursor);
@@ -256,7 +260,6 @@ bool store_walk(struct store *store, uint32_t slot_number, uint64_t above, uint3
         index = table_next(slot->capacity, index);
     }
     *cursor = end;
-    _Static_assert(STORE_WALK_END == TABLE_TAGS, "a walk is through then");
     return end < TABLE_TAGS;
 }
 

@@ -1139,6 +1139,7 @@ static void a_walk_shows_once_what_is_there_all_the_while(void **state)
     struct seen seen = {0};
     assert_false(store_walk(store, SLOT + 1, 0, &cursor, 5, see, &seen));
     assert_int_equal(seen.total, 0);
+    assert_int_equal(cursor, STORE_WALK_END);
 }
 
 static void a_walk_step_looks_at_about_as_many_as_asked(void **state)

@@ -1281,7 +1281,6 @@ static void no_more_than_a_window_of_items_is_under_way(void **state)
     scene_close(scene);
 }
 
-/* So many small items, all of one slot. */
 /* Keys of other names than those of key_of, spread over the slot. */
 static struct store_key number_key(uint32_t slot, uint32_t number, char text[16])
 {
@@ -1292,6 +1291,7 @@ static struct store_key number_key(uint32_t slot, uint32_t number, char text[16]
                                           (uint64_t)spread << (64 - STORE_POSITION_BITS)};
 }
 
+/* So many items, all of one slot. */
 static void put_values(struct side *side, uint32_t slot, uint32_t count, struct span value)
 {
     char text[16];
@@ -1520,7 +1520,7 @@ static void write_number(struct side *leader, uint32_t slot, uint32_t number, bo
                                                   .key = &key});
 }
 
-/* Before and behind the place that it has come to, while the table grows and shrinks. */
+/* Before and behind the place that it has come to, while the table grows, or what is in it goes. */
 static void a_copy_is_sent_whole_whatever_is_written_meanwhile(void **state)
 {
     (void)state;
