@@ -98,14 +98,26 @@ def asked_at_once(s, requests, through):
     return answers
 
 
+def group_of_others(s, name, roles, taken):
+    """A key, and its group, of which those of the roles are none that were taken away before. Who was dead and is back
+    is damped, so that its silence is believed later than what is looked at here."""
+    for number in range(1000):
+        key = f"{name}-{number}"
+        group = s.group(key)
+        if not taken & {group[role] for role in roles}:
+            return key, group
+    raise Wrong(f"no key of which nodes {taken} have no copy")
+
+
 def two_copies(s, is_off):
     s.begin(s.nodes)
     limit = 20 if is_off else 10
+    taken = set()
     for roles in ((0, 1), (1, 2), (0, 2)):
-        key = f"two-{roles[0]}{roles[1]}"
+        key, group = group_of_others(s, f"two-{roles[0]}{roles[1]}", roles, taken)
         s.set(s.any_node(), key, "before")
-        group = s.group(key)
         victims = [group[role] for role in roles]
+        taken |= set(victims)
         through = s.any_node(group)
         if is_off:
             began = s.off(*victims)
