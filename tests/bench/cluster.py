@@ -58,9 +58,19 @@ class Systems:
         self.etcd = together(*start_etcd(memory, 3))
         self.leader = etcd_leader(self.etcd)
 
+    def fill(self):
+        """Stores every key where it is asked for: those that keep no copies, each alone, are asked for any."""
+        load = ["--fill", "--clients", "50", "--pipeline", "32", "--get-ratio", "0", "--requests", "1"]
+        self.run("dht", load)
+        for server in [*self.alone, *self.memcached]:
+            self.kvcli([server], *load)
+
     def kvcli(self, servers, *options):
-        return generate([KVCLI, "bench", "-s", names(servers), "--json", "--keys", str(self.keys),
-                         "--value-size", str(VALUE_BYTES), *options], servers)
+        run = generate([KVCLI, "bench", "-s", names(servers), "--json", "--keys", str(self.keys),
+                        "--value-size", str(VALUE_BYTES), *options], servers)
+        if run["misses"] > 0:
+            sys.exit(f"{run['misses']} of {run['operations']} keys are not on {names(servers)}")
+        return run
 
     def rivals(self, kind, asked, servers, *options):
         return generate([RIVALS, kind, names(asked), "--keys", str(self.keys), "--value-size", str(VALUE_BYTES),
@@ -137,10 +147,8 @@ def cluster_table(args, folder):
     timing = ["--duration", str(args.seconds), "--warm-up", str(args.seconds / 5)]
     with contextlib.ExitStack() as stack:
         systems = Systems(args, folder, stack)
-        # Gets are of what is there.
-        for name in ("dht", "dht, one copy", "memcached"):
-            note(f"cluster: fill {name}")
-            systems.run(name, ["--fill", "--clients", "50", "--pipeline", "32", "--get-ratio", "0", "--requests", "1"])
+        note("cluster: fill")
+        systems.fill()
         systems.run("etcd", ["--clients", "50", "--get-ratio", "0", "--duration", "20" if not args.quick else "1"])
         for title, options, targets in LOADS:
             rounds = Rounds()
